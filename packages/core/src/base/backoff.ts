@@ -1,0 +1,21 @@
+/** How long to wait between attempts. */
+export interface Backoff {
+  /** Pause before the second attempt. */
+  readonly initialMs: number;
+  /** Each pause is this many times the one before. */
+  readonly factor: number;
+  /** No pause is longer. */
+  readonly maxMs: number;
+  /** Share of the pause that chance may take away or add: 0 none, 0.5 between half and one and a half. */
+  readonly jitter: number;
+}
+
+/**
+ * The pause after `failures` failed attempts (1 or more): `initial * factor^(failures-1)`, at most `max`, spread by
+ * `jitter` around it and never above `max`. `chance` is a number in [0, 1).
+ */
+export function backoffMs(policy: Backoff, failures: number, chance: number): number {
+  const exact = Math.min(policy.maxMs, policy.initialMs * policy.factor ** Math.max(0, failures - 1));
+  const spread = exact * (1 + policy.jitter * (2 * chance - 1));
+  return Math.round(Math.min(policy.maxMs, Math.max(0, spread)));
+}

@@ -1,0 +1,24 @@
+import { crc32 } from "node:zlib";
+import { customRandom, urlAlphabet } from "nanoid";
+import type { Random } from "./random.ts";
+
+const ID = /^[A-Za-z0-9_-]{1,128}$/;
+
+/** Whether `id` may name an actor: 1 to 128 letters, digits, `_` or `-` (design section 4). */
+export function isId(id: string): boolean {
+  return ID.test(id);
+}
+
+/** The shard of an id: `crc32(id) mod shards` (IEEE CRC-32 of its ASCII bytes, ADR-0002). */
+export function shardOf(id: string, shards: number): number {
+  return crc32(id) % shards;
+}
+
+/** Makes ids of 21 URL-safe characters (126 random bits) from a random source. */
+export function createIdFactory(random: Random): () => string {
+  return customRandom(urlAlphabet, 21, (size) => {
+    const bytes = new Uint8Array(size);
+    for (let index = 0; index < size; index++) bytes[index] = random() * 256;
+    return bytes;
+  });
+}

@@ -1,0 +1,58 @@
+/** Header names and values of a message. Names are case-sensitive, as in NATS. */
+export type Headers = Readonly<Record<string, string>>;
+
+/** A message as it came in. Valid until its handler's next turn: copy `data` to keep it. */
+export interface Message {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  /** Where an answer goes, if the sender wants one. */
+  readonly reply: string | undefined;
+  /** The header's value, or `undefined`. */
+  header(name: string): string | undefined;
+  /** All headers of the message. */
+  headers(): Headers;
+  /** The server's word that nobody serves the subject of a message whose reply-to this is (status 503). */
+  readonly noResponders: boolean;
+}
+
+export interface PublishOptions {
+  readonly headers?: Headers | undefined;
+  readonly reply?: string | undefined;
+}
+
+export interface RequestOptions {
+  readonly headers?: Headers | undefined;
+  readonly timeoutMs: number;
+}
+
+export interface Subscription {
+  /** Takes no more messages. Idempotent. */
+  unsubscribe(): void;
+}
+
+export type BusStatus = "connected" | "disconnected" | "closed";
+
+/**
+ * Core NATS as a port. Laws (the conformance suite holds both adapters to them):
+ *
+ * - Messages of one publisher to one subscription arrive in order, at most once.
+ * - Of the subscriptions of one queue group exactly one gets a message.
+ * - A message with a reply-to that reaches nobody comes back at once on that reply-to, to its own sender only, with
+ *   `noResponders`.
+ * - After `flush`, everything published before has reached the server, and every subscription made before is known to it.
+ * - A handler that throws is the adapter's caller's bug: it is reported to the log, the subscription goes on.
+ */
+export interface Bus {
+  publish(subject: string, data: Uint8Array, options?: PublishOptions): void;
+  subscribe(subject: string, handler: (message: Message) => void, options?: { readonly queue?: string }): Subscription;
+  /**
+   * Sends and waits for one answer. Throws `UnavailableError`: `NO_NODE` when nobody serves the subject, `REQUEST_TIMEOUT` when no
+   * answer came within `timeoutMs`, `NATS_UNREACHABLE` when the connection is gone.
+   */
+  request(subject: string, data: Uint8Array, options: RequestOptions): Promise<Message>;
+  flush(): Promise<void>;
+  /** Called at each change of the connection's status. */
+  onStatus(handler: (status: BusStatus) => void): void;
+  /** Largest message, headers included, that the server takes, in bytes. */
+  readonly maxMessageBytes: number;
+}

@@ -1,0 +1,91 @@
+import { DAY, HOUR, MINUTE, SECOND } from "../base/duration.ts";
+import type { RetryPolicy } from "./retry-policy.ts";
+
+/** What a task may be told about its own running, complete: every default filled in. */
+export interface TaskOptions {
+  /** 0 to 9; of waiting tasks of a driver the highest goes first, then first come. */
+  readonly priority: number;
+  /** Longest wait for an agent, each time the task waits for one. */
+  readonly queueTimeoutMs: number;
+  /** Longest run of one attempt (Boltzmann's complete-by). */
+  readonly attemptTimeoutMs: number;
+  /** Longest silence of a running attempt; 0 asks for no heartbeats. */
+  readonly heartbeatTimeoutMs: number;
+  /** Longest life of the task from its submit to its end, waits and retries included. */
+  readonly totalTimeoutMs: number;
+  /** How long an agent may take to stop after a cancel, before the task is cancelled without it. */
+  readonly cancelGraceMs: number;
+  /** Most attempts that may be lost with their agent; they do not count as failed. */
+  readonly maxLost: number;
+  /** How long the record stays readable after the end. */
+  readonly retentionMs: number;
+  readonly retry: RetryPolicy;
+}
+
+/** The defaults of every task option, in one place. They belong to version 1 of the record. */
+export const taskDefaults: TaskOptions = {
+  priority: 5,
+  queueTimeoutMs: DAY,
+  attemptTimeoutMs: MINUTE,
+  heartbeatTimeoutMs: 0,
+  totalTimeoutMs: 7 * DAY,
+  cancelGraceMs: 10 * SECOND,
+  maxLost: 5,
+  retentionMs: 72 * HOUR,
+  retry: { maxAttempts: 3, initialMs: 500, factor: 2, maxMs: MINUTE, jitter: 0.5, never: [] },
+};
+
+/** Limits that hold for every submit; larger input is refused by the name of its field. */
+export const taskLimits = {
+  tags: 16,
+  tagLength: 64,
+  arguments: 64,
+  argumentsBytes: 16_384,
+  resourceLength: 2_048,
+  reasonLength: 1_024,
+  contentTypeLength: 256,
+  historyEntries: 32,
+  neverCodes: 32,
+  batchTasks: 10_000,
+  minDurationMs: 1,
+  maxDurationMs: 400 * DAY,
+} as const;
+
+type Sparse<T> = { readonly [K in keyof T]?: T[K] | undefined };
+
+/** Options as a record keeps them: only those that differ from {@link taskDefaults}. */
+export type SparseTaskOptions = Sparse<Omit<TaskOptions, "retry">> & { readonly retry?: Sparse<RetryPolicy> };
+
+/** A task as it was asked for, checked: what a submit hands to the machine. */
+export interface TaskSpec {
+  readonly id: string;
+  readonly driver: string;
+  readonly payload: Uint8Array;
+  readonly contentType?: string | undefined;
+  readonly correlationId?: string | undefined;
+  readonly resource?: string | undefined;
+  readonly arguments?: Readonly<Record<string, string>> | undefined;
+  readonly tags?: readonly string[] | undefined;
+  /** Epoch milliseconds before which no attempt begins. */
+  readonly notBefore?: number | undefined;
+  /** The task that this one repeats (`retry`). */
+  readonly origin?: string | undefined;
+  readonly options?: SparseTaskOptions | undefined;
+}
+
+/** One option, its default filled in. */
+export function taskOption<K extends Exclude<keyof TaskOptions, "retry">>(spec: { readonly options?: SparseTaskOptions | undefined }, name: K): TaskOptions[K] {
+  const own = spec.options?.[name] as TaskOptions[K] | undefined;
+  return own ?? taskDefaults[name];
+}
+
+/** One field of the retry policy, its default filled in. */
+export function retryOption<K extends keyof RetryPolicy>(spec: { readonly options?: SparseTaskOptions | undefined }, name: K): RetryPolicy[K] {
+  const own = spec.options?.retry?.[name] as RetryPolicy[K] | undefined;
+  return own ?? taskDefaults.retry[name];
+}
+
+/** The complete retry policy of a task. */
+export function retryPolicyOf(spec: { readonly options?: SparseTaskOptions | undefined }): RetryPolicy {
+  return { ...taskDefaults.retry, ...spec.options?.retry } as RetryPolicy;
+}

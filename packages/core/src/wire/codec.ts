@@ -1,0 +1,59 @@
+import { Packr } from "msgpackr";
+import { InvalidError, messageOf } from "../base/errors.ts";
+import { JSON_TYPE, MSGPACK_TYPE } from "./headers.ts";
+
+const packr = new Packr({ useRecords: false, variableMapSize: true, skipValues: [undefined] } as ConstructorParameters<typeof Packr>[0]);
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** The media type of a `Content-Type`, without its parameters, in lower case. */
+export function mediaType(contentType: string | undefined): string {
+  return contentType === undefined ? "" : (contentType.split(";", 1)[0] ?? "").trim().toLowerCase();
+}
+
+/** Encodes a structured message as the peer likes it: MessagePack where it asked for that, else JSON. */
+export function encodeBody(value: unknown, type: string): Uint8Array {
+  return type === MSGPACK_TYPE ? packr.pack(value) : Buffer.from(JSON.stringify(value));
+}
+
+/** Decodes a structured message. No content type means JSON. Throws `InvalidError` (`INVALID_BODY`, `UNSUPPORTED_CONTENT_TYPE`). */
+export function decodeBody(data: Uint8Array, contentType: string | undefined): unknown {
+  const type = mediaType(contentType);
+  try {
+    if (type === MSGPACK_TYPE) return packr.unpack(data);
+    if (type === "" || type === JSON_TYPE) return JSON.parse(decoder.decode(data));
+  } catch (cause) {
+    throw new InvalidError("INVALID_BODY", `the body is not ${type === MSGPACK_TYPE ? "MessagePack" : "JSON"}: ${messageOf(cause)}`, { cause });
+  }
+  throw new InvalidError("UNSUPPORTED_CONTENT_TYPE", `content type "${type}" is not read here; send ${JSON_TYPE} or ${MSGPACK_TYPE}`);
+}
+
+/** Bytes as a person or a JSON reader can take them: parsed JSON, text, or base64, by content type and by what they are. */
+export type Content =
+  | { readonly contentType?: string; readonly json: unknown }
+  | { readonly contentType?: string; readonly text: string }
+  | { readonly contentType?: string; readonly base64: string };
+
+/** Describes bytes as {@link Content}: `json` when they are called JSON and are it, else `text` when they are UTF-8, else `base64`. */
+export function describeContent(data: Uint8Array, contentType: string | undefined): Content {
+  const type = contentType === undefined || contentType === "" ? {} : { contentType };
+  const text = decodeText(data);
+  if (text === undefined) return { ...type, base64: Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64") };
+  if (mediaType(contentType) === JSON_TYPE) {
+    try {
+      return { ...type, json: JSON.parse(text) as unknown };
+    } catch {
+      // Called JSON and is not: the reader gets what there is.
+      return { ...type, text };
+    }
+  }
+  return { ...type, text };
+}
+
+function decodeText(data: Uint8Array): string | undefined {
+  try {
+    return decoder.decode(data);
+  } catch {
+    // Not UTF-8: an expected outcome, not a failure.
+    return undefined;
+  }
+}

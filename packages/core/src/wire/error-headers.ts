@@ -1,0 +1,48 @@
+import { ErgonError, errorFrom, isErgonError, messageOf, type Issue } from "../base/errors.ts";
+import type { Headers, Message } from "../ports/bus.ts";
+import { encodeBody } from "./codec.ts";
+import { H, JSON_TYPE } from "./headers.ts";
+
+/** An error as a reply: NATS's micro-service headers, ours, and the issues as a JSON body. Control characters cannot reach a header. */
+export function encodeError(error: unknown): { data: Uint8Array; headers: Headers } {
+  const known = isErgonError(error) ? error : new ErgonError("terminal", "INTERNAL", messageOf(error));
+  const headers: Record<string, string> = {
+    [H.serviceErrorCode]: String(known.status),
+    [H.serviceError]: headerText(known.message),
+    [H.error]: known.code,
+    [H.errorKind]: known.kind,
+    [H.contentType]: JSON_TYPE,
+  };
+  if (known.retryAfterMs !== undefined) headers[H.retryAfter] = String(known.retryAfterMs);
+  const body = { error: known.code, kind: known.kind, message: known.message, ...(known.issues.length === 0 ? {} : { issues: known.issues }) };
+  return { data: encodeBody(body, JSON_TYPE), headers };
+}
+
+/** The error that a reply carries, or `undefined` when it is none. Also reads plain NATS micro services' errors. */
+export function decodeError(message: Message): ErgonError | undefined {
+  const status = message.header(H.serviceErrorCode);
+  const text = message.header(H.serviceError);
+  if (status === undefined && text === undefined && message.header(H.error) === undefined) return undefined;
+  const retryAfter = Number(message.header(H.retryAfter));
+  return errorFrom(message.header(H.errorKind) ?? "retryable", message.header(H.error) ?? "AGENT_FAILED", text ?? `service error ${status ?? ""}`, {
+    ...(message.header(H.retryAfter) !== undefined && Number.isFinite(retryAfter) ? { retryAfterMs: retryAfter } : {}),
+    issues: issuesOf(message.data),
+  });
+}
+
+function issuesOf(data: Uint8Array): readonly Issue[] {
+  if (data[0] !== 0x7b /* { */) return [];
+  try {
+    const body = JSON.parse(Buffer.from(data).toString()) as { issues?: unknown };
+    return Array.isArray(body.issues) ? (body.issues as Issue[]) : [];
+  } catch {
+    // The body of a foreign service's error is its own affair.
+    return [];
+  }
+}
+
+/** Text that may go into a header: one line, no control characters, at most 1,024 characters. */
+export function headerText(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return text.slice(0, 1_024).replace(/[\u0000-\u001f\u007f]+/g, " ");
+}

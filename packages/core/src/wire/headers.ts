@@ -1,0 +1,68 @@
+/** Every header on Ergon's wire, spelled once. `docs/protocol.md` explains each. */
+export const H = {
+  contentType: "Content-Type",
+  accept: "Accept",
+  serviceError: "Nats-Service-Error",
+  serviceErrorCode: "Nats-Service-Error-Code",
+  error: "Ergon-Error",
+  errorKind: "Ergon-Error-Kind",
+  retryAfter: "Ergon-Retry-After",
+
+  /** Options of a submit. */
+  id: "Ergon-Id",
+  correlationId: "Ergon-Correlation-Id",
+  resource: "Ergon-Resource",
+  arguments: "Ergon-Arguments",
+  tags: "Ergon-Tags",
+  priority: "Ergon-Priority",
+  delay: "Ergon-Delay",
+  notBefore: "Ergon-Not-Before",
+  queueTimeout: "Ergon-Queue-Timeout",
+  attemptTimeout: "Ergon-Attempt-Timeout",
+  heartbeatTimeout: "Ergon-Heartbeat-Timeout",
+  totalTimeout: "Ergon-Total-Timeout",
+  cancelGrace: "Ergon-Cancel-Grace",
+  maxAttempts: "Ergon-Max-Attempts",
+  maxLost: "Ergon-Max-Lost",
+  retryInitial: "Ergon-Retry-Initial",
+  retryFactor: "Ergon-Retry-Factor",
+  retryMax: "Ergon-Retry-Max",
+  retryJitter: "Ergon-Retry-Jitter",
+  retryNever: "Ergon-Retry-Never",
+  retention: "Ergon-Retention",
+  wait: "Ergon-Wait",
+  /** `task` (the default) or `response`: what a submit or wait answers with once the task has succeeded. */
+  answer: "Ergon-Answer",
+  driver: "Ergon-Driver",
+
+  /** Who cancels, ends or retries, and why. */
+  by: "Ergon-By",
+  reason: "Ergon-Reason",
+
+  /** Of a dispatch, to an agent. */
+  task: "Ergon-Task",
+  attempt: "Ergon-Attempt",
+  deadline: "Ergon-Deadline",
+  timeoutMs: "Ergon-Timeout-Ms",
+  heartbeatMs: "Ergon-Heartbeat-Timeout-Ms",
+
+  /** Of an answer, from an agent. */
+  event: "Ergon-Event",
+  agent: "Ergon-Agent",
+  progress: "Ergon-Progress",
+  credit: "Ergon-Credit",
+
+  /** Of replies and events. */
+  status: "Ergon-Status",
+  final: "Ergon-Final",
+  node: "Ergon-Node",
+  protocol: "Ergon-Protocol",
+} as const;
+
+/** The version of the wire that this package speaks; a change that an older peer cannot read raises it. */
+export const PROTOCOL = "1";
+
+export const JSON_TYPE = "application/json";
+export const MSGPACK_TYPE = "application/msgpack";
+export const BYTES_TYPE = "application/octet-stream";
+export const TEXT_TYPE = "text/plain";

@@ -1,0 +1,78 @@
+import type { TaskStatus } from "../task/status.ts";
+import type { TaskRequest } from "./submit.ts";
+import type { TaskView } from "./task-view.ts";
+
+/** Body of `batch`. All tasks are admitted, or none (B-4). */
+export interface BatchRequest {
+  readonly tasks: readonly TaskRequest[];
+  /** Shared by all tasks that name none of their own; made up when absent (B-2). */
+  readonly correlationId?: string;
+}
+
+/** One admitted task of a batch, in the order of the request (B-1). */
+export interface BatchEntry {
+  readonly id: string;
+  readonly driver: string;
+  readonly status: TaskStatus;
+  readonly resource?: string;
+  readonly scheduledAt: string;
+}
+
+export interface BatchReply {
+  readonly correlationId: string;
+  readonly tasks: readonly BatchEntry[];
+}
+
+/** Body of `cluster.list`. Live tasks first, newest first; ties by id. */
+export interface ListRequest {
+  readonly status?: string;
+  readonly driver?: string;
+  readonly tag?: string;
+  readonly correlationId?: string;
+  /** Ended tasks too, as long as they are retained. */
+  readonly all?: boolean;
+  /** 1 to 1,000; 50 when absent. */
+  readonly limit?: number;
+  /** From the reply before. */
+  readonly cursor?: string;
+}
+
+export interface ListReply {
+  readonly tasks: readonly TaskView[];
+  /** Where the next page begins; absent after the last. */
+  readonly cursor?: string;
+  /** Shards that nobody answered for: their tasks are missing here. */
+  readonly missingShards?: readonly number[];
+}
+
+export interface NodeView {
+  readonly id: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly version: string;
+  readonly startedAt: string;
+  readonly shards: number;
+  /** Live actors in its shards, and attempts in flight. Absent when the node did not answer. */
+  readonly live?: number;
+  readonly inFlight?: number;
+  /** Records set aside since they cannot be read (B-21). */
+  readonly unreadable?: number;
+  readonly machines: readonly string[];
+}
+
+export interface AgentView {
+  readonly id: string;
+  readonly drivers: readonly { readonly name: string; readonly concurrency: number }[];
+  readonly state: "here" | "draining" | "gone";
+  readonly running: number;
+  readonly host: string;
+  readonly pid: number;
+  readonly version: string;
+}
+
+export interface ShardView {
+  readonly shard: number;
+  readonly bucket: number;
+  readonly node?: string;
+  readonly fence: number;
+}

@@ -1,0 +1,125 @@
+import { isId } from "../base/id.ts";
+import { InvalidError } from "../base/errors.ts";
+
+/** What may be asked of an actor by its id: `<verb>.<id>` of any node, `shard.<n>.<verb>.<id>` of its owner. */
+export const actorVerbs = ["get", "wait", "watch", "cancel", "retry", "end"] as const;
+export type ActorVerb = (typeof actorVerbs)[number];
+
+/** What may be asked of any node about the whole: `list`, `nodes`, `agents`, `shards`. */
+export const clusterVerbs = ["list", "nodes", "agents", "shards"] as const;
+export type ClusterVerb = (typeof clusterVerbs)[number];
+
+export interface ShardSubject {
+  readonly verb: string;
+  readonly id: string;
+  /** Of `reply` subjects: the attempt that the answer is for. */
+  readonly attempt: number;
+}
+
+/** The names of a namespace on the wire: every subject, stream and bucket, and nowhere else. */
+export interface Names {
+  readonly namespace: string;
+  readonly root: string;
+
+  /** Clients. */
+  submit(driver: string): string;
+  readonly batch: string;
+  verb(verb: ActorVerb, id: string): string;
+  cluster(verb: ClusterVerb): string;
+
+  /** Nodes. */
+  shard(shard: number, verb: string, id: string): string;
+  shardAll(shard: number): string;
+  parseShard(subject: string): ShardSubject;
+  node(node: string): string;
+  nodeVerb(node: string, verb: string): string;
+
+  /** Agents. */
+  reply(shard: number, id: string, attempt: number): string;
+  plainAgent(driver: string): string;
+  agent(driver: string, agent: string): string;
+  control(agent: string): string;
+  readonly presence: string;
+  /** A node's word to all agents that it is there, or gone. */
+  readonly roll: string;
+
+  /** Listeners. */
+  event(machine: string, status: string, id: string): string;
+  /** A new owner's word that it serves the shard: whoever waits for an answer of the shard asks again. */
+  owned(shard: number): string;
+  readonly ownedAll: string;
+
+  /** JetStream. */
+  recordBucket(bucket: number): string;
+  readonly leaseBucket: string;
+  readonly configurationKey: string;
+}
+
+const TOKEN = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** Whether `text` may be a namespace, driver, machine or agent name: 1 to 64 letters, digits, `_` or `-`. */
+export function isName(text: string): boolean {
+  return TOKEN.test(text);
+}
+
+/** Throws `InvalidError` naming `field` unless {@link isName}. */
+export function requireName(field: string, text: string): string {
+  if (isName(text)) return text;
+  const code = field === "driver" ? "INVALID_DRIVER" : "INVALID_OPTION";
+  const message = `${field} "${text.slice(0, 80)}" is not a name: use 1 to 64 letters, digits, "_" or "-"`;
+  throw new InvalidError(code, message, { issues: [{ field, code, message }] });
+}
+
+/** Throws `InvalidError` unless `id` may name an actor. */
+export function requireId(id: string): string {
+  if (isId(id)) return id;
+  const message = `id "${id.slice(0, 140)}" is not an id: use 1 to 128 letters, digits, "_" or "-"`;
+  throw new InvalidError("INVALID_ID", message, { issues: [{ field: "id", code: "INVALID_ID", message }] });
+}
+
+/** The queue group in which nodes share the subjects that any of them serves, and plain agents theirs. */
+export const QUEUE = "ergon";
+
+/** Names everything of a namespace. Throws `InvalidError` when it is not a name. */
+export function createNames(namespace: string, prefix = "ergon"): Names {
+  requireName("namespace", namespace);
+  requireName("prefix", prefix);
+  const root = `${prefix}.${namespace}`;
+  const shardRoot = `${root}.shard.`;
+  return {
+    namespace,
+    root,
+    submit: (driver) => `${root}.submit.${driver}`,
+    batch: `${root}.batch`,
+    verb: (verb, id) => `${root}.${verb}.${id}`,
+    cluster: (verb) => `${root}.cluster.${verb}`,
+
+    shard: (shard, verb, id) => `${shardRoot}${shard}.${verb}.${id}`,
+    shardAll: (shard) => `${shardRoot}${shard}.>`,
+    parseShard: (subject) => {
+      const verbStart = subject.indexOf(".", shardRoot.length) + 1;
+      const idStart = subject.indexOf(".", verbStart) + 1;
+      const verb = subject.slice(verbStart, idStart - 1);
+      if (verb !== "reply") return { verb, id: subject.slice(idStart), attempt: 0 };
+      const attemptStart = subject.indexOf(".", idStart) + 1;
+      return { verb, id: subject.slice(idStart, attemptStart - 1), attempt: Number(subject.slice(attemptStart)) };
+    },
+    node: (node) => `${root}.node.${node}`,
+    nodeVerb: (node, verb) => `${root}.node.${node}.${verb}`,
+
+    reply: (shard, id, attempt) => `${shardRoot}${shard}.reply.${id}.${attempt}`,
+    plainAgent: (driver) => `${root}.agent.${driver}`,
+    agent: (driver, agent) => `${root}.agent.${driver}.${agent}`,
+    control: (agent) => `${root}.control.${agent}`,
+    presence: `${root}.presence`,
+    roll: `${root}.roll`,
+
+    event: (machine, status, id) => `${root}.event.${machine}.${status}.${id}`,
+    owned: (shard) => `${root}.owned.${shard}`,
+    ownedAll: `${root}.owned.*`,
+
+    recordBucket: (bucket) => `${prefix}_${namespace}_tasks_${bucket}`,
+    leaseBucket: `${prefix}_${namespace}_leases`,
+    configurationKey: "configuration",
+  };
+}

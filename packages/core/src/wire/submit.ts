@@ -1,0 +1,338 @@
+import { parseDuration } from "../base/duration.ts";
+import { InvalidError, type ErrorCode, type Issue } from "../base/errors.ts";
+import { isId } from "../base/id.ts";
+import type { Message } from "../ports/bus.ts";
+import { taskDefaults, taskLimits, type SparseTaskOptions, type TaskSpec } from "../task/spec.ts";
+import { BYTES_TYPE, H, JSON_TYPE, TEXT_TYPE } from "./headers.ts";
+import { isName } from "./subjects.ts";
+
+/**
+ * A submit as it came in: the spec, its id still to be given when the client gave none. `delayMs` becomes `notBefore` by the clock of
+ * the node that takes the task.
+ */
+export interface Submission {
+  readonly spec: Omit<TaskSpec, "id"> & { readonly id?: string | undefined };
+  readonly delayMs: number;
+}
+
+/** What a client may say of a task, in code, in JSON and in MessagePack. Durations are milliseconds, or text like `30s`. */
+export interface TaskRequest {
+  readonly driver: string;
+  readonly id?: string | undefined;
+  readonly correlationId?: string | undefined;
+  readonly resource?: string | undefined;
+  readonly arguments?: Readonly<Record<string, string>> | undefined;
+  /** Bytes as they are, or a JSON value, which is stored as JSON. */
+  readonly payload?: unknown;
+  /** Instead of `payload`, where the form has no bytes. */
+  readonly text?: string | undefined;
+  readonly base64?: string | undefined;
+  readonly contentType?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
+  readonly priority?: number | undefined;
+  readonly delay?: number | string | undefined;
+  /** Epoch milliseconds or an ISO 8601 time. */
+  readonly notBefore?: number | string | undefined;
+  readonly queueTimeout?: number | string | undefined;
+  readonly attemptTimeout?: number | string | undefined;
+  readonly heartbeatTimeout?: number | string | undefined;
+  readonly totalTimeout?: number | string | undefined;
+  readonly cancelGrace?: number | string | undefined;
+  readonly retention?: number | string | undefined;
+  readonly maxLost?: number | undefined;
+  readonly retry?: {
+    readonly maxAttempts?: number | undefined;
+    readonly initial?: number | string | undefined;
+    readonly factor?: number | undefined;
+    readonly max?: number | string | undefined;
+    readonly jitter?: number | undefined;
+    readonly never?: readonly string[] | undefined;
+  } | undefined;
+}
+
+type Kind = "duration" | "integer" | "number";
+interface NumberField {
+  readonly path: string;
+  readonly header: string;
+  readonly kind: Kind;
+  readonly min: number;
+  readonly max: number;
+  /** Where the value goes in the sparse options, and its default there. */
+  readonly target: string;
+  readonly retry: boolean;
+  readonly fallback: number;
+}
+
+const { minDurationMs: SHORTEST, maxDurationMs: LONGEST } = taskLimits;
+const own = (path: string, header: string, kind: Kind, min: number, max: number, target: Exclude<keyof typeof taskDefaults, "retry">): NumberField => ({
+  path,
+  header,
+  kind,
+  min,
+  max,
+  target,
+  retry: false,
+  fallback: taskDefaults[target],
+});
+const retry = (path: string, header: string, kind: Kind, min: number, max: number, target: Exclude<keyof typeof taskDefaults.retry, "never">): NumberField => ({
+  path: `retry.${path}`,
+  header,
+  kind,
+  min,
+  max,
+  target,
+  retry: true,
+  fallback: taskDefaults.retry[target],
+});
+
+/** Every numeric option with its two spellings and its limits. docs/protocol.md prints this table; a test compares them. */
+export const numberFields: readonly NumberField[] = [
+  own("priority", H.priority, "integer", 0, 9, "priority"),
+  own("queueTimeout", H.queueTimeout, "duration", SHORTEST, LONGEST, "queueTimeoutMs"),
+  own("attemptTimeout", H.attemptTimeout, "duration", SHORTEST, LONGEST, "attemptTimeoutMs"),
+  own("heartbeatTimeout", H.heartbeatTimeout, "duration", 0, LONGEST, "heartbeatTimeoutMs"),
+  own("totalTimeout", H.totalTimeout, "duration", SHORTEST, LONGEST, "totalTimeoutMs"),
+  own("cancelGrace", H.cancelGrace, "duration", 0, LONGEST, "cancelGraceMs"),
+  own("retention", H.retention, "duration", 1_000, LONGEST, "retentionMs"),
+  own("maxLost", H.maxLost, "integer", 0, 1_000, "maxLost"),
+  retry("maxAttempts", H.maxAttempts, "integer", 1, 1_000, "maxAttempts"),
+  retry("initial", H.retryInitial, "duration", 0, LONGEST, "initialMs"),
+  retry("factor", H.retryFactor, "number", 1, 100, "factor"),
+  retry("max", H.retryMax, "duration", 0, LONGEST, "maxMs"),
+  retry("jitter", H.retryJitter, "number", 0, 1, "jitter"),
+];
+
+const textFields = new Set(["driver", "id", "correlationId", "resource", "arguments", "payload", "text", "base64", "contentType", "tags", "delay", "notBefore", "retry"]);
+const requestFields: ReadonlySet<string> = new Set([...textFields, ...numberFields.filter((field) => !field.retry).map((field) => field.path)]);
+const retryFields: ReadonlySet<string> = new Set(["never", ...numberFields.filter((field) => field.retry).map((field) => field.path.slice("retry.".length))]);
+const numberHeaders: ReadonlyMap<string, NumberField> = new Map(numberFields.map((field) => [field.header, field]));
+/** Headers of a submit that are not options of the task, but of the asking. */
+const askingHeaders: ReadonlySet<string> = new Set([H.wait, H.answer, H.driver, H.protocol, H.by, H.reason]);
+
+/** Collects what is wrong with an input, field by field, so that all of it is reported at once. */
+class Faults {
+  readonly issues: Issue[] = [];
+
+  add(field: string, code: ErrorCode, message: string): undefined {
+    this.issues.push({ field, code, message: `${field}: ${message}` });
+    return undefined;
+  }
+
+  throwIfAny(): void {
+    const first = this.issues[0];
+    if (first === undefined) return;
+    const more = this.issues.length === 1 ? "" : ` (and ${this.issues.length - 1} more)`;
+    throw new InvalidError(first.code as ErrorCode, `${first.message}${more}`, { issues: this.issues });
+  }
+}
+
+interface Parts {
+  readonly driver: unknown;
+  readonly id: unknown;
+  readonly correlationId: unknown;
+  readonly resource: unknown;
+  readonly arguments: unknown;
+  readonly contentType: unknown;
+  readonly tags: unknown;
+  readonly delay: unknown;
+  readonly notBefore: unknown;
+  readonly never: unknown;
+}
+
+/** Reads a submit message: body is the payload, headers are the options. Throws `InvalidError` with an issue for each fault. */
+export function parseSubmitMessage(message: Message, driver: string): Submission {
+  const faults = new Faults();
+  const headers = message.headers();
+  const options: Record<string, number> = {};
+  const policy: Record<string, number> = {};
+  let body: Record<string, unknown> | undefined;
+  for (const name in headers) {
+    const value = headers[name] ?? "";
+    const field = numberHeaders.get(name);
+    if (field !== undefined) {
+      takeNumber(field, name, value, field.retry ? policy : options, faults);
+    } else if (name.startsWith("Ergon-") && !askingHeaders.has(name)) {
+      if (headerParts[name] === undefined) faults.add(name, "UNKNOWN_OPTION", `no such option; docs/protocol.md lists them`);
+      else (body ??= {})[headerParts[name]] = value;
+    }
+  }
+  const parts: Parts = {
+    driver,
+    id: body?.["id"],
+    correlationId: body?.["correlationId"],
+    resource: body?.["resource"],
+    arguments: body?.["arguments"] === undefined ? undefined : parseJsonHeader(H.arguments, body["arguments"] as string, faults),
+    contentType: headers[H.contentType],
+    tags: listOf(body?.["tags"]),
+    delay: body?.["delay"],
+    notBefore: body?.["notBefore"],
+    never: listOf(body?.["never"]),
+  };
+  return complete(parts, message.data, options, policy, faults);
+}
+
+const headerParts: Readonly<Record<string, string>> = {
+  [H.id]: "id",
+  [H.correlationId]: "correlationId",
+  [H.resource]: "resource",
+  [H.arguments]: "arguments",
+  [H.tags]: "tags",
+  [H.delay]: "delay",
+  [H.notBefore]: "notBefore",
+  [H.retryNever]: "never",
+};
+
+/** Reads a task of a batch, of the command line or of the SDK. Throws `InvalidError` with an issue for each fault. */
+export function parseTaskRequest(input: unknown): Submission {
+  const faults = new Faults();
+  if (!isMap(input)) throw new InvalidError("INVALID_BODY", "a task must be an object with at least a driver");
+  const options: Record<string, number> = {};
+  const policy: Record<string, number> = {};
+  const retryInput = input["retry"];
+  if (retryInput !== undefined && !isMap(retryInput)) faults.add("retry", "INVALID_OPTION", "must be an object");
+  const retryMap = isMap(retryInput) ? retryInput : {};
+  for (const name of Object.keys(input)) if (!requestFields.has(name)) faults.add(name, "UNKNOWN_OPTION", "no such option; docs/protocol.md lists them");
+  for (const name of Object.keys(retryMap)) if (!retryFields.has(name)) faults.add(`retry.${name}`, "UNKNOWN_OPTION", "no such option; docs/protocol.md lists them");
+  for (const field of numberFields) {
+    const value = field.retry ? retryMap[field.path.slice("retry.".length)] : input[field.path];
+    if (value !== undefined) takeNumber(field, field.path, value, field.retry ? policy : options, faults);
+  }
+  const { data, contentType } = payloadOf(input, faults);
+  const parts: Parts = {
+    driver: input["driver"],
+    id: input["id"],
+    correlationId: input["correlationId"],
+    resource: input["resource"],
+    arguments: input["arguments"],
+    contentType: input["contentType"] ?? contentType,
+    tags: input["tags"],
+    delay: input["delay"],
+    notBefore: input["notBefore"],
+    never: retryMap["never"],
+  };
+  return complete(parts, data, options, policy, faults);
+}
+
+function payloadOf(input: Readonly<Record<string, unknown>>, faults: Faults): { data: Uint8Array; contentType?: string } {
+  const { payload, text, base64 } = input;
+  if ([payload, text, base64].filter((value) => value !== undefined).length > 1) {
+    faults.add("payload", "INVALID_OPTION", "give one of payload, text and base64");
+  }
+  if (payload instanceof Uint8Array) return { data: payload };
+  if (text !== undefined) {
+    if (typeof text !== "string") faults.add("text", "INVALID_OPTION", "must be a string");
+    return { data: Buffer.from(String(text)), contentType: TEXT_TYPE };
+  }
+  if (base64 !== undefined) {
+    const valid = typeof base64 === "string" && /^[A-Za-z0-9+/]*={0,2}$/.test(base64) && base64.length % 4 === 0;
+    if (!valid) faults.add("base64", "INVALID_OPTION", "must be base64");
+    return { data: valid ? Buffer.from(base64, "base64") : new Uint8Array(), contentType: BYTES_TYPE };
+  }
+  if (payload === undefined) return { data: new Uint8Array() };
+  return { data: Buffer.from(JSON.stringify(payload)), contentType: JSON_TYPE };
+}
+
+function complete(parts: Parts, payload: Uint8Array, options: Record<string, number>, policy: Record<string, number>, faults: Faults): Submission {
+  const { driver, id } = parts;
+  if (typeof driver !== "string" || !isName(driver)) faults.add("driver", "INVALID_DRIVER", `must be 1 to 64 letters, digits, "_" or "-"`);
+  if (id !== undefined && (typeof id !== "string" || !isId(id))) faults.add("id", "INVALID_ID", `must be 1 to 128 letters, digits, "_" or "-"`);
+  const never = strings("retry.never", parts.never, taskLimits.neverCodes, taskLimits.tagLength, faults);
+  const tags = strings("tags", parts.tags, taskLimits.tags, taskLimits.tagLength, faults);
+  const correlationId = text("correlationId", parts.correlationId, 128, faults);
+  const resource = text("resource", parts.resource, taskLimits.resourceLength, faults);
+  const contentType = text("contentType", parts.contentType, taskLimits.contentTypeLength, faults);
+  const agentArguments = stringMap(parts.arguments, faults);
+  const delayMs = parts.delay === undefined ? 0 : (duration("delay", parts.delay, 0, LONGEST, faults) ?? 0);
+  const notBefore = parts.notBefore === undefined ? undefined : time("notBefore", parts.notBefore, faults);
+  faults.throwIfAny();
+
+  const spec: { -readonly [K in keyof Submission["spec"]]: Submission["spec"][K] } = { driver: driver as string, payload };
+  if (id !== undefined) spec.id = id as string;
+  if (contentType !== undefined) spec.contentType = contentType;
+  if (correlationId !== undefined) spec.correlationId = correlationId;
+  if (resource !== undefined) spec.resource = resource;
+  if (agentArguments !== undefined) spec.arguments = agentArguments;
+  if (tags !== undefined) spec.tags = tags;
+  if (notBefore !== undefined) spec.notBefore = notBefore;
+  const sparse = sparseOptions(options, policy, never);
+  if (sparse !== undefined) spec.options = sparse;
+  return { spec, delayMs };
+}
+
+function sparseOptions(options: Record<string, number>, policy: Record<string, number>, never: readonly string[] | undefined): SparseTaskOptions | undefined {
+  const hasPolicy = never !== undefined || Object.keys(policy).length > 0;
+  if (!hasPolicy && Object.keys(options).length === 0) return undefined;
+  return hasPolicy ? { ...options, retry: never === undefined ? policy : { ...policy, never } } : options;
+}
+
+function takeNumber(field: NumberField, name: string, value: unknown, into: Record<string, number>, faults: Faults): void {
+  const number = field.kind === "duration" ? duration(name, value, field.min, field.max, faults) : plainNumber(field, name, value, faults);
+  if (number !== undefined && number !== field.fallback) into[field.target] = number;
+}
+
+function plainNumber(field: NumberField, name: string, value: unknown, faults: Faults): number | undefined {
+  const number = typeof value === "number" ? value : typeof value === "string" && value.trim() !== "" ? Number(value) : Number.NaN;
+  const fits = field.kind === "integer" ? Number.isInteger(number) : Number.isFinite(number);
+  if (fits && number >= field.min && number <= field.max) return number;
+  return faults.add(name, "INVALID_OPTION", `must be ${field.kind === "integer" ? "a whole number" : "a number"} from ${field.min} to ${field.max}`);
+}
+
+function duration(name: string, value: unknown, min: number, max: number, faults: Faults): number | undefined {
+  const ms = typeof value === "number" ? value : typeof value === "string" ? parseDuration(value) : undefined;
+  if (ms !== undefined && Number.isFinite(ms) && ms >= min && ms <= max) return Math.round(ms);
+  return faults.add(name, "INVALID_OPTION", `must be a duration such as 250ms, 30s, 5m or 2d, from ${min} ms to ${max} ms`);
+}
+
+function time(name: string, value: unknown, faults: Faults): number | undefined {
+  const ms = typeof value === "number" ? value : typeof value === "string" ? (/^\d+$/.test(value) ? Number(value) : Date.parse(value)) : Number.NaN;
+  if (Number.isFinite(ms) && ms >= 0 && ms <= 8_640_000_000_000_000) return ms;
+  return faults.add(name, "INVALID_OPTION", "must be a time: ISO 8601 such as 2030-01-31T08:00:00Z, or milliseconds since 1970");
+}
+
+function text(name: string, value: unknown, longest: number, faults: Faults): string | undefined {
+  if (value === undefined) return undefined;
+  // oxlint-disable-next-line no-control-regex
+  if (typeof value === "string" && value.length <= longest && !/[\u0000-\u001f\u007f]/.test(value)) return value;
+  return faults.add(name, "INVALID_OPTION", `must be a text of at most ${longest} characters, without control characters`);
+}
+
+function strings(name: string, value: unknown, most: number, longest: number, faults: Faults): readonly string[] | undefined {
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value) || value.length > most) return faults.add(name, "INVALID_OPTION", `must be a list of at most ${most} texts`);
+  for (const item of value as unknown[]) {
+    if (typeof item !== "string" || item === "" || item.length > longest || !/^[^\s,]+$/.test(item)) {
+      return faults.add(name, "INVALID_OPTION", `each must be a text of 1 to ${longest} characters without spaces and commas`);
+    }
+  }
+  return value as string[];
+}
+
+function stringMap(value: unknown, faults: Faults): Readonly<Record<string, string>> | undefined {
+  if (value === undefined) return undefined;
+  if (!isMap(value)) return faults.add("arguments", "INVALID_OPTION", "must be an object of texts");
+  const entries = Object.entries(value);
+  if (entries.length > taskLimits.arguments) return faults.add("arguments", "INVALID_OPTION", `has ${entries.length} entries; ${taskLimits.arguments} are allowed`);
+  let bytes = 0;
+  for (const [key, argument] of entries) {
+    if (typeof argument !== "string") return faults.add(`arguments.${key}`, "INVALID_OPTION", "must be a text");
+    bytes += Buffer.byteLength(key) + Buffer.byteLength(argument);
+  }
+  if (bytes > taskLimits.argumentsBytes) return faults.add("arguments", "INVALID_OPTION", `has ${bytes} bytes; ${taskLimits.argumentsBytes} are allowed`);
+  return value as Record<string, string>;
+}
+
+function parseJsonHeader(name: string, value: string, faults: Faults): unknown {
+  try {
+    return JSON.parse(value) as unknown;
+  } catch {
+    return faults.add(name, "INVALID_OPTION", "must be a JSON object of texts");
+  }
+}
+
+function listOf(value: unknown): string[] | undefined {
+  return value === undefined || value === "" ? undefined : String(value).split(",").map((item) => item.trim());
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
+}
