@@ -1,0 +1,118 @@
+import type { Clock } from "../base/clock.ts";
+import { InvalidError } from "../base/errors.ts";
+import { createIdFactory } from "../base/id.ts";
+import { seededRandom } from "../base/random.ts";
+import type { Random } from "../base/random.ts";
+import type { Headers } from "../ports/bus.ts";
+import type { Interest, Letter, Link } from "./link.ts";
+import { SubjectTree } from "./subject-tree.ts";
+
+/** What goes wrong on the way, as shares of 1. All 0 unless told. */
+export interface Faults {
+  /** A message is lost between the broker and a subscriber. */
+  drop: number;
+  /** A message is delivered twice. NATS itself does not; senders that repeat themselves do. */
+  duplicate: number;
+  /** A commit is stored and its acknowledgement is lost: `unknown`. */
+  loseAcknowledgement: number;
+  /** A commit is lost before it is stored: `unknown` as well. */
+  loseCommit: number;
+}
+
+export interface BrokerOptions {
+  /** The broker's clock: it counts leases and retention, and delivers. */
+  readonly clock: Clock;
+  /** @defaultValue a source seeded with 1 */
+  readonly random?: Random;
+  /** How long a message is on its way in one direction. @defaultValue between 0.1 and 1 */
+  readonly latencyMs?: { readonly min: number; readonly max: number };
+  readonly faults?: Partial<Faults>;
+  /** @defaultValue 1 MiB */
+  readonly maxMessageBytes?: number;
+  /** How long a host that vanished without a word keeps its subscriptions. @defaultValue 120,000 */
+  readonly staleAfterMs?: number;
+  /** How long a commit waits for its acknowledgement, any other call for its answer. @defaultValue 5,000 */
+  readonly answerTimeoutMs?: number;
+}
+
+/** What the broker says to every commit but a deletion: `ok` stores it. */
+export type Storage = "ok" | "full" | "unavailable";
+
+/** The server in the middle: who listens to what, what goes wrong, how long things take. */
+export class Broker {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly faults: Faults;
+  readonly interests: SubjectTree<Interest> = new SubjectTree();
+  readonly maxMessageBytes: number;
+  readonly staleAfterMs: number;
+  readonly answerTimeoutMs: number;
+  readonly newId: () => string;
+  storage: Storage = "ok";
+  readonly #latency: { readonly min: number; readonly max: number };
+
+  constructor(options: BrokerOptions) {
+    this.clock = options.clock;
+    this.random = options.random ?? seededRandom(1);
+    this.newId = createIdFactory(this.random);
+    this.faults = { drop: 0, duplicate: 0, loseAcknowledgement: 0, loseCommit: 0, ...options.faults };
+    this.#latency = options.latencyMs ?? { min: 0.1, max: 1 };
+    this.maxMessageBytes = options.maxMessageBytes ?? 1_048_576;
+    this.staleAfterMs = options.staleAfterMs ?? 120_000;
+    this.answerTimeoutMs = options.answerTimeoutMs ?? 5_000;
+  }
+
+  /** One chance in favour of a fault; a share of 0 uses up no randomness. */
+  strikes(fault: keyof Faults): boolean {
+    const share = this.faults[fault];
+    return share > 0 && this.random() < share;
+  }
+
+  latency(): number {
+    const { min, max } = this.#latency;
+    return max > min ? min + (max - min) * this.random() : min;
+  }
+
+  publish(sender: Link, letter: Letter): void {
+    const groups = new Map<string, Interest[]>();
+    let reached = false;
+    for (const interest of this.interests.match(letter.subject)) {
+      reached = true;
+      if (interest.queue === undefined) this.#deliver(interest, letter);
+      else {
+        const key = `${interest.queue} ${interest.subject}`;
+        const group = groups.get(key);
+        if (group === undefined) groups.set(key, [interest]);
+        else group.push(interest);
+      }
+    }
+    for (const group of groups.values()) {
+      const chosen = group.length === 1 ? group[0] : group[Math.floor(this.random() * group.length)];
+      if (chosen !== undefined) this.#deliver(chosen, letter);
+    }
+    if (!reached && letter.reply !== undefined) this.#sayNobody(sender, letter.reply);
+  }
+
+  /** The server's 503: to the sender's own subscriptions of the reply-to, to nobody else's. */
+  #sayNobody(sender: Link, subject: string): void {
+    const letter: Letter = { subject, data: new Uint8Array(), reply: undefined, headers: undefined, noResponders: true };
+    for (const interest of this.interests.match(subject)) {
+      if (interest.link === sender) sender.inbound.send(() => interest.deliver(letter));
+    }
+  }
+
+  #deliver(interest: Interest, letter: Letter): void {
+    if (this.strikes("drop")) return;
+    interest.link.inbound.send(() => interest.deliver(letter));
+    if (this.strikes("duplicate")) interest.link.inbound.send(() => interest.deliver(letter));
+  }
+}
+
+/** Refuses what NATS would refuse or, worse, take for the end of a header. */
+export function requireHeaders(headers: Headers | undefined): void {
+  for (const name in headers) {
+    if (/[\r\n:]/.test(name) || /[\r\n]/.test(headers[name] as string)) {
+      throw new InvalidError("INVALID_OPTION", `header ${JSON.stringify(name)} holds a line break or a colon in its name`);
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import type { Clock, TimerHandle } from "../base/clock.ts";
+
+/** What a {@link Hop} needs to know of the network. */
+export interface Road {
+  readonly clock: Clock;
+  /** How long the next message is on its way. */
+  latency(): number;
+}
+
+/** One direction of a connection: everything arrives later, in order. */
+export class Hop {
+  readonly #road: Road;
+  #queue: { readonly at: number; readonly run: () => void }[] = [];
+  #head = 0;
+  #lastArrival = 0;
+  #timer: TimerHandle;
+  #paused = false;
+  #cut = false;
+
+  constructor(road: Road) {
+    this.#road = road;
+  }
+
+  send(run: () => void): void {
+    if (this.#cut) return;
+    this.#lastArrival = Math.max(this.#lastArrival, this.#road.clock.monotonic() + this.#road.latency());
+    this.#queue.push({ at: this.#lastArrival, run });
+    this.#arm();
+  }
+
+  /** Loses what is on its way, and takes nothing more until {@link Hop.open}. */
+  cut(): void {
+    this.#cut = true;
+    this.#queue = [];
+    this.#head = 0;
+  }
+
+  open(): void {
+    this.#cut = false;
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#arm();
+  }
+
+  #arm(): void {
+    const next = this.#queue[this.#head];
+    if (this.#timer !== undefined || this.#paused || next === undefined) return;
+    this.#timer = this.#road.clock.after(Math.max(0, next.at - this.#road.clock.monotonic()), () => this.#arrive());
+  }
+
+  #arrive(): void {
+    this.#timer = undefined;
+    const next = this.#queue[this.#head];
+    if (next === undefined || this.#paused) return;
+    // A timer of the real clock may be a little early; it is armed again then.
+    if (next.at <= this.#road.clock.monotonic()) {
+      this.#head++;
+      if (this.#head > 1_024 && this.#head * 2 > this.#queue.length) {
+        this.#queue = this.#queue.slice(this.#head);
+        this.#head = 0;
+      }
+      next.run();
+    }
+    this.#arm();
+  }
+}

@@ -1,0 +1,160 @@
+import type { Clock, TimerHandle } from "../base/clock.ts";
+import { UnavailableError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import type { BusStatus, Headers } from "../ports/bus.ts";
+import type { Broker } from "./broker.ts";
+import { Hop } from "./hop.ts";
+
+/** A message on its way. */
+export interface Letter {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly reply: string | undefined;
+  readonly headers: Headers | undefined;
+  readonly noResponders: boolean;
+}
+
+/** A subscription as the broker knows it. */
+export interface Interest {
+  readonly link: Link;
+  readonly subject: string;
+  readonly queue: string | undefined;
+  readonly deliver: (letter: Letter) => void;
+}
+
+interface Call {
+  fail(error: UnavailableError): void;
+}
+
+/** A process's connection: two directions, each in order. */
+export class Link {
+  readonly broker: Broker;
+  readonly name: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** To the broker. */
+  readonly outbound: Hop;
+  /** To the process. */
+  readonly inbound: Hop;
+  status: BusStatus = "connected";
+  readonly #statusHandlers: ((status: BusStatus) => void)[] = [];
+  readonly #calls: Set<Call> = new Set();
+  readonly #interests: Set<Interest> = new Set();
+  #dead = false;
+
+  constructor(broker: Broker, name: string, clock: Clock, logger: Logger) {
+    this.broker = broker;
+    this.name = name;
+    this.clock = clock;
+    this.logger = logger;
+    this.outbound = new Hop(broker);
+    this.inbound = new Hop(broker);
+  }
+
+  onStatus(handler: (status: BusStatus) => void): void {
+    this.#statusHandlers.push(handler);
+  }
+
+  /** Sends towards the broker; nothing happens when the connection is gone. */
+  send(run: () => void): void {
+    if (this.status === "connected" && !this.#dead) this.outbound.send(run);
+  }
+
+  addInterest(interest: Interest): void {
+    this.#interests.add(interest);
+    this.send(() => this.broker.interests.add(interest.subject, interest));
+  }
+
+  removeInterest(interest: Interest): void {
+    this.#interests.delete(interest);
+    this.send(() => this.broker.interests.remove(interest.subject, interest));
+  }
+
+  /** Runs `run` at the broker and answers its result, over the network both ways. */
+  call<T>(run: () => T, commit = false): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.status !== "connected") return void reject(unreachable());
+      let timer: TimerHandle;
+      const call: Call = {
+        fail: (error) => {
+          this.clock.cancel(timer);
+          this.#calls.delete(call);
+          reject(error);
+        },
+      };
+      timer = this.clock.after(this.broker.answerTimeoutMs, () => {
+        call.fail(new UnavailableError("STORE_UNAVAILABLE", `no answer within ${this.broker.answerTimeoutMs} ms`));
+      });
+      this.#calls.add(call);
+      this.send(() => {
+        if (commit && this.broker.strikes("loseCommit")) return;
+        const result = run();
+        if (commit && this.broker.strikes("loseAcknowledgement")) return;
+        this.inbound.send(() => {
+          if (!this.#calls.delete(call)) return;
+          this.clock.cancel(timer);
+          resolve(result);
+        });
+      });
+    });
+  }
+
+  disconnect(): void {
+    if (this.status !== "connected") return;
+    this.#lose();
+    this.#become("disconnected");
+    this.#failCalls();
+  }
+
+  reconnect(): void {
+    if (this.status !== "disconnected" || this.#dead) return;
+    this.status = "connected";
+    for (const interest of this.#interests) this.addInterest(interest);
+    this.#become("connected");
+  }
+
+  close(): void {
+    if (this.status === "closed") return;
+    if (this.status === "connected") this.#lose();
+    this.#become("closed");
+    this.#failCalls();
+  }
+
+  die(): void {
+    if (this.#dead) return;
+    this.#lose();
+    this.#dead = true;
+  }
+
+  vanish(): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    this.inbound.cut();
+    this.broker.clock.after(this.broker.staleAfterMs, () => this.#forget([...this.#interests]));
+  }
+
+  /** What is on its way to the process is lost; what it has sent arrives, and then the broker forgets it. */
+  #lose(): void {
+    this.inbound.cut();
+    const gone = [...this.#interests];
+    this.outbound.send(() => this.#forget(gone));
+  }
+
+  #forget(interests: readonly Interest[]): void {
+    for (const interest of interests) this.broker.interests.remove(interest.subject, interest);
+  }
+
+  #become(status: BusStatus): void {
+    this.status = status;
+    if (status === "connected") this.inbound.open();
+    for (const handler of this.#statusHandlers) handler(status);
+  }
+
+  #failCalls(): void {
+    for (const call of this.#calls) call.fail(unreachable());
+  }
+}
+
+export function unreachable(): UnavailableError {
+  return new UnavailableError("NATS_UNREACHABLE", "the connection to NATS is gone; it comes back by itself");
+}

@@ -1,0 +1,97 @@
+import { silentLogger } from "../base/logger.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Ports } from "../ports/ports.ts";
+import { Broker } from "./broker.ts";
+import type { BrokerOptions, Faults, Storage } from "./broker.ts";
+import { createMemoryBus } from "./bus.ts";
+import type { ProcessClock } from "./clock.ts";
+import { LeaseState, createMemoryLeases } from "./lease.ts";
+import { Link } from "./link.ts";
+import { RecordState, createMemoryRecords } from "./store.ts";
+
+export interface MemoryNetworkOptions extends BrokerOptions {
+  /** @defaultValue 64 */
+  readonly shards?: number;
+  /** @defaultValue 1 */
+  readonly buckets?: number;
+  /** Whether commits of a bucket go one at a time. @defaultValue false */
+  readonly oneInFlight?: boolean;
+}
+
+export interface ProcessOptions {
+  /** The process's own view of time. @defaultValue the broker's clock */
+  readonly clock?: ProcessClock;
+  readonly logger?: Logger;
+}
+
+/** One process's connection, and what may happen to it. */
+export interface MemoryProcess extends Ports {
+  readonly name: string;
+  /** `kill -9`: what was sent arrives, its subscriptions are gone at once, its timers never run. */
+  kill(): void;
+  /** The host is gone without a word: the broker does not notice until `staleAfterMs`. */
+  vanish(): void;
+  /** The connection breaks; what was on its way to the process is lost. The process lives. */
+  disconnect(): void;
+  /** The connection is back, and the subscriptions with it. */
+  reconnect(): void;
+  /** SIGSTOP: nothing runs and nothing is taken in, until {@link MemoryProcess.resume}. */
+  pause(): void;
+  resume(): void;
+}
+
+/** A NATS server with JetStream, as far as the ports can tell, for many processes in one. */
+export interface MemoryNetwork {
+  readonly faults: Faults;
+  storage: Storage;
+  connect(name?: string, options?: ProcessOptions): MemoryProcess;
+}
+
+/** Same clock, same random source, same calls: the same run. */
+export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwork {
+  const broker = new Broker(options);
+  const records = new RecordState(broker, {
+    shards: options.shards ?? 64,
+    buckets: options.buckets ?? 1,
+    oneInFlight: options.oneInFlight ?? false,
+  });
+  const leases = new LeaseState(broker.clock);
+
+  return {
+    faults: broker.faults,
+    get storage() {
+      return broker.storage;
+    },
+    set storage(value) {
+      broker.storage = value;
+    },
+    connect: (name = broker.newId(), { clock, logger = silentLogger } = {}) => {
+      const link = new Link(broker, name, clock ?? broker.clock, logger);
+      return {
+        name,
+        bus: createMemoryBus(link),
+        records: createMemoryRecords(link, records),
+        leases: createMemoryLeases(link, leases),
+        close: async () => link.close(),
+        kill: () => {
+          clock?.stop();
+          link.die();
+        },
+        vanish: () => {
+          clock?.stop();
+          link.vanish();
+        },
+        disconnect: () => link.disconnect(),
+        reconnect: () => link.reconnect(),
+        pause: () => {
+          clock?.pause();
+          link.inbound.pause();
+        },
+        resume: () => {
+          clock?.resume();
+          link.inbound.resume();
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,15 @@
+// A whole cluster in one process, under a clock and a source of chance that the test holds.
+export { createSystemClock } from "./base/clock.ts";
+export { seededRandom } from "./base/random.ts";
+export { createManualClock } from "./memory/clock.ts";
+export { createMemoryNetwork } from "./memory/network.ts";
+
+// What every adapter must do, as tests that run on any of them.
+export { describeBus } from "./testing/bus.ts";
+export { describeLeaseStore } from "./testing/lease.ts";
+export { describeRecordStore } from "./testing/store.ts";
+
+export type { Faults, Storage } from "./memory/broker.ts";
+export type { ManualClock, ProcessClock } from "./memory/clock.ts";
+export type { MemoryNetwork, MemoryNetworkOptions, MemoryProcess, ProcessOptions } from "./memory/network.ts";
+export type { Suite, TestApi } from "./testing/suite.ts";
