@@ -55,6 +55,8 @@ export const H = {
   /** Of replies and events. */
   status: "Ergon-Status",
   final: "Ergon-Final",
+  /** The shard of the task, so that whoever waits knows whose change of owner concerns it. */
+  shard: "Ergon-Shard",
   node: "Ergon-Node",
   protocol: "Ergon-Protocol",
 } as const;

@@ -1,0 +1,104 @@
+// The public API. What is not here, in ./nats or in ./testing cannot be imported.
+
+// What went wrong, and what follows from it.
+export {
+  ConflictError,
+  ErgonError,
+  InvalidError,
+  NotFoundError,
+  RetryableError,
+  StaleError,
+  TerminalError,
+  UnavailableError,
+  errorCodes,
+  errorFrom,
+  isErgonError,
+  isErrorCode,
+  messageOf,
+} from "./base/errors.ts";
+export type { ErgonErrorOptions, ErrorCode, ErrorKind, Issue } from "./base/errors.ts";
+
+// Time, chance, ids, logs.
+export { backoffMs } from "./base/backoff.ts";
+export type { Backoff } from "./base/backoff.ts";
+export { MAX_TIMER_MS, createSystemClock, delay } from "./base/clock.ts";
+export type { Clock, SystemClock, TimerHandle } from "./base/clock.ts";
+export { DAY, HOUR, MINUTE, SECOND, formatDuration, parseDuration } from "./base/duration.ts";
+export { createIdFactory, isId, shardOf } from "./base/id.ts";
+export { silentLogger } from "./base/logger.ts";
+export type { Logger } from "./base/logger.ts";
+export { seededRandom, systemRandom } from "./base/random.ts";
+export type { Random } from "./base/random.ts";
+
+// The engine: machines, records, steps.
+export { createMachineRegistry } from "./actor/machine.ts";
+export type { Machine, MachineRegistry } from "./actor/machine.ts";
+export { RECORD_VERSION, decodeFields, decodeRecord, encodeRecord } from "./actor/record.ts";
+export type { PersistedSnapshot, ReadableRecord, RecordFields, UnreadableRecord } from "./actor/record.ts";
+export type { Effect } from "./actor/scope.ts";
+export { begin, step } from "./actor/step.ts";
+export type { ActorState, TimedEvent, Timer, Turn } from "./actor/step.ts";
+
+// The task.
+export type { RetryPolicy } from "./task/retry-policy.ts";
+export { retryOption, retryPolicyOf, taskDefaults, taskLimits, taskOption } from "./task/spec.ts";
+export type { SparseTaskOptions, TaskOptions, TaskSpec } from "./task/spec.ts";
+export { isTerminal, parseTaskStatus, taskStatuses } from "./task/status.ts";
+export type { TaskStatus, TerminalStatus } from "./task/status.ts";
+export { taskMachine } from "./task/task.machine.ts";
+export type {
+  AbortParams,
+  Decision,
+  DispatchParams,
+  Failure,
+  HistoryEntry,
+  TaskContext,
+  TaskEvent,
+  TaskInput,
+} from "./task/task.machine.ts";
+
+// The wire.
+export { decodeBody, describeContent, encodeBody, mediaType } from "./wire/codec.ts";
+export type { Content } from "./wire/codec.ts";
+export { decodeError, encodeError, headerText } from "./wire/error-headers.ts";
+export { BYTES_TYPE, H, JSON_TYPE, MSGPACK_TYPE, PROTOCOL, TEXT_TYPE } from "./wire/headers.ts";
+export type {
+  AgentView,
+  BatchEntry,
+  BatchReply,
+  BatchRequest,
+  ListReply,
+  ListRequest,
+  NodeView,
+  ShardView,
+} from "./wire/messages.ts";
+export { QUEUE, actorVerbs, clusterVerbs, createNames, isName, requireId, requireName } from "./wire/subjects.ts";
+export type { ActorVerb, ClusterVerb, Names, ShardSubject } from "./wire/subjects.ts";
+export { numberFields, parseSubmitMessage, parseTaskRequest } from "./wire/submit.ts";
+export type { Submission, TaskRequest } from "./wire/submit.ts";
+export { describeTask, statusOf } from "./wire/task-view.ts";
+export type { HistoryView, TaskView } from "./wire/task-view.ts";
+
+// Ports: what the world is reached by.
+export type {
+  Bus,
+  BusStatus,
+  Headers,
+  Message,
+  PublishOptions,
+  RequestOptions,
+  Subscription,
+} from "./ports/bus.ts";
+export type { LeaseStore, Session } from "./ports/lease.ts";
+export type { Ports } from "./ports/ports.ts";
+export type {
+  ClaimResult,
+  CommitResult,
+  Fence,
+  LoadRange,
+  Ownership,
+  RecordStore,
+  StoredRecord,
+  Watch,
+  Write,
+} from "./ports/store.ts";
