@@ -1,17 +1,17 @@
 // nats-server from Debian's sid, unpacked without root and without a change to the system: apt runs on a configuration of
 // its own in a scratch folder, with the mirror that this machine already uses and the keys that it already trusts.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
 import { isProgram, onPath } from "./paths.mjs";
-import { tail } from "./report.mjs";
+import { indented } from "./report.mjs";
 
 const keyrings = ["/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrings/debian-archive-keyring.gpg"];
 
 export function unpackDebianPackage(scratch) {
   for (const tool of ["apt-get", "dpkg"]) if (onPath(tool).length === 0) throw new Error(`${tool} is not on PATH`);
-  const keyring = keyrings.find((file) => spawnSync("test", ["-r", file]).status === 0);
+  const keyring = keyrings.find((file) => existsSync(file));
   if (keyring === undefined) throw new Error("this machine has no Debian archive keyring");
   const mirrors = ownMirrors();
   if (mirrors.length === 0) throw new Error("apt has no source on this machine");
@@ -82,14 +82,8 @@ function configuration(folder) {
 }
 
 function command(program, args, cwd) {
-  const result = spawnSync(program, args, {
-    cwd,
-    encoding: "utf8",
-    env: { ...process.env, LC_ALL: "C" },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const result = spawnSync(program, args, { cwd, encoding: "utf8", env: { ...process.env, LC_ALL: "C" } });
   if (result.status === 0) return;
-  throw new Error(
-    `${program} ${args.find((arg) => /^(update|download)$/.test(arg)) ?? args[0]} failed\n${tail(result.error?.message ?? result.stderr, 4)}`,
-  );
+  const last = (result.error?.message ?? result.stderr).trim().split("\n").slice(-4).join("\n");
+  throw new Error(`${program} failed\n${indented(last)}`);
 }

@@ -5,7 +5,7 @@ import path from "node:path";
 
 import { npm } from "./npm.mjs";
 import { isProgram, root, toolchain } from "./paths.mjs";
-import { CannotBring, note, tail } from "./report.mjs";
+import { CannotBring, indented, note } from "./report.mjs";
 import { atLeast } from "./version.mjs";
 
 const floor = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")).engines.node.replace(">=", "");
@@ -47,7 +47,7 @@ export function bringNode() {
     const tried = spawnSync(binary(staging), ["--version"], { encoding: "utf8" });
     if (tried.status !== 0) {
       throw new CannotBring(
-        `the Node ${release} of npm does not run on this machine:\n${tail(tried.error?.message ?? tried.stderr)}\n${byHand}`,
+        `the Node ${release} of npm does not run on this machine:\n${indented(tried.error?.message ?? tried.stderr)}\n${byHand}`,
       );
     }
     rmSync(home, { force: true, recursive: true });

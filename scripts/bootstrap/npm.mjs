@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import path from "node:path";
 
 import { onPath } from "./paths.mjs";
-import { CannotBring, tail } from "./report.mjs";
+import { CannotBring, indented } from "./report.mjs";
 
 /** npm skips optional native packages whose engines don't fit the Node that runs it, and says nothing: so `node` runs it. */
 export function npm(node, args, { cwd, purpose }) {
@@ -18,10 +18,18 @@ export function npm(node, args, { cwd, purpose }) {
   throw new CannotBring(
     [
       `${purpose} can't be had: npm ${args[0]} failed${result.signal ? ` (${result.signal})` : ""}.`,
-      tail(result.error?.message ?? result.stderr + result.stdout),
+      indented(result.error?.message ?? reason(result)),
       "  Check that this machine reaches its npm registry (npm ping), then run this again.",
     ].join("\n"),
   );
+}
+
+/** npm says why first, then how to use npm. */
+function reason({ stderr, stdout }) {
+  const errors = stderr
+    .split("\n")
+    .filter((line) => /^npm (error|ERR!) ./.test(line) && !/complete log of this run/.test(line));
+  return (errors.length > 0 ? errors : (stderr + stdout).trim().split("\n")).slice(0, 8).join("\n");
 }
 
 /** The npm that runs this, else the one on PATH (a link to its script). */

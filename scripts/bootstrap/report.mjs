@@ -9,12 +9,7 @@ export function note(text) {
   process.stderr.write(`bootstrap: ${text}\n`);
 }
 
-/** The end of what a failed command printed, indented under the line that names it. */
-export function tail(text, lines = 12) {
-  return text
-    .trim()
-    .split("\n")
-    .slice(-lines)
-    .map((line) => `    ${line}`)
-    .join("\n");
+/** What a failed command printed, under the line that names it. */
+export function indented(text) {
+  return text.trim().replaceAll(/^/gm, "    ");
 }
