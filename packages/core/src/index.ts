@@ -80,15 +80,7 @@ export { describeTask, statusOf } from "./wire/task-view.ts";
 export type { HistoryView, TaskView } from "./wire/task-view.ts";
 
 // Ports: what the world is reached by.
-export type {
-  Bus,
-  BusStatus,
-  Headers,
-  Message,
-  PublishOptions,
-  RequestOptions,
-  Subscription,
-} from "./ports/bus.ts";
+export type { Bus, BusStatus, Headers, Message, PublishOptions, RequestOptions, Subscription } from "./ports/bus.ts";
 export type { LeaseStore, Session } from "./ports/lease.ts";
 export type { Ports } from "./ports/ports.ts";
 export type {
@@ -102,3 +94,11 @@ export type {
   Watch,
   Write,
 } from "./ports/store.ts";
+
+// The client.
+export { createClient } from "./client/client.ts";
+export type { Client, ClientOptions, DecisionOptions, RetryOptions, ShardMap } from "./client/client.ts";
+export type { TaskHandle } from "./client/task-handle.ts";
+export type { TaskResponse } from "./client/task-reply.ts";
+export type { WaitOptions } from "./client/wait.ts";
+export type { WatchOptions } from "./client/watch.ts";

@@ -1,0 +1,163 @@
+import { backoffMs } from "../base/backoff.ts";
+import type { Clock } from "../base/clock.ts";
+import { InvalidError, UnavailableError, isErgonError } from "../base/errors.ts";
+import type { Random } from "../base/random.ts";
+import type { Bus, Headers, Message } from "../ports/bus.ts";
+import { H } from "../wire/headers.ts";
+import type { Moves } from "./moves.ts";
+
+/** Longest wait that one request asks a node for. */
+export const ROUND_MS = 10_000;
+/** How much later than the wait it asked for an answer may come. */
+const GRACE_MS = 3_000;
+/** How long the first try of a request waits for its answer; each further one twice as long. */
+const FIRST_TRY_MS = 2_000;
+/** A request that is not there to wait is repeated after a change of owner only when it is older than this. */
+const OVERDUE_MS = 250;
+
+const pauses = { initialMs: 50, factor: 2, maxMs: 2_000, jitter: 0.5 };
+
+/** A question that may be asked any number of times: what it does is done once. */
+export interface Question<T> {
+  readonly subject: string;
+  readonly data?: Uint8Array | undefined;
+  readonly headers?: Headers | undefined;
+  /** Asks the node to hold the answer back until the task has ended, or until this moment of the monotonic clock. */
+  readonly waitUntil?: number | undefined;
+  /** Only a change of this shard's owner makes the question be asked again at once; `undefined`: of any. */
+  readonly shard?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Reads the answer in the turn in which it comes; throws the error that it carries. */
+  read(message: Message): T;
+}
+
+export interface Caller {
+  readonly clock: Clock;
+  /** The longest that a call goes on without an answer. */
+  readonly timeoutMs: number;
+  /**
+   * Asks until there is an answer: again after errors of kind `unavailable`, and at once when the task's shard has a new owner. Throws
+   * the last such error once `timeoutMs` (of a wait: the wait) have passed, any other at once.
+   */
+  ask<T>(question: Question<T>): Promise<T>;
+  /** Waits before the next try; shorter when an owner changes. */
+  pause(failures: number, error: unknown, shard: number | undefined): Promise<void>;
+  /** Throws `UnavailableError` once the client is closed. */
+  requireOpen(): void;
+  close(): void;
+}
+
+export interface CallerParts {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly moves: Moves;
+  readonly timeoutMs: number;
+}
+
+type Outcome<T> =
+  | { readonly kind: "answer"; readonly value: T }
+  | { readonly kind: "failed"; readonly error: unknown }
+  | { readonly kind: "moved" };
+
+export function createCaller({ bus, clock, random, moves, timeoutMs }: CallerParts): Caller {
+  let closed = false;
+
+  const requireOpen = (): void => {
+    if (closed) throw new UnavailableError("NATS_UNREACHABLE", "this client is closed");
+  };
+
+  const once = <T>(question: Question<T>, tryMs: number, headers: Headers | undefined): Promise<Outcome<T>> =>
+    new Promise((resolve) => {
+      const { shard, signal, waitUntil, data } = question;
+      const sentAt = clock.monotonic();
+      const aborted = (): void => settle({ kind: "failed", error: signal?.reason });
+      const forget = moves.listen(shard, () => {
+        if (closed || waitUntil !== undefined || clock.monotonic() - sentAt >= OVERDUE_MS) settle({ kind: "moved" });
+      });
+      const settle = (outcome: Outcome<T>): void => {
+        forget();
+        signal?.removeEventListener("abort", aborted);
+        resolve(outcome);
+      };
+      signal?.addEventListener("abort", aborted);
+      bus.request(question.subject, data ?? new Uint8Array(), { headers, timeoutMs: tryMs }).then(
+        (message) => settle(attempt(() => question.read(message))),
+        (error: unknown) => settle({ kind: "failed", error }),
+      );
+    });
+
+  const pause: Caller["pause"] = (failures, error, shard) =>
+    new Promise((resolve) => {
+      const least = isErgonError(error) ? (error.retryAfterMs ?? 0) : 0;
+      const done = (): void => {
+        forget();
+        clock.cancel(timer);
+        resolve();
+      };
+      const timer = clock.after(Math.max(least, backoffMs(pauses, failures, random())), done);
+      const forget = moves.listen(shard, done);
+    });
+
+  const ask = async <T>(question: Question<T>): Promise<T> => {
+    const { waitUntil, signal } = question;
+    const begin = clock.monotonic();
+    const deadline = Math.min(begin + waitMs(waitUntil, begin) + timeoutMs, (waitUntil ?? Infinity) + GRACE_MS);
+    for (let failures = 0; ;) {
+      requireOpen();
+      signal?.throwIfAborted();
+      const now = clock.monotonic();
+      const wait = waitMs(waitUntil, now);
+      const headers =
+        waitUntil === undefined ? question.headers : { ...question.headers, [H.wait]: `${Math.max(1, wait)}ms` };
+      requireFitting(question.data, headers, bus.maxMessageBytes);
+      const patience = waitUntil === undefined ? FIRST_TRY_MS * 2 ** failures : wait + GRACE_MS;
+      const outcome = await once(question, Math.ceil(Math.max(1, Math.min(patience, deadline - now))), headers);
+      if (outcome.kind === "answer") return outcome.value;
+      if (outcome.kind === "moved") continue;
+      failures += 1;
+      if (!isUnavailable(outcome.error) || clock.monotonic() >= deadline) throw outcome.error;
+      await pause(failures, outcome.error, question.shard);
+    }
+  };
+
+  return {
+    clock,
+    timeoutMs,
+    ask,
+    pause,
+    requireOpen,
+    close: () => {
+      closed = true;
+    },
+  };
+}
+
+/** Whether the same request may succeed later. */
+export function isUnavailable(error: unknown): boolean {
+  return isErgonError(error) && error.kind === "unavailable";
+}
+
+function attempt<T>(read: () => T): Outcome<T> {
+  try {
+    return { kind: "answer", value: read() };
+  } catch (error) {
+    return { kind: "failed", error };
+  }
+}
+
+function waitMs(until: number | undefined, now: number): number {
+  return until === undefined ? 0 : Math.floor(Math.min(ROUND_MS, Math.max(0, until - now)));
+}
+
+/** The server drops a connection that sends more than it takes, so what is too large never leaves. */
+function requireFitting(data: Uint8Array | undefined, headers: Headers | undefined, most: number): void {
+  let bytes = data?.length ?? 0;
+  if (headers !== undefined) {
+    bytes += "NATS/1.0\r\n\r\n".length;
+    for (const name in headers) bytes += name.length + Buffer.byteLength(headers[name] ?? "") + ": \r\n".length;
+  }
+  if (bytes <= most) return;
+  const advice = "store what is large elsewhere and send a reference, or split the batch";
+  throw new InvalidError("PAYLOAD_TOO_LARGE", `the message has ${bytes} bytes and the server takes ${most}: ${advice}`);
+}

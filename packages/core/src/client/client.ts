@@ -1,0 +1,195 @@
+import { createSystemClock, type Clock } from "../base/clock.ts";
+import { createIdFactory } from "../base/id.ts";
+import { systemRandom, type Random } from "../base/random.ts";
+import type { Bus, Headers } from "../ports/bus.ts";
+import { encodeBody } from "../wire/codec.ts";
+import { headerText } from "../wire/error-headers.ts";
+import { H, JSON_TYPE, MSGPACK_TYPE } from "../wire/headers.ts";
+import type {
+  AgentView,
+  BatchReply,
+  BatchRequest,
+  ListReply,
+  ListRequest,
+  NodeView,
+  ShardView,
+} from "../wire/messages.ts";
+import { createNames, requireId, type ActorVerb, type ClusterVerb } from "../wire/subjects.ts";
+import type { TaskRequest } from "../wire/submit.ts";
+import type { TaskView } from "../wire/task-view.ts";
+import { createCaller } from "./caller.ts";
+import { createMoves } from "./moves.ts";
+import { encodeSubmit, normalizeTasks } from "./submit-message.ts";
+import { createTaskHandle, type TaskHandle } from "./task-handle.ts";
+import { readBody, readTask, type TaskReply, type TaskResponse } from "./task-reply.ts";
+import { untilEnded, untilResponse, type WaitOptions } from "./wait.ts";
+import { watchTask, type WatchOptions } from "./watch.ts";
+
+export interface ClientOptions {
+  /** The connection; the client does not close it. */
+  readonly bus: Bus;
+  /** @defaultValue "default" */
+  readonly namespace?: string | undefined;
+  /** What every subject begins with. @defaultValue "ergon" */
+  readonly prefix?: string | undefined;
+  /** How long a call goes on without an answer, its repetitions included, in milliseconds. @defaultValue 30,000 */
+  readonly timeoutMs?: number | undefined;
+  /** Who `cancel`, `end` and `retry` say they are for. @defaultValue "client" */
+  readonly by?: string | undefined;
+  /** What the client's own inboxes begin with, where permissions ask for another. @defaultValue "_INBOX" */
+  readonly inboxPrefix?: string | undefined;
+  /** @defaultValue the system's */
+  readonly clock?: Clock | undefined;
+  /** @defaultValue the system's */
+  readonly random?: Random | undefined;
+}
+
+/** Who decides over a task, and why; both are kept in its record. */
+export interface DecisionOptions {
+  readonly by?: string | undefined;
+  readonly reason?: string | undefined;
+}
+
+export interface RetryOptions extends DecisionOptions {
+  /** The new task's id; made up when absent. */
+  readonly id?: string | undefined;
+}
+
+/** How a namespace is laid out, and who hosts what. */
+export interface ShardMap {
+  readonly namespace: string;
+  readonly buckets: number;
+  readonly shards: readonly ShardView[];
+}
+
+/**
+ * A client of one namespace. Every call may be repeated and is: errors of kind `unavailable` are tried again with growing pauses until
+ * `timeoutMs` have passed, under the same id, so that a task is stored once (M-7). Durations are milliseconds. All errors are
+ * `ErgonError`s; `code` says why (docs/errors.md).
+ */
+export interface Client {
+  /**
+   * Stores a task: when it resolves, the task survives every crash and is found by its id (B-9). The id is the idempotency key.
+   * Throws `INVALID_…` and `UNKNOWN_OPTION` with an issue per fault, `ID_CONFLICT`, `PAYLOAD_TOO_LARGE`.
+   */
+  submit(request: TaskRequest): Promise<TaskHandle>;
+  /** Submits and waits for the response, in one round trip when the task is short. Throws as `submit` and `response` do. */
+  run(request: TaskRequest, options?: WaitOptions): Promise<TaskResponse>;
+  /** Stores all of the tasks or none (B-4), answered in their order. Throws `BATCH_REJECTED` with an issue per fault. */
+  batch(request: BatchRequest): Promise<BatchReply>;
+  /** Throws `TASK_NOT_FOUND` (B-16), as all that take an id do. */
+  get(id: string): Promise<TaskView>;
+  /** The task once it has ended, or as it is after `timeoutMs`. */
+  wait(id: string, options?: WaitOptions): Promise<TaskView>;
+  /** The exact bytes that the agent answered. Throws the task's failure, `TASK_CANCELLED`, or `REQUEST_TIMEOUT` after `timeoutMs`. */
+  response(id: string, options?: WaitOptions): Promise<TaskResponse>;
+  /** The task as it is, then every change of it, until it has ended (B-35, B-38); throws `TASK_NOT_FOUND` (B-37). */
+  watch(id: string, options?: WatchOptions): AsyncIterable<TaskView>;
+  /** Asks for a cancel: a running attempt gets its grace to stop first. Throws `TASK_ENDED`. */
+  cancel(id: string, options?: DecisionOptions): Promise<TaskView>;
+  /** Submits a failed or cancelled task once more, as a new task whose `origin` is this one. Throws `TASK_NOT_FAILED`. */
+  retry(id: string, options?: RetryOptions): Promise<TaskHandle>;
+  /** Fails a live task by force, whatever its agent does. Throws `TASK_ENDED`. */
+  end(id: string, options?: DecisionOptions): Promise<TaskView>;
+  /** One page of the live tasks, with `all` of the ended ones too. */
+  list(request?: ListRequest): Promise<ListReply>;
+  /** Every page of `list`, task by task. */
+  listAll(request?: ListRequest): AsyncIterable<TaskView>;
+  nodes(): Promise<readonly NodeView[]>;
+  agents(): Promise<readonly AgentView[]>;
+  shards(): Promise<ShardMap>;
+  /** Ends watches and waits with an error. Idempotent. */
+  close(): void;
+}
+
+const defaults = {
+  namespace: "default",
+  prefix: "ergon",
+  timeoutMs: 30_000,
+  by: "client",
+  inboxPrefix: "_INBOX",
+} as const;
+const NOTHING = new Uint8Array();
+
+/**
+ * A client on a bus: a NATS connection's or the memory network's. Throws `InvalidError` when the namespace is not a name.
+ *
+ * @example
+ * const client = createClient({ bus, namespace: "default" });
+ * const task = await client.submit({ driver: "echo", payload: { hello: "world" } });
+ * console.log((await task.response()).json());
+ */
+export function createClient(options: ClientOptions): Client {
+  const { bus, clock = createSystemClock(), random = systemRandom } = options;
+  const names = createNames(options.namespace ?? defaults.namespace, options.prefix ?? defaults.prefix);
+  const newId = createIdFactory(random);
+  const inboxRoot = `${options.inboxPrefix ?? defaults.inboxPrefix}.${newId()}`;
+  const moves = createMoves(bus, names, clock);
+  const caller = createCaller({ bus, clock, random, moves, timeoutMs: options.timeoutMs ?? defaults.timeoutMs });
+  let inboxes = 0;
+
+  const decide = (
+    verb: ActorVerb,
+    id: string,
+    { by, reason }: DecisionOptions = {},
+    more?: Headers,
+  ): Promise<TaskReply> => {
+    const headers: Record<string, string> = { ...more, [H.by]: headerText(by ?? options.by ?? defaults.by) };
+    if (reason !== undefined) headers[H.reason] = headerText(reason);
+    return caller.ask({ subject: names.verb(verb, requireId(id)), headers, read: readTask });
+  };
+  const cluster = <T>(verb: ClusterVerb, body?: object): Promise<T> => {
+    const data = body === undefined ? NOTHING : encodeBody(body, JSON_TYPE);
+    return caller.ask({ subject: names.cluster(verb), data, read: (message) => readBody(message) as T });
+  };
+
+  const client: Client = {
+    submit: async (request) => {
+      const { driver, data, headers } = encodeSubmit(request, newId);
+      const { view } = await caller.ask({ subject: names.submit(driver), data, headers, read: readTask });
+      return createTaskHandle(client, view);
+    },
+    run: async (request, wait) => {
+      const { driver, id, data, headers } = encodeSubmit(request, newId);
+      return untilResponse(caller, names, id, wait, { subject: names.submit(driver), data, headers });
+    },
+    batch: async ({ tasks, correlationId = newId() }) => {
+      const body: BatchRequest = { tasks: normalizeTasks(tasks, newId), correlationId };
+      const headers = { [H.contentType]: MSGPACK_TYPE };
+      const read = (message: Parameters<typeof readBody>[0]): BatchReply => readBody(message) as BatchReply;
+      return caller.ask({ subject: names.batch, data: encodeBody(body, MSGPACK_TYPE), headers, read });
+    },
+    get: async (id) => (await caller.ask({ subject: names.verb("get", requireId(id)), read: readTask })).view,
+    wait: async (id, wait) => untilEnded(caller, names, requireId(id), wait),
+    response: async (id, wait) => untilResponse(caller, names, requireId(id), wait),
+    watch: (id, watch) => {
+      const newInbox = (): string => `${inboxRoot}.${++inboxes}`;
+      return watchTask({ bus, caller, moves, names, newInbox }, requireId(id), watch);
+    },
+    cancel: async (id, decision) => (await decide("cancel", id, decision)).view,
+    retry: async (id, retry) => {
+      const newTask = requireId(retry?.id ?? newId());
+      return createTaskHandle(client, (await decide("retry", id, retry, { [H.id]: newTask })).view);
+    },
+    end: async (id, decision) => (await decide("end", id, decision)).view,
+    list: (request = {}) => cluster<ListReply>("list", request),
+    listAll: (request) => listAll(client, request),
+    nodes: async () => (await cluster<{ nodes: readonly NodeView[] }>("nodes")).nodes,
+    agents: async () => (await cluster<{ agents: readonly AgentView[] }>("agents")).agents,
+    shards: () => cluster<ShardMap>("shards"),
+    close: () => {
+      caller.close();
+      moves.close();
+    },
+  };
+  return client;
+}
+
+async function* listAll(client: Client, request: ListRequest = {}): AsyncGenerator<TaskView, void, void> {
+  for (let { cursor } = request; ;) {
+    const page = await client.list(cursor === undefined ? request : { ...request, cursor });
+    yield* page.tasks;
+    cursor = page.cursor;
+    if (cursor === undefined) return;
+  }
+}

@@ -1,0 +1,62 @@
+import type { Clock, TimerHandle } from "../base/clock.ts";
+import type { Bus } from "../ports/bus.ts";
+import type { Names } from "../wire/subjects.ts";
+
+/** A take-over moves many shards within moments; those who wait are told once. */
+const DEBOUNCE_MS = 50;
+
+/** Tells whoever waits for a shard's answer that its owner has changed: the new one has never heard the question. */
+export interface Moves {
+  /** Calls `run` after each change that may concern `shard` (`undefined`: not known, so any). Answers how to stop it. */
+  listen(shard: number | undefined, run: () => void): () => void;
+  /** Calls everyone. */
+  all(): void;
+  close(): void;
+}
+
+interface Listener {
+  readonly shard: number | undefined;
+  readonly run: () => void;
+}
+
+export function createMoves(bus: Bus, names: Names, clock: Clock): Moves {
+  const listeners = new Set<Listener>();
+  const moved = new Set<number>();
+  let timer: TimerHandle;
+
+  const tell = (concerns: (listener: Listener) => boolean): void => {
+    for (const listener of [...listeners]) if (concerns(listener)) listener.run();
+  };
+
+  const subscription = bus.subscribe(names.ownedAll, ({ subject }) => {
+    moved.add(Number(subject.slice(subject.lastIndexOf(".") + 1)));
+    timer ??= clock.after(DEBOUNCE_MS, () => {
+      timer = undefined;
+      const shards = new Set(moved);
+      moved.clear();
+      tell(({ shard }) => shard === undefined || shards.has(shard));
+    });
+  });
+
+  const all = (): void => tell(() => true);
+  let lost = false;
+  bus.onStatus((status) => {
+    // What was said while the connection was gone was not heard.
+    if (status === "connected" && lost) all();
+    lost = status === "disconnected";
+  });
+
+  return {
+    listen: (shard, run) => {
+      const listener = { shard, run };
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    all,
+    close: () => {
+      subscription.unsubscribe();
+      if (timer !== undefined) clock.cancel(timer);
+      all();
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import type { TaskView } from "../wire/task-view.ts";
+import type { Client, DecisionOptions, RetryOptions } from "./client.ts";
+import type { TaskResponse } from "./task-reply.ts";
+import type { WaitOptions } from "./wait.ts";
+import type { WatchOptions } from "./watch.ts";
+
+/** One task, as the client that submitted it holds it. Everything here is also there by id, in {@link Client}. */
+export interface TaskHandle {
+  readonly id: string;
+  /** The task when it was stored, or stored again. */
+  readonly view: TaskView;
+  get(): Promise<TaskView>;
+  wait(options?: WaitOptions): Promise<TaskView>;
+  response(options?: WaitOptions): Promise<TaskResponse>;
+  watch(options?: WatchOptions): AsyncIterable<TaskView>;
+  cancel(options?: DecisionOptions): Promise<TaskView>;
+  retry(options?: RetryOptions): Promise<TaskHandle>;
+  end(options?: DecisionOptions): Promise<TaskView>;
+}
+
+export function createTaskHandle(client: Client, view: TaskView): TaskHandle {
+  const { id } = view;
+  return {
+    id,
+    view,
+    get: () => client.get(id),
+    wait: (options) => client.wait(id, options),
+    response: (options) => client.response(id, options),
+    watch: (options) => client.watch(id, options),
+    cancel: (options) => client.cancel(id, options),
+    retry: (options) => client.retry(id, options),
+    end: (options) => client.end(id, options),
+  };
+}

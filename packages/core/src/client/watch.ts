@@ -1,0 +1,148 @@
+import type { TimerHandle } from "../base/clock.ts";
+import { UnavailableError, type ErgonError } from "../base/errors.ts";
+import type { Bus, Message } from "../ports/bus.ts";
+import { decodeError } from "../wire/error-headers.ts";
+import { H } from "../wire/headers.ts";
+import type { Names } from "../wire/subjects.ts";
+import type { TaskView } from "../wire/task-view.ts";
+import { isUnavailable, type Caller } from "./caller.ts";
+import type { Moves } from "./moves.ts";
+import { readTask, type TaskReply } from "./task-reply.ts";
+
+/** Nodes send something every 5 s; a watch that has heard nothing for longer asks again. */
+const SILENCE_MS = 12_000;
+
+export interface WatchOptions {
+  /** Ends the watch. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface WatchParts {
+  readonly bus: Bus;
+  readonly caller: Caller;
+  readonly moves: Moves;
+  readonly names: Names;
+  /** A subject that nobody else listens to. */
+  newInbox(): string;
+}
+
+type Item =
+  | { readonly kind: "task"; readonly reply: TaskReply }
+  | { readonly kind: "alive" }
+  | { readonly kind: "failed"; readonly error: unknown }
+  | { readonly kind: "moved" }
+  | { readonly kind: "ended" };
+
+/**
+ * The task as it is, then each change of it, until it has ended. After a change of owner it is asked for again: what happened in between
+ * is in the history, the same view never comes twice in a row.
+ */
+export async function* watchTask(
+  parts: WatchParts,
+  id: string,
+  options: WatchOptions = {},
+): AsyncGenerator<TaskView, void, void> {
+  const { caller } = parts;
+  let heardAt = caller.clock.monotonic();
+  let seen: string | undefined;
+  let shard: number | undefined;
+  for (let failures = 0; ;) {
+    caller.requireOpen();
+    const stream = openStream(parts, id, shard, options.signal);
+    try {
+      let item = await stream.next();
+      for (; item.kind === "task" || item.kind === "alive"; item = await stream.next()) {
+        heardAt = caller.clock.monotonic();
+        failures = 0;
+        if (item.kind === "alive") continue;
+        const { view, final } = item.reply;
+        shard = item.reply.shard;
+        const text = JSON.stringify(view);
+        if (text !== seen) yield view;
+        seen = text;
+        if (final) return;
+      }
+      if (item.kind === "ended") return;
+      if (item.kind === "moved") continue;
+      if (!isUnavailable(item.error) || caller.clock.monotonic() - heardAt >= caller.timeoutMs) throw item.error;
+      failures += 1;
+      await caller.pause(failures, item.error, shard);
+    } finally {
+      stream.close();
+    }
+  }
+}
+
+interface Stream {
+  next(): Promise<Item>;
+  close(): void;
+}
+
+/** One request to watch, with an inbox of its own, so that what a former owner still sends goes nowhere. */
+function openStream(
+  { bus, caller, moves, names, newInbox }: WatchParts,
+  id: string,
+  shard: number | undefined,
+  signal: AbortSignal | undefined,
+): Stream {
+  const { clock } = caller;
+  const items: Item[] = [];
+  let wake: (() => void) | undefined;
+  let silence: TimerHandle;
+
+  const put = (item: Item): void => {
+    items.push(item);
+    wake?.();
+  };
+  const expect = (): void => {
+    if (silence !== undefined) clock.cancel(silence);
+    silence = clock.after(SILENCE_MS, () => put({ kind: "failed", error: silent(id) }));
+  };
+  const aborted = (): void => put({ kind: "ended" });
+
+  const inbox = newInbox();
+  const subscription = bus.subscribe(inbox, (message) => {
+    expect();
+    put(read(message, id));
+  });
+  const forget = moves.listen(shard, () => put({ kind: "moved" }));
+  signal?.addEventListener("abort", aborted);
+  if (signal?.aborted === true) aborted();
+  expect();
+  bus.publish(names.verb("watch", id), new Uint8Array(), { reply: inbox });
+
+  return {
+    next: async () => {
+      for (;;) {
+        const item = items.shift();
+        if (item !== undefined) return item;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    },
+    close: () => {
+      clock.cancel(silence);
+      signal?.removeEventListener("abort", aborted);
+      forget();
+      subscription.unsubscribe();
+    },
+  };
+}
+
+function read(message: Message, id: string): Item {
+  if (message.noResponders)
+    return { kind: "failed", error: new UnavailableError("NO_NODE", `no node is there to watch task ${id}`) };
+  const error: ErgonError | undefined = decodeError(message);
+  if (error !== undefined) return { kind: "failed", error };
+  if (message.header(H.event) === "keepalive") return { kind: "alive" };
+  try {
+    return { kind: "task", reply: readTask(message) };
+  } catch (cause) {
+    return { kind: "failed", error: cause };
+  }
+}
+
+function silent(id: string): UnavailableError {
+  return new UnavailableError("REQUEST_TIMEOUT", `the watch of task ${id} heard nothing for ${SILENCE_MS} ms`);
+}
