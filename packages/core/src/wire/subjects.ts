@@ -39,6 +39,8 @@ export interface Names {
   plainAgent(driver: string): string;
   agent(driver: string, agent: string): string;
   control(agent: string): string;
+  /** Where an agent hears that an answer is recorded, or refused; `answer` is `<task>.<attempt>`, or `>` for all. */
+  recorded(agent: string, answer: string): string;
   readonly presence: string;
   /** A node's word to all agents that it is there, or gone. */
   readonly roll: string;
@@ -111,6 +113,7 @@ export function createNames(namespace: string, prefix = "ergon"): Names {
     plainAgent: (driver) => `${root}.agent.${driver}`,
     agent: (driver, agent) => `${root}.agent.${driver}.${agent}`,
     control: (agent) => `${root}.control.${agent}`,
+    recorded: (agent, answer) => `${root}.recorded.${agent}.${answer}`,
     presence: `${root}.presence`,
     roll: `${root}.roll`,
 
