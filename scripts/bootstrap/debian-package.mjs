@@ -67,6 +67,7 @@ function configuration(folder) {
     "#clear APT::Update::Post-Invoke-Success;",
     "#clear Acquire::IndexTargets::deb::DEP-11;",
     'APT::Sandbox::User "";',
+    'APT::Update::Error-Mode "any";',
     'Acquire::Languages "none";',
     'Acquire::Retries "2";',
     'Acquire::http::Timeout "20";',

@@ -21,7 +21,12 @@ export async function withLock(work) {
   }
 }
 
-/** Linking a file that is already written makes the lock appear with its holder's id in it, or not at all. */
+/** Keeps the lock for as long as `pid` lives, even when this process is killed before that. */
+export function holdLockFor(pid) {
+  writeFileSync(lock, `${process.pid} ${pid}`);
+}
+
+/** Linking a file that is already written makes the lock appear with its holder's process id in it, or not at all. */
 function take() {
   const mine = `${lock}.${process.pid}`;
   writeFileSync(mine, String(process.pid));
@@ -30,8 +35,8 @@ function take() {
     return true;
   } catch (error) {
     if (error.code !== "EEXIST") throw error;
-    const holder = read();
-    if (holder !== undefined && !alive(holder)) rmSync(lock, { force: true });
+    const holders = read();
+    if (holders !== undefined && !holders.some(alive)) rmSync(lock, { force: true });
     return false;
   } finally {
     rmSync(mine, { force: true });
@@ -40,7 +45,7 @@ function take() {
 
 function read() {
   try {
-    return Number(readFileSync(lock, "utf8"));
+    return readFileSync(lock, "utf8").split(" ").map(Number);
   } catch {
     return undefined;
   }

@@ -28,7 +28,7 @@ export function findNode() {
   return node !== undefined && isProgram(node) && atLeast(carriedVersion(), floor) ? node : undefined;
 }
 
-export function bringNode() {
+export async function bringNode() {
   const byHand = `  Install Node ${floor} or newer by hand, put it first on PATH, then run this again.`;
   if (carrier === undefined) {
     throw new CannotBring(
@@ -40,7 +40,7 @@ export function bringNode() {
   const staging = mkdtempSync(path.join(toolchain, "node-"));
   try {
     writeFileSync(path.join(staging, "package.json"), '{ "private": true }\n');
-    npm(process.execPath, ["install", `${carrier}@${release}`, "--prefix", staging, "--no-package-lock"], {
+    await npm(process.execPath, ["install", `${carrier}@${release}`, "--prefix", staging, "--no-package-lock"], {
       cwd: staging,
       purpose: `Node ${release} (Node ${process.versions.node} is too old)`,
     });

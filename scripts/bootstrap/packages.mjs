@@ -15,10 +15,10 @@ export function havePackages() {
   return existsSync(stamp) && readFileSync(stamp, "utf8") === wanted();
 }
 
-export function bringPackages(node) {
+export async function bringPackages(node) {
   note(existsSync(modules) ? "the packages differ from package-lock.json: npm ci" : "bringing the packages: npm ci");
   const installing = wanted();
-  npm(node, ["ci"], { cwd: root, purpose: "the packages of package-lock.json" });
+  await npm(node, ["ci"], { cwd: root, purpose: "the packages of package-lock.json" });
   writeFileSync(stamp, installing);
 }
 
