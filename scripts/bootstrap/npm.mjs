@@ -16,9 +16,9 @@ export async function npm(node, args, { cwd, purpose }) {
     env: { ...process.env, PATH: path.dirname(node) + path.delimiter + (process.env.PATH ?? "") },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  let interruption;
+  const interruptions = [];
   const interrupt = (signal) => {
-    interruption = signal;
+    interruptions.push(signal);
     child.kill(signal);
   };
   for (const signal of signals) process.on(signal, interrupt);
@@ -26,7 +26,7 @@ export async function npm(node, args, { cwd, purpose }) {
 
   const { status, printed } = await ended(child);
   for (const signal of signals) process.off(signal, interrupt);
-  if (interruption !== undefined) throw new CannotBring(`interrupted by ${interruption}`);
+  if (interruptions.length > 0) throw new CannotBring(`interrupted by ${interruptions[0]}`);
   if (status === 0) return;
   throw new CannotBring(
     [
