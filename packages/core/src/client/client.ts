@@ -98,8 +98,8 @@ export interface Client {
   nodes(): Promise<readonly NodeView[]>;
   agents(): Promise<readonly AgentView[]>;
   shards(): Promise<ShardMap>;
-  /** Ends watches and waits with an error. Idempotent. */
-  close(): void;
+  /** Ends watches and waits with an error; the bus stays open unless `connect` made it. Idempotent. */
+  close(): Promise<void>;
 }
 
 const defaults = {
@@ -177,7 +177,7 @@ export function createClient(options: ClientOptions): Client {
     nodes: async () => (await cluster<{ nodes: readonly NodeView[] }>("nodes")).nodes,
     agents: async () => (await cluster<{ agents: readonly AgentView[] }>("agents")).agents,
     shards: () => cluster<ShardMap>("shards"),
-    close: () => {
+    close: async () => {
       caller.close();
       moves.close();
     },

@@ -23,7 +23,7 @@ export interface WatchParts {
   readonly moves: Moves;
   readonly names: Names;
   /** A subject that nobody else listens to. */
-  newInbox(): string;
+  readonly newInbox: () => string;
 }
 
 type Item =

@@ -1,0 +1,218 @@
+import { H, NotFoundError, TerminalError, createNames, type TaskView } from "@ergon/core";
+import { describe, expect } from "vitest";
+
+import { test, viewOf } from "../support/scripted-node.ts";
+
+const names = createNames("default");
+
+describe("wait", () => {
+  const wait = names.verb("wait", "t-1");
+
+  test("it asks in rounds until the task has ended", async ({ stage }) => {
+    const asked = stage.serve(wait, (message, count) =>
+      stage.reply(message, viewOf("t-1", count < 3 ? "started" : "succeeded"), count === 3),
+    );
+
+    await expect(stage.outcome(stage.client().wait("t-1"))).resolves.toMatchObject({ status: "succeeded" });
+    expect(asked.map((message) => message.header(H.wait))).toEqual(["10000ms", "10000ms", "10000ms"]);
+  });
+
+  test("after its bound it answers the task as it is", async ({ stage }) => {
+    stage.serve(wait, (message) => {
+      const ms = Number.parseInt(message.header(H.wait) ?? "", 10);
+      stage.clock.after(ms, () => stage.reply(message, viewOf("t-1", "started")));
+    });
+    const begin = stage.clock.now();
+
+    await expect(stage.outcome(stage.client().wait("t-1", { timeoutMs: 12_500 }))).resolves.toMatchObject({
+      status: "started",
+    });
+    expect(stage.clock.now() - begin).toBeLessThan(13_000);
+  });
+
+  test("when the task's shard has a new owner it asks again at once", async ({ stage }) => {
+    const asked = stage.serve(wait, (message, count) => {
+      if (count === 1) stage.reply(message, viewOf("t-1", "started"), false, 7);
+      if (count === 3) stage.reply(message, viewOf("t-1", "succeeded"), true, 7);
+    });
+    const begin = stage.clock.now();
+
+    const waiting = stage.client().wait("t-1");
+    await stage.clock.advance(100);
+    stage.bus.publish(names.owned(8), new Uint8Array());
+    await stage.clock.advance(100);
+    expect(asked).toHaveLength(2);
+    stage.bus.publish(names.owned(7), new Uint8Array());
+
+    await expect(stage.outcome(waiting)).resolves.toMatchObject({ status: "succeeded" });
+    expect(stage.clock.now() - begin).toBeLessThan(300);
+  });
+
+  test("an aborted wait ends with the reason, the task goes on", async ({ stage }) => {
+    stage.serve(wait, () => undefined);
+    const abort = new AbortController();
+
+    const waiting = stage.client().wait("t-1", { signal: abort.signal });
+    await stage.clock.advance(10);
+    abort.abort(new Error("enough"));
+
+    await expect(waiting).rejects.toThrow("enough");
+  });
+
+  test("closing the client ends waits", async ({ stage }) => {
+    stage.serve(wait, () => undefined);
+    const client = stage.client();
+
+    const waiting = client.wait("t-1");
+    await stage.clock.advance(10);
+    await client.close();
+
+    await expect(waiting).rejects.toMatchObject({ message: "this client is closed" });
+  });
+
+  test("an unknown id is TASK_NOT_FOUND (B-16)", async ({ stage }) => {
+    stage.serve(wait, (message) => stage.fail(message, new NotFoundError("TASK_NOT_FOUND", "no task t-1")));
+
+    await expect(stage.outcome(stage.client().wait("t-1"))).rejects.toMatchObject({
+      name: "NotFoundError",
+      code: "TASK_NOT_FOUND",
+    });
+  });
+});
+
+describe("response", () => {
+  const wait = names.verb("wait", "t-1");
+
+  test("it is the agent's bytes and type, unchanged", async ({ stage }) => {
+    const asked = stage.serve(wait, (message, count) => {
+      if (count === 1) return stage.reply(message, viewOf("t-1", "started"));
+      const headers = { [H.final]: "true", [H.status]: "succeeded", [H.contentType]: "text/csv" };
+      stage.bus.publish(message.reply ?? "", Buffer.from("a,b\n"), { headers });
+    });
+
+    const response = await stage.outcome(stage.client().response("t-1"));
+
+    expect(asked[0]?.header(H.answer)).toBe("response");
+    expect(response.contentType).toBe("text/csv");
+    expect(Buffer.from(response.data)).toEqual(Buffer.from("a,b\n"));
+    expect(response.text()).toBe("a,b\n");
+  });
+
+  test("a failed task's failure is thrown as a final error (M-21)", async ({ stage }) => {
+    stage.serve(wait, (message) =>
+      stage.fail(message, new TerminalError("CARD_DECLINED", "no money"), { [H.final]: "true", [H.status]: "failed" }),
+    );
+
+    await expect(stage.outcome(stage.client().response("t-1"))).rejects.toMatchObject({
+      kind: "terminal",
+      code: "CARD_DECLINED",
+      message: "no money",
+    });
+  });
+
+  test("a task that outlives the bound is REQUEST_TIMEOUT", async ({ stage }) => {
+    stage.serve(wait, (message) => stage.clock.after(900, () => stage.reply(message, viewOf("t-1", "started"))));
+
+    await expect(stage.outcome(stage.client().response("t-1", { timeoutMs: 800 }))).rejects.toMatchObject({
+      code: "REQUEST_TIMEOUT",
+    });
+  });
+
+  test("run submits and waits in one request when the task is short", async ({ stage }) => {
+    const asked = stage.serve(names.submit("echo"), (message) => {
+      stage.bus.publish(message.reply ?? "", message.data, { headers: { [H.final]: "true", [H.status]: "succeeded" } });
+    });
+
+    const response = await stage.outcome(stage.client().run({ driver: "echo", text: "hi" }));
+
+    expect(response.text()).toBe("hi");
+    expect(asked[0]?.header(H.wait)).toBe("10000ms");
+  });
+
+  test("run goes on by id when the task is long", async ({ stage }) => {
+    const submits = stage.serve(names.submit("echo"), (message) =>
+      stage.reply(message, viewOf(message.header(H.id) ?? "", "started")),
+    );
+    const waits = stage.serve("ergon.default.wait.*", (message) => {
+      stage.bus.publish(message.reply ?? "", Buffer.from("late"), {
+        headers: { [H.final]: "true", [H.status]: "succeeded" },
+      });
+    });
+
+    const response = await stage.outcome(stage.client().run({ driver: "echo", text: "hi" }));
+
+    expect(response.text()).toBe("late");
+    expect(waits[0]?.subject).toBe(names.verb("wait", submits[0]?.header(H.id) ?? ""));
+    expect(waits[0]?.data).toHaveLength(0);
+  });
+});
+
+describe("watch", () => {
+  const watch = names.verb("watch", "t-1");
+  const collect = async (views: AsyncIterable<TaskView>): Promise<string[]> => {
+    const seen: string[] = [];
+    for await (const view of views) seen.push(view.status);
+    return seen;
+  };
+
+  test("it yields the task, then each change, and ends with the task (B-35, B-38)", async ({ stage }) => {
+    stage.serve(watch, (message) => {
+      stage.reply(message, viewOf("t-1", "scheduled"));
+      stage.bus.publish(message.reply ?? "", new Uint8Array(), { headers: { [H.event]: "keepalive" } });
+      stage.reply(message, viewOf("t-1", "started"));
+      stage.reply(message, viewOf("t-1", "succeeded"), true);
+    });
+
+    await expect(stage.outcome(collect(stage.client().watch("t-1")))).resolves.toEqual([
+      "scheduled",
+      "started",
+      "succeeded",
+    ]);
+  });
+
+  test("after a change of owner it asks again, and the same view does not come twice (B-36)", async ({ stage }) => {
+    const asked = stage.serve(watch, (message, count) => {
+      stage.reply(message, viewOf("t-1", "started"), false, 5);
+      if (count === 2) stage.reply(message, viewOf("t-1", "succeeded"), true, 5);
+    });
+
+    const seen = collect(stage.client().watch("t-1"));
+    await stage.clock.advance(50);
+    stage.bus.publish(names.owned(5), new Uint8Array());
+
+    await expect(stage.outcome(seen)).resolves.toEqual(["started", "succeeded"]);
+    expect(asked).toHaveLength(2);
+    expect(asked[0]?.reply).not.toBe(asked[1]?.reply);
+  });
+
+  test("a silent watch asks again", async ({ stage }) => {
+    stage.serve(watch, (message, count) => {
+      stage.reply(message, viewOf("t-1", count === 1 ? "started" : "failed"), count === 2);
+    });
+
+    await expect(stage.outcome(collect(stage.client().watch("t-1")))).resolves.toEqual(["started", "failed"]);
+  });
+
+  test("an unknown id ends it with one error (B-37)", async ({ stage }) => {
+    stage.serve(watch, (message) => stage.fail(message, new NotFoundError("TASK_NOT_FOUND", "no task t-1")));
+
+    await expect(stage.outcome(collect(stage.client().watch("t-1")))).rejects.toMatchObject({ code: "TASK_NOT_FOUND" });
+  });
+
+  test("without a node it fails once its time is up", async ({ stage }) => {
+    await expect(stage.outcome(collect(stage.client({ timeoutMs: 3_000 }).watch("t-1")))).rejects.toMatchObject({
+      code: "NO_NODE",
+    });
+  });
+
+  test("an abort ends it", async ({ stage }) => {
+    stage.serve(watch, (message) => stage.reply(message, viewOf("t-1", "started")));
+    const abort = new AbortController();
+
+    const seen = collect(stage.client().watch("t-1", { signal: abort.signal }));
+    await stage.clock.advance(10);
+    abort.abort();
+
+    await expect(stage.outcome(seen)).resolves.toEqual(["started"]);
+  });
+});

@@ -1,0 +1,230 @@
+import {
+  ConflictError,
+  H,
+  JSON_TYPE,
+  MSGPACK_TYPE,
+  UnavailableError,
+  createNames,
+  decodeBody,
+  encodeBody,
+  type BatchRequest,
+} from "@ergon/core";
+import { describe, expect } from "vitest";
+
+import { test, viewOf } from "../support/scripted-node.ts";
+
+const names = createNames("default");
+const moved = new UnavailableError("SHARD_MOVED", "the shard has another owner");
+
+describe("submit", () => {
+  test("a task goes as its payload, with every option as a header", async ({ stage }) => {
+    const asked = stage.serve(names.submit("echo"), (message) => stage.reply(message, viewOf("t-1")));
+
+    const handle = await stage.outcome(
+      stage.client().submit({
+        driver: "echo",
+        id: "t-1",
+        payload: { a: 1 },
+        tags: ["red", "blue"],
+        priority: 7,
+        delay: "5s",
+        attemptTimeout: "2m",
+        arguments: { key: "value" },
+        retry: { maxAttempts: 9, never: ["BAD", "WORSE"] },
+      }),
+    );
+
+    expect(handle.id).toBe("t-1");
+    expect(handle.view.status).toBe("scheduled");
+    expect(Buffer.from(asked[0]?.data ?? []).toString()).toBe('{"a":1}');
+    expect(asked[0]?.headers()).toEqual({
+      [H.id]: "t-1",
+      [H.contentType]: JSON_TYPE,
+      [H.tags]: "red,blue",
+      [H.priority]: "7",
+      [H.delay]: "5000ms",
+      [H.attemptTimeout]: "120000",
+      [H.arguments]: '{"key":"value"}',
+      [H.maxAttempts]: "9",
+      [H.retryNever]: "BAD,WORSE",
+    });
+  });
+
+  test("every fault of a task is named before anything is sent", async ({ stage }) => {
+    const asked = stage.serve("ergon.>", () => undefined);
+
+    const submit = stage.client().submit({ driver: "no spaces", priority: 12, id: "?" });
+
+    await expect(submit).rejects.toMatchObject({
+      kind: "invalid",
+      issues: [{ field: "priority" }, { field: "driver" }, { field: "id" }],
+    });
+    expect(asked).toEqual([]);
+  });
+
+  test("a repeated submit carries the same id, so that it is the same task (M-7)", async ({ stage }) => {
+    const asked = stage.serve(names.submit("echo"), (message, count) => {
+      if (count < 3) stage.fail(message, moved);
+      else stage.reply(message, viewOf(message.header(H.id) ?? ""));
+    });
+
+    const handle = await stage.outcome(stage.client().submit({ driver: "echo" }));
+
+    expect(asked.map((message) => message.header(H.id))).toEqual([handle.id, handle.id, handle.id]);
+  });
+
+  test("an answer that never comes is asked for again", async ({ stage }) => {
+    stage.serve(names.submit("echo"), (message, count) => {
+      if (count === 2) stage.reply(message, viewOf("t-1"));
+    });
+
+    await expect(stage.outcome(stage.client().submit({ driver: "echo" }))).resolves.toMatchObject({ id: "t-1" });
+  });
+
+  test("a pause is never shorter than the node asked for", async ({ stage }) => {
+    const at: number[] = [];
+    stage.serve(names.submit("echo"), (message, count) => {
+      at.push(stage.clock.now());
+      if (count === 1) stage.fail(message, new UnavailableError("OVERLOADED", "later", { retryAfterMs: 1_500 }));
+      else stage.reply(message, viewOf("t-1"));
+    });
+
+    await stage.outcome(stage.client().submit({ driver: "echo" }));
+
+    expect((at[1] ?? 0) - (at[0] ?? 0)).toBeGreaterThanOrEqual(1_500);
+  });
+
+  test("without a node it fails with NO_NODE once its time is up", async ({ stage }) => {
+    const begin = stage.clock.now();
+
+    await expect(stage.outcome(stage.client({ timeoutMs: 5_000 }).submit({ driver: "echo" }))).rejects.toMatchObject({
+      code: "NO_NODE",
+    });
+    expect(stage.clock.now() - begin).toBeGreaterThanOrEqual(5_000);
+  });
+
+  test("an error of another kind is not asked about again", async ({ stage }) => {
+    const asked = stage.serve(names.submit("echo"), (message) =>
+      stage.fail(message, new ConflictError("ID_CONFLICT", "taken")),
+    );
+
+    await expect(stage.outcome(stage.client().submit({ driver: "echo", id: "x" }))).rejects.toMatchObject({
+      name: "ConflictError",
+      code: "ID_CONFLICT",
+    });
+    expect(asked).toHaveLength(1);
+  });
+
+  test("a payload over the server's limit never leaves", async ({ stage }) => {
+    const asked = stage.serve("ergon.>", () => undefined);
+
+    await expect(stage.client().submit({ driver: "echo", payload: new Uint8Array(1_048_570) })).rejects.toMatchObject({
+      code: "PAYLOAD_TOO_LARGE",
+    });
+    expect(asked).toEqual([]);
+  });
+});
+
+describe("batch", () => {
+  test("tasks go as MessagePack with ids and bytes, under one correlation id", async ({ stage }) => {
+    const asked = stage.serve(names.batch, (message) => {
+      stage.bus.publish(message.reply ?? "", encodeBody({ correlationId: "c", tasks: [] }, JSON_TYPE), {
+        headers: { [H.contentType]: JSON_TYPE },
+      });
+    });
+
+    await stage.outcome(
+      stage.client().batch({
+        tasks: [
+          { driver: "echo", text: "hi" },
+          { driver: "echo", id: "two", payload: [1] },
+        ],
+      }),
+    );
+
+    const body = decodeBody(asked[0]?.data ?? new Uint8Array(), MSGPACK_TYPE) as BatchRequest;
+    expect(body.correlationId).toMatch(/^[\w-]{21}$/);
+    expect(body.tasks).toEqual([
+      {
+        driver: "echo",
+        id: expect.stringMatching(/^[\w-]{21}$/),
+        payload: Buffer.from("hi"),
+        contentType: "text/plain",
+      },
+      { driver: "echo", id: "two", payload: Buffer.from("[1]"), contentType: JSON_TYPE },
+    ]);
+  });
+
+  test("the faults of all tasks are named by their place", async ({ stage }) => {
+    const batch = stage
+      .client()
+      .batch({ tasks: [{ driver: "echo" }, { driver: "" }, { driver: "echo", priority: -1 }] });
+
+    await expect(batch).rejects.toMatchObject({
+      code: "BATCH_REJECTED",
+      issues: [{ field: "tasks[1].driver" }, { field: "tasks[2].priority" }],
+    });
+  });
+
+  test("a batch over the server's limit is refused with advice", async ({ stage }) => {
+    const tasks = Array.from({ length: 9 }, () => ({ driver: "echo", payload: new Uint8Array(130_000) }));
+
+    await expect(stage.client().batch({ tasks })).rejects.toMatchObject({
+      code: "PAYLOAD_TOO_LARGE",
+      message: expect.stringContaining("split the batch"),
+    });
+  });
+});
+
+describe("decisions", () => {
+  test("cancel and end say who and why, in one line", async ({ stage }) => {
+    const asked = stage.serve("ergon.default.*.t-1", (message) =>
+      stage.reply(message, viewOf("t-1", "cancelled"), true),
+    );
+    const client = stage.client({ by: "ops" });
+
+    await stage.outcome(client.cancel("t-1", { reason: "two\nlines" }));
+    await stage.outcome(client.end("t-1", { by: "root" }));
+
+    expect(asked.map((message) => [message.subject, message.headers()])).toEqual([
+      [names.verb("cancel", "t-1"), { [H.by]: "ops", [H.reason]: "two lines" }],
+      [names.verb("end", "t-1"), { [H.by]: "root" }],
+    ]);
+  });
+
+  test("retry answers the new task, whose id is the same however often it is asked for", async ({ stage }) => {
+    const asked = stage.serve(names.verb("retry", "t-1"), (message, count) => {
+      if (count === 1) stage.fail(message, moved);
+      else stage.reply(message, { ...viewOf(message.header(H.id) ?? ""), origin: "t-1" });
+    });
+
+    const handle = await stage.outcome(stage.client().retry("t-1"));
+
+    expect(handle.view.origin).toBe("t-1");
+    expect(asked.map((message) => message.header(H.id))).toEqual([handle.id, handle.id]);
+  });
+
+  test("an id that is none is refused before anything is sent", async ({ stage }) => {
+    await expect(stage.client().get("a.b")).rejects.toMatchObject({ code: "INVALID_ID" });
+  });
+});
+
+describe("reading the cluster", () => {
+  test("listAll goes from page to page", async ({ stage }) => {
+    const asked = stage.serve(names.cluster("list"), (message, count) => {
+      const page = count === 1 ? { tasks: [viewOf("a"), viewOf("b")], cursor: "next" } : { tasks: [viewOf("c")] };
+      stage.bus.publish(message.reply ?? "", encodeBody(page, JSON_TYPE), {});
+    });
+    const ids = async (): Promise<string[]> => {
+      const seen: string[] = [];
+      for await (const view of stage.client().listAll({ driver: "echo" })) seen.push(view.id);
+      return seen;
+    };
+
+    await expect(stage.outcome(ids())).resolves.toEqual(["a", "b", "c"]);
+    expect(asked.map((message) => decodeBody(message.data, JSON_TYPE))).toEqual([
+      { driver: "echo" },
+      { driver: "echo", cursor: "next" },
+    ]);
+  });
+});
