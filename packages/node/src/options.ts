@@ -1,0 +1,203 @@
+import { InvalidError, MINUTE, SECOND, isName, parseDuration, type Issue } from "@ergon/core";
+import type { NatsOptions } from "@ergon/core/nats";
+import { z } from "zod";
+
+export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
+export const logFormats = ["auto", "json", "pretty"] as const;
+
+export interface LogOptions {
+  /** @defaultValue "info" */
+  readonly level?: (typeof logLevels)[number] | undefined;
+  /** `auto`: pretty on a terminal, JSON lines elsewhere. @defaultValue "auto" */
+  readonly format?: (typeof logFormats)[number] | undefined;
+}
+
+/** What a node knows of a driver beforehand; a driver needs no such entry. */
+export interface DriverOptions {
+  /** Where its plain agents listen, when that is not `<prefix>.<namespace>.agent.<driver>`: any NATS micro service. */
+  readonly subject?: string | undefined;
+  /** Most attempts in flight per node. @defaultValue what the agents announce; for plain agents no limit */
+  readonly limit?: number | undefined;
+}
+
+/** Options of a node. `shards` and `buckets` are fixed when the namespace is created: a node that is told otherwise is refused. */
+export interface NodeOptions {
+  readonly nats?: NatsOptions | undefined;
+  /** Namespaces share nothing. @defaultValue "default" */
+  readonly namespace?: string | undefined;
+  /** What every subject and bucket begins with. @defaultValue "ergon" */
+  readonly prefix?: string | undefined;
+  /** What the node is called; made unique by the process when absent. */
+  readonly id?: string | undefined;
+  /** Units of ownership: more spread finer, and cost a key each. @defaultValue 64 */
+  readonly shards?: number | undefined;
+  /** Streams that the shards are spread over: more write faster where sync is always. @defaultValue 1 */
+  readonly buckets?: number | undefined;
+  /** Copies of everything stored, on as many servers. @defaultValue 1 */
+  readonly replicas?: number | undefined;
+  /** How long a node that vanished without a word still counts as alive, in milliseconds. @defaultValue 6,000 */
+  readonly sessionTtlMs?: number | undefined;
+  readonly drivers?: Readonly<Record<string, DriverOptions>> | undefined;
+  readonly log?: LogOptions | undefined;
+  /** Longest a stop waits for what is under way, in milliseconds. @defaultValue 30,000 */
+  readonly drainMs?: number | undefined;
+}
+
+/** Options with every default filled in. */
+export interface ResolvedNodeOptions {
+  readonly nats: NatsOptions;
+  readonly namespace: string;
+  readonly prefix: string;
+  readonly id: string | undefined;
+  readonly shards: number;
+  readonly buckets: number;
+  readonly replicas: number;
+  readonly sessionTtlMs: number;
+  readonly drivers: Readonly<Record<string, DriverOptions>>;
+  readonly log: Required<LogOptions>;
+  readonly drainMs: number;
+}
+
+const fault = (message: string) => ({ error: message });
+const text = z.string(fault("must be a text")).min(1, fault("must not be empty"));
+const name = z.string(fault("must be a text")).refine(isName, fault('must be 1 to 64 letters, digits, "_" or "-"'));
+
+/** Texts stand for values too, as environment variables and flags have nothing else (B-52). */
+const integer = (min: number, max: number) =>
+  z.preprocess(
+    (value) => (typeof value === "string" && /^\s*[+-]?\d+\s*$/.test(value) ? Number(value) : value),
+    z
+      .int(fault(`must be a whole number from ${min} to ${max}`))
+      .min(min, fault(`must be at least ${min}`))
+      .max(max, fault(`must be at most ${max}`)),
+  );
+
+const duration = (min: string, max: string) =>
+  z.preprocess(
+    (value) => (typeof value === "string" ? (parseDuration(value) ?? value) : value),
+    z
+      .number(fault("must be a duration such as 500ms, 30s or 5m"))
+      .min(parseDuration(min) ?? 0, fault(`must be at least ${min}`))
+      .max(parseDuration(max) ?? 0, fault(`must be at most ${max}`)),
+  );
+
+const BOOLEANS: Readonly<Record<string, boolean>> = {
+  true: true,
+  "1": true,
+  yes: true,
+  false: false,
+  "0": false,
+  no: false,
+};
+const boolean = z.preprocess(
+  (value) => (typeof value === "string" ? (BOOLEANS[value.toLowerCase()] ?? value) : value),
+  z.boolean(fault("must be true or false")),
+);
+
+const strict = <T extends z.core.$ZodLooseShape>(shape: T, what = "must be a map of options") =>
+  z.strictObject(shape, {
+    error: (issue) => (issue.code === "unrecognized_keys" ? "no such option" : what),
+  });
+
+const drivers = z.preprocess(
+  parseJson,
+  z.record(
+    name,
+    strict({
+      subject: text
+        .refine((subject) => !/[\s*>]/.test(subject), fault("must be a subject without wildcards"))
+        .optional(),
+      limit: integer(1, 1_000_000).optional(),
+    }),
+    fault('must be a map such as {"mail": {"limit": 10}}'),
+  ),
+);
+
+const URLS = "must be one or more URLs such as nats://host:4222";
+const nats = strict({
+  servers: z.union([text, z.array(text).min(1, fault(URLS))], fault(URLS)).optional(),
+  name: text.optional(),
+  credsFile: text.optional(),
+  user: text.optional(),
+  password: text.optional(),
+  token: text.optional(),
+  nkeySeed: text.optional(),
+  tls: strict({
+    caFile: text.optional(),
+    certFile: text.optional(),
+    keyFile: text.optional(),
+    handshakeFirst: boolean.optional(),
+  }).optional(),
+  inboxPrefix: text.optional(),
+  waitMs: duration("0ms", "24h").optional(),
+});
+
+const schema = strict({
+  nats: nats.default({}),
+  namespace: name.default("default"),
+  prefix: name.default("ergon"),
+  id: name.optional(),
+  shards: integer(1, 4_096).default(64),
+  buckets: integer(1, 256).default(1),
+  replicas: integer(1, 5).default(1),
+  sessionTtlMs: duration("1s", "10m").default(6 * SECOND),
+  drivers: drivers.default({}),
+  log: strict({
+    level: z.enum(logLevels, fault(`must be one of ${logLevels.join(", ")}`)).default("info"),
+    format: z.enum(logFormats, fault(`must be one of ${logFormats.join(", ")}`)).default("auto"),
+  }).default({ level: "info", format: "auto" }),
+  drainMs: duration("0ms", "1h").default(MINUTE / 2),
+}).refine(({ shards, buckets }) => buckets <= shards, { path: ["buckets"], error: "must not be more than shards" });
+
+const SECRETS: ReadonlySet<string> = new Set(["nats.password", "nats.token", "nats.nkeySeed"]);
+
+/**
+ * Fills in the defaults. Throws `InvalidError` (`INVALID_CONFIGURATION`) that names every key that is wrong, not only the first (B-53);
+ * `nameOf` says what the user calls a key, such as its environment variable.
+ */
+export function resolveNodeOptions(
+  options: object = {},
+  nameOf: (key: string) => string = (key) => key,
+): ResolvedNodeOptions {
+  const result = schema.safeParse(options);
+  // Absent and `undefined` are the same to every reader of these options.
+  if (result.success) return { id: undefined, ...result.data } as ResolvedNodeOptions;
+  throw invalidConfiguration(result.error.issues.flatMap((issue) => issuesOf(issue, options, nameOf)));
+}
+
+/** One error for all faults of a configuration, a line for each. */
+export function invalidConfiguration(issues: readonly Issue[]): InvalidError {
+  const lines = issues.map(({ field, message }) => `${field}: ${message}`);
+  return new InvalidError("INVALID_CONFIGURATION", lines.join("\n"), { issues });
+}
+
+function issuesOf(issue: z.core.$ZodIssue, options: object, nameOf: (key: string) => string): Issue[] {
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => ({
+      field: nameOf([...issue.path, key].join(".")),
+      code: "UNKNOWN_OPTION",
+      message: "no such option",
+    }));
+  }
+  const key = issue.path.join(".");
+  const value = valueAt(options, issue.path);
+  const shown =
+    SECRETS.has(key) || value === undefined || key.startsWith("nats.servers") ? "" : `, not ${JSON.stringify(value)}`;
+  const message =
+    issue.code === "invalid_key" ? `must have names of 1 to 64 letters, digits, "_" or "-" as keys` : issue.message;
+  return [{ field: nameOf(key), code: "INVALID_OPTION", message: `${message}${shown}` }];
+}
+
+function valueAt(options: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], options);
+}
+
+function parseJson(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  try {
+    return JSON.parse(value) as unknown;
+  } catch {
+    // The schema says what it should have been.
+    return value;
+  }
+}
