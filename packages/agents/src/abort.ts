@@ -1,0 +1,44 @@
+import { ErgonError } from "@ergon/core";
+import type { ErrorKind } from "@ergon/core";
+
+/**
+ * Why an attempt has to stop:
+ * `cancelled`, `ended`: somebody decided so over the task; `timeout`: its deadline has passed; `lost`: the node gave the
+ * attempt up, or this agent was cut off from NATS for too long; `stale`: its answer was refused, another attempt is the
+ * current one; `drain`: the agent stops.
+ */
+export type AbortReason = "cancelled" | "timeout" | "ended" | "lost" | "stale" | "drain";
+
+interface Meaning {
+  readonly kind: ErrorKind;
+  readonly code: string;
+  readonly message: string;
+}
+
+const meanings: Readonly<Record<AbortReason, Meaning>> = {
+  cancelled: { kind: "terminal", code: "TASK_CANCELLED", message: "the task was cancelled" },
+  timeout: { kind: "retryable", code: "ATTEMPT_TIMEOUT", message: "the attempt's deadline has passed" },
+  ended: { kind: "terminal", code: "ENDED_BY_FORCE", message: "the task was ended by force" },
+  lost: { kind: "stale", code: "ATTEMPT_STALE", message: "the attempt counts as lost" },
+  stale: { kind: "stale", code: "ATTEMPT_STALE", message: "another attempt is the current one" },
+  drain: { kind: "retryable", code: "AGENT_DRAINING", message: "the agent stops; the attempt goes to another" },
+};
+
+/** The reason of an attempt's `AbortSignal`. A handler may throw it on, as `fetch` and its like do. */
+export class AttemptAborted extends ErgonError {
+  override readonly name = "AttemptAborted";
+  readonly reason: AbortReason;
+
+  constructor(reason: AbortReason) {
+    const { kind, code, message } = meanings[reason];
+    super(kind, code, message);
+    this.reason = reason;
+  }
+}
+
+const controlReasons: ReadonlySet<string> = new Set(["cancelled", "timeout", "ended", "lost"] satisfies AbortReason[]);
+
+/** The reason that an `abort` on the wire names; one that this version does not know counts as `ended`. */
+export function parseAbortReason(text: string | undefined): AbortReason {
+  return text !== undefined && controlReasons.has(text) ? (text as AbortReason) : "ended";
+}

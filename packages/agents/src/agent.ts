@@ -1,0 +1,193 @@
+import { hostname } from "node:os";
+import { InvalidError, createIdFactory, createNames, createSystemClock, requireName, silentLogger, systemRandom } from "@ergon/core";
+import type { Bus, Clock, Logger, Random } from "@ergon/core";
+import type { NatsOptions } from "@ergon/core/nats";
+import { createLanes } from "./driver.ts";
+import type { DriverDefinition, Lane } from "./driver.ts";
+import type { Middleware } from "./middleware.ts";
+import type { AgentState } from "./presence.ts";
+import { Session } from "./session.ts";
+import { listen } from "./signals.ts";
+import { VERSION } from "./version.ts";
+
+/** What an agent reaches the world by, where it does not connect itself. The bus stays open when the agent stops. */
+export interface AgentPorts {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly logger?: Logger | undefined;
+  readonly random?: Random | undefined;
+}
+
+interface CommonOptions {
+  /** A connection of the caller's. Without it the agent connects by `nats` when it starts. */
+  readonly ports?: AgentPorts | undefined;
+  /** Where NATS is, and who we are. @defaultValue one try at `nats://127.0.0.1:4222` */
+  readonly nats?: NatsOptions | undefined;
+  /** @defaultValue "default" */
+  readonly namespace?: string | undefined;
+  /** What every subject begins with. @defaultValue "ergon" */
+  readonly prefix?: string | undefined;
+  /** The agent's id, a name; of one incarnation: two that live at once must differ. @defaultValue the host's name and 21 random characters */
+  readonly id?: string | undefined;
+  /** Around every driver's handler. The last is the outermost. @defaultValue none */
+  readonly middleware?: readonly Middleware[] | undefined;
+  /** How long NATS may be out of reach before what runs is told to stop as `lost`, in milliseconds. @defaultValue 10,000 */
+  readonly cutOffMs?: number | undefined;
+  /** How long what runs may go on after `stop`, in milliseconds, unless that says otherwise. @defaultValue 30,000 */
+  readonly drainMs?: number | undefined;
+  /**
+   * Signals that stop the agent; a second one stops it at once. When it has stopped, the signal goes on to the process, unless
+   * somebody else listens to it. @defaultValue SIGTERM and SIGINT where the agent connects itself, else none
+   */
+  readonly signals?: readonly NodeJS.Signals[] | undefined;
+  /** @defaultValue none: nothing is written */
+  readonly logger?: Logger | undefined;
+}
+
+/** One driver, or several in one agent. */
+export type AgentOptions = CommonOptions & (DriverDefinition | { readonly drivers: readonly DriverDefinition[] });
+
+export interface StopOptions {
+  /** How long what runs may go on. @defaultValue the agent's `drainMs` */
+  readonly drainMs?: number | undefined;
+}
+
+export interface Agent {
+  readonly id: string;
+  /** `gone` before the start and after the stop. */
+  readonly state: AgentState;
+  /** Attempts that run now. */
+  readonly running: number;
+  /**
+   * Connects if need be, and takes work from when it resolves. Idempotent. Throws what connecting throws (`NATS_UNREACHABLE`,
+   * `NOT_PERMITTED`, `SERVER_UNSUITABLE`), and `INVALID_OPTION` once the agent has stopped: a new incarnation is a new agent.
+   */
+  start(): Promise<void>;
+  /**
+   * Takes nothing new, lets what runs finish for `drainMs`, tells the rest to stop and hands it back, waits (5 s at most) until
+   * every answer is recorded, and says goodbye. Idempotent; never throws. A later call with `drainMs: 0` ends the wait.
+   */
+  stop(options?: StopOptions): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+const defaults = { namespace: "default", prefix: "ergon", cutOffMs: 10_000, drainMs: 30_000 } as const;
+
+interface Connection {
+  readonly bus: Bus;
+  close(): Promise<void>;
+}
+
+/**
+ * An agent: runs attempts of one or more drivers, at most `concurrency` of each at once, and answers for each until its
+ * outcome is recorded. An attempt runs once in an agent however often it is dispatched to it; a task may run more than once
+ * over several attempts and agents, and its outcome is recorded once.
+ *
+ * Throws `InvalidError`: `INVALID_DRIVER`, `INVALID_OPTION`.
+ *
+ * @example
+ * const agent = createAgent({
+ *   driver: "resize",
+ *   concurrency: 4,
+ *   handler: async (attempt) => resize(attempt.payload, { signal: attempt.signal }),
+ * });
+ * await agent.start();
+ */
+export function createAgent(options: AgentOptions): Agent {
+  return new ErgonAgent(options);
+}
+
+class ErgonAgent implements Agent {
+  readonly id: string;
+  readonly #options: AgentOptions;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #lanes: ReadonlyMap<string, Lane>;
+  #session: Session | undefined;
+  #connection: Connection | undefined;
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+  #deafen: () => void = () => undefined;
+
+  constructor(options: AgentOptions) {
+    const { ports } = options;
+    this.#options = options;
+    createNames(options.namespace ?? defaults.namespace, options.prefix ?? defaults.prefix);
+    this.id = requireName("id", options.id ?? createAgentId(ports?.random ?? systemRandom));
+    this.#clock = ports?.clock ?? createSystemClock();
+    this.#logger = (options.logger ?? ports?.logger ?? silentLogger).child({ agent: this.id });
+    this.#lanes = createLanes("drivers" in options ? options.drivers : [options], options.middleware ?? []);
+  }
+
+  get state(): AgentState {
+    return this.#session?.state ?? "gone";
+  }
+
+  get running(): number {
+    return this.#session?.running ?? 0;
+  }
+
+  start(): Promise<void> {
+    if (this.#stopping !== undefined) return Promise.reject(new InvalidError("INVALID_OPTION", "this agent has stopped; create another"));
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  stop(options: StopOptions = {}): Promise<void> {
+    if (this.#stopping !== undefined && options.drainMs === 0) this.#session?.hurry();
+    this.#stopping ??= this.#stop(options.drainMs ?? this.#options.drainMs ?? defaults.drainMs);
+    return this.#stopping;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #start(): Promise<void> {
+    const { namespace, prefix, cutOffMs, ports, signals } = this.#options;
+    this.#connection = ports === undefined ? await this.#connect() : { bus: ports.bus, close: async () => undefined };
+    const session = new Session({
+      agent: this.id,
+      names: createNames(namespace ?? defaults.namespace, prefix ?? defaults.prefix),
+      bus: this.#connection.bus,
+      clock: this.#clock,
+      logger: this.#logger,
+      lanes: this.#lanes,
+      cutOffMs: cutOffMs ?? defaults.cutOffMs,
+      identity: { version: VERSION, host: hostname(), pid: process.pid },
+    });
+    try {
+      await session.start();
+    } catch (error) {
+      await session.close();
+      await this.#connection.close();
+      throw error;
+    }
+    this.#session = session;
+    this.#deafen = listen(signals ?? (ports === undefined ? ["SIGTERM", "SIGINT"] : []), this);
+    this.#logger.info({ drivers: [...this.#lanes.keys()] }, "the agent is here");
+  }
+
+  async #stop(drainMs: number): Promise<void> {
+    // A start that failed has told its caller.
+    await this.#starting?.catch(() => undefined);
+    await this.#session?.drain(drainMs);
+    await this.#session?.close();
+    await Promise.allSettled([...this.#lanes.values()].map(async (lane) => lane.close?.()));
+    await this.#connection?.close();
+    this.#deafen();
+    this.#logger.info({}, "the agent is gone");
+  }
+
+  async #connect(): Promise<Connection> {
+    const { connectNats, createNatsBus } = await import("@ergon/core/nats");
+    const link = await connectNats({ name: `ergon agent ${this.id}`, ...this.#options.nats }, { clock: this.#clock, logger: this.#logger });
+    return { bus: createNatsBus(link), close: () => link.drain() };
+  }
+}
+
+/** The host's name, as far as a name may hold it, and what makes this incarnation another. */
+function createAgentId(random: Random): string {
+  const host = hostname().split(".", 1)[0]?.replace(/[^A-Za-z0-9_-]+/g, "-").slice(0, 40);
+  return `${host ?? "agent"}-${createIdFactory(random)()}`;
+}

@@ -1,0 +1,205 @@
+/** What a node is to be told: credits that are now its own, or how many this agent wants back. */
+export interface CreditChange {
+  readonly node: string;
+  readonly granted?: number;
+  readonly recall?: number;
+}
+
+interface Holder {
+  readonly node: string;
+  /** Credits that are this node's, idle or in use. */
+  reserved: number;
+  /** Those in use: attempts that run for it. */
+  running: number;
+  /** What it asked for and did not get. */
+  demand: number;
+  /** What it was asked to give back and has not. */
+  recalled: number;
+  /** It is no more: a credit of it is free once it is idle. */
+  gone: boolean;
+}
+
+const NOTHING: readonly CreditChange[] = [];
+
+/**
+ * The slots of one driver, as credits that nodes hold: whoever dispatches holds a credit for it. Pure: no clock, no wire.
+ *
+ * - The credits of all nodes together are never more than the slots.
+ * - A credit stays with its node after an attempt, until the node releases it or is gone.
+ * - While a node waits for credits, none is free, and whoever holds more than the fair share is asked for some.
+ */
+export class Capacity {
+  readonly slots: number;
+  readonly #holders: Map<string, Holder> = new Map();
+  #free: number;
+  #closed = false;
+
+  constructor(slots: number) {
+    this.slots = slots;
+    this.#free = slots;
+  }
+
+  get free(): number {
+    return this.#free;
+  }
+
+  reservedBy(node: string): number {
+    return this.#holders.get(node)?.reserved ?? 0;
+  }
+
+  /**
+   * A node asks for `want` more. What it does not get is remembered as its demand, until it asks again. `held` is how many
+   * it believes to hold, so that credits whose grant never reached it are not lost.
+   */
+  reserve(node: string, want: number, held?: number): { readonly granted: number; readonly changes: readonly CreditChange[] } {
+    if (this.#closed) return { granted: 0, changes: NOTHING };
+    const holder = this.#holder(node);
+    holder.gone = false;
+    holder.demand = 0;
+    if (held !== undefined) this.#take(holder, Math.min(holder.reserved - held, holder.reserved - holder.running));
+    const granted = Math.min(want, this.#free);
+    this.#give(holder, granted);
+    holder.demand = want - granted;
+    const changes = [...this.#distribute(), ...this.#recalls()];
+    this.#forget(holder);
+    return { granted, changes };
+  }
+
+  /** A node gives idle credits back. */
+  release(node: string, count: number): readonly CreditChange[] {
+    const holder = this.#holders.get(node);
+    if (holder === undefined) return NOTHING;
+    holder.recalled = Math.max(0, holder.recalled - count);
+    this.#take(holder, Math.min(count, holder.reserved - holder.running));
+    this.#forget(holder);
+    return this.#distribute();
+  }
+
+  /** An attempt of `node` begins; false when it has no idle credit and no slot is free. */
+  begin(node: string): boolean {
+    const holder = this.#holder(node);
+    // A dispatch without a node's name is nobody's credit for longer than it runs.
+    holder.gone = node === "";
+    if (holder.running === holder.reserved) {
+      if (this.#free === 0) {
+        this.#forget(holder);
+        return false;
+      }
+      this.#give(holder, 1);
+    }
+    holder.running++;
+    return true;
+  }
+
+  /** An attempt of `node` is over. */
+  end(node: string): readonly CreditChange[] {
+    const holder = this.#holders.get(node);
+    if (holder === undefined || holder.running === 0) return NOTHING;
+    holder.running--;
+    if (!holder.gone) return NOTHING;
+    this.#take(holder, 1);
+    this.#forget(holder);
+    return this.#distribute();
+  }
+
+  /** A running attempt, and the credit under it, goes from one node to another. */
+  move(from: string, to: string): void {
+    const giver = this.#holders.get(from);
+    if (from === to || giver === undefined || giver.running === 0) return;
+    giver.running--;
+    this.#take(giver, 1);
+    this.#forget(giver);
+    const taker = this.#holder(to);
+    taker.gone = to === "";
+    this.#give(taker, 1);
+    taker.running++;
+  }
+
+  /** A node is no more: its idle credits are free, those in use when their attempts end. */
+  gone(node: string): readonly CreditChange[] {
+    const holder = this.#holders.get(node);
+    if (holder === undefined) return NOTHING;
+    holder.gone = true;
+    holder.demand = 0;
+    holder.recalled = 0;
+    this.#take(holder, holder.reserved - holder.running);
+    this.#forget(holder);
+    return this.#distribute();
+  }
+
+  /** Recalls what is still wanted, again: a recall may not have been heard. */
+  remind(): readonly CreditChange[] {
+    for (const holder of this.#holders.values()) holder.recalled = 0;
+    return this.#recalls();
+  }
+
+  /** Grants nothing more. */
+  close(): void {
+    this.#closed = true;
+    for (const holder of this.#holders.values()) holder.demand = 0;
+  }
+
+  #holder(node: string): Holder {
+    let holder = this.#holders.get(node);
+    if (holder === undefined) {
+      holder = { node, reserved: 0, running: 0, demand: 0, recalled: 0, gone: false };
+      this.#holders.set(node, holder);
+    }
+    return holder;
+  }
+
+  #forget(holder: Holder): void {
+    if (holder.reserved === 0 && holder.demand === 0) this.#holders.delete(holder.node);
+  }
+
+  #give(holder: Holder, count: number): void {
+    holder.reserved += count;
+    this.#free -= count;
+  }
+
+  #take(holder: Holder, count: number): void {
+    if (count > 0) this.#give(holder, -count);
+  }
+
+  /** Free credits go to who waits: one by one, to whoever has least. */
+  #distribute(): readonly CreditChange[] {
+    if (this.#free === 0) return NOTHING;
+    const waiting = [...this.#holders.values()].filter((holder) => holder.demand > 0);
+    if (waiting.length === 0) return NOTHING;
+    const granted = new Map<string, number>();
+    while (this.#free > 0) {
+      const next = leastReserved(waiting);
+      if (next === undefined) break;
+      this.#give(next, 1);
+      next.demand--;
+      granted.set(next.node, (granted.get(next.node) ?? 0) + 1);
+    }
+    return [...granted].map(([node, count]) => ({ node, granted: count }));
+  }
+
+  #recalls(): readonly CreditChange[] {
+    const holders = [...this.#holders.values()];
+    const fair = Math.floor(this.slots / Math.max(1, holders.length));
+    let missing = 0;
+    for (const { demand, reserved, recalled } of holders) {
+      missing += Math.max(0, Math.min(demand, Math.max(1, fair) - reserved)) - recalled;
+    }
+    const changes: CreditChange[] = [];
+    for (const holder of holders.sort((a, b) => b.reserved - a.reserved)) {
+      const recall = Math.min(missing, holder.reserved - holder.recalled - fair);
+      if (recall <= 0 || holder.gone) continue;
+      holder.recalled += recall;
+      missing -= recall;
+      changes.push({ node: holder.node, recall });
+    }
+    return changes;
+  }
+}
+
+function leastReserved(waiting: readonly Holder[]): Holder | undefined {
+  let least: Holder | undefined;
+  for (const holder of waiting) {
+    if (holder.demand > 0 && (least === undefined || holder.reserved < least.reserved)) least = holder;
+  }
+  return least;
+}

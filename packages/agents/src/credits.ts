@@ -1,0 +1,138 @@
+import { H, InvalidError, decodeBody, encodeBody, encodeError, JSON_TYPE } from "@ergon/core";
+import type { Bus, Clock, Logger, Message, Names, Subscription } from "@ergon/core";
+import { parseAbortReason } from "./abort.ts";
+import type { AbortReason } from "./abort.ts";
+import type { CreditChange } from "./capacity.ts";
+import type { Lane } from "./driver.ts";
+import { Nodes } from "./nodes.ts";
+
+export interface CreditsOptions {
+  readonly agent: string;
+  readonly names: Names;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly lanes: ReadonlyMap<string, Lane>;
+  abort(task: string, attempt: number, reason: AbortReason): void;
+  /** A node that this agent did not know is there. */
+  met(node: string): void;
+}
+
+const EMPTY = new Uint8Array();
+
+/** What nodes and an agent say to each other beside the work: credits, aborts, pings, and who is there. */
+export class Credits {
+  readonly #options: CreditsOptions;
+  readonly #nodes: Nodes;
+  #subscriptions: readonly Subscription[] = [];
+
+  constructor(options: CreditsOptions) {
+    this.#options = options;
+    this.#nodes = new Nodes(options.clock.monotonic());
+  }
+
+  start(): void {
+    const { agent, bus, names } = this.#options;
+    this.#subscriptions = [
+      bus.subscribe(names.control(agent), (message) => this.#control(message)),
+      bus.subscribe(names.roll, (message) => this.#roll(message)),
+    ];
+  }
+
+  stop(): void {
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+  }
+
+  /** A node's word, whatever it was about. */
+  heard(node: string): void {
+    if (this.#nodes.heard(node, this.#options.clock.monotonic())) this.#options.met(node);
+  }
+
+  /** This agent heard nobody for reasons of its own. */
+  excuse(): void {
+    this.#nodes.excuse(this.#options.clock.monotonic());
+  }
+
+  /** Takes the idle credits of nodes that are silent; repeats what was not answered. */
+  tick(): void {
+    for (const node of this.#nodes.silent(this.#options.clock.monotonic())) this.#gone(node);
+    for (const lane of this.#options.lanes.values()) this.publish(lane, lane.capacity.remind());
+  }
+
+  /** Tells nodes of the changes. */
+  publish(lane: Lane, changes: readonly CreditChange[]): void {
+    const { agent, bus, names } = this.#options;
+    for (const { node, granted, recall } of changes) {
+      const body = { agent, driver: lane.driver, ...(granted === undefined ? { recall } : { granted }) };
+      bus.publish(names.nodeVerb(node, "credit"), encodeBody(body, JSON_TYPE));
+    }
+  }
+
+  #control(message: Message): void {
+    const event = message.header(H.event);
+    try {
+      switch (event) {
+        case "ping":
+          return this.#reply(message, EMPTY);
+        case "abort":
+          this.#options.abort(message.header(H.task) ?? "", Number(message.header(H.attempt)), parseAbortReason(message.header(H.reason)));
+          return this.#reply(message, EMPTY);
+        case "reserve":
+          return this.#reserve(message);
+        case "release":
+          return this.#release(message);
+        default:
+          throw new InvalidError("INVALID_BODY", `an agent does not know the control event "${event ?? ""}"`);
+      }
+    } catch (error) {
+      this.#options.logger.warn({ event, error }, "a control message was refused");
+      const { data, headers } = encodeError(error);
+      if (message.reply !== undefined) this.#options.bus.publish(message.reply, data, { headers });
+    }
+  }
+
+  #reserve(message: Message): void {
+    const body = this.#body(message);
+    const held = body.held === undefined ? undefined : requireCount("held", body.held);
+    const { granted, changes } = body.lane.capacity.reserve(body.node, requireCount("want", body.want), held);
+    this.#reply(message, encodeBody({ granted }, JSON_TYPE));
+    this.publish(body.lane, changes);
+  }
+
+  #release(message: Message): void {
+    const body = this.#body(message);
+    this.publish(body.lane, body.lane.capacity.release(body.node, requireCount("count", body.count)));
+    this.#reply(message, EMPTY);
+  }
+
+  #body(message: Message): { node: string; lane: Lane; want?: unknown; count?: unknown; held?: unknown } {
+    const body = (decodeBody(message.data, message.header(H.contentType)) ?? {}) as Record<string, unknown>;
+    const { node, driver, want, count, held } = body;
+    if (typeof node !== "string" || node === "") throw new InvalidError("INVALID_BODY", "node must be a node's id");
+    const lane = typeof driver === "string" ? this.#options.lanes.get(driver) : undefined;
+    if (lane === undefined) throw new InvalidError("INVALID_DRIVER", `this agent does not serve driver "${String(driver)}"`);
+    this.heard(node);
+    return { node, lane, want, count, held };
+  }
+
+  #roll(message: Message): void {
+    const { node, state } = (decodeBody(message.data, message.header(H.contentType)) ?? {}) as { node?: unknown; state?: unknown };
+    if (typeof node !== "string") return;
+    if (state !== "gone") return this.heard(node);
+    this.#nodes.gone(node);
+    this.#gone(node);
+  }
+
+  #gone(node: string): void {
+    for (const lane of this.#options.lanes.values()) this.publish(lane, lane.capacity.gone(node));
+  }
+
+  #reply(message: Message, data: Uint8Array): void {
+    if (message.reply !== undefined) this.#options.bus.publish(message.reply, data);
+  }
+}
+
+function requireCount(field: string, value: unknown): number {
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
+  throw new InvalidError("INVALID_BODY", `${field} must be a whole number, not ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,163 @@
+import { H, encodeError, messageOf } from "@ergon/core";
+import type { Bus, Clock, Logger, Message } from "@ergon/core";
+import type { AbortReason } from "./abort.ts";
+import type { Answers } from "./answers.ts";
+import { Run } from "./attempt.ts";
+import type { RunHost } from "./attempt.ts";
+import type { CreditChange } from "./capacity.ts";
+import { attemptKey, parseDispatch } from "./dispatch.ts";
+import type { Dispatch } from "./dispatch.ts";
+import type { Lane } from "./driver.ts";
+import { failed, returned, stopped, succeeded } from "./outcome.ts";
+import type { Outcome } from "./outcome.ts";
+
+export interface ExecutorOptions {
+  readonly agent: string;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly answers: Answers;
+  wake(due: number): void;
+  /** A node has dispatched. */
+  heard(node: string): void;
+  /** Credits changed hands by the end of an attempt. */
+  credits(lane: Lane, changes: readonly CreditChange[]): void;
+}
+
+/** Runs attempts: each once, however often it is dispatched. */
+export class Executor {
+  readonly #options: ExecutorOptions;
+  readonly #host: RunHost;
+  readonly #running: Map<string, Run> = new Map();
+  #draining = false;
+  #idle: (() => void)[] = [];
+
+  constructor(options: ExecutorOptions) {
+    this.#options = options;
+    this.#host = {
+      clock: options.clock,
+      logger: options.logger,
+      wake: (due) => options.wake(due),
+      tell: (run, event, data) => this.#tell(run, event, data),
+    };
+  }
+
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /** From now on dispatches go back. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** Calls `run` once, when no attempt runs. */
+  whenIdle(run: () => void): void {
+    if (this.#running.size === 0) run();
+    else this.#idle.push(run);
+  }
+
+  dispatched(lane: Lane, message: Message): void {
+    let dispatch: Dispatch;
+    try {
+      dispatch = parseDispatch(lane.driver, message);
+    } catch (error) {
+      return this.#refuse(message, error);
+    }
+    if (dispatch.node !== "") this.#options.heard(dispatch.node);
+    const running = this.#running.get(dispatch.key);
+    if (running !== undefined) return this.#adopt(lane, running, dispatch.node);
+    if (this.#options.answers.again(dispatch.key)) return;
+    if (this.#draining) return this.#answer(dispatch, returned(this.#options.agent, "the agent stops"));
+    if (!lane.capacity.begin(dispatch.node)) return this.#answer(dispatch, returned(this.#options.agent, "AGENT_BUSY"));
+    const run = new Run(dispatch, this.#host, lane.beatsByItself);
+    this.#running.set(dispatch.key, run);
+    this.#options.wake(run.due);
+    void this.#execute(lane, run);
+  }
+
+  /** Tells one attempt to stop. */
+  abort(task: string, attempt: number, reason: AbortReason): void {
+    this.abortKey(attemptKey(task, attempt), reason);
+  }
+
+  abortKey(key: string, reason: AbortReason): void {
+    this.#running.get(key)?.abort(reason);
+  }
+
+  abortAll(reason: AbortReason): void {
+    for (const run of this.#running.values()) run.abort(reason);
+  }
+
+  /** Hands back what still runs; what their handlers still do counts for nothing. */
+  abandon(lanes: ReadonlyMap<string, Lane>): void {
+    for (const run of this.#running.values()) {
+      const lane = lanes.get(run.driver);
+      if (lane === undefined) continue;
+      run.logger.warn({}, "the handler did not stop in time; its attempt goes back, and the handler may still run");
+      this.#finish(lane, run, returned(this.#options.agent, "the agent stops"));
+    }
+  }
+
+  sweep(now: number): number {
+    let next = Infinity;
+    for (const run of this.#running.values()) next = Math.min(next, run.due <= now + 1 ? run.sweep(now) : run.due);
+    return next;
+  }
+
+  async #execute(lane: Lane, run: Run): Promise<void> {
+    const { agent, bus } = this.#options;
+    let outcome: Outcome;
+    try {
+      outcome = succeeded(agent, await lane.handle(run), bus.maxMessageBytes);
+    } catch (error) {
+      run.logger.debug({ error }, "the attempt failed");
+      outcome = run.aborted === undefined ? failed(agent, error) : stopped(agent, error, run.aborted);
+    }
+    this.#finish(lane, run, outcome);
+  }
+
+  #finish(lane: Lane, run: Run, outcome: Outcome): void {
+    if (run.over) return;
+    run.flushProgress();
+    run.over = true;
+    this.#running.delete(run.dispatch.key);
+    const changes = lane.capacity.end(run.node);
+    this.#answer(run.dispatch, outcome);
+    if (changes.length > 0) this.#options.credits(lane, changes);
+    if (this.#running.size > 0 || this.#idle.length === 0) return;
+    const waiting = this.#idle;
+    this.#idle = [];
+    for (const notify of waiting) notify();
+  }
+
+  #answer(dispatch: Dispatch, outcome: Outcome): void {
+    this.#options.answers.send({ key: dispatch.key, subject: dispatch.replyTo, headers: outcome.headers, data: outcome.data });
+  }
+
+  /** The attempt is dispatched again while it runs: by its shard's new owner, or because nothing was heard of it. */
+  #adopt(lane: Lane, run: Run, node: string): void {
+    lane.capacity.move(run.node, node);
+    run.node = node;
+    this.#tell(run, "claimed", EMPTY);
+  }
+
+  #tell(run: Run, event: string, data: Uint8Array): void {
+    try {
+      this.#options.bus.publish(run.dispatch.replyTo, data, { headers: { [H.event]: event, [H.agent]: this.#options.agent } });
+    } catch (error) {
+      run.logger.warn({ event, error: messageOf(error) }, "a word about the attempt could not be sent");
+    }
+  }
+
+  /** A dispatch that cannot be read: its sender is told once, with a final failure. */
+  #refuse(message: Message, error: unknown): void {
+    this.#options.logger.warn({ subject: message.subject, error: messageOf(error) }, "a malformed dispatch was refused");
+    if (message.reply === undefined) return;
+    const { data, headers } = encodeError(error);
+    const answer = { ...headers, [H.errorKind]: "terminal", [H.event]: "failed", [H.agent]: this.#options.agent };
+    this.#options.bus.publish(message.reply, data, { headers: answer });
+  }
+}
+
+const EMPTY = new Uint8Array();

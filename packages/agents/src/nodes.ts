@@ -1,0 +1,40 @@
+/** A node that says nothing for this long counts as gone. */
+const SILENT_MS = 5_000;
+/** Looked at later than this after the last look, the process itself stood still: that the nodes were silent proves nothing. */
+const STALL_MS = 2_500;
+
+/** The nodes that this agent hears of, by the monotonic time of their last word. */
+export class Nodes {
+  readonly #heardAt: Map<string, number> = new Map();
+  #lookedAt: number;
+
+  constructor(now: number) {
+    this.#lookedAt = now;
+  }
+
+  /** Answers whether the node was unknown. */
+  heard(node: string, now: number): boolean {
+    const unknown = !this.#heardAt.has(node);
+    this.#heardAt.set(node, now);
+    return unknown;
+  }
+
+  gone(node: string): void {
+    this.#heardAt.delete(node);
+  }
+
+  /** Takes the silence of everyone until now as this agent's own. */
+  excuse(now: number): void {
+    for (const node of this.#heardAt.keys()) this.#heardAt.set(node, now);
+  }
+
+  /** The nodes that have fallen silent; they are forgotten. */
+  silent(now: number): readonly string[] {
+    if (now - this.#lookedAt > STALL_MS) this.excuse(now);
+    this.#lookedAt = now;
+    const silent: string[] = [];
+    for (const [node, at] of this.#heardAt) if (now - at >= SILENT_MS) silent.push(node);
+    for (const node of silent) this.#heardAt.delete(node);
+    return silent;
+  }
+}

@@ -1,0 +1,60 @@
+import { H, RetryableError, TerminalError, encodeError, headerText, isErgonError, messageOf } from "@ergon/core";
+import type { ErgonError, Headers } from "@ergon/core";
+import type { AttemptAborted } from "./abort.ts";
+import { toResponse } from "./response.ts";
+
+/** An answer without its address. */
+export interface Outcome {
+  readonly headers: Headers;
+  readonly data: Uint8Array;
+}
+
+const EMPTY = new Uint8Array();
+/** Below the server's limit by more than this, nobody needs to count headers. */
+const HEADERS_BYTES = 4_096;
+
+/** A handler's value as an answer; one that the server would not take is a final failure, `RESPONSE_TOO_LARGE`. */
+export function succeeded(agent: string, value: unknown, maxMessageBytes: number): Outcome {
+  const { data, contentType } = toResponse(value);
+  const limit = maxMessageBytes - HEADERS_BYTES;
+  if (data.length > limit) {
+    const message = `the response has ${data.length} bytes; the server takes ${limit} at most`;
+    return failed(agent, new TerminalError("RESPONSE_TOO_LARGE", message));
+  }
+  const headers: Record<string, string> = { [H.event]: "succeeded", [H.agent]: agent };
+  if (contentType !== undefined) headers[H.contentType] = headerText(contentType);
+  return { headers, data };
+}
+
+export function returned(agent: string, reason: string): Outcome {
+  return { headers: { [H.event]: "returned", [H.agent]: agent, [H.reason]: reason }, data: EMPTY };
+}
+
+/**
+ * Anything thrown as an answer. Ergon's errors keep their code: `retryable` and `unavailable` ones may be tried again, the rest
+ * is final. Anything else is retryable, `AGENT_FAILED`, with its message.
+ */
+export function failed(agent: string, error: unknown): Outcome {
+  const { headers, data } = encodeError(failureOf(error));
+  return { headers: { ...headers, [H.event]: "failed", [H.agent]: agent }, data };
+}
+
+/** What the handler threw, once its attempt was told to stop: where the reason is ours and not the work's, the attempt goes back. */
+export function stopped(agent: string, error: unknown, aborted: AttemptAborted): Outcome {
+  if (isOwnVerdict(error)) return failed(agent, error);
+  if (aborted.reason === "drain" || aborted.reason === "lost") return returned(agent, aborted.message);
+  return failed(agent, aborted);
+}
+
+function isOwnVerdict(error: unknown): boolean {
+  return isErgonError(error) && error.name !== "AttemptAborted" && (error.kind === "terminal" || error.kind === "retryable");
+}
+
+function failureOf(error: unknown): ErgonError {
+  const message = messageOf(error).slice(0, 1_024);
+  if (!isErgonError(error)) return new RetryableError("AGENT_FAILED", message, { cause: error });
+  const options = { cause: error, issues: error.issues, ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }) };
+  return error.kind === "retryable" || error.kind === "unavailable"
+    ? new RetryableError(error.code, message, options)
+    : new TerminalError(error.code, message, options);
+}

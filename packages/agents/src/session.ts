@@ -1,0 +1,177 @@
+import type { Bus, BusStatus, Clock, Logger, Names, Subscription, TimerHandle } from "@ergon/core";
+import { Answers } from "./answers.ts";
+import { Credits } from "./credits.ts";
+import type { Lane } from "./driver.ts";
+import { Executor } from "./executor.ts";
+import { Presence } from "./presence.ts";
+import type { AgentState, PresenceBody } from "./presence.ts";
+import { Sweep } from "./sweep.ts";
+
+export interface SessionOptions {
+  readonly agent: string;
+  readonly names: Names;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly lanes: ReadonlyMap<string, Lane>;
+  readonly cutOffMs: number;
+  /** What presence says that does not change. */
+  readonly identity: Pick<PresenceBody, "version" | "host" | "pid">;
+}
+
+/** How long handlers have to stop once a drain has told them to, before their attempts go back without them. */
+const ABANDON_MS = 3_000;
+/** How long the last answers may wait for their acknowledgement. */
+const LAST_ANSWERS_MS = 5_000;
+/** How long the goodbye may take to reach the server. */
+const GOODBYE_MS = 2_000;
+
+/** An agent from its hello to its goodbye, on one connection. */
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #answers: Answers;
+  readonly #executor: Executor;
+  readonly #credits: Credits;
+  readonly #presence: Presence;
+  readonly #sweep: Sweep;
+  #subscriptions: readonly Subscription[] = [];
+  #state: AgentState = "here";
+  #connected = true;
+  #cutOff: TimerHandle;
+  #hurry: () => void = () => undefined;
+
+  constructor(options: SessionOptions) {
+    const { agent, names, bus, clock, logger, lanes } = options;
+    const wake = (due: number): void => this.#sweep.wake(due);
+    this.#options = options;
+    this.#sweep = new Sweep(clock, (now) => Math.min(this.#executor.sweep(now), this.#answers.sweep(now)));
+    this.#answers = new Answers({ agent, names, bus, clock, logger, wake, refused: (key) => this.#executor.abortKey(key, "stale") });
+    this.#credits = new Credits({
+      ...{ agent, names, bus, clock, logger, lanes },
+      abort: (task, attempt, reason) => this.#executor.abort(task, attempt, reason),
+      met: () => this.#say(),
+    });
+    this.#executor = new Executor({
+      ...{ agent, bus, clock, logger, answers: this.#answers, wake },
+      heard: (node) => this.#credits.heard(node),
+      credits: (lane, changes) => this.#credits.publish(lane, changes),
+    });
+    this.#presence = new Presence({ bus, clock, names, describe: () => this.#describe(), tick: () => this.#tick() });
+  }
+
+  get state(): AgentState {
+    return this.#state;
+  }
+
+  get running(): number {
+    return this.#executor.running;
+  }
+
+  /** Subscribes, and says that the agent is there once the server knows where to reach it. */
+  async start(): Promise<void> {
+    const { agent, bus, lanes, names } = this.#options;
+    bus.onStatus((status) => this.#onStatus(status));
+    this.#answers.start();
+    this.#credits.start();
+    this.#subscriptions = [...lanes.values()].map((lane) =>
+      bus.subscribe(names.agent(lane.driver, agent), (message) => this.#executor.dispatched(lane, message)),
+    );
+    await bus.flush();
+    this.#presence.start();
+  }
+
+  /** Nothing new; what runs may finish for `drainMs`, then is told to stop and goes back. Resolves when all is said. */
+  async drain(drainMs: number): Promise<void> {
+    const { lanes } = this.#options;
+    if (this.#state !== "here") return;
+    this.#become("draining");
+    this.#executor.drain();
+    for (const lane of lanes.values()) lane.capacity.close();
+    if (!(await this.#within(drainMs, (done) => this.#executor.whenIdle(done), true))) {
+      this.#executor.abortAll("drain");
+      if (!(await this.#within(ABANDON_MS, (done) => this.#executor.whenIdle(done)))) this.#executor.abandon(lanes);
+    }
+    if (await this.#within(LAST_ANSWERS_MS, (done) => this.#answers.whenIdle(done))) return;
+    this.#options.logger.warn({ answers: this.#answers.size }, "answers were not acknowledged; their attempts will count as lost");
+  }
+
+  /** Ends the time that a drain gives what runs. */
+  hurry(): void {
+    this.#hurry();
+  }
+
+  /** Says goodbye and lets go of everything. */
+  async close(): Promise<void> {
+    const { bus, clock } = this.#options;
+    this.#presence.stop();
+    this.#become("gone");
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+    this.#credits.stop();
+    this.#answers.stop();
+    this.#sweep.stop();
+    if (this.#cutOff !== undefined) clock.cancel(this.#cutOff);
+    // The goodbye may fail with the connection: then the agent's silence says it.
+    if (this.#connected) await this.#within(GOODBYE_MS, (done) => void settled(bus.flush()).finally(done));
+  }
+
+  #become(state: AgentState): void {
+    this.#state = state;
+    this.#say();
+  }
+
+  #say(): void {
+    if (this.#connected) this.#presence.say();
+  }
+
+  #describe(): PresenceBody {
+    const { agent, identity, lanes } = this.#options;
+    const drivers = [...lanes.values()].map((lane) => ({ name: lane.driver, concurrency: lane.capacity.slots }));
+    return { agent, drivers, state: this.#state, running: this.running, ...identity };
+  }
+
+  #tick(): void {
+    this.#say();
+    if (this.#connected) this.#credits.tick();
+  }
+
+  #onStatus(status: BusStatus): void {
+    const { clock, cutOffMs, logger } = this.#options;
+    if (this.#state === "gone") return;
+    this.#connected = status === "connected";
+    this.#answers.connection(status);
+    if (this.#cutOff !== undefined) clock.cancel(this.#cutOff);
+    this.#cutOff = undefined;
+    if (this.#connected) {
+      this.#credits.excuse();
+      this.#say();
+    } else {
+      this.#cutOff = clock.after(cutOffMs, () => {
+        this.#cutOff = undefined;
+        if (this.running > 0) logger.warn({ attempts: this.running, cutOffMs }, "cut off from NATS: what runs here counts as lost and is stopped");
+        this.#executor.abortAll("lost");
+      });
+    }
+  }
+
+  /** Whether `begin` calls back within `ms`, or before somebody is in a hurry. */
+  #within(ms: number, begin: (done: () => void) => void, mayHurry = false): Promise<boolean> {
+    const { clock } = this.#options;
+    return new Promise((resolve) => {
+      const timer = clock.after(ms, () => resolve(false));
+      if (mayHurry) {
+        this.#hurry = () => {
+          clock.cancel(timer);
+          resolve(false);
+        };
+      }
+      begin(() => {
+        clock.cancel(timer);
+        resolve(true);
+      });
+    });
+  }
+}
+
+async function settled(promise: Promise<void>): Promise<void> {
+  await Promise.allSettled([promise]);
+}

@@ -1,0 +1,19 @@
+import type { Agent } from "./agent.ts";
+
+/** Stops the agent at a signal, at once at a second one, and then lets the signal have its usual effect. Answers how to stop listening. */
+export function listen(signals: readonly NodeJS.Signals[], agent: Pick<Agent, "stop">): () => void {
+  let heard = false;
+  const deafen = (): void => {
+    for (const signal of signals) process.off(signal, onSignal);
+  };
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (heard) return void agent.stop({ drainMs: 0 });
+    heard = true;
+    void agent.stop().then(() => {
+      deafen();
+      if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+    });
+  };
+  for (const signal of signals) process.on(signal, onSignal);
+  return deafen;
+}
