@@ -12,9 +12,13 @@ export type { AgentState, PresenceBody } from "./presence.ts";
 export type { AttemptResponse } from "./response.ts";
 
 // The drivers we ship.
+export { command } from "./drivers/command.ts";
 export { echo } from "./drivers/echo.ts";
+export { http } from "./drivers/http.ts";
 export { noop } from "./drivers/noop.ts";
 export { sleep } from "./drivers/sleep.ts";
+export type { CommandDriverOptions } from "./drivers/command.ts";
+export type { HttpDriverOptions } from "./drivers/http.ts";
 export type { SimpleDriverOptions } from "./drivers/echo.ts";
 
 // What handlers throw, from core.

@@ -1,0 +1,76 @@
+import { lookup } from "node:dns";
+import type { LookupAddress, LookupOptions } from "node:dns";
+import { isIP } from "node:net";
+import { InvalidError, TerminalError } from "@ergon/core";
+import ipaddr from "ipaddr.js";
+import { buildConnector } from "undici";
+
+type Range = readonly [ipaddr.IPv4 | ipaddr.IPv6, number];
+
+/** What only the public part of IPv6 lies in: what is outside may carry a private IPv4 address within (NAT64, 6to4, compatible). */
+const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR("2000::/3");
+
+/** Which addresses a connection may go to. */
+export type AddressGuard = (address: string) => boolean;
+
+/**
+ * Allows public unicast addresses, and those of `allowed` ranges (`10.0.0.0/8`, `::1/128`); everything with `all`.
+ * Throws `InvalidError` (`INVALID_OPTION`) for what is not a range.
+ */
+export function createAddressGuard(allowed: readonly string[] | "all"): AddressGuard {
+  if (allowed === "all") return () => true;
+  const ranges = allowed.map(parseRange);
+  return (text) => {
+    const address = parseAddress(text);
+    return address !== undefined && (isPublic(address) || ranges.some((range) => isWithin(address, range)));
+  };
+}
+
+/** Connects only where the guard allows: what a name means is judged in the very look-up that the connection uses. */
+export function createGuardedConnector(guard: AddressGuard): buildConnector.connector {
+  const connect = buildConnector({ lookup: createGuardedLookup(guard) });
+  return (options, callback) => {
+    const host = options.hostname.replace(/^\[|\]$/g, "");
+    // An address is not looked up, so it is judged here.
+    if (isIP(host) !== 0 && !guard(host)) callback(refusal(host), null);
+    else connect(options, callback);
+  };
+}
+
+type LookupCallback = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
+
+function createGuardedLookup(guard: AddressGuard) {
+  return (host: string, options: LookupOptions, callback: LookupCallback): void => {
+    lookup(host, { ...options, all: true }, (error, addresses) => {
+      if (error !== null) return callback(error, []);
+      const allowed = addresses.filter(({ address }) => guard(address));
+      const [first] = allowed;
+      if (first === undefined) callback(refusal(host), []);
+      else if (options.all === true) callback(null, allowed);
+      else callback(null, first.address, first.family);
+    });
+  };
+}
+
+function refusal(host: string): TerminalError {
+  return new TerminalError("ADDRESS_REFUSED", `${host} is not a public address, and this agent does not allow it`);
+}
+
+function parseRange(text: string): Range {
+  if (ipaddr.isValidCIDR(text)) return ipaddr.parseCIDR(text);
+  throw new InvalidError("INVALID_OPTION", `"${text}" is not a range of addresses, such as 10.0.0.0/8`);
+}
+
+/** IPv4 inside IPv6 (`::ffff:127.0.0.1`) is judged as the IPv4 that it is. */
+function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
+  return ipaddr.isValid(text) ? ipaddr.process(text) : undefined;
+}
+
+function isPublic(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
+  if (address.range() !== "unicast") return false;
+  return address.kind() === "ipv4" || isWithin(address, GLOBAL_UNICAST);
+}
+
+function isWithin(address: ipaddr.IPv4 | ipaddr.IPv6, [network, bits]: Range): boolean {
+  return address.kind() === network.kind() && address.match([network, bits] as never);
+}
