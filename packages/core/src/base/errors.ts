@@ -48,7 +48,7 @@ export const errorCodes = {
   TASK_CANCELLED: { kind: "terminal", status: 499 },
   ENDED_BY_FORCE: { kind: "terminal", status: 499 },
   INTERNAL: { kind: "terminal", status: 500 },
-} as const satisfies Record<string, { kind: ErrorKind; status: number }>;
+} as const;
 
 /**
  * What follows from an error:

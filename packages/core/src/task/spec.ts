@@ -48,7 +48,8 @@ export const taskLimits = {
   neverCodes: 32,
   batchTasks: 10_000,
   minDurationMs: 1,
-  maxDurationMs: 400 * DAY,
+  /** 400 days. */
+  maxDurationMs: 34_560_000_000,
 } as const;
 
 type Sparse<T> = { readonly [K in keyof T]?: T[K] | undefined };

@@ -188,23 +188,29 @@ const machine = setup({
     released: assign(({ event }) => ({ batch: undefined, updatedAt: at(event) })),
     due: assign(({ event }) => ({ readyAt: at(event), updatedAt: at(event) })),
     started: moved("started", (args) => startedChange(args, args.event.type === "start" ? args.event.agent : undefined)),
-    offered: assign(({ context, event }) => ({ ...startedChange({ context, event }, undefined), updatedAt: at(event) })),
+    offered: assign(({ context, event }) => ({
+      attempt: context.attempt + 1,
+      attemptAt: at(event),
+      agent: undefined,
+      deadline: at(event) + taskOption(context, "attemptTimeoutMs"),
+      updatedAt: at(event),
+    })),
     unserved: assign(({ context, event }) => ({
       reason: `no agent serves driver ${context.driver}`,
       deadline: undefined,
-      startedAt: undefined,
       updatedAt: at(event),
     })),
     taken: moved("started", ({ context, event }) => ({
-      startedAt: context.startedAt ?? at(event),
+      startedAt: context.startedAt ?? context.attemptAt ?? at(event),
       agent: event.type === "taken" ? event.agent : undefined,
       deadline: context.deadline ?? at(event) + taskOption(context, "attemptTimeoutMs"),
       reason: undefined,
     })),
-    succeeded: moved("succeeded", ({ event }) =>
+    succeeded: moved("succeeded", ({ context, event }) =>
       event.type === "succeeded"
         ? {
             endedAt: at(event),
+            startedAt: context.startedAt ?? context.attemptAt ?? at(event),
             response: event.response,
             responseType: event.contentType,
             reason: undefined,
@@ -234,15 +240,16 @@ const machine = setup({
       return { lost: context.lost + 1, failure, endedAt: at(event), reason: failure.message };
     }),
     queueTimeout: moved("failed", ({ context, event }) => {
-      const message = `waited ${taskOption(context, "queueTimeoutMs")} ms for an agent: ${context.reason ?? `agents of driver ${context.driver} had no free slot`}`;
+      const cause = context.reason ?? `no agent of driver ${context.driver} had a free slot`;
+      const message = `waited ${taskOption(context, "queueTimeoutMs")} ms for an agent: ${cause}`;
       return { failure: { code: "QUEUE_TIMEOUT", message, retryable: false }, endedAt: at(event), reason: message };
     }),
     totalTimeout: moved("failed", ({ context, event }) => {
       const message = `did not end within ${taskOption(context, "totalTimeoutMs")} ms of its submit`;
       return { failure: { code: "TOTAL_TIMEOUT", message, retryable: false }, endedAt: at(event), reason: message };
     }),
-    cancelling: assign(({ context, event }) => ({
-      cancel: event.type === "cancel" ? { by: event.by, reason: event.reason } : context.cancel,
+    cancelling: assign(({ event }) => ({
+      ...(event.type === "cancel" ? { cancel: { by: event.by, reason: event.reason } } : {}),
       reason: "cancelling",
       updatedAt: at(event),
     })),
@@ -289,6 +296,7 @@ const machine = setup({
           on: {
             start: { target: "started", actions: ["started", dispatch()] },
             offer: { target: "offered", actions: ["offered", dispatch()] },
+            unserved: { target: "unserved", actions: "unserved" },
           },
         },
         /** Sent to the driver's subject; not heard of yet. */
@@ -300,11 +308,12 @@ const machine = setup({
             ...answers(),
           },
         },
-        /** Nobody serves the driver. The attempt's number stays good, since nobody heard of it. */
+        /** Nobody serves the driver. The number of an attempt that was offered stays good, since nobody heard of it. */
         unserved: {
           after: { queue: { target: "#task.failed", actions: "queueTimeout" } },
           on: {
             start: { target: "started", actions: ["started", dispatch()] },
+            offer: { target: "offered", actions: ["offered", dispatch()] },
             taken: { guard: "isCurrent", target: "started", actions: "taken" },
             ...answers(),
           },

@@ -1,0 +1,130 @@
+import { H, decodeBody, isErgonError, messageOf, taskOption, type Message, type Subscription } from "@ergon/core";
+import { NO_BYTES, type NodeContext } from "../node-context.ts";
+import type { Host } from "../shard/host.ts";
+import { parsePresence, type AgentEntry } from "./agents-table.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import { taskOf } from "./task-state.ts";
+
+const SWEEP_MS = 250;
+/** An agent with our attempts that was silent for so long is asked whether it lives: a dead one is known by the server's 503 at once. */
+const PROBE_AFTER_MS = 300;
+const PROBE_TIMEOUT_MS = 1_000;
+const CONFIRM_MS = 50;
+/** A host that vanished without a word gives no 503: so many milliseconds without a beat (six beats) and its agents are lost. */
+const SILENT_MS = 6_000;
+/** An SDK agent claims an attempt after 250 ms: later, the dispatch is taken for lost and sent again. */
+const UNHEARD_MS = 1_000;
+/** A plain agent that has not answered for so long is at work. */
+const OFFER_MS = 50;
+const UNSERVED_MS = 500;
+
+/** Watches over agents and attempts: beats, probes, claims, heartbeats. Writes nothing unless something is lost. */
+export class AgentsObserver {
+  readonly #context: NodeContext;
+  readonly #dispatcher: Dispatcher;
+  readonly #host: Host;
+  readonly #subscriptions: Subscription[] = [];
+  #timer: unknown;
+  #offersTimer: unknown;
+  #lastUnserved = 0;
+  #stopped = false;
+
+  constructor(context: NodeContext, dispatcher: Dispatcher, host: Host) {
+    this.#context = context;
+    this.#dispatcher = dispatcher;
+    this.#host = host;
+    dispatcher.probe = (entry) => void this.#probe(entry);
+  }
+
+  start(): void {
+    const { ports, names, node } = this.#context;
+    this.#subscriptions.push(
+      ports.bus.subscribe(names.presence, (message) => this.#heard(message)),
+      ports.bus.subscribe(names.nodeVerb(node, "credit"), (message) => this.#dispatcher.credits.take(message)),
+    );
+    this.#sweepLater();
+    this.#offersLater();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#context.clock.cancel(this.#timer);
+    this.#context.clock.cancel(this.#offersTimer);
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+  }
+
+  #heard(message: Message): void {
+    try {
+      const view = parsePresence(decodeBody(message.data, message.header(H.contentType)));
+      if (view !== undefined) this.#dispatcher.heard(view);
+    } catch (error) {
+      this.#context.logger.warn({ reason: messageOf(error) }, "a beat on the presence subject cannot be read");
+    }
+  }
+
+  #sweepLater(): void {
+    this.#timer = this.#context.clock.after(SWEEP_MS, () => {
+      this.#sweep();
+      if (!this.#stopped) this.#sweepLater();
+    });
+  }
+
+  #offersLater(): void {
+    this.#offersTimer = this.#context.clock.after(OFFER_MS, () => {
+      if (this.#dispatcher.offered.size > 0) this.#dispatcher.settleOffers(this.#context.clock.monotonic() - OFFER_MS);
+      if (!this.#stopped) this.#offersLater();
+    });
+  }
+
+  #sweep(): void {
+    const now = this.#context.clock.monotonic();
+    for (const entry of [...this.#dispatcher.agents.all()]) {
+      const silent = now - entry.heardAt;
+      if (silent > SILENT_MS) this.#dispatcher.lose(entry, `was silent for ${SILENT_MS} ms`);
+      else if (silent > PROBE_AFTER_MS && entry.flights.size > 0) void this.#probe(entry);
+    }
+    for (const actor of [...this.#dispatcher.flights]) {
+      const { flight, state } = actor;
+      if (flight === undefined || state === undefined || flight.sentAt === 0) continue;
+      if (flight.agent !== undefined && flight.heardAt === 0 && now - flight.sentAt > UNHEARD_MS) {
+        flight.sentAt = now;
+        this.#dispatcher.resend(actor);
+      }
+      const heartbeatMs = taskOption(taskOf(state), "heartbeatTimeoutMs");
+      if (heartbeatMs > 0 && now - Math.max(flight.heardAt, flight.sentAt) > heartbeatMs) this.#host.send(actor, { type: "silent", attempt: flight.attempt });
+    }
+    if (now - this.#lastUnserved >= UNSERVED_MS) {
+      this.#lastUnserved = now;
+      this.#dispatcher.tryUnserved();
+    }
+  }
+
+  /** Asks an agent whether it lives. Dead is only what the server says twice that nobody serves. */
+  async #probe(entry: AgentEntry): Promise<void> {
+    if (entry.probing) return;
+    entry.probing = true;
+    const dead = (await this.#isDead(entry)) && (await this.#again(entry));
+    entry.probing = false;
+    if (dead && !this.#stopped && this.#dispatcher.agents.get(entry.id) === entry) this.#dispatcher.lose(entry, "is gone");
+  }
+
+  #again(entry: AgentEntry): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#context.clock.after(CONFIRM_MS, () => {
+        void this.#isDead(entry).then(resolve);
+      });
+    });
+  }
+
+  async #isDead(entry: AgentEntry): Promise<boolean> {
+    const { ports, names, clock } = this.#context;
+    try {
+      await ports.bus.request(names.control(entry.id), NO_BYTES, { headers: { [H.event]: "ping" }, timeoutMs: PROBE_TIMEOUT_MS });
+      entry.heardAt = clock.monotonic();
+      return false;
+    } catch (error) {
+      // A slow agent is not a dead one, and without NATS nothing can be known.
+      return isErgonError(error) && error.code === "NO_NODE";
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import { isName, type AgentView } from "@ergon/core";
+import type { LiveActor } from "../shard/actor.ts";
+
+/** This node's slots at an agent, for one driver. Slots are the agent's to grant. */
+export interface Credit {
+  readonly agent: AgentEntry;
+  readonly driver: string;
+  concurrency: number;
+  /** Granted to this node, and of these in use. */
+  held: number;
+  used: number;
+  /** Asked back by the agent: returned as they fall idle. */
+  recalled: number;
+  /** A request for slots is under way. */
+  asking: boolean;
+}
+
+export interface AgentEntry {
+  readonly id: string;
+  view: AgentView;
+  readonly credits: Map<string, Credit>;
+  /** Attempts of this node's tasks at the agent. */
+  readonly flights: Set<LiveActor>;
+  /** Monotonic time of its last beat, and of the last probe. */
+  heardAt: number;
+  probing: boolean;
+}
+
+/** The agents that this node has heard of. */
+export class AgentsTable {
+  readonly #agents = new Map<string, AgentEntry>();
+  readonly #byDriver = new Map<string, Credit[]>();
+
+  get(id: string): AgentEntry | undefined {
+    return this.#agents.get(id);
+  }
+
+  all(): IterableIterator<AgentEntry> {
+    return this.#agents.values();
+  }
+
+  /** The slots of every agent of the driver that takes work. */
+  credits(driver: string): readonly Credit[] {
+    return this.#byDriver.get(driver) ?? [];
+  }
+
+  /** Takes an agent's beat. Answers its entry, new or known. */
+  heard(view: AgentView, now: number): AgentEntry {
+    const known = this.#agents.get(view.id);
+    const entry = known ?? { id: view.id, view, credits: new Map<string, Credit>(), flights: new Set<LiveActor>(), heardAt: now, probing: false };
+    const before = known?.view;
+    entry.view = view;
+    entry.heardAt = now;
+    if (known === undefined) this.#agents.set(view.id, entry);
+    if (before === undefined || before.state !== view.state) this.#index(entry);
+    for (const { name, concurrency } of view.drivers) {
+      const credit = entry.credits.get(name);
+      if (credit !== undefined) credit.concurrency = concurrency;
+    }
+    return entry;
+  }
+
+  remove(entry: AgentEntry): void {
+    this.#agents.delete(entry.id);
+    for (const driver of entry.credits.keys()) this.#unlist(entry, driver);
+  }
+
+  #index(entry: AgentEntry): void {
+    for (const { name, concurrency } of entry.view.drivers) {
+      let credit = entry.credits.get(name);
+      if (credit === undefined) {
+        credit = { agent: entry, driver: name, concurrency, held: 0, used: 0, recalled: 0, asking: false };
+        entry.credits.set(name, credit);
+      }
+      this.#unlist(entry, name);
+      if (entry.view.state === "here") this.#byDriver.set(name, [...this.credits(name), credit]);
+    }
+  }
+
+  #unlist(entry: AgentEntry, driver: string): void {
+    const rest = this.credits(driver).filter(({ agent }) => agent !== entry);
+    if (rest.length === 0) this.#byDriver.delete(driver);
+    else this.#byDriver.set(driver, rest);
+  }
+}
+
+/** Reads a beat. Anything else on the subject is `undefined`. */
+export function parsePresence(value: unknown): AgentView | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { agent, drivers, state, running, version, host, pid } = value as Record<string, unknown>;
+  if (typeof agent !== "string" || !isName(agent) || !Array.isArray(drivers)) return undefined;
+  if (state !== "here" && state !== "draining" && state !== "gone") return undefined;
+  const parsed: { name: string; concurrency: number }[] = [];
+  for (const driver of drivers as unknown[]) {
+    const { name, concurrency } = (driver ?? {}) as Record<string, unknown>;
+    if (typeof name !== "string" || !isName(name) || typeof concurrency !== "number" || !Number.isInteger(concurrency) || concurrency < 1) return undefined;
+    parsed.push({ name, concurrency });
+  }
+  return {
+    id: agent,
+    drivers: parsed,
+    state,
+    running: typeof running === "number" ? running : 0,
+    version: typeof version === "string" ? version.slice(0, 64) : "",
+    host: typeof host === "string" ? host.slice(0, 255) : "",
+    pid: typeof pid === "number" ? pid : 0,
+  };
+}

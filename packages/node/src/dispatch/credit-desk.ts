@@ -1,0 +1,111 @@
+import { H, JSON_TYPE, decodeBody, encodeBody, messageOf, type Message } from "@ergon/core";
+import type { NodeContext } from "../node-context.ts";
+import type { AgentsTable, Credit } from "./agents-table.ts";
+
+const RESERVE_TIMEOUT_MS = 1_000;
+
+/**
+ * This node's side of the agents' slots: asks for them when tasks wait, gives them back when an agent recalls them. An attempt goes out only
+ * on a slot, so an agent never gets more than it announced, from however many nodes.
+ */
+export class CreditDesk {
+  readonly #context: NodeContext;
+  readonly #agents: AgentsTable;
+  readonly #onGranted: (driver: string) => void;
+
+  constructor(context: NodeContext, agents: AgentsTable, onGranted: (driver: string) => void) {
+    this.#context = context;
+    this.#agents = agents;
+    this.#onGranted = onGranted;
+  }
+
+  /** The idle slot of the least loaded agent, or `undefined`. */
+  pick(driver: string): Credit | undefined {
+    let best: Credit | undefined;
+    let bestIdle = 0;
+    for (const credit of this.#agents.credits(driver)) {
+      const idle = credit.held - credit.used - credit.recalled;
+      if (idle > bestIdle) {
+        best = credit;
+        bestIdle = idle;
+      }
+    }
+    return best;
+  }
+
+  use(credit: Credit): void {
+    credit.used++;
+  }
+
+  /** An attempt is over: its slot is free, or goes back if it was recalled. */
+  free(credit: Credit): void {
+    credit.used = Math.max(0, credit.used - 1);
+    if (credit.recalled > 0) this.#giveBack(credit);
+  }
+
+  /** An attempt was sent again by its task's new owner: the agent moves its slot here. */
+  adopt(credit: Credit): void {
+    credit.held++;
+    credit.used++;
+  }
+
+  /** Asks the driver's agents for as many slots as tasks wait. */
+  ask(driver: string, waiting: number): void {
+    let wanted = waiting;
+    for (const credit of this.#agents.credits(driver)) {
+      if (wanted <= 0) return;
+      if (credit.asking || credit.held >= credit.concurrency) continue;
+      const want = Math.min(wanted, credit.concurrency - credit.held);
+      wanted -= want;
+      credit.asking = true;
+      void this.#reserve(credit, want);
+    }
+  }
+
+  /** An agent's word on `node.<node>.credit`: more slots, or some asked back. */
+  take(message: Message): void {
+    const { agent, driver, granted, recall } = parseCredit(message);
+    const credit = this.#agents.get(agent)?.credits.get(driver);
+    if (credit === undefined) return;
+    if (granted > 0) {
+      credit.held += granted;
+      this.#onGranted(driver);
+    }
+    if (recall > 0) {
+      credit.recalled = Math.min(credit.held, credit.recalled + recall);
+      this.#giveBack(credit);
+    }
+  }
+
+  async #reserve(credit: Credit, want: number): Promise<void> {
+    const { ports, names, node, logger } = this.#context;
+    const body = encodeBody({ node, driver: credit.driver, want }, JSON_TYPE);
+    try {
+      const reply = await ports.bus.request(names.control(credit.agent.id), body, { headers: { [H.event]: "reserve" }, timeoutMs: RESERVE_TIMEOUT_MS });
+      const { granted } = parseCredit(reply);
+      credit.held += granted;
+      credit.asking = false;
+      if (granted > 0) this.#onGranted(credit.driver);
+    } catch (error) {
+      credit.asking = false;
+      logger.debug({ agent: credit.agent.id, driver: credit.driver, reason: messageOf(error) }, "an agent did not answer a request for slots");
+    }
+  }
+
+  #giveBack(credit: Credit): void {
+    const count = Math.min(credit.recalled, credit.held - credit.used);
+    if (count <= 0) return;
+    credit.held -= count;
+    credit.recalled -= count;
+    const { ports, names, node } = this.#context;
+    const body = encodeBody({ node, driver: credit.driver, count }, JSON_TYPE);
+    ports.bus.publish(names.control(credit.agent.id), body, { headers: { [H.event]: "release" } });
+  }
+}
+
+function parseCredit(message: Message): { agent: string; driver: string; granted: number; recall: number } {
+  const { agent, driver, granted, recall } = (message.data.length === 0 ? {} : decodeBody(message.data, JSON_TYPE)) as Record<string, unknown>;
+  const count = (value: unknown): number => (typeof value === "number" && Number.isInteger(value) && value > 0 ? value : 0);
+  return { agent: String(agent), driver: String(driver), granted: count(granted), recall: count(recall) };
+}
+

@@ -1,0 +1,20 @@
+import { H, taskOption, type Headers, type TaskContext } from "@ergon/core";
+
+/** The headers of a dispatch (docs/protocol.md, "Dispatch"). The time that is left travels as a duration, since clocks differ. */
+export function dispatchHeaders(task: TaskContext, attempt: number, timeoutMs: number, node: string): Headers {
+  const headers: Record<string, string> = {
+    [H.task]: task.id,
+    [H.attempt]: String(attempt),
+    [H.driver]: task.driver,
+    [H.timeoutMs]: String(timeoutMs),
+    [H.node]: node,
+  };
+  if (task.deadline !== undefined) headers[H.deadline] = String(task.deadline);
+  if (task.contentType !== undefined) headers[H.contentType] = task.contentType;
+  if (task.correlationId !== undefined) headers[H.correlationId] = task.correlationId;
+  if (task.resource !== undefined) headers[H.resource] = task.resource;
+  if (task.arguments !== undefined) headers[H.arguments] = JSON.stringify(task.arguments);
+  const heartbeatMs = taskOption(task, "heartbeatTimeoutMs");
+  if (heartbeatMs > 0) headers[H.heartbeatMs] = String(heartbeatMs);
+  return headers;
+}

@@ -1,0 +1,13 @@
+import type { ActorState, TaskContext } from "@ergon/core";
+
+export type LiveTaskState = "admitted" | "held" | "delayed" | "ready" | "offered" | "unserved" | "started" | "backoff" | "cancelling";
+
+/** Where a live task stands, or `undefined` once it has ended. */
+export function liveStateOf(state: ActorState): LiveTaskState | undefined {
+  const value = state.snapshot.value as string | { readonly live: LiveTaskState };
+  return typeof value === "string" ? undefined : value.live;
+}
+
+export function taskOf(state: ActorState): TaskContext {
+  return state.snapshot.context as TaskContext;
+}

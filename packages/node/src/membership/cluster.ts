@@ -1,0 +1,148 @@
+import { JSON_TYPE, decodeBody, encodeBody, messageOf, type NodeView, type Ownership, type Session, type Watch } from "@ergon/core";
+import type { NodeContext } from "../node-context.ts";
+
+/** What a session says of its node. */
+export type SessionView = Pick<NodeView, "id" | "host" | "pid" | "version" | "startedAt" | "machines">;
+
+interface Member extends SessionView {
+  /** Monotonic time at which this node saw it first. */
+  readonly seenAt: number;
+}
+
+export interface ClusterEvents {
+  /** Sessions or owners changed. */
+  onChange(): void;
+  /** A shard has another owner, or none. */
+  onOwnership(ownership: Ownership): void;
+}
+
+/** This node's view of the cluster: who lives, who owns what. Keeps this node's own session alive. */
+export class Cluster {
+  readonly #context: NodeContext;
+  readonly #self: SessionView;
+  readonly #ttlMs: number;
+  readonly #members = new Map<string, Member>();
+  readonly #owners: Ownership[];
+  readonly #watches: Watch[] = [];
+  #events: ClusterEvents | undefined;
+  #timer: unknown;
+  #stopped = false;
+
+  constructor(context: NodeContext, self: SessionView, ttlMs: number) {
+    this.#context = context;
+    this.#self = self;
+    this.#ttlMs = ttlMs;
+    this.#owners = Array.from({ length: context.ports.records.shards }, (_, shard) => ({ shard, session: undefined, fence: 0 }));
+  }
+
+  /** Opens the session and learns the present state of the cluster. */
+  async start(events: ClusterEvents): Promise<void> {
+    this.#events = events;
+    const { leases, records } = this.#context.ports;
+    await this.#renew();
+    this.#watches.push(await leases.watch((session) => this.#onSession(session)));
+    this.#watches.push(await records.watchOwners((ownership) => this.learn(ownership)));
+    this.#renewLater();
+  }
+
+  /** Goodbye: others take over at once. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#context.clock.cancel(this.#timer);
+    for (const watch of this.#watches) watch.stop();
+    await this.#context.ports.leases.end(this.#context.node);
+  }
+
+  /** The owner of the shard, as far as it is known and lives. */
+  ownerOf(shard: number): string | undefined {
+    const session = this.#owners[shard]?.session;
+    return session !== undefined && this.#members.has(session) ? session : undefined;
+  }
+
+  ownership(shard: number): Ownership {
+    return this.#owners[shard] ?? { shard, session: undefined, fence: 0 };
+  }
+
+  ownerships(): readonly Ownership[] {
+    return this.#owners;
+  }
+
+  /** Takes what the store told, by a watch or as an answer. */
+  learn(ownership: Ownership): void {
+    if (ownership.fence <= this.ownership(ownership.shard).fence) return;
+    this.#owners[ownership.shard] = ownership;
+    this.#events?.onOwnership(ownership);
+    this.#events?.onChange();
+  }
+
+  liveNodes(): string[] {
+    return [...this.#members.keys()].toSorted();
+  }
+
+  sessions(): SessionView[] {
+    return [...this.#members.values()].map(({ seenAt: _, ...view }) => view).toSorted((a, b) => a.id.localeCompare(b.id));
+  }
+
+  shardCounts(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    for (const { session } of this.#owners) if (session !== undefined) counts.set(session, (counts.get(session) ?? 0) + 1);
+    return counts;
+  }
+
+  /** Whether this node is among the living, as the store tells. */
+  get alive(): boolean {
+    return this.#members.has(this.#context.node);
+  }
+
+  /** For how long this node has known of another. */
+  knownFor(node: string): number {
+    const seenAt = this.#members.get(node)?.seenAt;
+    return seenAt === undefined ? 0 : this.#context.clock.monotonic() - seenAt;
+  }
+
+  /** The next living node in the ring of ids: the one that this node watches over. */
+  successor(): string | undefined {
+    const nodes = this.liveNodes();
+    const next = nodes[(nodes.indexOf(this.#context.node) + 1) % nodes.length];
+    return next === this.#context.node ? undefined : next;
+  }
+
+  /** A witness's word: the node is dead. Everyone hears of it through the store. */
+  async declareDead(node: string): Promise<void> {
+    this.#context.logger.warn({ dead: node }, "a node is gone; its shards are taken over");
+    await this.#context.ports.leases.end(node);
+  }
+
+  async #renew(): Promise<void> {
+    await this.#context.ports.leases.renew(this.#context.node, encodeBody(this.#self, JSON_TYPE), this.#ttlMs);
+  }
+
+  #renewLater(): void {
+    this.#timer = this.#context.clock.after(this.#ttlMs / 3, () => {
+      if (this.#stopped) return;
+      this.#renew().catch((error: unknown) => this.#context.logger.warn({ reason: messageOf(error) }, "the session could not be renewed; tried again"));
+      this.#renewLater();
+    });
+  }
+
+  #onSession({ id, data }: Session): void {
+    if (data === undefined) {
+      if (!this.#members.delete(id)) return;
+      // Judged dead while paused or cut off: this node lives again with its next renewal, and gets shards then.
+      if (id === this.#context.node && !this.#stopped) {
+        this.#context.logger.warn({}, "this node's session has ended; opening it again");
+        this.#renew().catch((error: unknown) => this.#context.logger.warn({ reason: messageOf(error) }, "the session could not be renewed; tried again"));
+      }
+    } else if (!this.#members.has(id)) {
+      const view = parseSession(id, data);
+      this.#members.set(id, { ...view, seenAt: this.#context.clock.monotonic() });
+    } else return;
+    this.#events?.onChange();
+  }
+}
+
+function parseSession(id: string, data: Uint8Array): SessionView {
+  const { host, pid, version, startedAt, machines } = decodeBody(data, JSON_TYPE) as Partial<SessionView>;
+  return { id, host: host ?? "", pid: pid ?? 0, version: version ?? "", startedAt: startedAt ?? "", machines: machines ?? [] };
+}

@@ -1,0 +1,90 @@
+import { JSON_TYPE, encodeBody, isErgonError, messageOf, type Subscription } from "@ergon/core";
+import { NO_BYTES, type NodeContext } from "../node-context.ts";
+import type { Cluster } from "./cluster.ts";
+
+const PROBE_MS = 250;
+const CONFIRM_MS = 100;
+/** A node's subject may not be known everywhere yet when its session is. */
+const GRACE_MS = 1_500;
+const ROLL_MS = 1_000;
+
+/**
+ * Each node watches over the next in the ring: it asks on the node's own subject, and twice hearing from the server that nobody is there is the proof
+ * of death; a slow node merely does not answer. Also calls the roll for the agents. No write unless somebody died.
+ */
+export class FailureDetector {
+  readonly #context: NodeContext;
+  readonly #cluster: Cluster;
+  #subscription: Subscription | undefined;
+  #probeTimer: unknown;
+  #rollTimer: unknown;
+  #stopped = false;
+
+  constructor(context: NodeContext, cluster: Cluster) {
+    this.#context = context;
+    this.#cluster = cluster;
+  }
+
+  /** Makes this node answer for itself. Before its session opens, so that no witness finds it dead. */
+  listen(): void {
+    const { ports, names, node } = this.#context;
+    this.#subscription = ports.bus.subscribe(names.node(node), ({ reply }) => {
+      if (reply !== undefined) ports.bus.publish(reply, NO_BYTES);
+    });
+  }
+
+  start(): void {
+    this.#probeLater();
+    this.#callRoll();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#context.clock.cancel(this.#probeTimer);
+    this.#context.clock.cancel(this.#rollTimer);
+    this.#roll("gone");
+    this.#subscription?.unsubscribe();
+  }
+
+  #callRoll(): void {
+    this.#roll("here");
+    this.#rollTimer = this.#context.clock.after(ROLL_MS, () => {
+      if (!this.#stopped) this.#callRoll();
+    });
+  }
+
+  #roll(state: "here" | "gone"): void {
+    const { ports, names, node } = this.#context;
+    ports.bus.publish(names.roll, encodeBody({ node, state }, JSON_TYPE));
+  }
+
+  #probeLater(): void {
+    this.#probeTimer = this.#context.clock.after(PROBE_MS, () => {
+      if (this.#stopped) return;
+      this.#probe().catch((error: unknown) => this.#context.logger.warn({ reason: messageOf(error) }, "a node could not be probed"))
+        .finally(() => {
+          if (!this.#stopped) this.#probeLater();
+        });
+    });
+  }
+
+  async #probe(): Promise<void> {
+    const peer = this.#cluster.successor();
+    if (peer === undefined || !this.#cluster.alive || this.#cluster.knownFor(peer) < GRACE_MS) return;
+    if (!(await this.#isDead(peer))) return;
+    await new Promise<void>((resolve) => {
+      this.#context.clock.after(CONFIRM_MS, resolve);
+    });
+    if (!this.#stopped && (await this.#isDead(peer))) await this.#cluster.declareDead(peer);
+  }
+
+  async #isDead(peer: string): Promise<boolean> {
+    const { ports, names } = this.#context;
+    try {
+      await ports.bus.request(names.node(peer), NO_BYTES, { timeoutMs: PROBE_MS });
+      return false;
+    } catch (error) {
+      return isErgonError(error) && error.code === "NO_NODE";
+    }
+  }
+}

@@ -1,0 +1,199 @@
+import {
+  H,
+  InvalidError,
+  createIdFactory,
+  decodeBody,
+  decodeError,
+  encodeBody,
+  isErgonError,
+  messageOf,
+  parseTaskRequest,
+  shardOf,
+  statusOf,
+  taskLimits,
+  type BatchEntry,
+  type Issue,
+  type Message,
+  type TaskSpec,
+} from "@ergon/core";
+import { liveStateOf, taskOf } from "../dispatch/task-state.ts";
+import type { AgentsTable } from "../dispatch/agents-table.ts";
+import { NO_BYTES, type NodeContext } from "../node-context.ts";
+import type { LiveActor } from "../shard/actor.ts";
+import type { Host } from "../shard/host.ts";
+import type { HostedShard } from "../shard/hosted-shard.ts";
+import { askingOf, encodeAdmission, type TaskDesk } from "./task-desk.ts";
+import { lifeOf, type Gateway } from "./gateway.ts";
+
+const DECISION_MARGIN_MS = 86_400_000;
+const ADMIT_TIMEOUT_MS = 10_000;
+/** A held task whose coordinator said nothing for so long asks for the decision, which refuses the batch if there is none yet. */
+const DECIDE_AFTER_MS = 15_000;
+
+interface Admitted {
+  readonly spec: TaskSpec;
+  readonly actor: LiveActor | undefined;
+  /** Held here or elsewhere; an id that was known before is not. */
+  readonly held: boolean;
+  readonly scheduledAt: number;
+  readonly status: BatchEntry["status"];
+}
+
+/**
+ * Batches: all tasks are admitted, or none (B-4), wherever their shards are. Each task is stored held; then one create-once key decides for all.
+ * Whoever finds a held task without its coordinator asks for the decision, and thereby refuses a batch that has none. A crash at any point leaves
+ * all or none.
+ */
+export class BatchDesk {
+  readonly #context: NodeContext;
+  readonly #host: Host;
+  readonly #tasks: TaskDesk;
+  readonly #agents: AgentsTable;
+  readonly #hosted: ReadonlyMap<number, HostedShard>;
+  readonly #newId: () => string;
+  gateway: Gateway | undefined;
+
+  constructor(context: NodeContext, host: Host, tasks: TaskDesk, agents: AgentsTable, hosted: ReadonlyMap<number, HostedShard>) {
+    this.#context = context;
+    this.#host = host;
+    this.#tasks = tasks;
+    this.#agents = agents;
+    this.#hosted = hosted;
+    this.#newId = createIdFactory(context.random);
+  }
+
+  async take(message: Message): Promise<void> {
+    const { specs, correlationId } = this.#parse(message);
+    const batch = this.#newId();
+    const outcomes = await Promise.all(specs.map((spec) => this.#admit(spec, batch)));
+    const admitted = outcomes.filter((outcome): outcome is Admitted => !("code" in outcome));
+    const issues = outcomes.flatMap((outcome, index): Issue[] =>
+      "code" in outcome ? [{ field: `tasks[${index}]`, code: outcome.code, message: `tasks[${index}]: ${outcome.message}` }] : [],
+    );
+    const lifeMs = Math.max(...specs.map(lifeOf)) + DECISION_MARGIN_MS;
+    const decision = await this.#context.ports.leases.decide(`batch.${batch}`, issues.length === 0 ? "admitted" : "refused", lifeMs);
+    for (const { actor, spec, held } of admitted) if (held) this.#conclude(actor, spec.id, decision);
+    if (issues.length > 0) throw rejected(issues);
+    if (decision !== "admitted") throw rejected([{ field: "tasks", code: "SHARD_MOVED", message: "tasks: a shard moved meanwhile; send the batch again" }]);
+    this.#answer(message, correlationId, admitted);
+  }
+
+  /** A held task came back from the store, or its coordinator has been silent: its batch must be decided by now. Never rejects. */
+  async decideOrRetry(actor: LiveActor): Promise<void> {
+    const { batch, ...spec } = taskOf(this.#host.wake(actor));
+    if (batch === undefined) return;
+    try {
+      const decision = await this.#context.ports.leases.decide(`batch.${batch}`, "refused", lifeOf(spec) + DECISION_MARGIN_MS);
+      if (actor.shard.phase !== "closed") this.#conclude(actor, actor.id, decision);
+    } catch (error) {
+      this.#context.logger.warn({ id: actor.id, reason: messageOf(error) }, "a batch's decision cannot be had; asking again");
+      this.#context.clock.after(DECIDE_AFTER_MS, () => void this.decideOrRetry(actor));
+    }
+  }
+
+  /** Called for each new task: should its coordinator die, a held one is not left waiting. */
+  watchIfHeld(actor: LiveActor): void {
+    if (actor.state === undefined || liveStateOf(actor.state) !== "held") return;
+    this.#context.clock.after(DECIDE_AFTER_MS, () => {
+      const { state } = actor;
+      if (state !== undefined && actor.shard.actors.get(actor.id) === actor && liveStateOf(state) === "held") void this.decideOrRetry(actor);
+    });
+  }
+
+  #parse(message: Message): { specs: TaskSpec[]; correlationId: string } {
+    const body = decodeBody(message.data, message.header(H.contentType)) as { tasks?: unknown; correlationId?: unknown; requireAgents?: unknown };
+    const tasks = body?.tasks;
+    if (!Array.isArray(tasks)) throw new InvalidError("INVALID_BODY", "tasks: must be a list of tasks");
+    if (tasks.length < 1 || tasks.length > taskLimits.batchTasks) {
+      const text = `tasks: must be 1 to ${taskLimits.batchTasks} tasks, not ${tasks.length}`;
+      throw new InvalidError("BATCH_REJECTED", text, { issues: [{ field: "tasks", code: "INVALID_OPTION", message: text }] });
+    }
+    const correlationId = typeof body.correlationId === "string" ? body.correlationId : this.#newId();
+    const issues: Issue[] = [];
+    const ids = new Set<string>();
+    const specs: TaskSpec[] = [];
+    for (const [index, task] of tasks.entries()) {
+      try {
+        const submission = parseTaskRequest(task);
+        const spec = this.gateway?.complete(submission);
+        if (spec === undefined) continue;
+        const id = submission.spec.id ?? this.gateway?.localId().id ?? this.#newId();
+        if (ids.has(id)) throw new InvalidError("INVALID_ID", `id "${id}" stands twice in the batch`, { issues: [{ field: "id", code: "INVALID_ID", message: "id: stands twice in the batch" }] });
+        ids.add(id);
+        if (body.requireAgents === true && this.#agents.credits(spec.driver).length === 0) {
+          const text = `driver ${spec.driver} not found: no agent announces it`;
+          throw new InvalidError("INVALID_DRIVER", text, { issues: [{ field: "driver", code: "INVALID_DRIVER", message: text }] });
+        }
+        specs.push({ correlationId, ...spec, id });
+      } catch (error) {
+        issues.push(...issuesOf(error, index));
+      }
+    }
+    if (issues.length > 0) throw rejected(issues);
+    return { specs, correlationId };
+  }
+
+  #admit(spec: TaskSpec, batch: string): Promise<Admitted | { code: string; message: string }> {
+    const shard = this.#hosted.get(shardOf(spec.id, this.#context.ports.records.shards));
+    if (shard?.phase !== "serving") return this.#admitElsewhere(spec, batch);
+    return new Promise((resolve) => {
+      const known = shard.actors.has(spec.id);
+      this.#tasks.submit(shard, spec, false, (outcome) => {
+        if (outcome.kind === "refused") return resolve(refusalOf(outcome.error));
+        const task = taskOf(outcome.state);
+        resolve({ spec, actor: outcome.actor, held: !known && task.batch === batch, scheduledAt: task.scheduledAt, status: statusOf(task) });
+      }, batch);
+    });
+  }
+
+  async #admitElsewhere(spec: TaskSpec, batch: string): Promise<Admitted | { code: string; message: string }> {
+    const { ports, names } = this.#context;
+    const subject = names.shard(shardOf(spec.id, ports.records.shards), "admit", spec.id);
+    try {
+      const reply = await ports.bus.request(subject, encodeAdmission(spec, batch), { timeoutMs: ADMIT_TIMEOUT_MS });
+      const error = decodeError(reply);
+      if (error !== undefined) return refusalOf(error);
+      const view = decodeBody(reply.data, reply.header(H.contentType)) as { status: BatchEntry["status"]; scheduledAt: string };
+      return { spec, actor: undefined, held: true, scheduledAt: Date.parse(view.scheduledAt), status: view.status };
+    } catch (error) {
+      return refusalOf(error);
+    }
+  }
+
+  #conclude(actor: LiveActor | undefined, id: string, decision: string): void {
+    const verb = decision === "admitted" ? "release" : "discard";
+    if (actor === undefined) {
+      const { ports, names } = this.#context;
+      ports.bus.publish(names.shard(shardOf(id, ports.records.shards), verb, id), NO_BYTES);
+    } else if (verb === "release") this.#tasks.release(actor.shard, id);
+    else this.#tasks.discard(actor.shard, id);
+  }
+
+  #answer(message: Message, correlationId: string, admitted: readonly Admitted[]): void {
+    if (message.reply === undefined) return;
+    const { accept } = askingOf(message);
+    const tasks = admitted.map(({ spec, scheduledAt, status }): BatchEntry => ({
+      id: spec.id,
+      driver: spec.driver,
+      status,
+      ...(spec.resource === undefined ? {} : { resource: spec.resource }),
+      scheduledAt: new Date(scheduledAt).toISOString(),
+    }));
+    this.#context.ports.bus.publish(message.reply, encodeBody({ correlationId, tasks }, accept), { headers: { [H.contentType]: accept } });
+  }
+}
+
+function rejected(issues: readonly Issue[]): InvalidError {
+  const more = issues.length === 1 ? "" : ` (and ${issues.length - 1} more)`;
+  return new InvalidError("BATCH_REJECTED", `nothing was stored: ${issues[0]?.message ?? ""}${more}`, { issues });
+}
+
+function issuesOf(error: unknown, index: number): Issue[] {
+  if (!isErgonError(error)) return [{ field: `tasks[${index}]`, code: "INTERNAL", message: messageOf(error) }];
+  const issues = error.issues.length === 0 ? [{ field: "", code: error.code, message: error.message }] : error.issues;
+  return issues.map(({ field, code, message }) => ({ field: field === "" ? `tasks[${index}]` : `tasks[${index}].${field}`, code, message: `tasks[${index}].${message}` }));
+}
+
+function refusalOf(error: unknown): { code: string; message: string } {
+  return { code: isErgonError(error) ? error.code : "INTERNAL", message: messageOf(error) };
+}

@@ -1,0 +1,173 @@
+import {
+  H,
+  InvalidError,
+  JSON_TYPE,
+  decodeBody,
+  decodeRecord,
+  describeTask,
+  encodeBody,
+  messageOf,
+  statusOf,
+  type ActorState,
+  type ClusterVerb,
+  type ListReply,
+  type ListRequest,
+  type MachineRegistry,
+  type Message,
+  type NodeView,
+  type ShardView,
+  type Subscription,
+} from "@ergon/core";
+import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import { taskOf } from "../dispatch/task-state.ts";
+import type { Cluster } from "../membership/cluster.ts";
+import { NO_BYTES, type NodeContext } from "../node-context.ts";
+import type { Host } from "../shard/host.ts";
+import type { HostedShard } from "../shard/hosted-shard.ts";
+import { Page, parseListRequest, type PageItem } from "./page.ts";
+import { askingOf } from "./task-desk.ts";
+
+const NODE_TIMEOUT_MS = 5_000;
+
+interface NodePage {
+  readonly items: readonly PageItem[];
+  readonly shards: readonly number[];
+}
+
+/** Answers what concerns the whole: lists of tasks, nodes, agents and shards. */
+export class ClusterDesk {
+  readonly #context: NodeContext;
+  readonly #host: Host;
+  readonly #cluster: Cluster;
+  readonly #dispatcher: Dispatcher;
+  readonly #machines: MachineRegistry;
+  readonly #hosted: ReadonlyMap<number, HostedShard>;
+  #subscriptions: Subscription[] = [];
+
+  constructor(context: NodeContext, host: Host, cluster: Cluster, dispatcher: Dispatcher, machines: MachineRegistry, hosted: ReadonlyMap<number, HostedShard>) {
+    this.#context = context;
+    this.#host = host;
+    this.#cluster = cluster;
+    this.#dispatcher = dispatcher;
+    this.#machines = machines;
+    this.#hosted = hosted;
+  }
+
+  /** Serves this node's part of the answers. */
+  start(guard: (message: Message, run: (message: Message) => void | Promise<void>) => void): void {
+    const { ports, names, node } = this.#context;
+    this.#subscriptions = [
+      ports.bus.subscribe(names.nodeVerb(node, "list"), (message) =>
+        guard(message, async () => this.#reply(message, await this.#ownPage(parseListRequest(decodeBody(message.data, JSON_TYPE))))),
+      ),
+      ports.bus.subscribe(names.nodeVerb(node, "status"), (message) => guard(message, () => this.#reply(message, this.#ownStatus()))),
+    ];
+  }
+
+  stop(): void {
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+  }
+
+  async take(verb: ClusterVerb, message: Message): Promise<void> {
+    if (message.reply === undefined) return;
+    switch (verb) {
+      case "list":
+        return this.#reply(message, await this.#list(parseListRequest(message.data.length === 0 ? {} : decodeBody(message.data, message.header(H.contentType)))));
+      case "nodes":
+        return this.#reply(message, { nodes: await this.#nodes() });
+      case "agents":
+        return this.#reply(message, { agents: [...this.#dispatcher.agents.all()].map(({ view }) => view).toSorted((a, b) => a.id.localeCompare(b.id)) });
+      case "shards":
+        return this.#reply(message, { namespace: this.#context.names.namespace, buckets: this.#context.ports.records.buckets, shards: this.#shards() });
+      default:
+        throw new InvalidError("INVALID_SUBJECT", `"${String(verb)}" is not served`);
+    }
+  }
+
+  /** This node, as `nodes` shows it. */
+  #ownStatus(): Partial<NodeView> {
+    let unreadable = 0;
+    for (const shard of this.#hosted.values()) unreadable += shard.unreadable.size;
+    return { live: this.#host.live, inFlight: this.#dispatcher.flights.size, unreadable };
+  }
+
+  async #list(request: ListRequest): Promise<ListReply> {
+    const page = new Page(request);
+    const body = encodeBody(request, JSON_TYPE);
+    const answered = new Set<number>();
+    const pages = await Promise.all(this.#cluster.liveNodes().map((node) => (node === this.#context.node ? this.#ownPage(request) : this.#ask<NodePage>(node, "list", body))));
+    for (const part of pages) {
+      for (const item of part?.items ?? []) page.offer(item);
+      for (const shard of part?.shards ?? []) answered.add(shard);
+    }
+    const missingShards = Array.from({ length: this.#context.ports.records.shards }, (_, shard) => shard).filter((shard) => !answered.has(shard));
+    return { ...page.reply(), ...(missingShards.length === 0 ? {} : { missingShards }) };
+  }
+
+  async #ownPage(request: ListRequest): Promise<NodePage> {
+    const page = new Page(request);
+    const shards = [...this.#hosted.values()].filter(({ phase }) => phase === "serving" || phase === "suspended");
+    for (const shard of shards) {
+      for (const actor of shard.actors.values()) {
+        if (!page.mayTake(true, actor.scheduledAt, actor.id)) continue;
+        const { parked } = actor;
+        // A parked task is looked into without unpacking it for good.
+        const state = actor.state ?? readable(parked, this.#machines);
+        if (state !== undefined && page.wants(taskOf(state), statusOf(taskOf(state)))) {
+          const reason = this.#dispatcher.waitingFor(state);
+          const view = describeTask(state, actor.progress);
+          page.offer({ live: true, at: actor.scheduledAt, view: reason === undefined || view.reason !== undefined ? view : { ...view, reason } });
+        }
+      }
+    }
+    if (request.all === true) await this.#addEnded(page, shards);
+    return { items: page.items(), shards: shards.map(({ number }) => number) };
+  }
+
+  async #addEnded(page: Page, shards: readonly HostedShard[]): Promise<void> {
+    const { records } = this.#context.ports;
+    await records.load(shards.map(({ number }) => ({ shard: number, after: 0, ids: [] })), (_, { id, data }) => {
+      const state = data.length === 0 ? undefined : readable(data, this.#machines);
+      if (state === undefined || state.snapshot.status === "active") return;
+      const task = taskOf(state);
+      if (page.mayTake(false, task.scheduledAt, id) && page.wants(task, statusOf(task))) page.offer({ live: false, at: task.scheduledAt, view: describeTask(state) });
+    });
+  }
+
+  async #nodes(): Promise<NodeView[]> {
+    const counts = this.#cluster.shardCounts();
+    return Promise.all(
+      this.#cluster.sessions().map(async (session) => {
+        const status = session.id === this.#context.node ? this.#ownStatus() : await this.#ask<Partial<NodeView>>(session.id, "status", NO_BYTES);
+        return { ...session, shards: counts.get(session.id) ?? 0, ...status };
+      }),
+    );
+  }
+
+  #shards(): ShardView[] {
+    const { records } = this.#context.ports;
+    return this.#cluster.ownerships().map(({ shard, session, fence }) => ({ shard, bucket: records.bucketOf(shard), ...(session === undefined ? {} : { node: session }), fence }));
+  }
+
+  /** Another node's part of an answer, or `undefined` when it does not give it in time. */
+  async #ask<T>(node: string, verb: string, body: Uint8Array): Promise<T | undefined> {
+    const { ports, names, logger } = this.#context;
+    try {
+      const reply = await ports.bus.request(names.nodeVerb(node, verb), body, { timeoutMs: NODE_TIMEOUT_MS });
+      return decodeBody(reply.data, reply.header(H.contentType)) as T;
+    } catch (error) {
+      logger.warn({ node, verb, reason: messageOf(error) }, "a node did not answer for its part");
+      return undefined;
+    }
+  }
+
+  #reply(message: Message, body: unknown): void {
+    const { accept } = askingOf(message);
+    if (message.reply !== undefined) this.#context.ports.bus.publish(message.reply, encodeBody(body, accept), { headers: { [H.contentType]: accept } });
+  }
+}
+
+function readable(data: Uint8Array | undefined, machines: MachineRegistry): ActorState | undefined {
+  const record = data === undefined ? undefined : decodeRecord(data, machines);
+  return record?.kind === "readable" ? record.state : undefined;
+}

@@ -1,0 +1,198 @@
+import {
+  H,
+  InvalidError,
+  MSGPACK_TYPE,
+  QUEUE,
+  UnavailableError,
+  actorVerbs,
+  createIdFactory,
+  isId,
+  parseSubmitMessage,
+  requireId,
+  shardOf,
+  taskOption,
+  type Message,
+  type Submission,
+  type Subscription,
+  type TaskSpec,
+} from "@ergon/core";
+import type { NodeContext } from "../node-context.ts";
+import type { Host } from "../shard/host.ts";
+import type { HostedShard } from "../shard/hosted-shard.ts";
+import type { BatchDesk } from "./batch-desk.ts";
+import type { ClusterDesk } from "./cluster-desk.ts";
+import type { Listeners } from "./listeners.ts";
+import { copyOf, type Router } from "./router.ts";
+import { encodeAdmission, type TaskDesk } from "./task-desk.ts";
+
+/** Writes that may wait for the store before submits are refused: work waits at its senders, not in this process's memory. */
+const MOST_WAITING_WRITES = 20_000;
+const MOST_LIVE = 2_000_000;
+/** Room that a message needs beside the payload: headers, and the record's own fields. */
+const ENVELOPE_BYTES = 32_768;
+
+export interface GatewayParts {
+  readonly host: Host;
+  readonly tasks: TaskDesk;
+  readonly batches: BatchDesk;
+  readonly cluster: ClusterDesk;
+  readonly router: Router;
+  readonly listeners: Listeners;
+  readonly hosted: ReadonlyMap<number, HostedShard>;
+}
+
+/** Everything that any node serves, and the shards' own subjects: takes a message, finds who answers it. */
+export class Gateway {
+  readonly #context: NodeContext;
+  readonly #parts: GatewayParts;
+  readonly #newId: () => string;
+  #subscriptions: Subscription[] = [];
+  #stopping = false;
+
+  constructor(context: NodeContext, parts: GatewayParts) {
+    this.#context = context;
+    this.#parts = parts;
+    this.#newId = createIdFactory(context.random);
+  }
+
+  start(): void {
+    const { ports, names } = this.#context;
+    const serve = (subject: string, take: (message: Message) => void | Promise<void>): void => {
+      this.#subscriptions.push(ports.bus.subscribe(subject, (message) => this.guard(message, take), { queue: QUEUE }));
+    };
+    const submitRoot = names.submit("").length;
+    serve(names.submit("*"), (message) => this.#submit(message, message.subject.slice(submitRoot)));
+    serve(names.batch, (message) => this.#parts.batches.take(message));
+    for (const verb of actorVerbs) {
+      const root = names.verb(verb, "").length;
+      serve(names.verb(verb, "*"), (message) => this.#verb(verb, message.subject.slice(root), message));
+    }
+    for (const verb of ["list", "nodes", "agents", "shards"] as const) serve(names.cluster(verb), (message) => this.#parts.cluster.take(verb, message));
+  }
+
+  /** Takes no more new work; what is under way goes on. */
+  stop(): void {
+    this.#stopping = true;
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+    this.#subscriptions = [];
+  }
+
+  /** A message on the subject of a hosted shard. */
+  shardMessage(shard: HostedShard, message: Message): void {
+    if (shard.phase !== "serving") {
+      if (!message.noResponders) shard.buffer.push(copyOf(message, undefined));
+      return;
+    }
+    const { verb, id, attempt } = this.#context.names.parseShard(message.subject);
+    if (verb === "reply") return this.guard(message, () => this.#parts.tasks.reply(shard, id, attempt, message));
+    this.guard(message, () => this.#onShard(shard, verb, id, message));
+  }
+
+  /** A message that was kept until the shard had an owner, which is this node now. */
+  serveKept(shard: HostedShard, verb: string, id: string, message: Message): void {
+    if (verb === "reply") {
+      const [task = "", attempt = ""] = id.split(".");
+      this.guard(message, () => this.#parts.tasks.reply(shard, task, Number(attempt), message));
+    } else this.guard(message, () => this.#onShard(shard, verb, id, message));
+  }
+
+  /** Runs a handler; what it throws is the asker's answer. */
+  guard(message: Message, run: (message: Message) => void | Promise<void>): void {
+    try {
+      const pending = run(message);
+      if (pending !== undefined) pending.catch((error: unknown) => this.#failed(message, error));
+    } catch (error) {
+      this.#failed(message, error);
+    }
+  }
+
+  /** A spec with an id of its own in a shard of this node, so that it needs no second hop. */
+  localId(): { id: string; shard: HostedShard | undefined } {
+    const { hosted } = this.#parts;
+    const { shards } = this.#context.ports.records;
+    for (let tries = 0; tries < 64 * shards; tries++) {
+      const id = this.#newId();
+      const shard = hosted.get(shardOf(id, shards));
+      if (shard?.phase === "serving") return { id, shard };
+      if (hosted.size === 0) return { id, shard: undefined };
+    }
+    return { id: this.#newId(), shard: undefined };
+  }
+
+  #failed(message: Message, error: unknown): void {
+    if (!(error instanceof Error && "code" in error)) this.#context.logger.error({ subject: message.subject, err: error }, "a message could not be served");
+    this.#parts.listeners.fail(message.reply, error);
+  }
+
+  #submit(message: Message, driver: string): void {
+    this.#checkRoom(message);
+    const submission = parseSubmitMessage(message, driver);
+    const spec = this.complete(submission);
+    if (submission.spec.id === undefined) {
+      const { id, shard } = this.localId();
+      if (shard === undefined) return this.#forwardSubmit(message, { ...spec, id });
+      return this.#parts.tasks.submit(shard, { ...spec, id }, true, (outcome) => this.#parts.tasks.answerSubmit(message, outcome, shard));
+    }
+    const shard = this.#parts.hosted.get(shardOf(submission.spec.id, this.#context.ports.records.shards));
+    const full = { ...spec, id: submission.spec.id };
+    if (shard?.phase !== "serving") return this.#forwardSubmit(message, full);
+    this.#parts.tasks.submit(shard, full, false, (outcome) => this.#parts.tasks.answerSubmit(message, outcome, shard));
+  }
+
+  /** A submission's spec with its delay turned into a time, and its payload in memory of its own. */
+  complete({ spec, delayMs }: Submission): Omit<TaskSpec, "id"> {
+    const { id: _, ...rest } = spec;
+    const payload = Uint8Array.from(spec.payload);
+    return delayMs > 0 ? { ...rest, payload, notBefore: this.#context.clock.now() + delayMs } : { ...rest, payload };
+  }
+
+  #checkRoom(message: Message): void {
+    if (this.#stopping) throw new UnavailableError("NODE_STOPPING", "this node is stopping; ask again", { retryAfterMs: 50 });
+    const room = this.#context.ports.bus.maxMessageBytes - ENVELOPE_BYTES;
+    if (message.data.length > room) {
+      throw new InvalidError("PAYLOAD_TOO_LARGE", `payload: ${message.data.length} bytes; at most ${room} are allowed here (the server's max_payload less what a record needs)`);
+    }
+    if (this.#parts.host.backlog > MOST_WAITING_WRITES || this.#parts.host.live > MOST_LIVE) {
+      throw new UnavailableError("OVERLOADED", "this node has all the work that it can hold; ask again", { retryAfterMs: 200 });
+    }
+  }
+
+  #forwardSubmit(message: Message, spec: TaskSpec): void {
+    const admission: Message = { ...plain(message), data: encodeAdmission(spec) };
+    this.#parts.router.forward(shardOf(spec.id, this.#context.ports.records.shards), "admit", spec.id, admission);
+  }
+
+  #verb(verb: string, id: string, message: Message): void {
+    requireId(id);
+    const number = shardOf(id, this.#context.ports.records.shards);
+    const shard = this.#parts.hosted.get(number);
+    if (shard?.phase === "serving") return this.guard(message, () => this.#onShard(shard, verb, id, message));
+    this.#parts.router.forward(number, verb, id, message);
+  }
+
+  #onShard(shard: HostedShard, verb: string, id: string, message: Message): Promise<void> {
+    if (!isId(id)) throw new InvalidError("INVALID_ID", `id "${id.slice(0, 140)}" is not an id`);
+    return verb === "retry" ? this.#retry(shard, id, message) : this.#parts.tasks.take(shard, verb, id, message);
+  }
+
+  async #retry(shard: HostedShard, id: string, message: Message): Promise<void> {
+    const newId = message.header(H.id);
+    if (newId !== undefined) requireId(newId);
+    const spec = await this.#parts.tasks.repeatable(shard, id, newId);
+    const number = shardOf(spec.id, this.#context.ports.records.shards);
+    const target = this.#parts.hosted.get(number);
+    if (target?.phase !== "serving") return this.#forwardSubmit(message, spec);
+    this.#parts.tasks.submit(target, spec, false, (outcome) => this.#parts.tasks.answerSubmit(message, outcome, target));
+  }
+}
+
+/** The longest life of a task, so that a batch's decision outlives every task of it. */
+export function lifeOf(spec: { readonly options?: TaskSpec["options"] }): number {
+  return taskOption(spec, "totalTimeoutMs");
+}
+
+/** A message's parts, for a copy with another body. */
+function plain(message: Message): Message {
+  const headers = { ...message.headers(), [H.contentType]: MSGPACK_TYPE };
+  return { subject: message.subject, data: message.data, reply: message.reply, header: (name) => message.header(name), headers: () => headers, noResponders: false };
+}

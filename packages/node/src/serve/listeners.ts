@@ -1,0 +1,152 @@
+import { H, JSON_TYPE, describeTask, encodeBody, encodeError, statusOf, TerminalError, isTerminal, type ActorState, type TaskContext } from "@ergon/core";
+import { NO_BYTES, type NodeContext } from "../node-context.ts";
+import type { Listener, LiveActor } from "../shard/actor.ts";
+import { TimerQueue, UNQUEUED } from "../shard/timer-queue.ts";
+
+const KEEPALIVE_MS = 5_000;
+
+export interface Asking {
+  readonly reply: string;
+  readonly accept: string;
+  /** Answer a success with the response itself. */
+  readonly raw: boolean;
+}
+
+/** Tells of actors: replies to those who asked, news to those who wait or watch, events to whoever listens. */
+export class Listeners {
+  readonly #context: NodeContext;
+  readonly #bounds = new TimerQueue<Listener>();
+  #armed: unknown;
+  #armedFor = Number.POSITIVE_INFINITY;
+
+  constructor(context: NodeContext) {
+    this.#context = context;
+  }
+
+  /** Answers with the task as it stands. */
+  answer(to: Asking, shard: number, state: ActorState, extra?: { readonly progress?: unknown; readonly reason?: string | undefined }): void {
+    const { ports, node } = this.#context;
+    const task = state.snapshot.context as TaskContext;
+    const status = statusOf(task);
+    const headers: Record<string, string> = { [H.status]: status, [H.task]: task.id, [H.shard]: String(shard), [H.node]: node, [H.final]: isTerminal(status) ? "true" : "false" };
+    if (to.raw && isTerminal(status)) return this.#answerRaw(to, task, status, headers);
+    const view = describeTask(state, extra?.progress);
+    headers[H.contentType] = to.accept;
+    ports.bus.publish(to.reply, encodeBody(extra?.reason === undefined || view.reason !== undefined ? view : { ...view, reason: extra.reason }, to.accept), { headers });
+  }
+
+  fail(reply: string | undefined, error: unknown): void {
+    if (reply === undefined) return;
+    const { data, headers } = encodeError(error);
+    this.#context.ports.bus.publish(reply, data, { headers });
+  }
+
+  /** Answers when the task has ended, or after `boundMs` as it stands then. */
+  wait(actor: LiveActor, to: Asking, boundMs: number): void {
+    this.#add({ ...to, actor, kind: "wait", due: 0, position: UNQUEUED }, boundMs);
+  }
+
+  /** Sends the task at each of its changes until it has ended. */
+  watch(actor: LiveActor, to: Asking): void {
+    this.#add({ ...to, actor, kind: "watch", due: 0, position: UNQUEUED }, KEEPALIVE_MS);
+  }
+
+  /** The actor's record was stored. */
+  stored(actor: LiveActor, ended: boolean): void {
+    const { state } = actor;
+    if (state === undefined) return;
+    this.#publishEvent(actor, state);
+    const { listeners } = actor;
+    if (listeners === undefined) return;
+    for (const listener of ended ? listeners.slice() : listeners) {
+      if (!ended && listener.kind === "wait") continue;
+      this.answer(listener, actor.shard.number, state, { progress: actor.progress });
+      if (ended) this.#remove(listener);
+      else this.#bound(listener, KEEPALIVE_MS);
+    }
+  }
+
+  /** Progress is told to those who watch, and kept nowhere else. */
+  progressed(actor: LiveActor): void {
+    for (const listener of actor.listeners ?? []) {
+      if (listener.kind === "watch" && actor.state !== undefined) this.answer(listener, actor.shard.number, actor.state, { progress: actor.progress });
+    }
+  }
+
+  /** The actor is no longer here; who listened asks again where it is. */
+  dropped(actor: LiveActor, error?: unknown): void {
+    for (const listener of actor.listeners?.slice() ?? []) {
+      this.#remove(listener);
+      if (error !== undefined) this.fail(listener.reply, error);
+    }
+  }
+
+  stop(): void {
+    this.#context.clock.cancel(this.#armed);
+  }
+
+  #answerRaw(to: Asking, task: TaskContext, status: string, headers: Record<string, string>): void {
+    const { bus } = this.#context.ports;
+    if (status === "succeeded") {
+      if (task.responseType !== undefined) headers[H.contentType] = task.responseType;
+      bus.publish(to.reply, task.response ?? NO_BYTES, { headers });
+      return;
+    }
+    const error = status === "failed" ? new TerminalError(task.failure?.code ?? "INTERNAL", task.failure?.message ?? "") : new TerminalError("TASK_CANCELLED", task.reason ?? "cancelled");
+    const encoded = encodeError(error);
+    bus.publish(to.reply, encoded.data, { headers: { ...headers, ...encoded.headers } });
+  }
+
+  #publishEvent(actor: LiveActor, state: ActorState): void {
+    const task = state.snapshot.context as TaskContext;
+    const status = statusOf(task);
+    if (actor.published === status && status !== "retrying") return;
+    actor.published = status;
+    const { ports, names } = this.#context;
+    const event = { id: task.id, status, driver: task.driver, attempt: task.attempt, at: task.updatedAt, correlationId: task.correlationId, reason: task.reason };
+    ports.bus.publish(names.event(actor.machine.name, status, task.id), encodeBody(event, JSON_TYPE), {});
+  }
+
+  #add(listener: Listener, boundMs: number): void {
+    (listener.actor.listeners ??= []).push(listener);
+    this.#bound(listener, boundMs);
+  }
+
+  #remove(listener: Listener): void {
+    this.#bounds.delete(listener);
+    const { actor } = listener;
+    const rest = actor.listeners?.filter((other) => other !== listener);
+    actor.listeners = rest === undefined || rest.length === 0 ? undefined : rest;
+  }
+
+  #bound(listener: Listener, ms: number): void {
+    this.#bounds.set(listener, this.#context.clock.monotonic() + ms);
+    this.#arm();
+  }
+
+  #arm(): void {
+    const next = this.#bounds.peek();
+    if (next === undefined || next.due >= this.#armedFor) return;
+    const { clock } = this.#context;
+    clock.cancel(this.#armed);
+    this.#armedFor = next.due;
+    this.#armed = clock.after(Math.min(Math.max(0, next.due - clock.monotonic()), MAX_ARM_MS), () => this.#fire());
+  }
+
+  #fire(): void {
+    this.#armedFor = Number.POSITIVE_INFINITY;
+    const now = this.#context.clock.monotonic();
+    for (let next = this.#bounds.peek(); next !== undefined && next.due <= now; next = this.#bounds.peek()) {
+      if (next.kind === "watch") {
+        this.#context.ports.bus.publish(next.reply, NO_BYTES, { headers: { [H.event]: "keepalive" } });
+        this.#bounds.set(next, now + KEEPALIVE_MS);
+      } else {
+        this.#remove(next);
+        if (next.actor.state !== undefined) this.answer(next, next.actor.shard.number, next.actor.state, { progress: next.actor.progress });
+      }
+    }
+    this.#arm();
+  }
+}
+
+const MAX_ARM_MS = 3_600_000;

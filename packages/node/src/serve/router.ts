@@ -1,0 +1,102 @@
+import { UnavailableError, type Headers, type Message } from "@ergon/core";
+import type { NodeContext } from "../node-context.ts";
+import type { HostedShard } from "../shard/hosted-shard.ts";
+import type { Cluster } from "../membership/cluster.ts";
+import type { Listeners } from "./listeners.ts";
+
+/** Messages kept for a shard without an owner, and how long: a take-over is quicker. */
+const MOST_KEPT = 2_000;
+const KEPT_MS = 10_000;
+
+interface Kept {
+  readonly verb: string;
+  readonly id: string;
+  readonly message: Message;
+  readonly until: number;
+}
+
+/** Brings messages to the owner of their shard: here, at another node, or, while nobody owns it, as soon as somebody does. */
+export class Router {
+  readonly #context: NodeContext;
+  readonly #cluster: Cluster;
+  readonly #listeners: Listeners;
+  readonly #kept = new Map<number, Kept[]>();
+
+  constructor(context: NodeContext, cluster: Cluster, listeners: Listeners) {
+    this.#context = context;
+    this.#cluster = cluster;
+    this.#listeners = listeners;
+  }
+
+  /** Sends on to another owner, with the reply-to of the one who asked. */
+  forward(shard: number, verb: string, id: string, message: Message, extra?: Headers): void {
+    const owner = this.#cluster.ownerOf(shard);
+    if (owner !== undefined && owner !== this.#context.node) return this.#send(shard, verb, id, message, extra);
+    const kept = this.#kept.get(shard) ?? [];
+    if (kept.length >= MOST_KEPT) {
+      return this.#listeners.fail(message.reply, new UnavailableError("SHARD_MOVED", `shard ${shard} has no owner at the moment; ask again`, { retryAfterMs: 500 }));
+    }
+    const until = this.#context.clock.monotonic() + KEPT_MS;
+    kept.push({ verb, id, message: copyOf(message, extra), until });
+    this.#kept.set(shard, kept);
+    if (kept.length === 1) this.#context.clock.after(KEPT_MS, () => this.#expire(shard));
+  }
+
+  /** What a shard that left had not served yet goes to its next owner. */
+  handOn(shard: HostedShard): void {
+    const { buffer } = shard;
+    shard.buffer = [];
+    for (const message of buffer) {
+      const { verb, id, attempt } = this.#context.names.parseShard(message.subject);
+      if (!message.noResponders) this.forward(shard.number, verb, verb === "reply" ? `${id}.${attempt}` : id, message);
+    }
+  }
+
+  /** Another node owns the shard now. */
+  owned(shard: number): void {
+    const kept = this.#kept.get(shard);
+    if (kept === undefined) return;
+    this.#kept.delete(shard);
+    for (const { verb, id, message } of kept) this.forward(shard, verb, id, message);
+  }
+
+  /** This node owns the shard now: it takes what was kept. */
+  take(shard: number): readonly Kept[] {
+    const kept = this.#kept.get(shard) ?? [];
+    this.#kept.delete(shard);
+    return kept;
+  }
+
+  #send(shard: number, verb: string, id: string, message: Message, extra?: Headers): void {
+    const { ports, names } = this.#context;
+    const headers = extra === undefined ? message.headers() : { ...message.headers(), ...extra };
+    ports.bus.publish(names.shard(shard, verb, id), message.data, { headers, reply: message.reply });
+  }
+
+  #expire(shard: number): void {
+    const now = this.#context.clock.monotonic();
+    const kept = this.#kept.get(shard) ?? [];
+    const rest = kept.filter(({ until }) => until > now);
+    for (const { message, until } of kept) {
+      if (until <= now) this.#listeners.fail(message.reply, new UnavailableError("SHARD_MOVED", `shard ${shard} has had no owner for ${KEPT_MS} ms; ask again`));
+    }
+    if (rest.length === 0) this.#kept.delete(shard);
+    else {
+      this.#kept.set(shard, rest);
+      this.#context.clock.after(1_000, () => this.#expire(shard));
+    }
+  }
+}
+
+/** A message that outlives its handler. */
+export function copyOf(message: Message, extra: Headers | undefined): Message {
+  const headers = { ...message.headers(), ...extra };
+  return {
+    subject: message.subject,
+    data: Uint8Array.from(message.data),
+    reply: message.reply,
+    header: (name) => headers[name],
+    headers: () => headers,
+    noResponders: false,
+  };
+}

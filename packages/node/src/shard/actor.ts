@@ -1,0 +1,59 @@
+import type { ActorState, Effect, Machine } from "@ergon/core";
+import { UNQUEUED, type Due } from "./timer-queue.ts";
+import type { HostedShard } from "./hosted-shard.ts";
+
+/** Somebody who waits for an actor's end, or watches it. */
+export interface Listener extends Due {
+  readonly actor: LiveActor;
+  readonly kind: "wait" | "watch";
+  readonly reply: string;
+  readonly accept: string;
+  /** Answer a success with the response itself. */
+  readonly raw: boolean;
+}
+
+/** What the dispatcher knows of the attempt that is out. Times are monotonic. */
+export interface Flight {
+  /** `undefined`: whoever serves the driver's subject. */
+  readonly agent: string | undefined;
+  readonly attempt: number;
+  sentAt: number;
+  /** When it was last heard of, 0 before. */
+  heardAt: number;
+}
+
+/** A live actor in the memory of its host. Its state is ahead of the store by the writes that are under way. */
+export class LiveActor implements Due {
+  due = 0;
+  position: number = UNQUEUED;
+  /** `undefined` while parked: the record's bytes are kept instead, since they take a tenth of the memory. */
+  state: ActorState | undefined;
+  parked: Uint8Array | undefined;
+  /** Effects of steps whose record is not stored yet. */
+  effects: Effect[] = [];
+  /** The number of its last change, and of the last change that is stored; 0: none. */
+  sequence = 0;
+  stored = 0;
+  listeners: Listener[] | undefined;
+  flight: Flight | undefined;
+  progress: unknown;
+  /** Its record is to be deleted (a batch that was refused). */
+  erased = false;
+  /** The status that listeners were told last. */
+  published: string | undefined;
+  /** Growing number of its place in a driver's queue; 0: not queued. */
+  ticket = 0;
+  scheduledAt = 0;
+  readonly id: string;
+  readonly shard: HostedShard;
+  readonly machine: Machine;
+  /** Unknown fields of its record, kept as they are. */
+  readonly rest: Readonly<Record<string, unknown>> | undefined;
+
+  constructor(id: string, shard: HostedShard, machine: Machine, rest?: Readonly<Record<string, unknown>>) {
+    this.id = id;
+    this.shard = shard;
+    this.machine = machine;
+    this.rest = rest;
+  }
+}

@@ -1,0 +1,196 @@
+import type { CommitResult, Logger, RecordStore, Write } from "@ergon/core";
+import type { LiveActor } from "./actor.ts";
+import type { HostedShard } from "./hosted-shard.ts";
+
+export type Refusal = Extract<CommitResult, { kind: "refused" }>;
+
+/** Called when the write is stored (`undefined`), or when the actor's creation was refused. Not called when the shard is lost. */
+export type Settled = (refusal: Refusal | undefined) => void;
+
+interface Entry {
+  readonly actor: LiveActor;
+  /** Grows with every change of the actor: what is stored under a higher number holds this one too. */
+  sequence: number;
+  readonly settled: Settled[];
+}
+
+export interface CommitQueueOptions {
+  readonly records: RecordStore;
+  readonly logger: Logger;
+  /** The actor's record as it is now. Asked for when the write is sent, so that a queued write is always the newest. */
+  readonly encode: (actor: LiveActor) => { readonly data: Uint8Array; readonly ttlMs: number | undefined };
+  /** Most single writes in flight where they may be pipelined. */
+  readonly window: number;
+  /** The store refused for its own reasons; the entries are tried again by `retryRefused`. */
+  readonly onRefused: (refusal: Refusal) => void;
+  /** A write of the shard may or may not be stored, or its fence may be refused: it must be taken again before its queue goes on. */
+  readonly onDoubt: (shard: HostedShard) => void;
+  /** The actor's first record was refused: it does not exist. */
+  readonly onCreationRefused: (actor: LiveActor) => void;
+}
+
+/**
+ * The writes of one bucket, in order. Where the server takes one commit at a time, everything that has queued goes as one atomic batch (one fsync
+ * serves all); where it takes many, single writes are pipelined. A newer record replaces a queued older one of its actor.
+ */
+export class CommitQueue {
+  readonly #queued = new Map<LiveActor, Entry>();
+  #inFlight = 0;
+  #scheduled = false;
+  #stalled = false;
+  readonly #options: CommitQueueOptions;
+  readonly #perCommit: number;
+  readonly #commits: number;
+
+  constructor(options: CommitQueueOptions) {
+    this.#options = options;
+    this.#perCommit = options.records.oneInFlight ? options.records.maxWrites : 1;
+    this.#commits = options.records.oneInFlight ? 1 : options.window;
+  }
+
+  /** Writes that wait, not counting those in flight. */
+  get length(): number {
+    return this.#queued.size;
+  }
+
+  put(actor: LiveActor, settled: Settled): void {
+    actor.sequence++;
+    const waiting = this.#queued.get(actor);
+    if (waiting !== undefined) {
+      waiting.sequence = actor.sequence;
+      waiting.settled.push(settled);
+      return;
+    }
+    actor.shard.writes++;
+    this.#queued.set(actor, { actor, sequence: actor.sequence, settled: [settled] });
+    this.#schedule();
+  }
+
+  /** Goes on after a suspended shard serves again, or after a refusal. */
+  resume(): void {
+    this.#stalled = false;
+    this.#schedule();
+  }
+
+  /** Forgets everything of a shard that was lost. */
+  drop(shard: HostedShard): void {
+    for (const actor of this.#queued.keys()) if (actor.shard === shard) this.#queued.delete(actor);
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#stalled || this.#inFlight >= this.#commits || this.#queued.size === 0) return;
+    this.#scheduled = true;
+    // At the end of the turn: whatever one chunk from the socket causes goes together.
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      while (!this.#stalled && this.#inFlight < this.#commits && this.#send());
+    });
+  }
+
+  #send(): boolean {
+    const entries: Entry[] = [];
+    for (const [actor, entry] of this.#queued) {
+      if (actor.shard.phase === "suspended") continue;
+      this.#queued.delete(actor);
+      if (entry.sequence <= actor.stored) {
+        // Tried again after a doubt, but overtaken by a later write of the same actor that is stored.
+        this.#settled(entry, undefined);
+        continue;
+      }
+      entries.push(entry);
+      if (entries.length === this.#perCommit) break;
+    }
+    if (entries.length === 0) return false;
+    this.#commit(entries);
+    return true;
+  }
+
+  #commit(entries: readonly Entry[]): void {
+    this.#inFlight++;
+    const writes = entries.map((entry): Write => {
+      const { actor } = entry;
+      entry.sequence = actor.sequence;
+      return { shard: actor.shard.number, id: actor.id, fence: actor.shard.fence, ...this.#options.encode(actor) };
+    });
+    void this.#options.records.commit(writes).then((result) => {
+      this.#inFlight--;
+      this.#settle(entries, result);
+      this.#schedule();
+    });
+  }
+
+  #settle(entries: readonly Entry[], result: CommitResult): void {
+    const present = entries.filter(({ actor }) => actor.shard.phase !== "closed");
+    switch (result.kind) {
+      case "committed":
+        for (const entry of present) this.#stored(entry, result.revision);
+        return;
+      case "fenced":
+      case "unknown":
+        this.#options.logger.warn({ writes: entries.length, reason: result.kind === "fenced" ? "fenced" : result.message }, "a commit is in doubt; taking its shards again");
+        this.#requeue(present);
+        for (const shard of shardsOf(present)) this.#options.onDoubt(shard);
+        return;
+      case "refused":
+        this.#refused(present, result);
+    }
+  }
+
+  #stored(entry: Entry, revision: number): void {
+    const { actor, sequence } = entry;
+    const { shard } = actor;
+    actor.stored = Math.max(actor.stored, sequence);
+    shard.revision = Math.max(shard.revision, revision);
+    shard.writesSinceMark++;
+    this.#settled(entry, undefined);
+  }
+
+  #settled({ actor: { shard }, settled }: Entry, refusal: Refusal | undefined): void {
+    for (const call of settled) call(refusal);
+    shard.writes--;
+    if (shard.writes === 0) shard.onIdle?.();
+  }
+
+  /** A refused creation is its client's to know; a refused change of a task that exists waits until the store takes it. */
+  #refused(entries: readonly Entry[], refusal: Refusal): void {
+    if (entries.length > 1 && refusal.code !== "STORE_FULL") {
+      // One of them is at fault: each goes alone.
+      for (const entry of entries) this.#commit([entry]);
+      return;
+    }
+    const kept: Entry[] = [];
+    for (const entry of entries) {
+      if (entry.actor.stored > 0) {
+        kept.push(entry);
+        continue;
+      }
+      this.#options.onCreationRefused(entry.actor);
+      this.#settled(entry, refusal);
+    }
+    if (kept.length === 0) return;
+    this.#requeue(kept);
+    this.#stalled = true;
+    this.#options.onRefused(refusal);
+  }
+
+  /** Back to the head of the queue; an entry that a newer one has overtaken lends it its callbacks. */
+  #requeue(entries: readonly Entry[]): void {
+    const later = [...this.#queued.values()];
+    this.#queued.clear();
+    for (const entry of [...entries, ...later]) {
+      const earlier = this.#queued.get(entry.actor);
+      if (earlier === undefined) this.#queued.set(entry.actor, entry);
+      else this.#merge(earlier, entry);
+    }
+  }
+
+  #merge(earlier: Entry, later: Entry): void {
+    earlier.sequence = Math.max(earlier.sequence, later.sequence);
+    earlier.settled.push(...later.settled);
+    later.actor.shard.writes--;
+  }
+}
+
+function shardsOf(entries: readonly Entry[]): HostedShard[] {
+  return [...new Set(entries.map(({ actor }) => actor.shard))];
+}

@@ -1,0 +1,29 @@
+import type { Fence, Message, Subscription } from "@ergon/core";
+import type { LiveActor } from "./actor.ts";
+
+export type ShardPhase = "loading" | "serving" | "suspended" | "draining" | "closed";
+
+/** A shard that this node hosts, or is about to. */
+export class HostedShard {
+  fence: Fence = 0;
+  phase: ShardPhase = "loading";
+  readonly actors: Map<string, LiveActor> = new Map();
+  /** Records that cannot be read here, by id, with the reason; left as they are (B-21). */
+  readonly unreadable: Map<string, string> = new Map();
+  /** Messages that came while the shard could not serve them. */
+  buffer: Message[] = [];
+  subscription: Subscription | undefined;
+  /** Writes queued or in flight, and who waits for none. */
+  writes = 0;
+  onIdle: (() => void) | undefined;
+  /** The newest revision of its records that this node knows, and the writes since the last mark. */
+  revision = 0;
+  writesSinceMark = 0;
+  readonly number: number;
+  readonly bucket: number;
+
+  constructor(number: number, bucket: number) {
+    this.number = number;
+    this.bucket = bucket;
+  }
+}

@@ -1,0 +1,285 @@
+import { MSGPACK_TYPE, decodeBody, encodeBody, isErgonError, messageOf, type LoadRange, type Message, type Ownership } from "@ergon/core";
+import { assign } from "../membership/assignment.ts";
+import type { Cluster } from "../membership/cluster.ts";
+import { NO_BYTES, type NodeContext } from "../node-context.ts";
+import { HostedShard } from "../shard/hosted-shard.ts";
+import type { Host } from "../shard/host.ts";
+import { createSupervisor, type Supervisor, type SupervisorEvent } from "./supervisor.machine.ts";
+
+const RETRY_MS = 250;
+/** Writes after which a shard leaves its next owner a note of where to read from. */
+const MARK_WRITES = 2_000;
+/** A note larger than this is not written: the next owner reads from the last one. */
+const MARK_BYTES = 512_000;
+
+/** A note for the shard's next owner: every live record is either newer than `after` or one of `ids` (design section 4, low-water mark). */
+interface Mark {
+  readonly after: number;
+  readonly ids: readonly string[];
+}
+
+export interface ShardSupervisorParts {
+  readonly cluster: Cluster;
+  readonly host: Host;
+  readonly hosted: Map<number, HostedShard>;
+  readonly onMessage: (shard: HostedShard, message: Message) => void;
+  /** The shard is served from now on: what was kept for it can be taken. */
+  readonly onServing: (shard: HostedShard) => void;
+  readonly onLeft: (shard: HostedShard) => void;
+}
+
+/** Brings shards to this node and away from it: one supervisor actor a shard, told by the assignment, the store and the commit queues. */
+export class ShardSupervisor {
+  readonly #context: NodeContext;
+  readonly #parts: ShardSupervisorParts;
+  readonly #supervisors: readonly Supervisor[];
+  #toLoad: HostedShard[] = [];
+  #reconciling = false;
+  #stopping = false;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(context: NodeContext, parts: ShardSupervisorParts) {
+    this.#context = context;
+    this.#parts = parts;
+    this.#supervisors = Array.from({ length: context.ports.records.shards }, (_, shard) => this.#supervise(shard));
+  }
+
+  /** Compares what this node hosts with what it should host. Called at every change of the cluster; many changes cost one pass. */
+  reconcile(): void {
+    if (this.#reconciling) return;
+    this.#reconciling = true;
+    queueMicrotask(() => {
+      this.#reconciling = false;
+      this.#pass();
+    });
+  }
+
+  /** The store says who owns a shard: if it is not this node, the shard is lost. */
+  onOwnership({ shard, session, fence }: Ownership): void {
+    const hosted = this.#parts.hosted.get(shard);
+    if (hosted !== undefined && session !== this.#context.node && fence > hosted.fence) this.#tell(shard, { type: "lost" });
+  }
+
+  /** Whether a write is stored, or whose fence the server refused, is not known: taking the shard again tells (design section 4). */
+  onDoubt(shard: HostedShard): void {
+    this.#tell(shard.number, { type: "doubt" });
+  }
+
+  /** A record of the shard was stored: now and then a note is left for its next owner. */
+  stored(shard: HostedShard): void {
+    if (shard.writesSinceMark < Math.max(MARK_WRITES, 2 * shard.actors.size)) return;
+    shard.writesSinceMark = 0;
+    void this.#mark(shard);
+  }
+
+  /** Whether everything that the assignment gives this node is served here. */
+  get settled(): boolean {
+    const { cluster, hosted } = this.#parts;
+    const { node } = this.#context;
+    if (!cluster.alive) return false;
+    const target = assign(cluster.liveNodes(), cluster.ownerships().map(({ session }) => session));
+    return target.every((wanted, shard) => wanted !== node || hosted.get(shard)?.phase === "serving");
+  }
+
+  /** Gives every shard away. Resolves when none is left. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    if (this.#parts.hosted.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+      for (const shard of this.#parts.hosted.keys()) this.#tell(shard, { type: "unassigned" });
+    });
+  }
+
+  #supervise(shard: number): Supervisor {
+    return createSupervisor({
+      claim: () => void this.#claim(shard),
+      load: () => this.#load(shard),
+      serve: () => this.#serve(shard),
+      suspend: () => this.#suspend(shard),
+      resume: () => this.#resume(shard),
+      drain: () => this.#drain(shard),
+      release: () => void this.#release(shard),
+      drop: () => this.#drop(shard),
+      claimAgain: () => this.#later(() => void this.#claim(shard)),
+      loadAgain: () => this.#later(() => this.#load(shard)),
+    });
+  }
+
+  #tell(shard: number, event: SupervisorEvent): void {
+    this.#supervisors[shard]?.send(event);
+  }
+
+  #later(run: () => void): void {
+    this.#context.clock.after(RETRY_MS, run);
+  }
+
+  #pass(): void {
+    const { cluster, hosted } = this.#parts;
+    if (this.#stopping || !cluster.alive) return;
+    const { node } = this.#context;
+    const target = assign(cluster.liveNodes(), cluster.ownerships().map(({ session }) => session));
+    for (const [shard, wanted] of target.entries()) {
+      const owner = cluster.ownerOf(shard);
+      // A shard that is this node's by name, but whose memory is gone, is taken like a free one.
+      if (wanted === node && !hosted.has(shard) && (owner === undefined || owner === node)) this.#begin(shard);
+      else if (wanted !== node && hosted.has(shard)) this.#tell(shard, { type: "unassigned" });
+    }
+  }
+
+  #begin(shard: number): void {
+    const { records, bus } = this.#context.ports;
+    const hosted = new HostedShard(shard, records.bucketOf(shard));
+    this.#parts.hosted.set(shard, hosted);
+    // Listening before the claim: from the moment of the take-over no message goes by.
+    hosted.subscription = bus.subscribe(this.#context.names.shardAll(shard), (message) => this.#parts.onMessage(hosted, message));
+    this.#tell(shard, { type: "assigned" });
+  }
+
+  async #claim(shard: number): Promise<void> {
+    const { records } = this.#context.ports;
+    const hosted = this.#parts.hosted.get(shard);
+    if (hosted === undefined) return;
+    try {
+      const expected = hosted.fence === 0 ? this.#parts.cluster.ownership(shard).fence : hosted.fence;
+      const result = await records.claim(shard, this.#context.node, expected);
+      if (result.kind === "claimed") {
+        hosted.fence = result.fence;
+        this.#parts.cluster.learn({ shard, session: this.#context.node, fence: result.fence });
+        return this.#tell(shard, { type: "claimed" });
+      }
+      // A claim whose answer was lost has moved the owner key too: ours is ours.
+      const owner = await records.owner(shard);
+      if (owner.session === this.#context.node && owner.fence > expected) {
+        hosted.fence = owner.fence;
+        return this.#tell(shard, { type: "claimed" });
+      }
+      this.#parts.cluster.learn(owner);
+      this.#tell(shard, { type: "lost" });
+    } catch (error) {
+      this.#context.logger.warn({ shard, reason: messageOf(error) }, "a shard could not be claimed; tried again");
+      this.#tell(shard, { type: "failed" });
+      this.#later(() => this.reconcile());
+    }
+  }
+
+  /** Shards that are claimed together are read together. */
+  #load(shard: number): void {
+    const hosted = this.#parts.hosted.get(shard);
+    if (hosted === undefined) return;
+    this.#toLoad.push(hosted);
+    if (this.#toLoad.length === 1) queueMicrotask(() => void this.#loadAll());
+  }
+
+  async #loadAll(): Promise<void> {
+    const shards = this.#toLoad;
+    this.#toLoad = [];
+    const { records, leases } = this.#context.ports;
+    try {
+      const ranges = await Promise.all(
+        shards.map(async ({ number }): Promise<LoadRange> => ({ shard: number, ...parseMark(await leases.readMark(number)) })),
+      );
+      const byNumber = new Map(shards.map((shard) => [shard.number, shard]));
+      await records.load(ranges, (number, { id, data, revision }) => {
+        const shard = byNumber.get(number);
+        if (shard !== undefined && shard.phase === "loading") this.#parts.host.restore(shard, id, data, revision);
+      });
+      for (const { number } of shards) this.#tell(number, { type: "loaded" });
+    } catch (error) {
+      this.#context.logger.warn({ shards: shards.length, reason: messageOf(error), code: isErgonError(error) ? error.code : undefined }, "shards could not be loaded; tried again");
+      for (const shard of shards) {
+        this.#parts.host.clear(shard);
+        this.#tell(shard.number, { type: "failed" });
+      }
+    }
+  }
+
+  #serve(shard: number): void {
+    const hosted = this.#parts.hosted.get(shard);
+    if (hosted === undefined) return;
+    hosted.phase = "serving";
+    this.#parts.host.revive(hosted);
+    this.#flush(hosted);
+    this.#context.ports.bus.publish(this.#context.names.owned(shard), NO_BYTES);
+    this.#parts.onServing(hosted);
+  }
+
+  #resume(shard: number): void {
+    const hosted = this.#parts.hosted.get(shard);
+    if (hosted === undefined) return;
+    hosted.phase = "serving";
+    this.#parts.host.resume();
+    this.#flush(hosted);
+    if (this.#stopping) this.#tell(shard, { type: "unassigned" });
+    else this.reconcile();
+  }
+
+  #flush(hosted: HostedShard): void {
+    const { buffer } = hosted;
+    hosted.buffer = [];
+    for (const message of buffer) this.#parts.onMessage(hosted, message);
+  }
+
+  #suspend(shard: number): void {
+    const hosted = this.#parts.hosted.get(shard);
+    if (hosted !== undefined) hosted.phase = "suspended";
+  }
+
+  #drain(shard: number): void {
+    const hosted = this.#parts.hosted.get(shard);
+    if (hosted === undefined) return;
+    hosted.phase = "draining";
+    const idle = (): void => {
+      hosted.onIdle = undefined;
+      this.#tell(shard, { type: "idle" });
+    };
+    if (hosted.writes === 0) queueMicrotask(idle);
+    else hosted.onIdle = idle;
+  }
+
+  async #release(shard: number): Promise<void> {
+    const hosted = this.#parts.hosted.get(shard);
+    if (hosted === undefined) return;
+    const { fence } = hosted;
+    await this.#mark(hosted);
+    // Nothing of it is written from here on; timers and events go to the next owner.
+    this.#parts.host.drop(hosted);
+    try {
+      const result = await this.#context.ports.records.claim(shard, undefined, fence);
+      if (result.kind === "claimed") this.#parts.cluster.learn({ shard, session: undefined, fence: result.fence });
+      this.#tell(shard, { type: "released" });
+    } catch (error) {
+      this.#context.logger.warn({ shard, reason: messageOf(error) }, "a shard could not be released; its next owner takes it");
+      this.#tell(shard, { type: "failed" });
+    }
+  }
+
+  #drop(shard: number): void {
+    const { hosted, host } = this.#parts;
+    const left = hosted.get(shard);
+    if (left === undefined) return;
+    hosted.delete(shard);
+    host.drop(left);
+    left.subscription?.unsubscribe();
+    this.#parts.onLeft(left);
+    this.reconcile();
+    if (hosted.size === 0) this.#onEmpty?.();
+  }
+
+  async #mark(shard: HostedShard): Promise<void> {
+    const mark: Mark = { after: shard.revision, ids: [...shard.actors.keys()] };
+    const data = encodeBody(mark, MSGPACK_TYPE);
+    if (data.length > MARK_BYTES || mark.after === 0) return;
+    try {
+      await this.#context.ports.leases.writeMark(shard.number, data);
+    } catch (error) {
+      this.#context.logger.warn({ shard: shard.number, reason: messageOf(error) }, "a shard's mark could not be written; its next owner reads more");
+    }
+  }
+}
+
+function parseMark(data: Uint8Array | undefined): Mark {
+  if (data === undefined) return { after: 0, ids: [] };
+  const { after, ids } = decodeBody(data, MSGPACK_TYPE) as Partial<Mark>;
+  return { after: after ?? 0, ids: ids ?? [] };
+}

@@ -1,0 +1,77 @@
+import { createActor, setup, type AnyStateMachine } from "xstate";
+
+/** What can happen to a shard at a node. */
+export type SupervisorEvent =
+  /** The assignment says that this node should host the shard, or no longer should. */
+  | { readonly type: "assigned" }
+  | { readonly type: "unassigned" }
+  | { readonly type: "claimed" }
+  /** Another node has the shard. */
+  | { readonly type: "lost" }
+  | { readonly type: "loaded" }
+  | { readonly type: "idle" }
+  | { readonly type: "released" }
+  /** A write may or may not be stored. */
+  | { readonly type: "doubt" }
+  /** NATS could not be reached, or did not answer. */
+  | { readonly type: "failed" };
+
+/** What a supervisor has done; `ShardSupervisor` does it. */
+export type SupervisorAction = "claim" | "load" | "serve" | "suspend" | "resume" | "drain" | "release" | "drop" | "claimAgain" | "loadAgain";
+
+export interface Supervisor {
+  send(event: SupervisorEvent): void;
+}
+
+const machine = setup({
+  types: { events: {} as SupervisorEvent },
+  actions: {
+    claim: () => undefined,
+    load: () => undefined,
+    serve: () => undefined,
+    suspend: () => undefined,
+    resume: () => undefined,
+    drain: () => undefined,
+    release: () => undefined,
+    drop: () => undefined,
+    claimAgain: () => undefined,
+    loadAgain: () => undefined,
+  },
+}).createMachine({
+  id: "supervisor",
+  initial: "elsewhere",
+  states: {
+    elsewhere: { on: { assigned: "claiming" } },
+    /** The compare-and-set of the owner key is under way. */
+    claiming: { entry: "claim", on: { claimed: "loading", lost: { target: "elsewhere", actions: "drop" }, failed: { target: "elsewhere", actions: "drop" } } },
+    /** From here on the server refuses every former owner; what is read now is complete. */
+    loading: {
+      entry: "load",
+      on: { loaded: { target: "serving", actions: "serve" }, failed: { actions: "loadAgain" }, lost: { target: "elsewhere", actions: "drop" } },
+    },
+    serving: {
+      on: { doubt: "suspended", unassigned: "draining", lost: { target: "elsewhere", actions: "drop" } },
+    },
+    /** In doubt over a write: the owner key is bumped, which cuts off this node's own stragglers (design section 4). */
+    suspended: {
+      entry: ["suspend", "claim"],
+      on: { claimed: { target: "serving", actions: "resume" }, lost: { target: "elsewhere", actions: "drop" }, failed: { actions: "claimAgain" } },
+    },
+    draining: {
+      entry: "drain",
+      on: { idle: "releasing", lost: { target: "elsewhere", actions: "drop" }, doubt: "suspended" },
+    },
+    releasing: {
+      entry: "release",
+      on: { released: { target: "elsewhere", actions: "drop" }, lost: { target: "elsewhere", actions: "drop" }, failed: { target: "elsewhere", actions: "drop" } },
+    },
+  },
+});
+
+/** One shard's life at a node, as docs/architecture.md draws it. */
+export const supervisorMachine: AnyStateMachine = machine;
+
+/** Starts the supervisor of one shard. */
+export function createSupervisor(actions: Readonly<Record<SupervisorAction, () => void>>): Supervisor {
+  return createActor(machine.provide({ actions })).start();
+}
