@@ -1,8 +1,9 @@
-/** What a node is to be told: credits that are now its own, or how many this agent wants back. */
+/** What a node is to be told: credits that are now its own, how many this agent wants back, or how many it holds in all. */
 export interface CreditChange {
   readonly node: string;
   readonly granted?: number;
   readonly recall?: number;
+  readonly held?: number;
 }
 
 interface Holder {
@@ -17,9 +18,15 @@ interface Holder {
   recalled: number;
   /** It is no more: a credit of it is free once it is idle. */
   gone: boolean;
+  /** Fewest idle credits since the last review, and how many reviews in a row found some although the node waits. */
+  leastIdle: number;
+  idleReviews: number;
 }
 
 const NOTHING: readonly CreditChange[] = [];
+
+/** A node that waits has no idle credits for long; after so many reviews it has not heard that they are its own. */
+const UNHEARD_REVIEWS = 3;
 
 /**
  * The slots of one driver, as credits that nodes hold: whoever dispatches holds a credit for it. Pure: no clock, no wire.
@@ -43,24 +50,20 @@ export class Capacity {
     return this.#free;
   }
 
-  reservedBy(node: string): number {
-    return this.#holders.get(node)?.reserved ?? 0;
+  /** What a node holds: the word that mends a belief of its own. */
+  holding(node: string): CreditChange {
+    return { node, held: this.#holders.get(node)?.reserved ?? 0 };
   }
 
-  /**
-   * A node asks for `want` more. What it does not get is remembered as its demand, until it asks again. `held` is how many
-   * it believes to hold, so that credits whose grant never reached it are not lost.
-   */
-  reserve(node: string, want: number, held?: number): { readonly granted: number; readonly changes: readonly CreditChange[] } {
+  /** A node asks for `want` more. What it does not get is remembered as its demand, until it asks again. */
+  reserve(node: string, want: number): { readonly granted: number; readonly changes: readonly CreditChange[] } {
     if (this.#closed) return { granted: 0, changes: NOTHING };
     const holder = this.#holder(node);
     holder.gone = false;
-    holder.demand = 0;
-    if (held !== undefined) this.#take(holder, Math.min(holder.reserved - held, holder.reserved - holder.running));
     const granted = Math.min(want, this.#free);
     this.#give(holder, granted);
     holder.demand = want - granted;
-    const changes = [...this.#distribute(), ...this.#recalls()];
+    const changes = this.#recalls();
     this.#forget(holder);
     return { granted, changes };
   }
@@ -88,6 +91,7 @@ export class Capacity {
       this.#give(holder, 1);
     }
     holder.running++;
+    holder.leastIdle = Math.min(holder.leastIdle, holder.reserved - holder.running);
     return true;
   }
 
@@ -127,10 +131,22 @@ export class Capacity {
     return this.#distribute();
   }
 
-  /** Recalls what is still wanted, again: a recall may not have been heard. */
-  remind(): readonly CreditChange[] {
-    for (const holder of this.#holders.values()) holder.recalled = 0;
-    return this.#recalls();
+  /**
+   * Says again what may not have been heard: a recall to who still has idle credits, and to who waits although it has some
+   * how many it holds. To be called now and then, with the nodes that were heard of since.
+   */
+  review(isHeard: (node: string) => boolean): readonly CreditChange[] {
+    const changes: CreditChange[] = [];
+    for (const holder of this.#holders.values()) {
+      const { node, demand, leastIdle } = holder;
+      const idle = holder.reserved - holder.running;
+      holder.idleReviews = demand > 0 && leastIdle > 0 && isHeard(node) ? holder.idleReviews + 1 : 0;
+      holder.leastIdle = idle;
+      const recall = Math.min(idle, holder.recalled);
+      if (recall > 0 && !holder.gone) changes.push({ node, recall });
+      else if (holder.idleReviews >= UNHEARD_REVIEWS) changes.push(this.holding(node));
+    }
+    return changes;
   }
 
   /** Grants nothing more. */
@@ -142,7 +158,7 @@ export class Capacity {
   #holder(node: string): Holder {
     let holder = this.#holders.get(node);
     if (holder === undefined) {
-      holder = { node, reserved: 0, running: 0, demand: 0, recalled: 0, gone: false };
+      holder = { node, reserved: 0, running: 0, demand: 0, recalled: 0, gone: false, leastIdle: 0, idleReviews: 0 };
       this.#holders.set(node, holder);
     }
     return holder;
@@ -155,6 +171,7 @@ export class Capacity {
   #give(holder: Holder, count: number): void {
     holder.reserved += count;
     this.#free -= count;
+    holder.leastIdle = Math.min(holder.leastIdle, holder.reserved - holder.running);
   }
 
   #take(holder: Holder, count: number): void {

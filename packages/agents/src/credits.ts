@@ -55,15 +55,17 @@ export class Credits {
 
   /** Takes the idle credits of nodes that are silent; repeats what was not answered. */
   tick(): void {
-    for (const node of this.#nodes.silent(this.#options.clock.monotonic())) this.#gone(node);
-    for (const lane of this.#options.lanes.values()) this.publish(lane, lane.capacity.remind());
+    const now = this.#options.clock.monotonic();
+    for (const node of this.#nodes.silent(now)) this.#gone(node);
+    const isHeard = (node: string): boolean => this.#nodes.isHeard(node, now);
+    for (const lane of this.#options.lanes.values()) this.publish(lane, lane.capacity.review(isHeard));
   }
 
   /** Tells nodes of the changes. */
   publish(lane: Lane, changes: readonly CreditChange[]): void {
     const { agent, bus, names } = this.#options;
-    for (const { node, granted, recall } of changes) {
-      const body = { agent, driver: lane.driver, ...(granted === undefined ? { recall } : { granted }) };
+    for (const { node, ...change } of changes) {
+      const body = { agent, driver: lane.driver, ...change };
       bus.publish(names.nodeVerb(node, "credit"), encodeBody(body, JSON_TYPE));
     }
   }
@@ -93,8 +95,7 @@ export class Credits {
 
   #reserve(message: Message): void {
     const body = this.#body(message);
-    const held = body.held === undefined ? undefined : requireCount("held", body.held);
-    const { granted, changes } = body.lane.capacity.reserve(body.node, requireCount("want", body.want), held);
+    const { granted, changes } = body.lane.capacity.reserve(body.node, requireCount("want", body.want));
     this.#reply(message, encodeBody({ granted }, JSON_TYPE));
     this.publish(body.lane, changes);
   }
@@ -105,14 +106,14 @@ export class Credits {
     this.#reply(message, EMPTY);
   }
 
-  #body(message: Message): { node: string; lane: Lane; want?: unknown; count?: unknown; held?: unknown } {
+  #body(message: Message): { node: string; lane: Lane; want?: unknown; count?: unknown } {
     const body = (decodeBody(message.data, message.header(H.contentType)) ?? {}) as Record<string, unknown>;
-    const { node, driver, want, count, held } = body;
+    const { node, driver, want, count } = body;
     if (typeof node !== "string" || node === "") throw new InvalidError("INVALID_BODY", "node must be a node's id");
     const lane = typeof driver === "string" ? this.#options.lanes.get(driver) : undefined;
     if (lane === undefined) throw new InvalidError("INVALID_DRIVER", `this agent does not serve driver "${String(driver)}"`);
     this.heard(node);
-    return { node, lane, want, count, held };
+    return { node, lane, want, count };
   }
 
   #roll(message: Message): void {

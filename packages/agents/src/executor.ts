@@ -20,7 +20,7 @@ export interface ExecutorOptions {
   wake(due: number): void;
   /** A node has dispatched. */
   heard(node: string): void;
-  /** Credits changed hands by the end of an attempt. */
+  /** Nodes have to be told of credits. */
   credits(lane: Lane, changes: readonly CreditChange[]): void;
 }
 
@@ -69,7 +69,7 @@ export class Executor {
     if (running !== undefined) return this.#adopt(lane, running, dispatch.node);
     if (this.#options.answers.again(dispatch.key)) return;
     if (this.#draining) return this.#answer(dispatch, returned(this.#options.agent, "the agent stops"));
-    if (!lane.capacity.begin(dispatch.node)) return this.#answer(dispatch, returned(this.#options.agent, "AGENT_BUSY"));
+    if (!lane.capacity.begin(dispatch.node)) return this.#busy(lane, dispatch);
     const run = new Run(dispatch, this.#host, lane.beatsByItself);
     this.#running.set(dispatch.key, run);
     this.#options.wake(run.due);
@@ -129,6 +129,12 @@ export class Executor {
     const waiting = this.#idle;
     this.#idle = [];
     for (const notify of waiting) notify();
+  }
+
+  /** The node counts on credits that it does not hold: it is told, before it chooses the next agent. */
+  #busy(lane: Lane, dispatch: Dispatch): void {
+    if (dispatch.node !== "") this.#options.credits(lane, [lane.capacity.holding(dispatch.node)]);
+    this.#answer(dispatch, returned(this.#options.agent, "AGENT_BUSY"));
   }
 
   #answer(dispatch: Dispatch, outcome: Outcome): void {

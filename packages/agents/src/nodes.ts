@@ -1,5 +1,6 @@
 /** A node that says nothing for this long counts as gone. */
 const SILENT_MS = 5_000;
+const LATELY_MS = 1_500;
 /** Looked at later than this after the last look, the process itself stood still: that the nodes were silent proves nothing. */
 const STALL_MS = 2_500;
 
@@ -17,6 +18,11 @@ export class Nodes {
     const unknown = !this.#heardAt.has(node);
     this.#heardAt.set(node, now);
     return unknown;
+  }
+
+  /** Whether the node has said something lately. */
+  isHeard(node: string, now: number): boolean {
+    return now - (this.#heardAt.get(node) ?? -Infinity) < LATELY_MS;
   }
 
   gone(node: string): void {
