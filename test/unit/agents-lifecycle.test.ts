@@ -1,0 +1,271 @@
+import { createAgent, echo, noop, type Middleware } from "@ergon/agents";
+import { H, InvalidError } from "@ergon/core";
+import { describe, expect, test as plain } from "vitest";
+import { gate, test } from "../support/agent-stage.ts";
+
+describe("presence", () => {
+  test("is said at the start, every second, and at each change", async ({ start }) => {
+    const { presence, clock, agent, settled } = await start([{ driver: "work", concurrency: 3, handler: () => undefined }]);
+    await clock.advance(20);
+
+    expect(presence).toMatchObject([{ agent: "a1", drivers: [{ name: "work", concurrency: 3 }], state: "here", running: 0, pid: process.pid }]);
+
+    await clock.advance(3_000);
+    expect(presence).toHaveLength(4);
+
+    await settled(agent.stop());
+    expect(presence.slice(4).map(({ state }) => state)).toEqual(["draining", "gone"]);
+  });
+
+  test("is said at once to a node that the agent did not know", async ({ start }) => {
+    const { presence, clock, node } = await start(() => undefined);
+    await clock.advance(100);
+    const before = presence.length;
+    const n1 = node("n1");
+
+    n1.roll("here");
+    await clock.advance(20);
+    n1.roll("here");
+    await clock.advance(20);
+
+    expect(presence.length - before).toBe(1);
+  });
+
+  test("a ping is answered", async ({ start }) => {
+    const { node } = await start(() => undefined);
+
+    const reply = await node("n1").control("ping");
+
+    expect(reply.data).toHaveLength(0);
+    expect(reply.header(H.error)).toBeUndefined();
+  });
+});
+
+describe("an agent that drains (M-4)", () => {
+  test("grants nothing, hands new work back, and finishes what runs before it says goodbye", async ({ start }) => {
+    const open = gate();
+    const { agent, clock, node, presence, said, settled } = await start([{ driver: "work", concurrency: 2, handler: () => open.promise }]);
+    const n1 = node("n1");
+    n1.dispatch("t1");
+    await clock.advance(20);
+
+    const stopped = agent.stop();
+    await clock.advance(20);
+    n1.dispatch("t2");
+    const granted = await n1.reserve(1);
+    const stateThen = agent.state;
+    open.open();
+    await settled(stopped);
+    await clock.advance(20);
+
+    expect([granted, stateThen, agent.state]).toEqual([0, "draining", "gone"]);
+    expect(said.map(({ task, event }) => [task, event])).toEqual([["t2", "returned"], ["t1", "succeeded"]]);
+    expect(presence.at(-1)).toMatchObject({ state: "gone", running: 0 });
+  });
+
+  test("tells what still runs after drainMs to stop, and hands it back", async ({ start }) => {
+    let reason: unknown;
+    const { agent, clock, node, said, settled } = await start(async (attempt) => {
+      await attempt.sleep(3_600_000).catch((error: unknown) => (reason = error));
+      throw new Error("stopped half-way");
+    });
+    node("n1").dispatch("t1");
+    await clock.advance(20);
+    const from = clock.monotonic();
+
+    await settled(agent.stop({ drainMs: 5_000 }));
+
+    expect(clock.monotonic() - from).toBeGreaterThanOrEqual(5_000);
+    expect(reason).toMatchObject({ name: "AttemptAborted", reason: "drain" });
+    expect(said.at(-1)).toMatchObject({ event: "returned", task: "t1" });
+  });
+
+  test("hands back the attempt of a handler that does not stop, 3 s later", async ({ start }) => {
+    const { agent, clock, node, said, settled } = await start(() => gate().promise);
+    node("n1").dispatch("t1");
+    await clock.advance(20);
+    const from = clock.monotonic();
+
+    await settled(agent.stop({ drainMs: 1_000 }));
+
+    expect(clock.monotonic() - from).toBeLessThan(5_000);
+    expect(said.at(-1)?.event).toBe("returned");
+  });
+
+  test("waits for its last answers to be recorded, for 5 s at most", async ({ start }) => {
+    const stage = await start(() => undefined);
+    stage.judge = () => (stage.said.length < 3 ? "silence" : "recorded");
+    stage.node("n1").dispatch("t1");
+    await stage.clock.advance(20);
+
+    await stage.settled(stage.agent.stop());
+
+    expect(stage.said).toHaveLength(3);
+  });
+
+  test("gives up on answers that nobody records", async ({ start }) => {
+    const stage = await start(() => undefined);
+    stage.judge = () => "silence";
+    stage.node("n1").dispatch("t1");
+    await stage.clock.advance(20);
+    const from = stage.clock.monotonic();
+
+    await stage.settled(stage.agent.stop());
+
+    expect(stage.clock.monotonic() - from).toBeLessThan(5_100);
+    expect(stage.agent.state).toBe("gone");
+  });
+
+  test("hurries when it is told to stop a second time, at once", async ({ start }) => {
+    const { agent, clock, node, settled } = await start((attempt) => attempt.sleep(3_600_000));
+    node("n1").dispatch("t1");
+    await clock.advance(20);
+    const from = clock.monotonic();
+
+    const stopped = agent.stop();
+    await clock.advance(20);
+    void agent.stop({ drainMs: 0 });
+    await settled(stopped);
+
+    expect(clock.monotonic() - from).toBeLessThan(100);
+  });
+
+  test("leaves no timer and no subscription behind", async ({ start }) => {
+    const { agent, clock, node, settled } = await start((attempt) => attempt.sleep(300));
+    const n1 = node("n1");
+    n1.dispatch("t1", { headers: { [H.timeoutMs]: "60000", [H.heartbeatMs]: "1000" } });
+    await clock.advance(1_000);
+
+    await settled(agent.stop());
+    await clock.advance(100);
+
+    expect(clock.pending).toBe(0);
+    await expect(n1.control("ping")).rejects.toMatchObject({ code: "NO_NODE" });
+  });
+
+  test("cannot be started again", async ({ start }) => {
+    const { agent, settled } = await start(() => undefined);
+    await settled(agent.stop());
+
+    await expect(agent.start()).rejects.toMatchObject({ code: "INVALID_OPTION" });
+  });
+});
+
+describe("an agent that is cut off from NATS (M-11)", () => {
+  test("tells what runs to stop as lost after cutOffMs, and hands it back when NATS is there again", async ({ start }) => {
+    let reason: unknown;
+    const stage = await start(
+      (attempt) => {
+        attempt.signal.addEventListener("abort", () => ({ reason } = attempt.signal));
+        return attempt.sleep(3_600_000);
+      },
+      { cutOffMs: 4_000 },
+    );
+    stage.node("n1").dispatch("t1");
+    await stage.clock.advance(500);
+
+    stage.process.disconnect();
+    await stage.clock.advance(3_900);
+    const early = reason;
+    await stage.clock.advance(200);
+    stage.process.reconnect();
+    await stage.clock.advance(50);
+
+    expect(early).toBeUndefined();
+    expect(reason).toMatchObject({ name: "AttemptAborted", reason: "lost" });
+    expect(stage.events("t1")).toEqual(["claimed", "returned"]);
+  });
+
+  test("goes on when the cut is shorter, and answers when NATS is there again", async ({ start }) => {
+    const stage = await start((attempt) => attempt.sleep(3_000));
+    stage.node("n1").dispatch("t1");
+    await stage.clock.advance(500);
+
+    stage.process.disconnect();
+    await stage.clock.advance(8_000);
+    stage.process.reconnect();
+    const backAt = stage.clock.monotonic();
+    await stage.clock.advance(50);
+
+    expect(stage.events("t1")).toEqual(["claimed", "succeeded"]);
+    expect((stage.said[1]?.at ?? 0) - backAt).toBeLessThan(10);
+    expect(stage.presence.at(-1)?.["state"]).toBe("here");
+  });
+});
+
+describe("middleware", () => {
+  test("runs from the last added to the first, then the driver (B-27)", async ({ start }) => {
+    const trace: string[] = [];
+    const layer = (name: string): Middleware => async (attempt, next) => {
+      trace.push(name);
+      const value = await next(attempt);
+      trace.push(`/${name}`);
+      return value;
+    };
+    const { node, clock } = await start([{ driver: "work", handler: () => void trace.push("driver"), middleware: [layer("inner")] }], {
+      middleware: [layer("A"), layer("B"), layer("C")],
+    });
+
+    node("n1").dispatch("t1");
+    await clock.advance(20);
+
+    expect(trace).toEqual(["C", "B", "A", "inner", "driver", "/inner", "/A", "/B", "/C"]);
+  });
+
+  test("is shared by drivers, their chains are not: each task reaches its own driver (B-28)", async ({ start }) => {
+    const reached: string[] = [];
+    const driver = (name: string) => ({ driver: name, handler: () => void reached.push(name) });
+    const { node, clock } = await start([driver("x"), driver("y")], { middleware: [(attempt, next) => next(attempt)] });
+    const n1 = node("n1");
+
+    n1.dispatch("t1", { driver: "x" });
+    n1.dispatch("t2", { driver: "y" });
+    await clock.advance(20);
+
+    expect(reached).toEqual(["x", "y"]);
+  });
+
+  test("may answer for the driver, or change what it answers and throws", async ({ start }) => {
+    const { node, clock, said } = await start(() => "driver", {
+      middleware: [async (attempt, next) => (attempt.taskId === "t1" ? "middleware" : `[${String(await next(attempt))}]`)],
+    });
+    const n1 = node("n1");
+
+    n1.dispatch("t1");
+    n1.dispatch("t2");
+    await clock.advance(20);
+
+    expect(said.map(({ text }) => text)).toEqual(["middleware", "[driver]"]);
+  });
+});
+
+describe("several drivers in one agent", () => {
+  test("have slots of their own", async ({ start }) => {
+    const { node } = await start([noop({ concurrency: 2 }), echo({ concurrency: 3 })]);
+    const n1 = node("n1");
+
+    expect(await n1.reserve(10, "noop")).toBe(2);
+    expect(await n1.reserve(10, "echo")).toBe(3);
+  });
+});
+
+describe("createAgent", () => {
+  plain.for<[string, object, string]>([
+    ["a driver that is no name", { driver: "a.b", handler: () => undefined }, "INVALID_DRIVER"],
+    ["the same driver twice", { drivers: [noop(), noop()] }, "INVALID_DRIVER"],
+    ["no driver", { drivers: [] }, "INVALID_OPTION"],
+    ["no slots", { driver: "a", handler: () => undefined, concurrency: 0 }, "INVALID_OPTION"],
+    ["half a slot", { driver: "a", handler: () => undefined, concurrency: 1.5 }, "INVALID_OPTION"],
+    ["an id that is no name", { ...noop(), id: "a b" }, "INVALID_OPTION"],
+    ["a namespace that is no name", { ...noop(), namespace: "a.b" }, "INVALID_OPTION"],
+  ])("refuses %s", ([, options, code]) => {
+    expect(() => createAgent(options as never)).toThrow(expect.objectContaining({ name: InvalidError.name, code }) as Error);
+  });
+
+  plain("gives every incarnation an id of its own", () => {
+    const [first, second] = [createAgent(noop()), createAgent(noop())];
+
+    expect(first.id).not.toBe(second.id);
+    expect(first.id).toMatch(/^[A-Za-z0-9_-]{1,64}$/);
+  });
+});
