@@ -41,7 +41,7 @@ export function createManualClock(startMs = 1_767_225_600_000): ManualClock {
   let running = false;
 
   const after = (delayMs: number, run: () => void): Timer => timers.add(elapsed + Math.max(0, delayMs), run);
-  const cancel = (timer: TimerHandle): void => timers.cancel(timer as Timer);
+  const cancel = (timer: TimerHandle): void => timers.cancel(timer as Timer | undefined);
 
   const exclusively = async (work: () => Promise<void>): Promise<void> => {
     if (running) throw new Error("this clock is being moved already; await the first call");
@@ -172,8 +172,8 @@ class TimerHeap {
     return timer;
   }
 
-  cancel(timer: Timer): void {
-    if (timer.run === undefined) return;
+  cancel(timer: Timer | undefined): void {
+    if (timer?.run === undefined) return;
     timer.run = undefined;
     this.#cancelled++;
     if (this.#cancelled > 1_000 && this.#cancelled * 2 > this.#heap.length) this.#compact();

@@ -1,0 +1,63 @@
+import { ErgonError, UnavailableError } from "../base/errors.ts";
+import { apiFailure, isPassing, noJetStream, notPermitted, unreachable } from "./errors.ts";
+import type { ApiError } from "./errors.ts";
+import type { NatsMessage } from "./message.ts";
+import { asBuffer } from "./message.ts";
+import type { Replies, Silence } from "./replies.ts";
+
+/** Either what was asked for or why not. */
+export type ApiAnswer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: ApiError };
+
+/** Requests to JetStream's own API, `$JS.API.…`: all that sets up and reads, and none of the hot path. */
+export interface Api {
+  /** Asks, and answers what the server says, an error included. Throws when it says nothing. */
+  ask<T>(what: string, body?: object): Promise<ApiAnswer<T>>;
+  /** Asks, and throws an error that says which. A passing lack of a leader is waited for, up to `patienceMs`. */
+  demand<T>(what: string, body?: object): Promise<T>;
+}
+
+const TIMEOUT_MS = 5_000;
+const TRIES = 5;
+const NOTHING = new Uint8Array(0);
+
+export function createApi(replies: Replies): Api {
+  const ask = <T>(what: string, body?: object): Promise<ApiAnswer<T>> =>
+    new Promise((resolve, reject) => {
+      const data = body === undefined ? NOTHING : Buffer.from(JSON.stringify(body));
+      const waiter = {
+        answer: (message: NatsMessage): boolean => {
+          if (message.noResponders) reject(noJetStream());
+          else resolve(readAnswer<T>(message));
+          return true;
+        },
+        fail: (why: Silence) => reject(silenceOf(what, why)),
+      };
+      try {
+        replies.ask(`$JS.API.${what}`, data, undefined, TIMEOUT_MS, waiter);
+      } catch {
+        reject(unreachable());
+      }
+    });
+
+  const demand = async <T>(what: string, body?: object): Promise<T> => {
+    for (let tries = 1; ; tries++) {
+      const answer = await ask<T>(what, body);
+      if (answer.ok) return answer.value;
+      if (!isPassing(answer.error) || tries === TRIES) throw apiFailure(what, answer.error);
+    }
+  };
+
+  return { ask, demand };
+}
+
+function readAnswer<T>(message: NatsMessage): ApiAnswer<T> {
+  const value = JSON.parse(asBuffer(message.data).toString("utf8")) as T & { readonly error?: ApiError };
+  return value.error === undefined ? { ok: true, value } : { ok: false, error: value.error };
+}
+
+/** What to throw when JetStream did not answer. */
+export function silenceOf(what: string, why: Silence): ErgonError {
+  if (why === "not-permitted") return notPermitted(`publish to $JS.API.${what}`);
+  if (why === "timeout") return new UnavailableError("STORE_UNAVAILABLE", `JetStream did not answer ${what} in time`);
+  return unreachable();
+}

@@ -1,0 +1,120 @@
+import { ErgonError } from "../base/errors.ts";
+import type { Names } from "../wire/subjects.ts";
+import type { Api } from "./api.ts";
+import type { NatsLink } from "./connection.ts";
+import { apiFailure, isNameInUse, isStreamMissing } from "./errors.ts";
+import { createKeys } from "./keys.ts";
+import type { Keys } from "./keys.ts";
+
+/** What is fixed when a namespace is created. */
+export interface NamespaceShape {
+  readonly shards: number;
+  readonly buckets: number;
+  /** Copies of every record: 1, 3 or 5. */
+  readonly replicas: number;
+}
+
+export const defaultShape: NamespaceShape = { shards: 64, buckets: 1, replicas: 1 };
+
+/** How long the server keeps the news that a lease has ended, for watchers that were away. */
+const MARKER_SECONDS = 60;
+const NANOS = 1_000_000_000;
+
+interface StreamConfig {
+  readonly name: string;
+  readonly subjects: readonly string[];
+  readonly num_replicas: number;
+  readonly allow_msg_ttl?: boolean;
+  readonly allow_atomic?: boolean;
+  readonly max_msgs_per_subject: number;
+  readonly [setting: string]: unknown;
+}
+
+export interface Namespace {
+  readonly shape: NamespaceShape;
+  readonly leases: Keys;
+  readonly records: readonly Keys[];
+}
+
+/**
+ * Opens the buckets of a namespace, creating what is missing. The first who opens decides the shape; who comes later gets that one,
+ * and a warning in the log when it asked for another.
+ */
+export async function openNamespace(link: NatsLink, names: Names, wanted: NamespaceShape): Promise<Namespace> {
+  const leaseStream = await ensureBucket(link.api, names.leaseBucket, wanted.replicas, {
+    subject_delete_marker_ttl: MARKER_SECONDS * NANOS,
+  });
+  const leases = createKeys(link, names.leaseBucket, leaseStream.num_replicas);
+  const shape = await agreeOnShape(leases, names.configurationKey, wanted);
+  const differences = (["shards", "buckets", "replicas"] as const).filter((key) => shape[key] !== wanted[key]);
+  if (differences.length > 0) {
+    link.logger.warn({ namespace: names.namespace, stands: shape, asked: wanted }, "the namespace was created with another shape, which stands");
+  }
+  const records: Keys[] = [];
+  for (let bucket = 0; bucket < shape.buckets; bucket++) {
+    const name = names.recordBucket(bucket);
+    const stream = await ensureBucket(link.api, name, shape.replicas, {});
+    records.push(createKeys(link, name, stream.num_replicas));
+  }
+  return { shape, leases, records };
+}
+
+async function agreeOnShape(leases: Keys, key: string, wanted: NamespaceShape): Promise<NamespaceShape> {
+  const standing = await leases.create(key, Buffer.from(JSON.stringify({ version: 1, ...wanted })));
+  const shape = JSON.parse(Buffer.from(standing.data).toString("utf8")) as NamespaceShape & { readonly version: number };
+  if (shape.version !== 1) {
+    throw new ErgonError("terminal", "SERVER_UNSUITABLE", `the namespace was created by a newer Ergon (its configuration has version ${shape.version}): upgrade this one`);
+  }
+  return { shards: shape.shards, buckets: shape.buckets, replicas: shape.replicas };
+}
+
+/** A key-value bucket as the NATS command line would make it, plus time to live per key and atomic batches. */
+function bucketConfig(bucket: string, replicas: number, extra: Readonly<Record<string, unknown>>): StreamConfig {
+  return {
+    name: `KV_${bucket}`,
+    subjects: [`$KV.${bucket}.>`],
+    storage: "file",
+    retention: "limits",
+    num_replicas: replicas,
+    max_msgs_per_subject: 1,
+    discard: "new",
+    allow_rollup_hdrs: true,
+    deny_delete: true,
+    allow_direct: true,
+    allow_msg_ttl: true,
+    allow_atomic: true,
+    ...extra,
+  };
+}
+
+async function ensureBucket(
+  api: Api,
+  bucket: string,
+  replicas: number,
+  extra: Readonly<Record<string, unknown>>,
+): Promise<StreamConfig> {
+  const wanted = bucketConfig(bucket, replicas, extra);
+  const info = await api.ask<{ readonly config: StreamConfig }>(`STREAM.INFO.${wanted.name}`);
+  if (info.ok) return requireSuitable(info.value.config, wanted);
+  if (!isStreamMissing(info.error)) return requireSuitable((await demandInfo(api, wanted.name)).config, wanted);
+
+  const created = await api.ask<{ readonly config: StreamConfig }>(`STREAM.CREATE.${wanted.name}`, wanted);
+  if (created.ok) return created.value.config;
+  // Somebody else was first, with other wishes.
+  if (isNameInUse(created.error)) return requireSuitable((await demandInfo(api, wanted.name)).config, wanted);
+  throw apiFailure(`creating the bucket ${bucket}`, created.error);
+}
+
+function demandInfo(api: Api, stream: string): Promise<{ readonly config: StreamConfig }> {
+  return api.demand(`STREAM.INFO.${stream}`);
+}
+
+function requireSuitable(config: StreamConfig, wanted: StreamConfig): StreamConfig {
+  const isSuitable =
+    config.allow_msg_ttl === true &&
+    config.allow_atomic === true &&
+    config.max_msgs_per_subject === 1 &&
+    config.subjects.join() === wanted.subjects.join();
+  if (isSuitable) return config;
+  throw new ErgonError("terminal", "SERVER_UNSUITABLE", `the stream ${config.name} exists and is not one of Ergon's: choose another namespace, or remove it`);
+}

@@ -1,0 +1,186 @@
+import { nuid } from "@nats-io/nats-core";
+import type { CommitResult, Fence, Write } from "../ports/store.ts";
+import type { NatsLink } from "./connection.ts";
+import { isFenced, isUndecided, refusalOf } from "./errors.ts";
+import { EncodedHeaders } from "./headers.ts";
+import { readAcknowledgement, ttlHeader } from "./keys.ts";
+import type { NatsMessage } from "./message.ts";
+import { asBuffer } from "./message.ts";
+import type { Silence, Waiter } from "./replies.ts";
+
+/** How long an acknowledgement may take before the outcome counts as unknown. */
+const ACK_TIMEOUT_MS = 5_000;
+/** A deletion is a message without data that the server removes after this. */
+const TOMBSTONE_MS = 1_000;
+/** What the server counts besides data: headers, at most. Subjects are not counted. */
+const HEADER_BYTES = 512;
+/** The server's limit for one atomic batch. */
+export const MAX_WRITES = 1_000;
+/** Distinct header blocks that are kept: fences times retentions. */
+const MAX_CACHED = 4_096;
+
+/** A commit's answer before it is known whether to ask again. */
+type Outcome = CommitResult | { readonly kind: "undecided" };
+
+/** Writes fenced commits into one bucket: one write as a plain message, more as an atomic batch. */
+export class Committer {
+  readonly #link: NatsLink;
+  readonly #prefix: string;
+  readonly #acknowledgementStart: Buffer;
+  readonly #blocks: Map<string, EncodedHeaders> = new Map();
+  /** Where order matters more than a second try: see {@link Committer.commit}. */
+  readonly #mayRepeat: boolean;
+
+  constructor(link: NatsLink, bucket: string, mayRepeat: boolean) {
+    this.#link = link;
+    this.#prefix = `$KV.${bucket}.`;
+    this.#acknowledgementStart = Buffer.from(`{"stream":"KV_${bucket}","seq":`);
+    this.#mayRepeat = mayRepeat;
+  }
+
+  /**
+   * Never throws. An undecided commit (10164: another check of the fence is in process) is repeated at once where commits go one at a time;
+   * where they are pipelined that would put it behind younger ones, and the server does not answer so.
+   */
+  async commit(writes: readonly Write[]): Promise<CommitResult> {
+    const refusal = this.#precheck(writes);
+    if (refusal !== undefined) return refusal;
+    const end = this.#link.clock.monotonic() + ACK_TIMEOUT_MS;
+    for (;;) {
+      const outcome = await this.#send(writes);
+      if (outcome.kind !== "undecided") return outcome;
+      if (!this.#mayRepeat || this.#link.clock.monotonic() > end) {
+        return { kind: "refused", code: "STORE_UNAVAILABLE", message: "the bucket was busy with another check of the fence; nothing was stored" };
+      }
+    }
+  }
+
+  /** For tests and measurements: writes without a fence. */
+  #precheck(writes: readonly Write[]): CommitResult | undefined {
+    if (writes.length === 0) return { kind: "committed", revision: 0 };
+    if (writes.length > MAX_WRITES) return notSent(`a commit takes up to ${MAX_WRITES} writes`);
+    if (this.#link.status !== "connected") return notSent("not connected to NATS; nothing was sent");
+    const largest = (this.#link.connection.info?.max_payload ?? 1_048_576) - HEADER_BYTES;
+    for (const write of writes) {
+      if (write.data.length > largest) {
+        const message = `record ${write.id} has ${write.data.length} bytes, the server takes ${largest}: raise its max_payload`;
+        return { kind: "refused", code: "PAYLOAD_TOO_LARGE", message };
+      }
+    }
+    return undefined;
+  }
+
+  #send(writes: readonly Write[]): Promise<Outcome> {
+    return new Promise((resolve) => {
+      const waiter = new CommitWaiter(this.#acknowledgementStart, resolve);
+      try {
+        const [first] = writes;
+        if (writes.length === 1 && first !== undefined) this.#sendOne(first, waiter);
+        else this.#sendBatch(writes, waiter);
+      } catch (error) {
+        // Only a connection that was closed in this very moment throws; a batch without its end is dropped by the server.
+        resolve(notSent(`nothing was stored: ${error instanceof Error ? error.message : String(error)}`));
+      }
+    });
+  }
+
+  #sendOne(write: Write, waiter: Waiter): void {
+    this.#link.replies.ask(this.#subject(write), write.data, this.#single(write), ACK_TIMEOUT_MS, waiter);
+  }
+
+  #sendBatch(writes: readonly Write[], waiter: Waiter): void {
+    const { connection, replies } = this.#link;
+    const id = nuid.next();
+    const fenced = new Set<number>();
+    const last = writes.length - 1;
+    for (let index = 0; index <= last; index++) {
+      const write = writes[index] as Write;
+      let block = `NATS/1.0\r\nNats-Batch-Id: ${id}\r\nNats-Batch-Sequence: ${index + 1}\r\n`;
+      // The server checks a fence once for all that follows in the batch; a second check of one that is written to is refused.
+      if (!fenced.has(write.shard)) {
+        fenced.add(write.shard);
+        block += this.#fenceLines(write.shard, write.fence);
+      }
+      block += lifeLines(write);
+      if (index === last) block += "Nats-Batch-Commit: 1\r\n";
+      const headers = new EncodedHeaders(Buffer.from(`${block}\r\n`, "latin1"));
+      if (index === last) replies.ask(this.#subject(write), write.data, headers, ACK_TIMEOUT_MS, waiter);
+      else connection.publish(this.#subject(write), write.data, { headers: headers.forNats });
+    }
+  }
+
+  #subject(write: Write): string {
+    return `${this.#prefix}${write.shard}.${write.id}`;
+  }
+
+  #fenceLines(shard: number, fence: Fence): string {
+    return `Nats-Expected-Last-Subject-Sequence: ${fence}\r\nNats-Expected-Last-Subject-Sequence-Subject: ${this.#prefix}owner.${shard}\r\n`;
+  }
+
+  /** A shard's writes under one fence all have the same headers, retention aside: they are encoded once. */
+  #single(write: Write): EncodedHeaders {
+    const life = write.data.length === 0 ? "-" : write.ttlMs === undefined ? "" : ttlHeader(write.ttlMs);
+    const key = `${write.shard} ${write.fence} ${life}`;
+    let headers = this.#blocks.get(key);
+    if (headers === undefined) {
+      const block = `NATS/1.0\r\n${this.#fenceLines(write.shard, write.fence)}${lifeLines(write)}\r\n`;
+      headers = new EncodedHeaders(Buffer.from(block, "latin1"));
+      if (this.#blocks.size >= MAX_CACHED) this.#blocks.clear();
+      this.#blocks.set(key, headers);
+    }
+    return headers;
+  }
+}
+
+function lifeLines(write: Write): string {
+  if (write.data.length === 0) return `KV-Operation: DEL\r\nNats-TTL: ${ttlHeader(TOMBSTONE_MS)}\r\n`;
+  return write.ttlMs === undefined ? "" : `Nats-TTL: ${ttlHeader(write.ttlMs)}\r\n`;
+}
+
+function notSent(message: string): CommitResult {
+  return { kind: "refused", code: "STORE_UNAVAILABLE", message };
+}
+
+class CommitWaiter implements Waiter {
+  readonly #start: Buffer;
+  readonly #resolve: (outcome: Outcome) => void;
+
+  constructor(start: Buffer, resolve: (outcome: Outcome) => void) {
+    this.#start = start;
+    this.#resolve = resolve;
+  }
+
+  answer(message: NatsMessage): boolean {
+    this.#resolve(this.#outcomeOf(message));
+    return true;
+  }
+
+  fail(why: Silence): void {
+    if (why === "not-permitted") {
+      this.#resolve({ kind: "refused", code: "NOT_PERMITTED", message: "the NATS user may not write to the bucket: grant it publish on $KV.>" });
+    } else this.#resolve({ kind: "unknown", message: why === "timeout" ? "no acknowledgement in time" : "the connection broke before the acknowledgement" });
+  }
+
+  #outcomeOf(message: NatsMessage): Outcome {
+    const revision = this.#fastRevision(message.data);
+    if (revision > 0) return { kind: "committed", revision };
+    if (message.noResponders) return notSent("the bucket has no leader, or was removed; nothing was stored");
+    const result = readAcknowledgement(message);
+    if (result.ok) return { kind: "committed", revision: result.revision };
+    if (isFenced(result.error)) return { kind: "fenced" };
+    return isUndecided(result.error) ? { kind: "undecided" } : refusalOf(result.error);
+  }
+
+  /** Out of `{"stream":"KV_…","seq":123…`, which is what nearly every acknowledgement is; 0 for any other. */
+  #fastRevision(data: Uint8Array): number {
+    const start = this.#start.length;
+    if (data.length <= start || asBuffer(data).compare(this.#start, 0, start, 0, start) !== 0) return 0;
+    let revision = 0;
+    for (let index = start; index < data.length; index++) {
+      const digit = (data[index] as number) - 48;
+      if (digit < 0 || digit > 9) return revision;
+      revision = revision * 10 + digit;
+    }
+    return 0;
+  }
+}

@@ -1,0 +1,223 @@
+import { readFile } from "node:fs/promises";
+import { credsAuthenticator, nkeyAuthenticator, nuid, tokenAuthenticator, usernamePasswordAuthenticator } from "@nats-io/nats-core";
+import type { Authenticator, NatsConnection } from "@nats-io/nats-core";
+import { connect } from "@nats-io/transport-node";
+import type { NodeConnectionOptions } from "@nats-io/transport-node";
+import { createSystemClock, delay } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
+import { ErgonError, InvalidError, isErgonError, messageOf } from "../base/errors.ts";
+import { silentLogger } from "../base/logger.ts";
+import type { Logger } from "../base/logger.ts";
+import type { BusStatus } from "../ports/bus.ts";
+import { createApi } from "./api.ts";
+import type { Api } from "./api.ts";
+import { connectFailure, deniedSubject, isWorthRetrying, unreachable } from "./errors.ts";
+import { checkServer } from "./server-check.ts";
+import { Replies } from "./replies.ts";
+
+/** Where NATS is and who we are. */
+export interface NatsOptions {
+  /** One or more URLs. @defaultValue `nats://127.0.0.1:4222` */
+  readonly servers?: string | readonly string[];
+  /** What `nats server report connections` shows. @defaultValue `ergon` */
+  readonly name?: string;
+  /** Path of a `.creds` file (JWT and seed). */
+  readonly credsFile?: string;
+  readonly user?: string;
+  readonly password?: string;
+  readonly token?: string;
+  /** The seed of an nkey (`SU…`). */
+  readonly nkeySeed?: string;
+  readonly tls?: {
+    readonly caFile?: string;
+    readonly certFile?: string;
+    readonly keyFile?: string;
+    /** TLS before the server's first word, for servers that are set so. */
+    readonly handshakeFirst?: boolean;
+  };
+  /** What inboxes start with, for users who may subscribe to no other. @defaultValue `_INBOX` */
+  readonly inboxPrefix?: string;
+  /** How long to wait for a server that is not there yet. @defaultValue 0: one try */
+  readonly waitMs?: number;
+}
+
+export interface NatsSurroundings {
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+}
+
+/** A connection and what all adapters on it share. */
+export interface NatsLink {
+  readonly connection: NatsConnection;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly replies: Replies;
+  readonly api: Api;
+  readonly status: BusStatus;
+  onStatus(handler: (status: BusStatus) => void): void;
+  /** A subject of our own that nobody else listens to. */
+  newInbox(): string;
+  /** Sends what is waiting, lets handlers finish what has come in, then closes. Idempotent. */
+  drain(): Promise<void>;
+  /** Closes at once. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Between tries to come back: 250 to 750 ms, so that a thousand agents do not come in the same moment. */
+const RECONNECT = { reconnectTimeWait: 250, reconnectJitter: 500, reconnectJitterTLS: 500 } as const;
+const CONNECT_TIMEOUT_MS = 5_000;
+const RETRY_MS = 250;
+
+/**
+ * Connects, checks that the server will do, and keeps the connection from then on, however long the server is away.
+ * Throws `NATS_UNREACHABLE`, `NOT_PERMITTED`, `SERVER_UNSUITABLE` or `INVALID_OPTION`; no text holds a secret.
+ */
+export async function connectNats(options: NatsOptions = {}, surroundings: NatsSurroundings = {}): Promise<NatsLink> {
+  const { clock = createSystemClock(), logger = silentLogger } = surroundings;
+  const servers = readServers(options.servers);
+  const where = servers.map((server) => server.where).join(", ");
+  const settings = await readSettings(options, servers);
+  const end = clock.monotonic() + (options.waitMs ?? 0);
+
+  for (;;) {
+    try {
+      const connection = await connect(settings);
+      const link = createLink(connection, options.inboxPrefix ?? "_INBOX", clock, logger);
+      try {
+        await checkServer(link);
+        return link;
+      } catch (error) {
+        await link.close();
+        throw error;
+      }
+    } catch (error) {
+      const failure = isErgonError(error) ? (error as ErgonError) : connectFailure(error, where);
+      if (!isWorthRetrying(failure) || clock.monotonic() >= end) throw failure;
+      logger.debug({ servers: where }, "NATS is not there yet");
+      await delay(clock, RETRY_MS);
+    }
+  }
+}
+
+function createLink(connection: NatsConnection, inboxPrefix: string, clock: Clock, logger: Logger): NatsLink {
+  const unique = nuid.next();
+  const replies = new Replies(connection, clock, `${inboxPrefix}.${unique}`);
+  const handlers: ((status: BusStatus) => void)[] = [];
+  let status: BusStatus = "connected";
+  let inboxes = 0;
+  let closing: Promise<void> | undefined;
+
+  const become = (next: BusStatus): void => {
+    if (status === next || status === "closed") return;
+    status = next;
+    if (next !== "connected") replies.failAll(next);
+    for (const handler of handlers) handler(next);
+  };
+  void followStatus(connection, become, (error) => {
+    const denied = deniedSubject(error);
+    logger.warn({ error: messageOf(error) }, "NATS reports an error");
+    if (denied?.operation === "publish") replies.failAll("not-permitted", denied.subject);
+  });
+  void connection.closed().then(() => become("closed"));
+
+  const close = async (how: () => Promise<void>): Promise<void> => {
+    closing ??= how().catch(() => connection.close());
+    await closing;
+    become("closed");
+  };
+  return {
+    connection,
+    clock,
+    logger,
+    replies,
+    api: createApi(replies),
+    get status() {
+      return status;
+    },
+    onStatus: (handler) => handlers.push(handler),
+    newInbox: () => `${inboxPrefix}.${unique}x${++inboxes}`,
+    drain: () => close(() => (status === "connected" ? connection.drain() : Promise.reject(unreachable()))),
+    close: () => close(() => connection.close()),
+  };
+}
+
+async function followStatus(
+  connection: NatsConnection,
+  become: (status: BusStatus) => void,
+  report: (error: Error) => void,
+): Promise<void> {
+  for await (const event of connection.status()) {
+    if (event.type === "disconnect") become("disconnected");
+    else if (event.type === "reconnect") become("connected");
+    else if (event.type === "close") become("closed");
+    else if (event.type === "error") report(event.error);
+  }
+}
+
+interface ServerAddress {
+  readonly url: string;
+  /** For texts: host and port, without a user. */
+  readonly where: string;
+  readonly user: string | undefined;
+  readonly password: string | undefined;
+}
+
+function readServers(servers: string | readonly string[] = "nats://127.0.0.1:4222"): readonly ServerAddress[] {
+  const list = typeof servers === "string" ? servers.split(",") : servers;
+  return list.map((text) => {
+    const trimmed = text.trim();
+    const withScheme = trimmed.includes("://") ? trimmed : `nats://${trimmed}`;
+    const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
+    if (url === undefined || url.hostname === "") {
+      const shown = trimmed.replace(/\/\/[^@]*@/, "//…@");
+      throw new InvalidError("INVALID_OPTION", `"${shown}" is not the address of a NATS server, such as nats://host:4222`);
+    }
+    const host = url.port === "" ? `${url.hostname}:4222` : url.host;
+    return {
+      url: `${url.protocol}//${host}`,
+      where: host,
+      user: url.username === "" ? undefined : decodeURIComponent(url.username),
+      password: url.password === "" ? undefined : decodeURIComponent(url.password),
+    };
+  });
+}
+
+async function readSettings(options: NatsOptions, servers: readonly ServerAddress[]): Promise<NodeConnectionOptions> {
+  const authenticator = await readAuthenticator(options, servers[0]);
+  const wantsTls = options.tls !== undefined || servers.some((server) => server.url.startsWith("tls:"));
+  return {
+    servers: servers.map((server) => server.url),
+    name: options.name ?? "ergon",
+    timeout: CONNECT_TIMEOUT_MS,
+    maxReconnectAttempts: -1,
+    ...RECONNECT,
+    // Credentials may be renewed on the server while we are away: never give up on that account.
+    ignoreAuthErrorAbort: true,
+    pingInterval: 10_000,
+    maxPingOut: 2,
+    noAsyncTraces: true,
+    ...(options.inboxPrefix === undefined ? {} : { inboxPrefix: options.inboxPrefix }),
+    ...(authenticator === undefined ? {} : { authenticator }),
+    ...(wantsTls ? { tls: { ...options.tls } } : {}),
+  };
+}
+
+async function readAuthenticator(options: NatsOptions, server: ServerAddress | undefined): Promise<Authenticator | undefined> {
+  if (options.credsFile !== undefined) return credsAuthenticator(await readSecret(options.credsFile));
+  if (options.nkeySeed !== undefined) return nkeyAuthenticator(new TextEncoder().encode(options.nkeySeed));
+  if (options.token !== undefined) return tokenAuthenticator(options.token);
+  const user = options.user ?? server?.user;
+  const password = options.password ?? server?.password;
+  if (user === undefined) return undefined;
+  // A URL with a name and no password carries a token.
+  if (password === undefined && options.user === undefined) return tokenAuthenticator(user);
+  return usernamePasswordAuthenticator(user, password);
+}
+
+async function readSecret(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new InvalidError("INVALID_OPTION", `the credentials file ${path} cannot be read`, { cause: error });
+  }
+}

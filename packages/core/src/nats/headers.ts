@@ -1,0 +1,64 @@
+import type { MsgHdrs } from "@nats-io/nats-core";
+import { InvalidError } from "../base/errors.ts";
+import type { Headers } from "../ports/bus.ts";
+
+const START = "NATS/1.0";
+
+/**
+ * Headers that are bytes already. nats.js asks nothing of the headers of a message that it publishes but `encode()`; its own
+ * `MsgHdrs` canonicalises each name and keeps maps of arrays, which costs more than the whole rest of a publish.
+ */
+export class EncodedHeaders {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  encode(): Uint8Array {
+    return this.bytes;
+  }
+
+  /** As the type that nats.js asks for. */
+  get forNats(): MsgHdrs {
+    return this as unknown as MsgHdrs;
+  }
+}
+
+/** Encodes headers. Throws `InvalidError` when a name or value would end its line early. */
+export function encodeHeaders(headers: Headers): EncodedHeaders {
+  let text = START;
+  for (const name in headers) {
+    const value = headers[name] as string;
+    if (!isSafe(name, value)) {
+      throw new InvalidError("INVALID_OPTION", `header ${JSON.stringify(name)} holds a line break or a colon in its name`);
+    }
+    text += `\r\n${name}: ${value}`;
+  }
+  return new EncodedHeaders(Buffer.from(`${text}\r\n\r\n`));
+}
+
+function isSafe(name: string, value: string): boolean {
+  return !value.includes("\n") && !value.includes("\r") && name !== "" && !/[\r\n:]/.test(name);
+}
+
+/** The value of the first header `name` in a message's header block, which is text. */
+export function findHeader(block: string, name: string): string | undefined {
+  // Values hold no line breaks, so a line that starts with the name is the header.
+  const at = block.indexOf(`\r\n${name}:`);
+  if (at < 0) return undefined;
+  const start = at + name.length + 3;
+  return block.slice(start, block.indexOf("\r\n", start)).trim();
+}
+
+/** All headers of a header block; of a repeated one the first. */
+export function parseHeaders(block: string): Headers {
+  const headers: Record<string, string> = {};
+  for (const line of block.split("\r\n").slice(1)) {
+    const colon = line.indexOf(":");
+    if (colon <= 0) continue;
+    const name = line.slice(0, colon);
+    if (!Object.hasOwn(headers, name)) headers[name] = line.slice(colon + 1).trim();
+  }
+  return headers;
+}

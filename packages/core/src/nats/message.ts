@@ -1,0 +1,100 @@
+import type { Msg } from "@nats-io/nats-core";
+import type { Headers, Message } from "../ports/bus.ts";
+import { findHeader, parseHeaders } from "./headers.ts";
+
+/** What nats.js 3 keeps of a message under its getters, whose decoders are slow. */
+interface RawMsg {
+  readonly _msg: { readonly subject: Uint8Array; readonly reply?: Uint8Array; readonly hdr: number };
+  readonly _rdata: Uint8Array;
+}
+
+const EMPTY = new Uint8Array(0);
+const NO_HEADERS: Headers = Object.freeze({});
+const [FIVE, ZERO, THREE] = [53, 48, 51];
+/** Where the status stands in `NATS/1.0 503`. */
+const STATUS_AT = 9;
+
+/** Throws when nats.js has changed its insides, so that this shows at start and not as garbage later. */
+export function checkInsides(message: Msg): void {
+  const { _msg, _rdata } = message as unknown as Partial<RawMsg>;
+  if (!(_msg?.subject instanceof Uint8Array) || typeof _msg.hdr !== "number" || !(_rdata instanceof Uint8Array)) {
+    throw new Error("this version of nats.js keeps its messages in another way; see packages/core/src/nats/message.ts");
+  }
+}
+
+/** A message of nats.js, read from its raw bytes and no more of them than asked for. */
+export class NatsMessage implements Message {
+  readonly #raw: RawMsg;
+  #block: string | undefined;
+
+  constructor(message: Msg) {
+    this.#raw = message as unknown as RawMsg;
+  }
+
+  get subject(): string {
+    return ascii(this.#raw._msg.subject);
+  }
+
+  /** The last `count` bytes of the subject onwards from `start`, for who has put a token there. */
+  get subjectBytes(): Uint8Array {
+    return this.#raw._msg.subject;
+  }
+
+  get data(): Uint8Array {
+    const { _msg, _rdata } = this.#raw;
+    if (_rdata === undefined) return EMPTY;
+    return _msg.hdr > 0 ? _rdata.subarray(_msg.hdr) : _rdata;
+  }
+
+  get reply(): string | undefined {
+    const { reply } = this.#raw._msg;
+    return reply === undefined || reply.length === 0 ? undefined : ascii(reply);
+  }
+
+  get noResponders(): boolean {
+    const { _msg, _rdata } = this.#raw;
+    return (
+      _msg.hdr > 0 &&
+      _rdata.length === _msg.hdr &&
+      _rdata[STATUS_AT] === FIVE &&
+      _rdata[STATUS_AT + 1] === ZERO &&
+      _rdata[STATUS_AT + 2] === THREE
+    );
+  }
+
+  /** The status that the server puts in the first header line; 0 when there is none. */
+  get status(): number {
+    const { _msg, _rdata } = this.#raw;
+    if (_msg.hdr <= STATUS_AT + 2) return 0;
+    let status = 0;
+    for (let index = STATUS_AT; index < STATUS_AT + 3; index++) {
+      const digit = (_rdata[index] ?? 0) - ZERO;
+      if (digit < 0 || digit > 9) return 0;
+      status = status * 10 + digit;
+    }
+    return status;
+  }
+
+  header(name: string): string | undefined {
+    return this.#raw._msg.hdr > 0 ? findHeader(this.#headerBlock(), name) : undefined;
+  }
+
+  headers(): Headers {
+    return this.#raw._msg.hdr > 0 ? parseHeaders(this.#headerBlock()) : NO_HEADERS;
+  }
+
+  #headerBlock(): string {
+    const { _msg, _rdata } = this.#raw;
+    this.#block ??= asBuffer(_rdata).toString("utf8", 0, _msg.hdr);
+    return this.#block;
+  }
+}
+
+/** A view as a Buffer, whose decoders beat `TextDecoder` on short texts. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function ascii(bytes: Uint8Array): string {
+  return asBuffer(bytes).toString("latin1");
+}

@@ -1,0 +1,107 @@
+import { apiFailure, isFenced, unreachable } from "./errors.ts";
+import type { Fence, LoadRange, Ownership, RecordStore, Watch } from "../ports/store.ts";
+import type { Namespace } from "./buckets.ts";
+import { Committer, MAX_WRITES } from "./commit.ts";
+import { measureCommits } from "./commit-mode.ts";
+import type { CommitMode } from "./commit-mode.ts";
+import type { NatsLink } from "./connection.ts";
+import type { Keys } from "./keys.ts";
+import { loadRanges, readDirect } from "./load.ts";
+import { watchKeys } from "./watch.ts";
+
+const NOTHING = new Uint8Array(0);
+
+/** The records of a namespace, in JetStream. */
+export async function createNatsRecords(
+  link: NatsLink,
+  { shape, leases, records }: Namespace,
+  bucketNames: readonly string[],
+  mode: CommitMode,
+): Promise<RecordStore> {
+  const { shards, buckets } = shape;
+  const oneInFlight = await isOneInFlight(link, records, mode);
+  const committers = bucketNames.map((name) => new Committer(link, name, oneInFlight));
+  /** The newest fence of each shard that this process has seen. */
+  const fences = new Map<number, Fence>();
+  const bucketOf = (shard: number): number => shard % buckets;
+  const keysOf = (shard: number): Keys => records[bucketOf(shard)] as Keys;
+
+  const learn = (shard: number, fence: Fence): void => {
+    if (fence > (fences.get(shard) ?? 0)) fences.set(shard, fence);
+  };
+  const ownershipOf = (shard: number, data: Uint8Array, fence: Fence): Ownership => {
+    learn(shard, fence);
+    return { shard, session: data.length === 0 ? undefined : Buffer.from(data).toString("utf8"), fence };
+  };
+
+  return {
+    shards,
+    buckets,
+    oneInFlight,
+    maxWrites: MAX_WRITES,
+    bucketOf,
+    claim: async (shard, session, expected) => {
+      const data = session === undefined ? NOTHING : Buffer.from(session);
+      const result = await keysOf(shard).swap(`owner.${shard}`, data, expected);
+      if (result.ok) {
+        learn(shard, result.revision);
+        return { kind: "claimed", fence: result.revision };
+      }
+      if (isFenced(result.error)) return { kind: "lost" };
+      throw apiFailure(`claim of shard ${shard}`, result.error);
+    },
+    owner: async (shard) => {
+      const entry = await keysOf(shard).read(`owner.${shard}`);
+      return ownershipOf(shard, entry?.data ?? NOTHING, entry?.revision ?? 0);
+    },
+    watchOwners: async (handler) => {
+      const watches: Watch[] = [];
+      for (const keys of records) {
+        const source = { stream: keys.stream, filter: keys.subject("owner.*"), prefix: keys.subject("owner.") };
+        watches.push(await watchKeys(link, source, ({ key, data, revision }) => handler(ownershipOf(Number(key), data, revision))));
+      }
+      return {
+        stop: () => {
+          for (const watch of watches) watch.stop();
+        },
+      };
+    },
+    commit: async (writes) => {
+      const first = writes[0];
+      if (first === undefined) return { kind: "committed", revision: 0 };
+      const bucket = bucketOf(first.shard);
+      if (writes.some((write) => bucketOf(write.shard) !== bucket)) {
+        return { kind: "refused", code: "STORE_UNAVAILABLE", message: "a commit takes writes of one bucket" };
+      }
+      return (committers[bucket] as Committer).commit(writes);
+    },
+    read: async (shard, id) => {
+      const keys = keysOf(shard);
+      if (link.status !== "connected") throw unreachable();
+      if (keys.replicas === 1) return readDirect(link, keys, shard, id);
+      const entry = await keys.read(`${shard}.${id}`);
+      return entry === undefined || entry.gone ? undefined : { id, data: entry.data, revision: entry.revision };
+    },
+    load: async (ranges, visit) => {
+      const byBucket = Map.groupBy(ranges, (range) => bucketOf(range.shard));
+      const covered: number[] = [];
+      for (const [bucket, part] of byBucket) {
+        const loader = { link, keys: records[bucket] as Keys, fenceOf: (shard: number) => fences.get(shard) ?? 0 };
+        covered.push(await loadRanges(loader, part as LoadRange[], visit));
+      }
+      return covered.length === 0 ? 0 : Math.min(...covered);
+    },
+    time: async () => {
+      const sent = link.clock.monotonic();
+      const info = await link.api.demand<{ readonly ts: string }>(`STREAM.INFO.${leases.stream}`);
+      return Math.round(Date.parse(info.ts) + (link.clock.monotonic() - sent) / 2);
+    },
+  };
+}
+
+async function isOneInFlight(link: NatsLink, records: readonly Keys[], mode: CommitMode): Promise<boolean> {
+  const [keys] = records;
+  if (keys === undefined || keys.replicas > 1) return true;
+  if (mode !== "auto") return mode === "grouped";
+  return (await measureCommits(link, keys)) === "grouped";
+}

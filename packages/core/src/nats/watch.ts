@@ -1,0 +1,107 @@
+import { messageOf } from "../base/errors.ts";
+import type { Watch } from "../ports/store.ts";
+import type { NatsLink } from "./connection.ts";
+import { openConsumer } from "./consumer.ts";
+import type { OrderedConsumer } from "./consumer.ts";
+import { isGoneHeader } from "./keys.ts";
+
+/** A key's state. */
+export interface KeyState {
+  readonly key: string;
+  readonly data: Uint8Array;
+  /** Deleted or expired. */
+  readonly gone: boolean;
+  readonly revision: number;
+}
+
+export interface KeySource {
+  readonly stream: string;
+  readonly filter: string;
+  /** What stands before the key in a subject. */
+  readonly prefix: string;
+}
+
+const RETRY_MS = 250;
+const NOTHING = new Uint8Array(0);
+
+/**
+ * Tells every key under a filter as it is, then each change; resolves when the present ones have been told. After a lost connection, or
+ * when the server has lost the consumer, it starts over: what has changed is told, and of a key that is gone without a trace that it is.
+ */
+export async function watchKeys(link: NatsLink, source: KeySource, tell: (state: KeyState) => void): Promise<Watch> {
+  const { promise: ready, resolve: becomeReady } = Promise.withResolvers<void>();
+  /** Last told revision of each key that has a value. */
+  const known = new Map<string, number>();
+  let consumer: OrderedConsumer | undefined;
+  let round = 0;
+  let stopped = false;
+
+  const start = async (): Promise<void> => {
+    const mine = ++round;
+    const isCurrent = (): boolean => !stopped && mine === round;
+    const present = new Set<string>();
+    let heard = 0;
+    let isComplete = false;
+
+    const complete = (): void => {
+      if (isComplete) return;
+      isComplete = true;
+      for (const key of [...known.keys()]) {
+        if (present.has(key)) continue;
+        known.delete(key);
+        tell({ key, data: NOTHING, gone: true, revision: 0 });
+      }
+      becomeReady();
+    };
+
+    const opened = await openConsumer(link, {
+      stream: source.stream,
+      filters: [source.filter],
+      deliver: "last_per_subject",
+      onMessage: (message, revision, pending) => {
+        if (!isCurrent()) return;
+        heard++;
+        const key = message.subject.slice(source.prefix.length);
+        const gone = isGoneHeader(message);
+        if (!gone) present.add(key);
+        const isNews = gone ? isComplete || known.has(key) : known.get(key) !== revision;
+        if (gone) known.delete(key);
+        else known.set(key, revision);
+        if (isNews) tell({ key, data: message.data, gone, revision });
+        if (pending === 0) complete();
+      },
+      onBroken: (reason) => {
+        if (isCurrent()) restart(reason);
+      },
+    });
+    if (!isCurrent()) return opened.stop();
+    consumer = opened;
+    if (heard >= opened.initial) complete();
+  };
+
+  const restart = (reason: string): void => {
+    link.logger.debug({ stream: source.stream, reason }, "a watch starts over");
+    consumer?.stop();
+    const started = start();
+    const mine = round;
+    started.catch((error: unknown) => {
+      link.logger.debug({ stream: source.stream, error: messageOf(error) }, "a watch could not start over yet");
+      link.clock.after(RETRY_MS, () => {
+        // Without a connection its return is what starts the watch over.
+        if (!stopped && mine === round && link.status === "connected") restart("another try");
+      });
+    });
+  };
+
+  link.onStatus((status) => {
+    if (status === "connected" && !stopped) restart("the connection is back");
+  });
+  await start();
+  await ready;
+  return {
+    stop: () => {
+      stopped = true;
+      consumer?.stop();
+    },
+  };
+}

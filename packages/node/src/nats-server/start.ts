@@ -1,0 +1,170 @@
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { watch } from "node:fs";
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { findNatsServer } from "./find.ts";
+
+export interface NatsServerOptions {
+  /** Where JetStream keeps its files; made when it is missing. */
+  readonly storeDir: string;
+  /** @defaultValue what {@link findNatsServer} finds */
+  readonly binary?: string;
+  /** @defaultValue any free port */
+  readonly port?: number;
+  /** When writes reach the disk: `always` before each acknowledgement, or every so often, in nats-server's words (`2m`). @defaultValue the server's own, `2m` */
+  readonly sync?: string;
+  /** Most bytes that JetStream may store. @defaultValue the server's own: three quarters of the free disk */
+  readonly maxFileStoreBytes?: number;
+  /** Anything else of nats-server's configuration, by its own names. */
+  readonly configuration?: Readonly<Record<string, unknown>>;
+  /** Hears every line of the server's log. */
+  readonly onLog?: (line: string) => void;
+}
+
+export interface NatsServer {
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  readonly storeDir: string;
+  /** Resolves when the process is gone, however. */
+  readonly exited: Promise<void>;
+  /** Asks it to end, and resolves when it has. Idempotent. */
+  stop(): Promise<void>;
+  /** Sends a signal: `SIGKILL`, `SIGSTOP`, `SIGCONT`. */
+  signal(name: NodeJS.Signals): void;
+}
+
+/**
+ * Runs the server, and a shell beside it that ends the server when its own input does: the pipe from this process breaks however this
+ * process dies, by `kill -9` too, and nats-server itself would not notice. A group of its own, so that Ctrl-C reaches only us.
+ */
+const GUARD = `
+"$@" 3<&- </dev/null &
+server=$!
+(read -r _ <&3; kill -TERM $server; sleep 5; kill -KILL $server) >/dev/null 2>&1 &
+guard=$!
+exec 3<&-
+wait $server
+code=$?
+kill $guard 2>/dev/null
+exit $code
+`;
+
+const LAST_LINES = 20;
+
+/**
+ * Starts a nats-server with JetStream on the loopback interface, without authentication, and resolves when it takes connections.
+ * Throws when there is no binary, or when the server gives up, with the end of its log.
+ */
+export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
+  const binary = options.binary ?? findNatsServer();
+  if (binary === undefined) {
+    throw new Error("no nats-server found: put one (2.14 or later) on PATH, or its path into ERGON_NATS_SERVER");
+  }
+  await mkdir(options.storeDir, { recursive: true });
+  const runDir = await mkdtemp(path.join(tmpdir(), "ergon-nats-"));
+  const configFile = path.join(runDir, "nats-server.conf");
+  await writeFile(configFile, JSON.stringify(configurationOf(options, runDir)));
+
+  const child = start(binary, configFile);
+  const lines: string[] = [];
+  followLog(child, (line) => {
+    lines.push(line);
+    if (lines.length > LAST_LINES) lines.shift();
+    options.onLog?.(line);
+  });
+  const exited = new Promise<void>((resolve) => {
+    child.once("exit", () => {
+      child.stdio[3]?.destroy();
+      resolve();
+    });
+    child.once("error", () => resolve());
+  }).then(() => rm(runDir, { recursive: true, force: true }));
+
+  const found = await Promise.race([portsOf(runDir), exited.then(() => undefined)]);
+  if (found === undefined) throw new Error(`nats-server did not start:\n${lines.join("\n")}`);
+  const url = found.urls[0] ?? "";
+  let stopping = false;
+  return {
+    url,
+    port: Number(new URL(url).port),
+    pid: found.pid,
+    storeDir: options.storeDir,
+    exited,
+    stop: async () => {
+      if (!stopping) {
+        stopping = true;
+        send(found.pid, "SIGTERM");
+        // A stopped process takes no signal but these.
+        send(found.pid, "SIGCONT");
+      }
+      await exited;
+    },
+    signal: (name) => send(found.pid, name),
+  };
+}
+
+function configurationOf(options: NatsServerOptions, runDir: string): object {
+  return {
+    listen: `127.0.0.1:${options.port ?? -1}`,
+    ports_file_dir: runDir,
+    ...options.configuration,
+    jetstream: {
+      store_dir: options.storeDir,
+      ...(options.sync === undefined ? {} : { sync_interval: options.sync }),
+      ...(options.maxFileStoreBytes === undefined ? {} : { max_file_store: options.maxFileStoreBytes }),
+    },
+  };
+}
+
+function start(binary: string, configFile: string): ChildProcess {
+  const command = [binary, "--config", configFile];
+  if (process.platform === "win32") return spawn(binary, command.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
+  // Descriptor 3 is the pipe that nobody writes to: its end is the news.
+  return spawn("/bin/sh", ["-c", GUARD, "sh", ...command], { detached: true, stdio: ["ignore", "pipe", "pipe", "pipe"] });
+}
+
+function followLog(child: ChildProcess, hear: (line: string) => void): void {
+  for (const stream of [child.stdout, child.stderr]) {
+    if (stream !== null) createInterface({ input: stream }).on("line", hear);
+  }
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
+
+/** The server writes its ports, and its process id into the name, once it listens. */
+async function portsOf(runDir: string): Promise<{ readonly pid: number; readonly urls: readonly string[] }> {
+  const events = watch(runDir);
+  try {
+    return await new Promise((resolve) => {
+      const look = (): void => void readPorts(runDir).then((found) => found !== undefined && resolve(found));
+      events.on("change", look);
+      look();
+    });
+  } finally {
+    events.close();
+  }
+}
+
+async function readPorts(runDir: string): Promise<{ pid: number; urls: readonly string[] } | undefined> {
+  try {
+    for (const file of await readdir(runDir)) {
+      const [, pid] = /_(\d+)\.ports$/.exec(file) ?? [];
+      if (pid === undefined) continue;
+      const ports = JSON.parse(await readFile(path.join(runDir, file), "utf8")) as { readonly nats?: readonly string[] };
+      if (ports.nats?.[0] !== undefined) return { pid: Number(pid), urls: ports.nats };
+    }
+  } catch {
+    // Not written to its end yet, or removed with the folder; the next change tells.
+  }
+  return undefined;
+}
