@@ -62,11 +62,16 @@ export class CreditDesk {
     }
   }
 
-  /** An agent's word on `node.<node>.credit`: more slots, or some asked back. */
+  /** An agent's word on `node.<node>.credit`: more slots, some asked back, or how many are held in all, where a message was lost. */
   take(message: Message): void {
-    const { agent, driver, granted, recall } = parseCredit(message);
+    const { agent, driver, granted, recall, held } = parseCredit(message);
     const credit = this.#agents.get(agent)?.credits.get(driver);
     if (credit === undefined) return;
+    if (held !== undefined) {
+      credit.held = held;
+      credit.recalled = Math.min(credit.recalled, held);
+      this.#onGranted(driver);
+    }
     if (granted > 0) {
       credit.held += granted;
       this.#onGranted(driver);
@@ -103,9 +108,9 @@ export class CreditDesk {
   }
 }
 
-function parseCredit(message: Message): { agent: string; driver: string; granted: number; recall: number } {
-  const { agent, driver, granted, recall } = (message.data.length === 0 ? {} : decodeBody(message.data, JSON_TYPE)) as Record<string, unknown>;
+function parseCredit(message: Message): { agent: string; driver: string; granted: number; recall: number; held: number | undefined } {
+  const { agent, driver, granted, recall, held } = (message.data.length === 0 ? {} : decodeBody(message.data, JSON_TYPE)) as Record<string, unknown>;
   const count = (value: unknown): number => (typeof value === "number" && Number.isInteger(value) && value > 0 ? value : 0);
-  return { agent: String(agent), driver: String(driver), granted: count(granted), recall: count(recall) };
+  return { agent: String(agent), driver: String(driver), granted: count(granted), recall: count(recall), held: held === undefined ? undefined : count(held) };
 }
 

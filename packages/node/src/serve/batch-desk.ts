@@ -71,7 +71,7 @@ export class BatchDesk {
       "code" in outcome ? [{ field: `tasks[${index}]`, code: outcome.code, message: `tasks[${index}]: ${outcome.message}` }] : [],
     );
     const lifeMs = Math.max(...specs.map(lifeOf)) + DECISION_MARGIN_MS;
-    const decision = await this.#context.ports.leases.decide(`batch.${batch}`, issues.length === 0 ? "admitted" : "refused", lifeMs);
+    const decision = await this.#context.ports.leases.decide(`batch_${batch}`, issues.length === 0 ? "admitted" : "refused", lifeMs);
     for (const { actor, spec, held } of admitted) if (held) this.#conclude(actor, spec.id, decision);
     if (issues.length > 0) throw rejected(issues);
     if (decision !== "admitted") throw rejected([{ field: "tasks", code: "SHARD_MOVED", message: "tasks: a shard moved meanwhile; send the batch again" }]);
@@ -83,7 +83,7 @@ export class BatchDesk {
     const { batch, ...spec } = taskOf(this.#host.wake(actor));
     if (batch === undefined) return;
     try {
-      const decision = await this.#context.ports.leases.decide(`batch.${batch}`, "refused", lifeOf(spec) + DECISION_MARGIN_MS);
+      const decision = await this.#context.ports.leases.decide(`batch_${batch}`, "refused", lifeOf(spec) + DECISION_MARGIN_MS);
       if (actor.shard.phase !== "closed") this.#conclude(actor, actor.id, decision);
     } catch (error) {
       this.#context.logger.warn({ id: actor.id, reason: messageOf(error) }, "a batch's decision cannot be had; asking again");

@@ -1,0 +1,8 @@
+// The public API of the node.
+export { createLogger } from "./logger.ts";
+export { createNode } from "./node.ts";
+export { resolveNodeOptions } from "./options.ts";
+export { startNode } from "./start-node.ts";
+
+export type { DriverOptions, LogOptions, NodeOptions, ResolvedNodeOptions } from "./options.ts";
+export type { Node, NodeParts } from "./start-node.ts";

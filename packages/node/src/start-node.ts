@@ -1,0 +1,142 @@
+import {
+  createMachineRegistry,
+  createNames,
+  taskMachine,
+  type Clock,
+  type Logger,
+  type Ports,
+  type Random,
+} from "@ergon/core";
+import { AgentsObserver } from "./dispatch/agents-observer.ts";
+import { Dispatcher, type DriverOptions } from "./dispatch/dispatcher.ts";
+import { Cluster } from "./membership/cluster.ts";
+import { FailureDetector } from "./membership/failure-detector.ts";
+import type { NodeContext } from "./node-context.ts";
+import { BatchDesk } from "./serve/batch-desk.ts";
+import { ClusterDesk } from "./serve/cluster-desk.ts";
+import { Gateway } from "./serve/gateway.ts";
+import { Listeners } from "./serve/listeners.ts";
+import { MicroService } from "./serve/micro-service.ts";
+import { Router } from "./serve/router.ts";
+import { TaskDesk, moved } from "./serve/task-desk.ts";
+import { Host } from "./shard/host.ts";
+import type { HostedShard } from "./shard/hosted-shard.ts";
+import { ShardSupervisor } from "./supervisor/shard-supervisor.ts";
+
+/** A running node. */
+export interface Node {
+  /** Unique per start of the process; also the name of its session. */
+  readonly id: string;
+  /** Resolves when the node serves its share of the shards. */
+  readonly ready: Promise<void>;
+  /**
+   * Takes nothing new, stores what is under way, gives its shards away, and says goodbye: others take over at once. After `drainMs` it leaves
+   * without waiting any longer, which costs its shards no more than a crash does. Idempotent.
+   */
+  stop(options?: { readonly drainMs?: number }): Promise<void>;
+}
+
+/** What a node is made of. `createNode` makes these from options; simulations from the memory adapters. */
+export interface NodeParts {
+  readonly id: string;
+  readonly namespace: string;
+  readonly prefix?: string | undefined;
+  readonly ports: Ports;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly sessionTtlMs: number;
+  readonly drivers: Readonly<Record<string, DriverOptions>>;
+  readonly version: string;
+  readonly host: string;
+  readonly pid: number;
+}
+
+const DEFAULT_DRAIN_MS = 30_000;
+
+/** Starts a node on its parts: the composition root, and nothing else. Resolves when the node is known to the cluster. */
+export async function startNode(parts: NodeParts): Promise<Node> {
+  const { id, ports, clock, random, logger } = parts;
+  const context: NodeContext = { node: id, names: createNames(parts.namespace, parts.prefix), ports, clock, random, logger };
+  const machines = createMachineRegistry([taskMachine]);
+  const startedAt = new Date(clock.now()).toISOString();
+  const hosted = new Map<number, HostedShard>();
+
+  const cluster = new Cluster(context, { id, host: parts.host, pid: parts.pid, version: parts.version, startedAt, machines: machines.names() }, parts.sessionTtlMs);
+  const listeners = new Listeners(context);
+  const dispatcher: Dispatcher = new Dispatcher(context, parts.drivers, {
+    stored: (actor, ended) => {
+      listeners.stored(actor, ended);
+      supervisor.stored(actor.shard);
+      if (actor.stored === 1) batches.watchIfHeld(actor);
+    },
+    dropped: (actor) => listeners.dropped(actor, moved(actor.shard)),
+    held: (actor) => void batches.decideOrRetry(actor),
+  });
+  const host = new Host({ context, machines, hosted, behaviours: new Map([[taskMachine.name, dispatcher]]), onDoubt: (shard) => supervisor.onDoubt(shard) });
+  dispatcher.attach(host);
+  const observer = new AgentsObserver(context, dispatcher, host);
+  const router = new Router(context, cluster, listeners);
+  const tasks = new TaskDesk(context, host, dispatcher, listeners, machines);
+  const clusterDesk = new ClusterDesk(context, host, cluster, dispatcher, machines, hosted);
+  const batches: BatchDesk = new BatchDesk(context, host, tasks, dispatcher.agents, hosted);
+  const gateway = new Gateway(context, { host, tasks, batches, cluster: clusterDesk, router, listeners, hosted });
+  batches.gateway = gateway;
+
+  let announceReady: () => void = () => undefined;
+  const ready = new Promise<void>((resolve) => {
+    announceReady = resolve;
+  });
+  const supervisor: ShardSupervisor = new ShardSupervisor(context, {
+    cluster,
+    host,
+    hosted,
+    onMessage: (shard, message) => gateway.shardMessage(shard, message),
+    onServing: (shard) => {
+      for (const { verb, id: actor, message } of router.take(shard.number)) gateway.serveKept(shard, verb, actor, message);
+      if (supervisor.settled) announceReady();
+    },
+    onLeft: (shard) => router.handOn(shard),
+  });
+  const detector = new FailureDetector(context, cluster);
+  const service = new MicroService(context, { version: parts.version, startedAt, metadata: () => ({ namespace: parts.namespace, shards: String(hosted.size), live: String(host.live) }) });
+
+  detector.listen();
+  observer.start();
+  clusterDesk.start((message, run) => gateway.guard(message, run));
+  const owned = ports.bus.subscribe(context.names.ownedAll, ({ subject }) => router.owned(Number(subject.slice(subject.lastIndexOf(".") + 1))));
+  await ports.bus.flush();
+  await cluster.start({
+    onChange: () => supervisor.reconcile(),
+    onOwnership: (ownership) => {
+      supervisor.onOwnership(ownership);
+      router.owned(ownership.shard);
+    },
+  });
+  detector.start();
+  service.start();
+  gateway.start();
+  supervisor.reconcile();
+  logger.info({ node: id, namespace: parts.namespace }, "the node has joined the cluster");
+
+  let stopping: Promise<void> | undefined;
+  const stop = async (drainMs: number): Promise<void> => {
+    logger.info({ node: id }, "the node is stopping");
+    gateway.stop();
+    service.stop();
+    const drained = supervisor.stop();
+    await Promise.race([drained, new Promise<void>((resolve) => {
+      clock.after(drainMs, resolve);
+    })]);
+    detector.stop();
+    observer.stop();
+    clusterDesk.stop();
+    owned.unsubscribe();
+    listeners.stop();
+    host.stop();
+    await cluster.stop();
+    await ports.bus.flush();
+    logger.info({ node: id }, "the node has stopped");
+  };
+  return { id, ready, stop: (options) => (stopping ??= stop(options?.drainMs ?? DEFAULT_DRAIN_MS)) };
+}
