@@ -102,3 +102,6 @@ export type { TaskHandle } from "./client/task-handle.ts";
 export type { TaskResponse } from "./client/task-reply.ts";
 export type { WaitOptions } from "./client/wait.ts";
 export type { WatchOptions } from "./client/watch.ts";
+export { connect } from "./connect.ts";
+export type { ConnectOptions } from "./connect.ts";
+export type { NatsOptions } from "./nats/connection.ts";

@@ -1,5 +1,4 @@
-import { InvalidError, MINUTE, SECOND, isName, parseDuration, type Issue } from "@ergon/core";
-import type { NatsOptions } from "@ergon/core/nats";
+import { InvalidError, MINUTE, SECOND, isName, parseDuration, type Issue, type NatsOptions } from "@ergon/core";
 import { z } from "zod";
 
 export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
@@ -20,7 +19,7 @@ export interface DriverOptions {
   readonly limit?: number | undefined;
 }
 
-/** Options of a node. `shards` and `buckets` are fixed when the namespace is created: a node that is told otherwise is refused. */
+/** Options of a node. `shards`, `buckets` and `replicas` are fixed when the namespace is created: later nodes take what stands. */
 export interface NodeOptions {
   readonly nats?: NatsOptions | undefined;
   /** Namespaces share nothing. @defaultValue "default" */
@@ -33,7 +32,7 @@ export interface NodeOptions {
   readonly shards?: number | undefined;
   /** Streams that the shards are spread over: more write faster where sync is always. @defaultValue 1 */
   readonly buckets?: number | undefined;
-  /** Copies of everything stored, on as many servers. @defaultValue 1 */
+  /** Copies of everything stored, on as many servers: 1, 3 or 5. @defaultValue 1 */
   readonly replicas?: number | undefined;
   /** How long a node that vanished without a word still counts as alive, in milliseconds. @defaultValue 6,000 */
   readonly sessionTtlMs?: number | undefined;
@@ -139,7 +138,9 @@ const schema = strict({
   id: name.optional(),
   shards: integer(1, 4_096).default(64),
   buckets: integer(1, 256).default(1),
-  replicas: integer(1, 5).default(1),
+  replicas: integer(1, 5)
+    .refine((count) => count % 2 === 1, fault("must be 1, 3 or 5"))
+    .default(1),
   sessionTtlMs: duration("1s", "10m").default(6 * SECOND),
   drivers: drivers.default({}),
   log: strict({

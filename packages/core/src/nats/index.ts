@@ -9,6 +9,8 @@ import type { CommitMode } from "./commit-mode.ts";
 import { connectNats } from "./connection.ts";
 import type { NatsLink, NatsOptions, NatsSurroundings } from "./connection.ts";
 import { createNatsLeases } from "./lease.ts";
+import { inspectNats } from "./inspect.ts";
+import type { BucketFacts, NatsFacts, Permission } from "./inspect.ts";
 import { createNatsRecords } from "./store.ts";
 
 export interface NamespaceOptions extends Partial<NamespaceShape> {
@@ -54,5 +56,5 @@ function requireCount(name: string, value: number, least: number, most: number):
   throw new InvalidError("INVALID_OPTION", `${name} is ${value}; use a whole number from ${least} to ${most}`);
 }
 
-export { connectNats, createNatsBus };
-export type { Bus, CommitMode, NamespaceShape, NatsLink, NatsOptions, NatsSurroundings };
+export { connectNats, createNatsBus, inspectNats };
+export type { BucketFacts, Bus, CommitMode, NatsFacts, Permission, NamespaceShape, NatsLink, NatsOptions, NatsSurroundings };

@@ -1,0 +1,36 @@
+import type { Logger } from "./base/logger.ts";
+import { createClient, type Client, type ClientOptions } from "./client/client.ts";
+import { createNatsBus } from "./nats/bus.ts";
+import { connectNats, type NatsOptions } from "./nats/connection.ts";
+
+export interface ConnectOptions extends Omit<ClientOptions, "bus" | "inboxPrefix"> {
+  /** Where NATS is, and who we are. @defaultValue `nats://127.0.0.1:4222` */
+  readonly nats?: NatsOptions | undefined;
+  /** Hears what the connection does. @defaultValue none */
+  readonly logger?: Logger | undefined;
+}
+
+/**
+ * Connects to NATS and makes a client on that connection, which `close` closes. Throws `NATS_UNREACHABLE`, `NOT_PERMITTED` and
+ * `SERVER_UNSUITABLE`; once it has resolved, the connection comes back by itself however long the server is away.
+ *
+ * @example
+ * const client = await connect({ nats: { servers: "nats://127.0.0.1:4222" } });
+ * const response = await client.run({ driver: "echo", payload: "hello" });
+ * await client.close();
+ */
+export async function connect(options: ConnectOptions = {}): Promise<Client> {
+  const { nats, logger, clock } = options;
+  const link = await connectNats(
+    { name: "ergon client", ...nats },
+    { ...(clock === undefined ? {} : { clock }), ...(logger === undefined ? {} : { logger }) },
+  );
+  const client = createClient({ ...options, bus: createNatsBus(link), inboxPrefix: nats?.inboxPrefix });
+  return {
+    ...client,
+    close: async () => {
+      await client.close();
+      await link.drain();
+    },
+  };
+}

@@ -1,0 +1,129 @@
+import type { Names } from "../wire/subjects.ts";
+import type { NamespaceShape } from "./buckets.ts";
+import { createNatsBus } from "./bus.ts";
+import type { NatsLink } from "./connection.ts";
+import { isMessageMissing, isStreamMissing } from "./errors.ts";
+
+/** What a user may publish or subscribe to. No `allow` allows everything that `deny` does not hold. */
+export interface Permission {
+  readonly allow?: readonly string[];
+  readonly deny?: readonly string[];
+}
+
+export interface BucketFacts {
+  readonly name: string;
+  readonly replicas: number;
+  readonly leader: string | undefined;
+  /** Copies that are up to date, the leader's included. */
+  readonly current: number;
+  readonly records: number;
+  readonly bytes: number;
+}
+
+/** What NATS says of itself, as far as our promises hang on it. */
+export interface NatsFacts {
+  readonly server: { readonly name: string; readonly version: string; readonly cluster: string | undefined };
+  readonly maxPayload: number;
+  readonly roundTripMs: number;
+  /** How far this machine's clock is ahead of the server's; `undefined` when the server does not tell. */
+  readonly clockAheadMs: number | undefined;
+  readonly user: { readonly name: string; readonly account: string } | undefined;
+  readonly permissions: { readonly publish: Permission; readonly subscribe: Permission };
+  /** Of the account. A limit of -1 is none. */
+  readonly storage: { readonly used: number; readonly limit: number };
+  /** `undefined`: the namespace has not been created. */
+  readonly shape: NamespaceShape | undefined;
+  readonly buckets: readonly BucketFacts[];
+}
+
+interface UserInfo {
+  readonly server: { readonly time?: string };
+  readonly data?: {
+    readonly user?: string;
+    readonly account?: string;
+    readonly permissions?: { readonly publish?: Permission; readonly subscribe?: Permission };
+  };
+}
+
+interface StreamInfo {
+  readonly config: { readonly num_replicas: number };
+  readonly state: { readonly messages: number; readonly bytes: number };
+  readonly cluster?: {
+    readonly leader?: string;
+    readonly replicas?: readonly { readonly current: boolean; readonly offline?: boolean }[];
+  };
+}
+
+const TIMEOUT_MS = 2_000;
+
+/** Asks the server about itself, the user, and the namespace's buckets; creates nothing. Throws as the JetStream API does. */
+export async function inspectNats(link: NatsLink, names: Names): Promise<NatsFacts> {
+  const { api, clock, connection } = link;
+  const info = connection.info;
+  const begin = clock.monotonic();
+  const user = await readUser(link);
+  const roundTripMs = clock.monotonic() - begin;
+  const serverTime = user?.server.time === undefined ? undefined : Date.parse(user.server.time);
+  const account = await api.demand<{ storage: number; limits: { max_storage: number } }>("INFO");
+  const shape = await readShape(link, names);
+  const bucketNames = [
+    names.leaseBucket,
+    ...Array.from({ length: shape?.buckets ?? 0 }, (_, bucket) => names.recordBucket(bucket)),
+  ];
+  const buckets = await Promise.all(bucketNames.map((bucket) => readBucket(link, bucket)));
+  return {
+    server: { name: info?.server_name ?? "", version: info?.version ?? "", cluster: info?.cluster },
+    maxPayload: info?.max_payload ?? 0,
+    roundTripMs,
+    clockAheadMs: serverTime === undefined ? undefined : clock.now() - roundTripMs / 2 - serverTime,
+    user: user?.data === undefined ? undefined : { name: user.data.user ?? "", account: user.data.account ?? "" },
+    permissions: {
+      publish: user?.data?.permissions?.publish ?? {},
+      subscribe: user?.data?.permissions?.subscribe ?? {},
+    },
+    storage: { used: account.storage, limit: account.limits.max_storage },
+    shape,
+    buckets: buckets.filter((bucket) => bucket !== undefined),
+  };
+}
+
+async function readUser(link: NatsLink): Promise<UserInfo | undefined> {
+  try {
+    const { data } = await createNatsBus(link).request("$SYS.REQ.USER.INFO", new Uint8Array(), {
+      timeoutMs: TIMEOUT_MS,
+    });
+    return JSON.parse(Buffer.from(data).toString("utf8")) as UserInfo;
+  } catch {
+    // A user need not be allowed to ask; then less is known.
+    return undefined;
+  }
+}
+
+async function readShape({ api }: NatsLink, names: Names): Promise<NamespaceShape | undefined> {
+  const key = `$KV.${names.leaseBucket}.${names.configurationKey}`;
+  const answer = await api.ask<{ readonly message: { readonly data?: string } }>(
+    `STREAM.MSG.GET.KV_${names.leaseBucket}`,
+    { last_by_subj: key },
+  );
+  if (answer.ok)
+    return JSON.parse(Buffer.from(answer.value.message.data ?? "", "base64").toString("utf8")) as NamespaceShape;
+  if (isStreamMissing(answer.error) || isMessageMissing(answer.error)) return undefined;
+  await api.demand(`STREAM.INFO.KV_${names.leaseBucket}`);
+  return undefined;
+}
+
+async function readBucket({ api }: NatsLink, name: string): Promise<BucketFacts | undefined> {
+  const answer = await api.ask<StreamInfo>(`STREAM.INFO.KV_${name}`);
+  if (!answer.ok) return undefined;
+  const { config, state, cluster } = answer.value;
+  const followers = cluster?.replicas ?? [];
+  const isLed = cluster === undefined || cluster.leader !== undefined;
+  return {
+    name,
+    replicas: config.num_replicas,
+    leader: cluster?.leader,
+    current: (isLed ? 1 : 0) + followers.filter((replica) => replica.current && replica.offline !== true).length,
+    records: state.messages,
+    bytes: state.bytes,
+  };
+}

@@ -1,0 +1,111 @@
+import { InvalidError, type ErgonError } from "@ergon/core";
+import { Command, CommanderError, Option } from "commander";
+
+import { VERSION } from "../version.ts";
+import { agent } from "./commands/agent.ts";
+import { agents } from "./commands/agents.ts";
+import { batch } from "./commands/batch.ts";
+import { cancel } from "./commands/cancel.ts";
+import { dev } from "./commands/dev.ts";
+import { doctor } from "./commands/doctor.ts";
+import { end } from "./commands/end.ts";
+import { get } from "./commands/get.ts";
+import { ls } from "./commands/ls.ts";
+import { node } from "./commands/node.ts";
+import { nodes } from "./commands/nodes.ts";
+import { retry } from "./commands/retry.ts";
+import { shards } from "./commands/shards.ts";
+import { submit } from "./commands/submit.ts";
+import { wait } from "./commands/wait.ts";
+import { watch } from "./commands/watch.ts";
+import { exitCodes } from "./exit-codes.ts";
+import type { Io } from "./io.ts";
+import { reportError } from "./report.ts";
+import { createCli, durationArgument, isSet, type Cli } from "./session.ts";
+import { settings } from "./settings.ts";
+
+const groups: readonly (readonly [string, readonly ((program: Command, cli: Cli) => void)[]])[] = [
+  ["Run:", [dev, node, agent]],
+  ["Tasks:", [submit, batch, get, wait, watch, cancel, retry, end, ls]],
+  ["Cluster:", [nodes, agents, shards, doctor]],
+];
+
+/** Runs one command line and answers the exit code. Writes to `io` alone; never throws. */
+export async function runCli(args: readonly string[], io: Io): Promise<number> {
+  const cli = createCli(io);
+  const said: string[] = [];
+  const program = createProgram(cli, io, said);
+  const json = args.includes("--json");
+  const debug = args.includes("--debug") || isSet(io.env["ERGON_DEBUG"]);
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return cli.exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return exitCodes.done.code;
+      if (error.code === "commander.help") {
+        io.stderr.write(said.join(""));
+        return exitCodes.usage.code;
+      }
+      reportError(io, usageError(said.join("") || error.message), { json, debug });
+      return exitCodes.usage.code;
+    }
+    reportError(io, error, { json, debug });
+    return exitCodes.internal.code;
+  }
+}
+
+function createProgram(cli: Cli, io: Io, said: string[]): Command {
+  const program = new Command("ergon")
+    .description("Durable tasks over NATS.")
+    .version(VERSION)
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void said.push(text),
+      getOutHasColors: () => io.stdout.isTTY === true && !io.env["NO_COLOR"],
+    })
+    .helpCommand(true)
+    .optionsGroup("Options:")
+    .option("--json", "answers and errors as JSON, one value a line")
+    .option("--debug", "errors with their stack, and what the connection does (ERGON_DEBUG=1)")
+    .option(
+      "--request-timeout <duration>",
+      "longest without an answer, repetitions included (default: 10s)",
+      durationArgument,
+    )
+    .option("--config <file>", "settings in YAML or JSON (ERGON_CONFIG)")
+    .optionsGroup("Connection:");
+  for (const { flag, summary, env, scope } of settings) {
+    if (scope === "connection")
+      program.addOption(new Option(flag, `${summary} (${env.at(-1) ?? ""})`).helpGroup("Connection:"));
+  }
+  program.addHelpText("after", epilogue);
+  for (const [title, commands] of groups) {
+    program.commandsGroup(title);
+    for (const register of commands) register(program, cli);
+  }
+  return program;
+}
+
+const epilogue = `
+Examples:
+  ergon dev                                    NATS, a node and the shipped agents, on this machine
+  ergon submit echo '{"hello": "world"}' --wait
+  ergon agent --driver upcase -- tr a-z A-Z    any program as an agent
+  ergon ls --status failed --all --json
+  ergon help submit
+
+Exit codes:
+${Object.values(exitCodes)
+  .map(({ code, summary }) => `  ${String(code).padEnd(4)} ${summary}`)
+  .join("\n")}`;
+
+function usageError(text: string): ErgonError {
+  const message = text
+    .trim()
+    .replace(/^error: /, "")
+    .replace(/\s*\n\s*/g, " ");
+  return new InvalidError("INVALID_OPTION", `${message}${/[.?)]$/.test(message) ? "" : "."} See "ergon --help"`);
+}

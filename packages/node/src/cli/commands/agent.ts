@@ -1,0 +1,64 @@
+import { createAgent } from "@ergon/agents";
+import type { Command } from "commander";
+
+import { createLogger } from "../../logger.ts";
+import { addSettingFlags, serviceNats } from "../service-flags.ts";
+import { runService } from "../service.ts";
+import { countArgument, repeated, type Cli } from "../session.ts";
+import { driversOf, shippedDrivers, type DriverFlags } from "../shipped.ts";
+
+const examples = `
+Examples:
+  ergon agent --driver echo --driver http
+  ergon agent --driver upcase --concurrency 4 -- tr a-z A-Z
+
+A program gets the payload on its standard input and answers on its standard output; exit code 0 is success, any other fails
+the attempt. Prints a line when it takes work. The first SIGINT or SIGTERM lets it finish what runs, a second one quits.`;
+
+export function agent(program: Command, cli: Cli): void {
+  const command = program
+    .command("agent")
+    .summary("run an agent: shipped drivers, or any program")
+    .description("Runs an agent of shipped drivers, or of any program.")
+    .argument("[program...]", "after --, the program and its arguments; no shell reads them")
+    .option(
+      "--driver <name>",
+      `what to serve, several times: ${shippedDrivers.join(", ")}; or the program's driver`,
+      repeated,
+      [],
+    )
+    .option("--concurrency <n>", "attempts that run at once, of each driver", countArgument)
+    .option(
+      "--http-allow <range>",
+      "addresses beside public ones that http may reach, such as 10.0.0.0/8, or all; several times",
+      repeated,
+    )
+    .option("--env <name>", "a variable that the program gets too; several times", repeated)
+    .option("--content-type <type>", "of what the program answers")
+    .addHelpText("after", examples);
+  addSettingFlags(command, ["service"]).action(
+    cli.action(["connection", "service"], (session, words: readonly string[], flags: DriverFlags) =>
+      runService(session, async (onStop) => {
+        const { settings, output } = session;
+        const { namespace, prefix, id, drainMs } = settings;
+        const drivers = driversOf(flags, words);
+        const logger = createLogger(settings.log);
+        const running = createAgent({
+          drivers,
+          nats: serviceNats(settings),
+          namespace,
+          prefix,
+          id,
+          drainMs,
+          logger,
+          signals: [],
+        });
+        onStop(() => running.stop());
+        await running.start();
+        const names = drivers.map(({ driver }) => driver);
+        if (output.json) output.value({ ready: true, agent: running.id, namespace, drivers: names });
+        else output.line(`ready agent=${running.id} namespace=${namespace} drivers=${names.join(",")}`);
+      }),
+    ),
+  );
+}

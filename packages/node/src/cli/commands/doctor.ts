@@ -1,0 +1,103 @@
+import {
+  UnavailableError,
+  createClient,
+  createNames,
+  isErgonError,
+  silentLogger,
+  SECOND,
+  type Client,
+} from "@ergon/core";
+import { connectNats, createNatsBus, inspectNats } from "@ergon/core/nats";
+import type { Command } from "commander";
+
+import { createLogger } from "../../logger.ts";
+import { exitCodes } from "../exit-codes.ts";
+import { judge, type ClusterFacts, type Finding, type Sync } from "../findings.ts";
+import type { Paint } from "../output.ts";
+import type { Cli, Session } from "../session.ts";
+
+const examples = `
+Exit code 1 when something must be mended; what is merely to be known does not count.
+
+Examples:
+  ergon doctor --nats nats://nats-1:4222
+  ergon doctor --monitor http://127.0.0.1:8222 --json`;
+
+const CLUSTER_TIMEOUT_MS: number = 3 * SECOND;
+const MONITOR_TIMEOUT_MS: number = 3 * SECOND;
+const paints: Readonly<Record<Finding["level"], Paint>> = { good: "green", note: "yellow", bad: "red" };
+
+export function doctor(program: Command, cli: Cli): void {
+  program
+    .command("doctor")
+    .summary("check what our guarantees rest on")
+    .description(
+      "Checks server version, sync, replicas, clock, permissions and nodes, and says what Ergon's guarantees are worth under them.",
+    )
+    .option("--monitor <url>", "the server's monitoring port, which alone tells the sync setting")
+    .addHelpText("after", examples)
+    .action(
+      cli.action(["connection"], async (session, { monitor }: { monitor?: string }) => {
+        const findings = await examine(session, monitor);
+        const { output } = session;
+        if (output.json) for (const finding of findings) output.value(finding);
+        else
+          output.table(
+            ["", "what", "finding"],
+            findings.map(({ level, topic, text }) => [
+              { text: level, paint: paints[level] },
+              { text: topic },
+              { text },
+            ]),
+          );
+        return findings.some(({ level }) => level === "bad") ? exitCodes.failed.code : exitCodes.done.code;
+      }),
+    );
+}
+
+async function examine(
+  { settings: { nats, namespace, prefix }, debug }: Session,
+  monitor: string | undefined,
+): Promise<readonly Finding[]> {
+  const names = createNames(namespace, prefix);
+  const logger = debug ? createLogger({ level: "debug" }) : silentLogger;
+  const link = await connectNats({ name: "ergon doctor", ...nats }, { logger });
+  const client = createClient({
+    bus: createNatsBus(link),
+    namespace,
+    prefix,
+    timeoutMs: CLUSTER_TIMEOUT_MS,
+    inboxPrefix: nats.inboxPrefix,
+  });
+  try {
+    const facts = await inspectNats(link, names);
+    const sync = monitor === undefined ? undefined : await readSync(monitor);
+    return judge(facts, names, sync, await readCluster(client));
+  } finally {
+    await client.close();
+    await link.close();
+  }
+}
+
+async function readCluster(client: Client): Promise<ClusterFacts | undefined> {
+  try {
+    const [nodes, agents, map] = await Promise.all([client.nodes(), client.agents(), client.shards()]);
+    return { nodes, agents, map };
+  } catch (error) {
+    if (isErgonError(error) && error.kind === "unavailable") return undefined;
+    throw error;
+  }
+}
+
+/** `/jsz` of the monitoring port; the interval is in nanoseconds. */
+async function readSync(monitor: string): Promise<Sync> {
+  try {
+    const response = await fetch(new URL("/jsz?config=1", monitor), {
+      signal: AbortSignal.timeout(MONITOR_TIMEOUT_MS),
+    });
+    const { config } = (await response.json()) as { config?: { sync_interval?: number; sync_always?: boolean } };
+    return { always: config?.sync_always === true, intervalMs: (config?.sync_interval ?? 120_000_000_000) / 1_000_000 };
+  } catch (cause) {
+    throw new UnavailableError("NATS_UNREACHABLE", `no answer from the monitoring port at ${monitor}`, { cause });
+  }
+}

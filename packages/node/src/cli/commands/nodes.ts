@@ -1,0 +1,30 @@
+import type { Command } from "commander";
+
+import { age, cell } from "../format.ts";
+import type { Cli } from "../session.ts";
+
+export function nodes(program: Command, cli: Cli): void {
+  program
+    .command("nodes")
+    .summary("show the nodes")
+    .description("Shows the nodes that are there, with what they host.")
+    .action(
+      cli.clientAction(async ({ output }, client) => {
+        const views = await client.nodes();
+        if (output.json) return views.forEach((view) => output.value(view));
+        const now = Date.now();
+        const rows = views.map((view) => [
+          cell(view.id),
+          cell(view.host),
+          cell(view.pid),
+          cell(view.version),
+          cell(age(view.startedAt, now)),
+          cell(view.shards),
+          cell(view.live ?? "no answer"),
+          cell(view.inFlight),
+          { text: String(view.unreadable ?? ""), paint: (view.unreadable ?? 0) > 0 ? ("red" as const) : undefined },
+        ]);
+        output.table(["id", "host", "pid", "version", "up", "shards", "live", "in flight", "unreadable"], rows);
+      }),
+    );
+}

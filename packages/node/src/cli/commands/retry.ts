@@ -1,0 +1,24 @@
+import type { RetryOptions } from "@ergon/core";
+import type { Command } from "commander";
+
+import type { Cli } from "../session.ts";
+
+export function retry(program: Command, cli: Cli): void {
+  program
+    .command("retry")
+    .summary("submit a failed task again")
+    .description(
+      "Submits a failed or cancelled task once more, as a new task, and prints the new one's id. Exit code 5 when it has neither failed nor been cancelled.",
+    )
+    .argument("<id>", "the task that failed")
+    .option("--id <id>", "the new task's id; made up when absent")
+    .option("--reason <text>", "why; kept with the task")
+    .option("--by <name>", "who decides (default: user@host)")
+    .action(
+      cli.clientAction(async ({ output }, client, failed: string, { by, id, reason }: RetryOptions) => {
+        const task = await client.retry(failed, { by, id, reason });
+        if (output.json) output.value(task.view);
+        else output.line(task.id);
+      }),
+    );
+}

@@ -1,0 +1,24 @@
+import type { Command } from "commander";
+
+import { cell } from "../format.ts";
+import type { Cli } from "../session.ts";
+
+export function shards(program: Command, cli: Cli): void {
+  program
+    .command("shards")
+    .summary("show who hosts which shard")
+    .description("Shows the shards of the namespace, with the node that hosts each.")
+    .action(
+      cli.clientAction(async ({ output }, client) => {
+        const map = await client.shards();
+        if (output.json) return output.value(map);
+        const rows = map.shards.map(({ shard, bucket, node, fence }) => [
+          cell(shard),
+          cell(bucket),
+          node === undefined ? ({ text: "free", paint: "red" } as const) : cell(node),
+          cell(fence),
+        ]);
+        output.table(["shard", "bucket", "node", "fence"], rows);
+      }),
+    );
+}

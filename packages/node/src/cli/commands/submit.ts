@@ -1,0 +1,42 @@
+import type { Command } from "commander";
+
+import { awaitEnd } from "../ended.ts";
+import { contentTypeOf, readPayload } from "../payload.ts";
+import { durationArgument, type Cli } from "../session.ts";
+import { addTaskFlags, taskRequest, type TaskFlags } from "../task-flags.ts";
+
+interface Flags extends TaskFlags {
+  readonly wait?: boolean;
+  readonly timeout?: number;
+}
+
+const examples = `
+Examples:
+  ergon submit echo hello --wait
+  ergon submit http --resource https://example.org --attempt-timeout 10s --max-attempts 5
+  ergon submit resize @photo.jpg --id photo-7 --tag album
+  tar c . | ergon submit backup - --priority 9
+
+Prints the task's id once it is stored; with --wait the exact bytes of its response.`;
+
+export function submit(program: Command, cli: Cli): void {
+  const command = program
+    .command("submit")
+    .summary("store a task")
+    .description("Stores a task. The same --id again is the same task.")
+    .argument("<driver>", "the kind of work")
+    .argument("[payload]", "the payload itself, - for standard input, @file for a file")
+    .option("--wait", "wait until the task has ended; exit code 1 when it failed")
+    .option("--timeout <duration>", "longest --wait; exit code 6 when it is over", durationArgument)
+    .addHelpText("after", examples);
+  addTaskFlags(command).action(
+    cli.clientAction(async (session, client, driver: string, payload: string | undefined, flags: Flags) => {
+      const data = await readPayload(session.io, payload);
+      const task = await client.submit(taskRequest(driver, data, contentTypeOf(data), flags));
+      if (flags.wait === true) return awaitEnd(session, client, task.id, flags.timeout);
+      if (session.output.json) session.output.value(task.view);
+      else session.output.line(task.id);
+      return undefined;
+    }),
+  );
+}

@@ -1,0 +1,187 @@
+import { formatDuration, type AgentView, type Names, type NodeView, type ShardMap } from "@ergon/core";
+import type { NatsFacts, Permission } from "@ergon/core/nats";
+
+/** One thing that doctor looked at, and what our promises are worth under it. */
+export interface Finding {
+  readonly level: "good" | "note" | "bad";
+  readonly topic: string;
+  readonly text: string;
+}
+
+/** When JetStream writes reach the disk; only the server's monitoring port tells. */
+export type Sync = { readonly always: boolean; readonly intervalMs: number };
+
+/** What the cluster says of itself; `undefined` where no node answered. */
+export interface ClusterFacts {
+  readonly nodes: readonly NodeView[];
+  readonly agents: readonly AgentView[];
+  readonly map: ShardMap;
+}
+
+const good = (topic: string, text: string): Finding => ({ level: "good", topic, text });
+const note = (topic: string, text: string): Finding => ({ level: "note", topic, text });
+const bad = (topic: string, text: string): Finding => ({ level: "bad", topic, text });
+
+/** Clocks that differ by less say nothing about anything. */
+const SMALL_OFFSET_MS = 1_000;
+const DEFAULT_SYNC: Sync = { always: false, intervalMs: 120_000 };
+
+/** Judges what was found, the server first. */
+export function judge(
+  facts: NatsFacts,
+  names: Names,
+  sync: Sync | undefined,
+  cluster: ClusterFacts | undefined,
+): readonly Finding[] {
+  return [
+    ...server(facts),
+    durability(facts, sync),
+    ...grouped(facts.buckets.map(replicas)),
+    permissions(facts, names),
+    clock(facts),
+    namespace(facts, names),
+    ...(cluster === undefined
+      ? [bad("nodes", 'no node answers: tasks are neither taken nor run. Start one with "ergon node"')]
+      : hosting(cluster)),
+  ];
+}
+
+function server({ server: { version, name, cluster }, roundTripMs, maxPayload, storage }: NatsFacts): Finding[] {
+  const where = cluster === undefined ? "on its own" : `${name}, in cluster ${cluster}`;
+  const limit = storage.limit < 0 ? "no limit" : bytes(storage.limit);
+  const full = storage.limit >= 0 && storage.used >= storage.limit * 0.9;
+  const stored = `${bytes(storage.used)} stored, ${limit} for the account`;
+  return [
+    good("server", `nats-server ${version}, ${where}; ${roundTripMs.toFixed(1)} ms away`),
+    good("messages", `payloads and responses may have ${bytes(maxPayload)} less their headers (max_payload)`),
+    full ? bad("storage", `${stored}: at the limit new tasks are refused with STORE_FULL`) : good("storage", stored),
+  ];
+}
+
+function durability({ buckets }: NatsFacts, sync: Sync | undefined): Finding {
+  const least = Math.min(...buckets.map((bucket) => bucket.replicas), 5);
+  const single = least === 1 || buckets.length === 0;
+  const { always, intervalMs } = sync ?? DEFAULT_SYNC;
+  if (always) return good("sync", "always: what is acknowledged is on disk, and no loss of power takes it back");
+  const seen =
+    sync === undefined ? "not visible to clients (--monitor http://HOST:8222 shows it); taken for the default, " : "";
+  const interval = formatDuration(intervalMs);
+  return single
+    ? note(
+        "sync",
+        `${seen}every ${interval}: a crash of nats-server loses nothing, but a loss of power may take back up to ${interval} of acknowledged tasks. Set jetstream { sync_interval: always }, or have three replicas`,
+      )
+    : note(
+        "sync",
+        `${seen}every ${interval}: acknowledged tasks are lost only when most of the ${least} servers lose power within ${interval}. Set sync_interval: always to exclude that too`,
+      );
+}
+
+/** What is the same of several buckets is said once. */
+function grouped(findings: readonly Finding[]): readonly Finding[] {
+  const byText = Map.groupBy(findings, ({ level, text }) => `${level} ${text}`);
+  return [...byText.values()].map((same) => {
+    const { level = "note", text = "" } = same[0] ?? {};
+    return {
+      level,
+      topic: same.length === 1 ? "bucket" : `${same.length} buckets`,
+      text: `${same.map(({ topic }) => topic).join(", ")}: ${text}`,
+    };
+  });
+}
+
+function replicas({ name, replicas: wanted, current, leader }: NatsFacts["buckets"][number]): Finding {
+  const topic = name;
+  if (leader === undefined && current === 0)
+    return bad(topic, "has no leader: nothing of it can be read or written until most of its servers are there");
+  if (current < wanted)
+    return bad(topic, `only ${current} of ${wanted} copies are up to date: the loss of another server may stop it`);
+  if (wanted === 1)
+    return note(topic, "one copy: while its server is away nothing goes on, and with its disk everything is lost");
+  return good(
+    topic,
+    `${wanted} copies, all up to date: ${Math.floor((wanted - 1) / 2)} server(s) may be lost without a loss of tasks`,
+  );
+}
+
+function permissions({ permissions: { publish, subscribe }, user }: NatsFacts, names: Names): Finding {
+  const who = user === undefined || user.name === "" ? "this user" : `user "${user.name}" of account ${user.account}`;
+  const own = `${names.root}.>`;
+  const missing = [
+    ...[own, "$JS.API.>", `$KV.${names.leaseBucket}.>`, `$KV.${names.recordBucket(0)}.>`]
+      .filter((subject) => !permits(publish, subject))
+      .map((subject) => `publish ${subject}`),
+    ...[own].filter((subject) => !permits(subscribe, subject)).map((subject) => `subscribe ${subject}`),
+  ];
+  if (missing.length === 0) return good("permissions", `${who} may do all that a node, an agent or a client does`);
+  return note(
+    "permissions",
+    `${who} may not ${missing.join(", ")}: enough for a client or an agent perhaps, not for a node`,
+  );
+}
+
+function clock({ clockAheadMs }: NatsFacts): Finding {
+  if (clockAheadMs === undefined) return note("clock", "the server did not tell its time");
+  const apart = Math.abs(clockAheadMs);
+  if (apart < SMALL_OFFSET_MS) return good("clock", `this machine and the server differ by ${Math.round(apart)} ms`);
+  const direction = clockAheadMs > 0 ? "ahead of" : "behind";
+  return note(
+    "clock",
+    `this machine is ${formatDuration(apart)} ${direction} the server: harmless, as leases and timers go by the server's; only logs look odd`,
+  );
+}
+
+function namespace({ shape }: NatsFacts, { namespace: name }: Names): Finding {
+  if (shape === undefined) return note("namespace", `"${name}" has not been created; its first node does`);
+  return good("namespace", `"${name}": ${shape.shards} shards in ${shape.buckets} bucket(s)`);
+}
+
+function hosting({ nodes, agents, map }: ClusterFacts): Finding[] {
+  const free = map.shards.filter(({ node }) => node === undefined).length;
+  const silent = nodes.filter(({ live }) => live === undefined).map(({ id }) => id);
+  const unreadable = nodes.reduce((sum, node) => sum + (node.unreadable ?? 0), 0);
+  const drivers = [
+    ...new Set(
+      agents.filter(({ state }) => state === "here").flatMap((agent) => agent.drivers.map((driver) => driver.name)),
+    ),
+  ].sort();
+  return [
+    nodes.length === 1
+      ? note("nodes", "one: while it is away tasks wait; nothing is lost. With a second one they go on within 2 s")
+      : good(
+          "nodes",
+          `${nodes.length}: the tasks of one that dies go on elsewhere within 2 s, after a loss of its host within 10 s`,
+        ),
+    ...(silent.length === 0 ? [] : [bad("nodes", `no answer from ${silent.join(", ")}`)]),
+    free === 0 ? good("shards", "all are hosted") : bad("shards", `${free} have no owner: their tasks wait`),
+    ...(unreadable === 0
+      ? []
+      : [bad("records", `${unreadable} cannot be read by these nodes and were set aside: a newer node may`)]),
+    drivers.length === 0
+      ? note("agents", "none has announced itself: tasks wait, unless plain NATS services do the work")
+      : good("agents", `${agents.length}, serving ${drivers.join(", ")}`),
+  ];
+}
+
+/** Whether a permission covers a subject, wildcards and all. */
+export function permits({ allow, deny }: Permission, subject: string): boolean {
+  const allowed = allow === undefined || allow.length === 0 || allow.some((pattern) => covers(pattern, subject));
+  return allowed && !(deny ?? []).some((pattern) => covers(pattern, subject) || covers(subject, pattern));
+}
+
+/** Whether every subject that `inner` stands for is one that `outer` stands for. */
+function covers(outer: string, inner: string): boolean {
+  const [outers, inners] = [outer.split("."), inner.split(".")];
+  for (const [at, token] of outers.entries()) {
+    if (token === ">") return inners.length > at;
+    const other = inners[at];
+    if (other === undefined || other === ">" || (token !== "*" && token !== other)) return false;
+  }
+  return outers.length === inners.length;
+}
+
+function bytes(count: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const power = count < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(count) / 10));
+  return `${Number((count / 1_024 ** power).toFixed(1))} ${units[power] ?? ""}`;
+}

@@ -1,0 +1,75 @@
+import { formatDuration, type Content, type TaskView } from "@ergon/core";
+
+import type { Cell, Output, Paint } from "./output.ts";
+
+const statusPaint: Readonly<Record<string, Paint>> = {
+  scheduled: "cyan",
+  started: "bold",
+  retrying: "yellow",
+  succeeded: "green",
+  failed: "red",
+  cancelled: "dim",
+};
+
+export function statusCell(status: string): Cell {
+  return { text: status, paint: statusPaint[status] };
+}
+
+export const cell = (text: string | number | undefined): Cell => ({ text: text === undefined ? "" : String(text) });
+
+/** How long ago, as people say it. */
+export function age(iso: string, now: number): string {
+  return formatDuration(Math.max(0, now - Date.parse(iso)));
+}
+
+export function contentText(content: Content): string {
+  if ("json" in content) return JSON.stringify(content.json);
+  return "text" in content ? content.text : `${content.base64} (base64)`;
+}
+
+/** Everything that is known of a task, a line for each. */
+export function printTask(output: Output, view: TaskView): void {
+  if (output.json) return output.value(view);
+  const status = statusCell(view.status);
+  const rows: (readonly [string, string | undefined])[] = [
+    ["id", view.id],
+    ["status", output.paint(status.text, status.paint)],
+    ["reason", view.reason],
+    ["driver", view.driver],
+    ["agent", view.agent],
+    ["attempt", `${view.attempt} (${view.failures} failed, ${view.lost} lost)`],
+    ["correlation", view.correlationId],
+    ["resource", view.resource],
+    ["tags", view.tags?.join(", ")],
+    ["arguments", view.arguments === undefined ? undefined : JSON.stringify(view.arguments)],
+    ["priority", view.priority === undefined ? undefined : String(view.priority)],
+    ["payload", `${view.payloadBytes} bytes${view.contentType === undefined ? "" : `, ${view.contentType}`}`],
+    ["scheduled", view.scheduledAt],
+    ["not before", view.notBefore],
+    ["started", view.startedAt],
+    ["deadline", view.deadline],
+    ["ended", view.endedAt],
+    ["took", view.durationMs === undefined ? undefined : formatDuration(view.durationMs)],
+    ["progress", view.progress === undefined ? undefined : JSON.stringify(view.progress)],
+    ["response", view.response === undefined ? undefined : contentText(view.response)],
+    ["failure", view.failure === undefined ? undefined : `${view.failure.code}: ${view.failure.message}`],
+    ["origin", view.origin],
+  ];
+  for (const [name, value] of rows)
+    if (value !== undefined) output.line(`${output.paint(name.padEnd(12), "dim")} ${value}`);
+  for (const [index, entry] of view.history.entries()) {
+    const name = index === 0 ? "history" : "";
+    output.line(`${output.paint(name.padEnd(12), "dim")} ${entry.at} ${historyText(entry)}`);
+  }
+}
+
+/** One line of a task's history, without its time. */
+export function historyText(entry: {
+  readonly status: string;
+  readonly attempt: number;
+  readonly agent?: string;
+  readonly reason?: string;
+}): string {
+  const attempt = entry.attempt === 0 ? "" : ` attempt ${entry.attempt}`;
+  return `${entry.status}${attempt}${entry.agent === undefined ? "" : ` by ${entry.agent}`}${entry.reason === undefined ? "" : `: ${entry.reason}`}`;
+}

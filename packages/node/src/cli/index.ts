@@ -1,0 +1,7 @@
+// The command line as a function, for those who embed or test it, and its tables, for the docs.
+export { runCli } from "./cli.ts";
+export { exitCodes } from "./exit-codes.ts";
+export { readSettings, settings } from "./settings.ts";
+
+export type { Io, Sink } from "./io.ts";
+export type { Setting, Sources } from "./settings.ts";

@@ -1,0 +1,45 @@
+import { readFile } from "node:fs/promises";
+
+import { BYTES_TYPE, InvalidError, JSON_TYPE, TEXT_TYPE } from "@ergon/core";
+
+import type { Io } from "./io.ts";
+
+/** A payload as the command line gives it: `-` reads standard input, `@file` a file, anything else is the payload itself. */
+export async function readPayload(io: Io, argument: string | undefined): Promise<Uint8Array> {
+  if (argument === undefined) return new Uint8Array();
+  if (argument === "-") return readAll(io.stdin);
+  return argument.startsWith("@") ? readInput(argument.slice(1)) : Buffer.from(argument);
+}
+
+/** What bytes are, by their looks: a JSON map, list or string; text; or just bytes. */
+export function contentTypeOf(data: Uint8Array): string | undefined {
+  if (data.length === 0) return undefined;
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(data);
+  } catch {
+    // Not UTF-8: that is an answer too.
+    return BYTES_TYPE;
+  }
+  if (!/^\s*[[{"]/.test(text)) return TEXT_TYPE;
+  try {
+    JSON.parse(text);
+    return JSON_TYPE;
+  } catch {
+    return TEXT_TYPE;
+  }
+}
+
+export async function readInput(file: string): Promise<Uint8Array> {
+  try {
+    return await readFile(file);
+  } catch (cause) {
+    throw new InvalidError("INVALID_BODY", `${file} cannot be read`, { cause });
+  }
+}
+
+export async function readAll(stream: AsyncIterable<Uint8Array | string>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) chunks.push(typeof chunk === "string" ? Buffer.from(chunk) : chunk);
+  return Buffer.concat(chunks);
+}

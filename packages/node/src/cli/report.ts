@@ -1,0 +1,47 @@
+import { isErgonError, messageOf, type ErrorCode } from "@ergon/core";
+
+import type { Io } from "./io.ts";
+
+/** What to do next, where the message does not say it. */
+const hints: Partial<Record<ErrorCode, string>> = {
+  NATS_UNREACHABLE: 'start one with "ergon dev", or say where it is with --nats or NATS_URL',
+  NO_NODE: 'start one with "ergon node" in this namespace, or see --namespace',
+  REQUEST_TIMEOUT: 'try again; "ergon nodes" shows who is there',
+  TASK_NOT_FOUND: '"ergon ls --all" lists the tasks that are there',
+  TASK_ENDED: '"ergon get" shows how it ended',
+  TASK_NOT_FAILED: '"ergon get" shows how it stands',
+  ID_CONFLICT: "give another --id, or none",
+  BATCH_REJECTED: "mend these tasks and send the batch again",
+};
+
+/** Writes an error as one plain line, or as JSON: what happened, its code, and what to do next. A stack only where one debugs. */
+export function reportError(
+  io: Io,
+  error: unknown,
+  { json, debug }: { readonly json: boolean; readonly debug: boolean },
+): void {
+  const known = isErgonError(error);
+  const code = known ? error.code : "INTERNAL";
+  const hint = known ? hints[code as ErrorCode] : "this is a fault of Ergon; --debug shows where";
+  const message = oneLine(messageOf(error));
+  if (json) {
+    const issues = known && error.issues.length > 0 ? { issues: error.issues } : {};
+    const kind = known ? error.kind : "terminal";
+    io.stderr.write(
+      `${JSON.stringify({ error: code, kind, message, ...issues, ...(hint === undefined ? {} : { hint }) })}\n`,
+    );
+  } else {
+    io.stderr.write(
+      `ergon: ${code}: ${message}${hint === undefined ? "" : `${/[.?!]$/.test(message) ? "" : ";"} ${hint}`}\n`,
+    );
+  }
+  if (debug && error instanceof Error) io.stderr.write(`${error.stack ?? ""}${causeOf(error)}\n`);
+}
+
+function oneLine(text: string): string {
+  return text.trim().replace(/\s*\n\s*/g, "; ");
+}
+
+function causeOf(error: Error): string {
+  return error.cause instanceof Error ? `\ncaused by ${error.cause.stack ?? error.cause.message}` : "";
+}

@@ -1,0 +1,140 @@
+import { hostname } from "node:os";
+
+import { connect, isErgonError, parseDuration, silentLogger, type Client } from "@ergon/core";
+import { InvalidArgumentError, type Command } from "commander";
+
+import { createLogger } from "../logger.ts";
+import type { ResolvedNodeOptions } from "../options.ts";
+import { exitCodeOf, exitCodes } from "./exit-codes.ts";
+import type { Io } from "./io.ts";
+import { createOutput, type Output } from "./output.ts";
+import { reportError } from "./report.ts";
+import { readSettings, type Setting } from "./settings.ts";
+
+/** What a command works with: its surroundings, and the settings as its flags, the environment and the file say. */
+export interface Session {
+  readonly io: Io;
+  readonly output: Output;
+  readonly settings: ResolvedNodeOptions;
+  readonly debug: boolean;
+  /** Connects as a client. */
+  connect(): Promise<Client>;
+}
+
+/** A command's work; what it answers is the exit code, 0 when it answers nothing. */
+export type Action<Args extends readonly unknown[]> = (session: Session, ...args: Args) => Promise<number | void>;
+export type ClientAction<Args extends readonly unknown[]> = (
+  session: Session,
+  client: Client,
+  ...args: Args
+) => Promise<number | void>;
+
+/** Turns what commands do into what commander calls. */
+export interface Cli {
+  action<Args extends readonly unknown[]>(
+    scopes: readonly Setting["scope"][],
+    run: Action<Args>,
+  ): (...args: [...Args, Command]) => Promise<void>;
+  /** The same with a connected client, that is closed in the end, and that Ctrl-C ends. */
+  clientAction<Args extends readonly unknown[]>(
+    run: ClientAction<Args>,
+  ): (...args: [...Args, Command]) => Promise<void>;
+  readonly exitCode: number;
+}
+
+const REQUEST_TIMEOUT = "10s";
+
+export function createCli(io: Io): Cli {
+  let exitCode = 0;
+
+  const action =
+    <Args extends readonly unknown[]>(scopes: readonly Setting["scope"][], run: Action<Args>) =>
+    async (...all: [...Args, Command]): Promise<void> => {
+      const command = all.at(-1) as Command;
+      const args = all.slice(0, -1) as unknown as Args;
+      const flags = command.optsWithGlobals();
+      const json = flags["json"] === true;
+      const debug = flags["debug"] === true || isSet(io.env["ERGON_DEBUG"]);
+      try {
+        const settings = readSettings({ flags, scopes, env: io.env });
+        const session = { io, output: createOutput(io, json), settings, debug };
+        const requestTimeout = (flags["requestTimeout"] as number | undefined) ?? parseDuration(REQUEST_TIMEOUT);
+        exitCode =
+          (await run({ ...session, connect: () => connectClient(session, requestTimeout) }, ...args)) ??
+          exitCodes.done.code;
+      } catch (error) {
+        reportError(io, error, { json, debug });
+        exitCode = exitCodeOf(error);
+      }
+    };
+
+  return {
+    action,
+    clientAction: <Args extends readonly unknown[]>(run: ClientAction<Args>) =>
+      action<Args>(["connection"], async (session, ...args) => {
+        const client = await session.connect();
+        const interrupt = interruption(io);
+        try {
+          return await Promise.race([run(session, client, ...args), interrupt.happened]);
+        } finally {
+          interrupt.forget();
+          await client.close();
+        }
+      }),
+    get exitCode() {
+      return exitCode;
+    },
+  };
+}
+
+async function connectClient(
+  { io, settings, debug }: Pick<Session, "io" | "settings" | "debug">,
+  timeoutMs: number | undefined,
+): Promise<Client> {
+  const { nats, namespace, prefix, log } = settings;
+  const logger = debug ? createLogger({ ...log, level: "debug" }) : silentLogger;
+  const by = `${io.env["USER"] ?? "cli"}@${hostname()}`;
+  return connect({ nats: { name: "ergon cli", ...nats }, namespace, prefix, timeoutMs, by, logger });
+}
+
+const signalCodes: Partial<Record<NodeJS.Signals, number>> = {
+  SIGHUP: 129,
+  SIGINT: exitCodes.interrupted.code,
+  SIGTERM: 143,
+};
+
+function interruption(io: Io): { readonly happened: Promise<number>; forget(): void } {
+  let forget = (): void => undefined;
+  const happened = new Promise<number>((resolve) => {
+    forget = io.onSignal((signal) => resolve(signalCodes[signal] ?? exitCodes.interrupted.code));
+  });
+  return { happened, forget: () => forget() };
+}
+
+/** For options that take a duration: milliseconds. */
+export function durationArgument(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined) throw new InvalidArgumentError("Write it like 500ms, 30s or 5m.");
+  return ms;
+}
+
+/** For options that take a count. */
+export function countArgument(text: string): number {
+  const count = Number(text);
+  if (!Number.isSafeInteger(count) || count < 0) throw new InvalidArgumentError("It must be a whole number.");
+  return count;
+}
+
+/** For options that may be given several times. */
+export function repeated(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
+}
+
+export function isSet(variable: string | undefined): boolean {
+  return variable !== undefined && !["", "0", "false"].includes(variable);
+}
+
+/** Whether a wait ended only because its time was up. */
+export function isTimeout(error: unknown): boolean {
+  return isErgonError(error) && error.code === "REQUEST_TIMEOUT";
+}

@@ -1,0 +1,157 @@
+import { readFileSync } from "node:fs";
+
+import { InvalidError, messageOf } from "@ergon/core";
+import { Option } from "commander";
+import { parse as parseYaml } from "yaml";
+
+import { resolveNodeOptions, type ResolvedNodeOptions } from "../options.ts";
+
+/** One setting under its three names: key of the configuration file, flag, environment variables. */
+export interface Setting {
+  readonly key: string;
+  readonly flag: string;
+  /** The first that is set and not empty counts. */
+  readonly env: readonly string[];
+  readonly summary: string;
+  /** Who takes the flag: every command; `dev`, `node` and `agent`; `dev` and `node`. */
+  readonly scope: "connection" | "service" | "node";
+  /** Flag and variables name a file that holds the value. */
+  readonly inFile?: boolean;
+}
+
+const connection = (key: string, flag: string, env: string, summary: string, more: Partial<Setting> = {}): Setting => ({
+  key,
+  flag,
+  env: [`ERGON_NATS_${env}`, `NATS_${env}`],
+  summary,
+  scope: "connection",
+  ...more,
+});
+const own = (scope: Setting["scope"], key: string, flag: string, env: string, summary: string): Setting => ({
+  key,
+  flag,
+  env: [`ERGON_${env}`],
+  summary,
+  scope,
+});
+
+/** Every setting there is. docs/operations.md prints this table; a test compares them. */
+export const settings: readonly Setting[] = [
+  connection("nats.servers", "--nats <urls>", "URL", "where NATS is: one or more URLs, with commas"),
+  connection("nats.credsFile", "--creds <file>", "CREDS", "credentials file (JWT and seed)"),
+  connection("nats.nkeySeed", "--nkey <file>", "NKEY", "file that holds an nkey seed", { inFile: true }),
+  connection("nats.user", "--user <name>", "USER", "user name"),
+  connection("nats.password", "--password <password>", "PASSWORD", "password; better in the environment"),
+  connection("nats.token", "--token <token>", "TOKEN", "token; better in the environment"),
+  connection("nats.tls.caFile", "--tls-ca <file>", "CA", "certificates to trust the server by"),
+  connection("nats.tls.certFile", "--tls-cert <file>", "CERT", "our certificate"),
+  connection("nats.tls.keyFile", "--tls-key <file>", "KEY", "our certificate's key"),
+  connection("nats.tls.handshakeFirst", "--tls-first", "TLS_FIRST", "TLS before the server's first word"),
+  connection("nats.inboxPrefix", "--inbox-prefix <subject>", "INBOX_PREFIX", "what inboxes begin with"),
+  own("connection", "namespace", "--namespace <name>", "NAMESPACE", "which namespace; they share nothing"),
+  own("connection", "prefix", "--prefix <name>", "PREFIX", "what every subject and bucket begins with"),
+  own(
+    "service",
+    "nats.waitMs",
+    "--nats-wait <duration>",
+    "NATS_WAIT",
+    "how long to wait at start for a NATS that is not there yet",
+  ),
+  own("service", "id", "--id <name>", "ID", "what the node or agent is called; made up when absent"),
+  own("service", "drainMs", "--drain <duration>", "DRAIN", "longest that a stop waits for what is under way"),
+  own("service", "log.level", "--log-level <level>", "LOG_LEVEL", "debug, info, warn, error or silent"),
+  own("service", "log.format", "--log-format <format>", "LOG_FORMAT", "json, pretty, or auto: pretty on a terminal"),
+  own("node", "shards", "--shards <n>", "SHARDS", "units of ownership; fixed when the namespace is created"),
+  own("node", "buckets", "--buckets <n>", "BUCKETS", "streams that the shards are spread over; fixed likewise"),
+  own("node", "replicas", "--replicas <n>", "REPLICAS", "copies of everything stored, each on a server of its own"),
+  own("node", "sessionTtlMs", "--session-ttl <duration>", "SESSION_TTL", "how long a vanished node counts as alive"),
+  own("node", "drivers", "--drivers <json>", "DRIVERS", 'limits and subjects of drivers: {"mail": {"limit": 10}}'),
+];
+
+/** Where settings come from; flags go before the environment, that before the file. */
+export interface Sources {
+  /** By the attribute names that commander gives flags. */
+  readonly flags: Readonly<Record<string, unknown>>;
+  /** Other settings have neither flags nor variables here. */
+  readonly scopes: readonly Setting["scope"][];
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+type Tree = Record<string, unknown>;
+
+/**
+ * Reads all settings. Throws `InvalidError` (`INVALID_CONFIGURATION`) that names every faulty one as the user spelled it: by its flag,
+ * its variable, or its key in the file (B-53).
+ */
+export function readSettings({ flags, scopes, env }: Sources): ResolvedNodeOptions {
+  const file = (flags["config"] as string | undefined) ?? nonEmpty(env["ERGON_CONFIG"]);
+  const tree = file === undefined ? {} : readConfiguration(file);
+  const origins = new Map<string, string>();
+  for (const setting of settings.filter(({ scope }) => scopes.includes(scope))) {
+    const given = valueOf(setting, flags, env);
+    if (given === undefined) continue;
+    origins.set(setting.key, given.from);
+    put(
+      tree,
+      setting.key.split("."),
+      setting.inFile === true ? readSecret(String(given.value), given.from) : given.value,
+    );
+  }
+  return resolveNodeOptions(tree, (key) => {
+    const setting = settings.find((one) => key === one.key || key.startsWith(`${one.key}.`));
+    const from = setting === undefined ? undefined : origins.get(setting.key);
+    if (from !== undefined) return key === setting?.key ? from : `${from} (${key})`;
+    return file === undefined ? key : `${key} in ${file}`;
+  });
+}
+
+function valueOf(
+  { flag, env: names }: Setting,
+  flags: Sources["flags"],
+  env: Sources["env"],
+): { value: unknown; from: string } | undefined {
+  const value = flags[new Option(flag).attributeName()];
+  if (value !== undefined) return { value, from: flag.split(" ", 1)[0] ?? flag };
+  const name = names.find((candidate) => nonEmpty(env[candidate]) !== undefined);
+  return name === undefined ? undefined : { value: env[name], from: name };
+}
+
+function put(tree: Tree, path: readonly string[], value: unknown): void {
+  const [key = "", ...rest] = path;
+  if (rest.length === 0) {
+    tree[key] = value;
+    return;
+  }
+  // What is not a map is left for the schema to complain about.
+  if (tree[key] === undefined || tree[key] === null) tree[key] = {};
+  if (typeof tree[key] === "object") put(tree[key] as Tree, rest, value);
+}
+
+function readConfiguration(file: string): Tree {
+  let content: unknown;
+  try {
+    content = parseYaml(readFileSync(file, "utf8")) ?? {};
+  } catch (cause) {
+    throw new InvalidError("INVALID_CONFIGURATION", `${file}: cannot be read: ${firstLine(messageOf(cause))}`, {
+      cause,
+    });
+  }
+  if (typeof content === "object" && content !== null && !Array.isArray(content)) return content as Tree;
+  throw new InvalidError("INVALID_CONFIGURATION", `${file}: must be a map of options, in YAML or JSON`);
+}
+
+function readSecret(file: string, from: string): string {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (cause) {
+    throw new InvalidError("INVALID_CONFIGURATION", `${from}: ${file} cannot be read`, { cause });
+  }
+}
+
+function firstLine(text: string): string {
+  return text.split("\n", 1)[0] ?? "";
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === "" ? undefined : text;
+}

@@ -1,0 +1,100 @@
+import { InvalidError, formatDuration, numberFields, type TaskRequest } from "@ergon/core";
+import { Option, type Command } from "commander";
+
+import { repeated } from "./session.ts";
+
+const summaries: Readonly<Record<string, string>> = {
+  priority: "0 to 9, the highest goes first",
+  queueTimeout: "longest wait for an agent",
+  attemptTimeout: "longest run of one attempt",
+  heartbeatTimeout: "longest silence of a running attempt; 0 asks for no heartbeats",
+  totalTimeout: "longest life of the task",
+  cancelGrace: "how long the agent may take to stop after a cancel",
+  retention: "how long the task stays readable after its end",
+  maxLost: "most attempts that may be lost with their agent",
+  "retry.maxAttempts": "most attempts that may fail; 1 never retries",
+  "retry.initial": "pause before the second attempt",
+  "retry.factor": "each pause is this many times the one before",
+  "retry.max": "no pause is longer",
+  "retry.jitter": "share of the pause left to chance, 0 to 1",
+};
+
+/** A flag for each numeric option, called as its header is. */
+const numberFlags = numberFields.map(({ path, header, kind, fallback, retry }) => {
+  const flag = `--${header.slice("Ergon-".length).toLowerCase()} <${kind === "duration" ? "duration" : "n"}>`;
+  const shown = kind === "duration" ? formatDuration(fallback) : String(fallback);
+  return { path, retry, option: new Option(flag, `${summaries[path] ?? path} (default: ${shown})`) };
+});
+
+export interface TaskFlags {
+  readonly id?: string;
+  readonly correlationId?: string;
+  readonly resource?: string;
+  readonly arg?: readonly string[];
+  readonly tag?: readonly string[];
+  readonly contentType?: string;
+  readonly delay?: string;
+  readonly notBefore?: string;
+  readonly retryNever?: readonly string[];
+  readonly [numberFlag: string]: unknown;
+}
+
+/** Gives a command a flag for everything that may be said of a task. */
+export function addTaskFlags(command: Command): Command {
+  command
+    .optionsGroup("Task:")
+    .option("--id <id>", "the task's id and idempotency key; made up when absent")
+    .option("--correlation-id <id>", "what tasks that belong together share")
+    .option("--resource <uri>", "what the task is about")
+    .option("--arg <name=value>", "an argument for the agent; several times", repeated)
+    .option("--tag <tag>", "a tag to list by; several times", repeated)
+    .option("--content-type <type>", "of the payload; guessed when absent")
+    .option("--delay <duration>", "no attempt begins before this time has passed")
+    .option("--not-before <time>", "no attempt begins before: 2030-01-31T08:00:00Z")
+    .option("--retry-never <code>", "a failure of this code is final; several times", repeated);
+  for (const { option } of numberFlags) command.addOption(option);
+  return command;
+}
+
+/** The task that flags and payload describe. The values are checked with everything else, by the client. */
+export function taskRequest(
+  driver: string,
+  payload: Uint8Array,
+  contentType: string | undefined,
+  flags: TaskFlags,
+): TaskRequest {
+  const numbers: Record<string, unknown> = {};
+  const retry: Record<string, unknown> = {};
+  for (const { path, retry: isRetry, option } of numberFlags) {
+    const value = flags[option.attributeName()];
+    if (value === undefined) continue;
+    if (isRetry) retry[path.slice("retry.".length)] = value;
+    else numbers[path] = value;
+  }
+  return {
+    driver,
+    payload,
+    id: flags.id,
+    correlationId: flags.correlationId,
+    resource: flags.resource,
+    arguments: flags.arg === undefined ? undefined : parsePairs(flags.arg),
+    tags: flags.tag,
+    contentType: flags.contentType ?? contentType,
+    delay: flags.delay,
+    notBefore: flags.notBefore,
+    ...numbers,
+    ...(flags.retryNever === undefined && Object.keys(retry).length === 0
+      ? {}
+      : { retry: { ...retry, never: flags.retryNever } }),
+  };
+}
+
+function parsePairs(pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.indexOf("=");
+      if (at < 1) throw new InvalidError("INVALID_OPTION", `--arg ${JSON.stringify(pair)} is not written name=value`);
+      return [pair.slice(0, at), pair.slice(at + 1)];
+    }),
+  );
+}
