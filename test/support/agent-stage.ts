@@ -30,7 +30,13 @@ export interface ScriptedNode {
   readonly bus: Bus;
   readonly process: MemoryProcess;
   /** Bodies of what came on the node's credit subject. */
-  readonly credits: { readonly agent: string; readonly driver: string; readonly granted?: number; readonly recall?: number; readonly held?: number }[];
+  readonly credits: {
+    readonly agent: string;
+    readonly driver: string;
+    readonly granted?: number;
+    readonly recall?: number;
+    readonly held?: number;
+  }[];
   readonly dispatch: (task: string, options?: DispatchOptions) => void;
   readonly control: (event: string, body?: object, headers?: Headers) => Promise<Message>;
   readonly reserve: (want: number, driver?: string) => Promise<number>;
@@ -57,7 +63,10 @@ export interface AgentStage {
   readonly settled: <T>(promise: Promise<T>) => Promise<T>;
 }
 
-type Start = (drivers: readonly DriverDefinition[] | DriverDefinition["handler"], options?: Partial<AgentOptions>) => Promise<AgentStage>;
+type Start = (
+  drivers: readonly DriverDefinition[] | DriverDefinition["handler"],
+  options?: Partial<AgentOptions>,
+) => Promise<AgentStage>;
 
 export const test = base.extend<{ start: Start }>({
   start: async ({}, use) => {
@@ -75,7 +84,10 @@ export const test = base.extend<{ start: Start }>({
   },
 });
 
-function createStage(drivers: readonly DriverDefinition[] | DriverDefinition["handler"], options: Partial<AgentOptions>): AgentStage {
+function createStage(
+  drivers: readonly DriverDefinition[] | DriverDefinition["handler"],
+  options: Partial<AgentOptions>,
+): AgentStage {
   const clock = createManualClock();
   const network = createMemoryNetwork({ clock });
   const names = createNames("test");
@@ -84,7 +96,13 @@ function createStage(drivers: readonly DriverDefinition[] | DriverDefinition["ha
   const said: Said[] = [];
   const presence: Record<string, unknown>[] = [];
   const given = typeof drivers === "function" ? [{ driver: "work", concurrency: 2, handler: drivers }] : drivers;
-  const agent = createAgent({ ports: { bus: process.bus, clock }, namespace: "test", id: "a1", ...options, drivers: given });
+  const agent = createAgent({
+    ports: { bus: process.bus, clock },
+    namespace: "test",
+    id: "a1",
+    ...options,
+    drivers: given,
+  });
 
   const settled = async <T>(promise: Promise<T>): Promise<T> => {
     let done = false;
@@ -109,15 +127,21 @@ function createStage(drivers: readonly DriverDefinition[] | DriverDefinition["ha
   };
 
   let serving = owner.bus.subscribe(names.shardAll(SHARD), take);
-  owner.bus.subscribe(names.presence, (message) => presence.push(JSON.parse(Buffer.from(message.data).toString()) as Record<string, unknown>));
+  owner.bus.subscribe(names.presence, (message) =>
+    presence.push(JSON.parse(Buffer.from(message.data).toString()) as Record<string, unknown>),
+  );
 
   const node = (id: string): ScriptedNode => {
     const { bus, ...rest } = network.connect(id);
     const credits: ScriptedNode["credits"] = [];
-    bus.subscribe(names.nodeVerb(id, "credit"), (message) => credits.push(JSON.parse(Buffer.from(message.data).toString()) as (typeof credits)[number]));
+    bus.subscribe(names.nodeVerb(id, "credit"), (message) =>
+      credits.push(JSON.parse(Buffer.from(message.data).toString()) as (typeof credits)[number]),
+    );
     const control = (event: string, body?: object, headers: Headers = {}): Promise<Message> => {
       const data = body === undefined ? new Uint8Array() : encodeBody(body, JSON_TYPE);
-      return settled(bus.request(names.control(agent.id), data, { headers: { ...headers, [H.event]: event }, timeoutMs: 1_000 }));
+      return settled(
+        bus.request(names.control(agent.id), data, { headers: { ...headers, [H.event]: event }, timeoutMs: 1_000 }),
+      );
     };
     return {
       id,
@@ -127,14 +151,19 @@ function createStage(drivers: readonly DriverDefinition[] | DriverDefinition["ha
       control,
       dispatch: (task, { driver = given[0]?.driver ?? "", attempt = 1, payload = "", headers = {} } = {}) => {
         const own = { [H.task]: task, [H.attempt]: String(attempt), [H.driver]: driver, [H.node]: id, ...headers };
-        bus.publish(names.agent(driver, agent.id), Buffer.from(payload), { headers: own, reply: names.reply(SHARD, task, attempt) });
+        bus.publish(names.agent(driver, agent.id), Buffer.from(payload), {
+          headers: own,
+          reply: names.reply(SHARD, task, attempt),
+        });
       },
       reserve: async (want, driver = given[0]?.driver) => {
         const reply = await control("reserve", { node: id, driver, want });
         return (JSON.parse(Buffer.from(reply.data).toString()) as { granted: number }).granted;
       },
       release: (count, driver = given[0]?.driver) => {
-        bus.publish(names.control(agent.id), encodeBody({ node: id, driver, count }, JSON_TYPE), { headers: { [H.event]: "release" } });
+        bus.publish(names.control(agent.id), encodeBody({ node: id, driver, count }, JSON_TYPE), {
+          headers: { [H.event]: "release" },
+        });
       },
       abort: (task, reason, attempt = 1) => {
         const headers = { [H.event]: "abort", [H.task]: task, [H.attempt]: String(attempt), [H.reason]: reason };
@@ -158,7 +187,11 @@ function createStage(drivers: readonly DriverDefinition[] | DriverDefinition["ha
 }
 
 /** A promise, and what settles it. */
-export function gate<T = void>(): { readonly promise: Promise<T>; readonly open: (value: T) => void; readonly fail: (error: Error) => void } {
+export function gate<T = void>(): {
+  readonly promise: Promise<T>;
+  readonly open: (value: T) => void;
+  readonly fail: (error: Error) => void;
+} {
   let open!: (value: T) => void;
   let fail!: (error: Error) => void;
   const promise = new Promise<T>((resolve, reject) => {

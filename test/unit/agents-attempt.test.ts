@@ -1,6 +1,7 @@
 import { RetryableError, TerminalError, type Attempt } from "@ergon/agents";
 import { ConflictError, H, InvalidError, NotFoundError, StaleError, UnavailableError } from "@ergon/core";
 import { describe, expect } from "vitest";
+
 import { gate, test } from "../support/agent-stage.ts";
 
 describe("a handler", () => {
@@ -22,8 +23,18 @@ describe("a handler", () => {
     });
     await clock.advance(50);
 
-    expect(got).toMatchObject({ taskId: "t1", number: 3, driver: "work", contentType: "application/json", correlationId: "c1" });
-    expect(got).toMatchObject({ resource: "https://example.test/x", arguments: { k: "v" }, deadline: 1_767_225_600_123 });
+    expect(got).toMatchObject({
+      taskId: "t1",
+      number: 3,
+      driver: "work",
+      contentType: "application/json",
+      correlationId: "c1",
+    });
+    expect(got).toMatchObject({
+      resource: "https://example.test/x",
+      arguments: { k: "v" },
+      deadline: 1_767_225_600_123,
+    });
     expect(got?.text()).toBe('{"a":1}');
     expect(got?.json()).toEqual({ a: 1 });
   });
@@ -49,7 +60,12 @@ describe("a handler", () => {
 
   test.for<[string, Error, string, string]>([
     ["a terminal error is final", new TerminalError("NO_SUCH_CITY", "no"), "NO_SUCH_CITY", "terminal"],
-    ["a retryable error may be tried again", new RetryableError("RATE", "slow", { retryAfterMs: 1_500 }), "RATE", "retryable"],
+    [
+      "a retryable error may be tried again",
+      new RetryableError("RATE", "slow", { retryAfterMs: 1_500 }),
+      "RATE",
+      "retryable",
+    ],
     ["anything else is retryable, AGENT_FAILED", new TypeError("oops"), "AGENT_FAILED", "retryable"],
     ["what is out of reach may be tried again", new UnavailableError("NO_NODE", "away"), "NO_NODE", "retryable"],
     ["an invalid input is final", new InvalidError("INVALID_BODY", "bad"), "INVALID_BODY", "terminal"],
@@ -98,24 +114,27 @@ describe("a handler", () => {
     ["ended", "failed", "ENDED_BY_FORCE"],
     ["timeout", "failed", "ATTEMPT_TIMEOUT"],
     ["lost", "returned", undefined],
-  ] as const)("is told that its attempt is %s, as the reason of its signal (M-3)", async ([reason, event, code], { start }) => {
-    let got: unknown;
-    const { node, clock, said } = await start(async (attempt) => {
-      await attempt.sleep(60_000).catch(() => undefined);
-      got = attempt.signal.reason;
-      throw got;
-    });
-    const n1 = node("n1");
-    n1.dispatch("t1");
-    await clock.advance(50);
+  ] as const)(
+    "is told that its attempt is %s, as the reason of its signal (M-3)",
+    async ([reason, event, code], { start }) => {
+      let got: unknown;
+      const { node, clock, said } = await start(async (attempt) => {
+        await attempt.sleep(60_000).catch(() => undefined);
+        got = attempt.signal.reason;
+        throw got;
+      });
+      const n1 = node("n1");
+      n1.dispatch("t1");
+      await clock.advance(50);
 
-    n1.abort("t1", reason);
-    await clock.advance(50);
+      n1.abort("t1", reason);
+      await clock.advance(50);
 
-    expect(got).toMatchObject({ name: "AttemptAborted", reason });
-    expect(said.at(-1)?.event).toBe(event);
-    expect(said.at(-1)?.headers[H.error]).toBe(code);
-  });
+      expect(got).toMatchObject({ name: "AttemptAborted", reason });
+      expect(said.at(-1)?.event).toBe(event);
+      expect(said.at(-1)?.headers[H.error]).toBe(code);
+    },
+  );
 
   test("that asks for its signal after an abort gets one that has fired", async ({ start }) => {
     const open = gate();
@@ -151,7 +170,9 @@ describe("while it runs, an attempt", () => {
     expect(said[0]?.message.reply).toBeUndefined();
   });
 
-  test("sends heartbeats at most thrice a timeout, and never leaves a longer silence than its handler did", async ({ start }) => {
+  test("sends heartbeats at most thrice a timeout, and never leaves a longer silence than its handler did", async ({
+    start,
+  }) => {
     const { node, clock, said } = await start(async (attempt) => {
       for (let beat = 0; beat < 100; beat++) {
         attempt.heartbeat();
@@ -185,7 +206,9 @@ describe("while it runs, an attempt", () => {
   });
 
   test("has its heartbeats sent by the agent, where its driver says so", async ({ start }) => {
-    const { node, clock, events } = await start([{ driver: "slow", heartbeats: "agent", handler: (attempt) => attempt.sleep(950) }]);
+    const { node, clock, events } = await start([
+      { driver: "slow", heartbeats: "agent", handler: (attempt) => attempt.sleep(950) },
+    ]);
 
     node("n1").dispatch("t1", { headers: { [H.heartbeatMs]: "600" } });
     await clock.advance(2_000);
@@ -205,7 +228,9 @@ describe("while it runs, an attempt", () => {
     node("n1").dispatch("t1");
     await clock.advance(2_000);
 
-    const progress = said.filter(({ event }) => event === "progress").map(({ text }) => JSON.parse(text) as { done: unknown });
+    const progress = said
+      .filter(({ event }) => event === "progress")
+      .map(({ text }) => JSON.parse(text) as { done: unknown });
     expect(progress.length).toBeGreaterThanOrEqual(6);
     expect(progress.length).toBeLessThanOrEqual(8);
     expect(progress[0]).toEqual({ done: 1 });
@@ -242,10 +267,15 @@ describe("an attempt that is dispatched again", () => {
     n1.dispatch("t1");
     await stage.clock.advance(50);
 
-    expect(stage.said.map(({ event, text }) => [event, text])).toEqual([["succeeded", "1"], ["succeeded", "1"]]);
+    expect(stage.said.map(({ event, text }) => [event, text])).toEqual([
+      ["succeeded", "1"],
+      ["succeeded", "1"],
+    ]);
   });
 
-  test("after its answer was recorded is answered the same, and once more until that is recorded", async ({ start }) => {
+  test("after its answer was recorded is answered the same, and once more until that is recorded", async ({
+    start,
+  }) => {
     let runs = 0;
     const stage = await start(() => ++runs);
     const n1 = stage.node("n1");
@@ -268,7 +298,10 @@ describe("an attempt that is dispatched again", () => {
     n1.dispatch("t1", { attempt: 2 });
     await clock.advance(50);
 
-    expect(said.map(({ attempt, text }) => [attempt, text])).toEqual([[1, "1"], [2, "2"]]);
+    expect(said.map(({ attempt, text }) => [attempt, text])).toEqual([
+      [1, "1"],
+      [2, "2"],
+    ]);
   });
 });
 
@@ -359,7 +392,8 @@ describe("an answer", () => {
 
   test("that the owner can never take becomes a final failure with the owner's reason", async ({ start }) => {
     const stage = await start(() => "x");
-    stage.judge = ({ event }) => (event === "succeeded" ? new InvalidError("PAYLOAD_TOO_LARGE", "too large for a record") : "recorded");
+    stage.judge = ({ event }) =>
+      event === "succeeded" ? new InvalidError("PAYLOAD_TOO_LARGE", "too large for a record") : "recorded";
 
     stage.node("n1").dispatch("t1");
     await stage.clock.advance(5_000);

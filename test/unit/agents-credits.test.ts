@@ -1,6 +1,7 @@
 import { H } from "@ergon/core";
 import fc from "fast-check";
 import { describe, expect } from "vitest";
+
 import { gate, test, type AgentStage, type ScriptedNode } from "../support/agent-stage.ts";
 
 const forever = { driver: "work", concurrency: 4, handler: () => gate().promise };
@@ -75,7 +76,10 @@ describe("a recall", () => {
     n1.roll("here");
     await clock.advance(1_100);
 
-    expect(n1.credits).toEqual([{ agent: "a1", driver: "work", recall: 1 }, { agent: "a1", driver: "work", recall: 1 }]);
+    expect(n1.credits).toEqual([
+      { agent: "a1", driver: "work", recall: 1 },
+      { agent: "a1", driver: "work", recall: 1 },
+    ]);
   });
 
   test("is not said again while all credits are in use: they come back by themselves", async ({ start }) => {
@@ -105,7 +109,9 @@ describe("a dispatch", () => {
     expect(await n2.reserve(4)).toBe(3);
   });
 
-  test("without a credit or a free slot goes back, AGENT_BUSY, and its node is told what it holds", async ({ start }) => {
+  test("without a credit or a free slot goes back, AGENT_BUSY, and its node is told what it holds", async ({
+    start,
+  }) => {
     const { node, clock, agent, said } = await start([forever]);
     const [n1, n2] = [node("n1"), node("n2")];
     await n1.reserve(4);
@@ -145,10 +151,13 @@ describe("a dispatch", () => {
 
 describe("a node that is gone", () => {
   test.for([
-    ["says so", async (stage: AgentStage, node: ScriptedNode) => {
-      node.roll("gone");
-      await stage.clock.advance(20);
-    }],
+    [
+      "says so",
+      async (stage: AgentStage, node: ScriptedNode) => {
+        node.roll("gone");
+        await stage.clock.advance(20);
+      },
+    ],
     ["is silent for 5 s", async (stage: AgentStage) => stage.clock.advance(6_100)],
   ] as const)("loses its idle credits, and those in use as they end: it %s", async ([, leave], { start }) => {
     const gates = [gate(), gate()];
@@ -210,19 +219,23 @@ describe("credits", () => {
     fc.record({ do: fc.constant("wait" as const), node: fc.nat(2), count: fc.nat(1_500) }),
   );
 
-  test("are never more than the slots whatever nodes do, and all come back when the nodes are gone", async ({ start }) => {
+  test("are never more than the slots whatever nodes do, and all come back when the nodes are gone", async ({
+    start,
+  }) => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 5 }), fc.array(step, { maxLength: 40 }), async (slots, steps) => {
         const open = new Map<string, () => void>();
-        const stage = await start([{
-          driver: "work",
-          concurrency: slots,
-          handler: ({ taskId }) => {
-            const { promise, open: end } = gate();
-            open.set(taskId, end);
-            return promise;
+        const stage = await start([
+          {
+            driver: "work",
+            concurrency: slots,
+            handler: ({ taskId }) => {
+              const { promise, open: end } = gate();
+              open.set(taskId, end);
+              return promise;
+            },
           },
-        }]);
+        ]);
         const nodes = [0, 1, 2].map((index) => stage.node(`n${index}`));
         const gone = new Set<number>();
         let most = 0;

@@ -1,6 +1,7 @@
 import { echo, noop, sleep } from "@ergon/agents";
 import { H } from "@ergon/core";
 import { describe, expect } from "vitest";
+
 import { test } from "../support/agent-stage.ts";
 
 describe("echo", () => {
@@ -12,7 +13,10 @@ describe("echo", () => {
     n1.dispatch("t2", { payload: "raw" });
     await clock.advance(20);
 
-    expect(said.map(({ text, headers }) => [text, headers[H.contentType]])).toEqual([["<a/>", "text/xml"], ["raw", undefined]]);
+    expect(said.map(({ text, headers }) => [text, headers[H.contentType]])).toEqual([
+      ["<a/>", "text/xml"],
+      ["raw", undefined],
+    ]);
   });
 });
 

@@ -1,14 +1,19 @@
 import { createAgent, echo, noop, type Middleware } from "@ergon/agents";
 import { H, InvalidError } from "@ergon/core";
 import { describe, expect, test as plain } from "vitest";
+
 import { gate, test } from "../support/agent-stage.ts";
 
 describe("presence", () => {
   test("is said at the start, every second, and at each change", async ({ start }) => {
-    const { presence, clock, agent, settled } = await start([{ driver: "work", concurrency: 3, handler: () => undefined }]);
+    const { presence, clock, agent, settled } = await start([
+      { driver: "work", concurrency: 3, handler: () => undefined },
+    ]);
     await clock.advance(20);
 
-    expect(presence).toMatchObject([{ agent: "a1", drivers: [{ name: "work", concurrency: 3 }], state: "here", running: 0, pid: process.pid }]);
+    expect(presence).toMatchObject([
+      { agent: "a1", drivers: [{ name: "work", concurrency: 3 }], state: "here", running: 0, pid: process.pid },
+    ]);
 
     await clock.advance(3_000);
     expect(presence).toHaveLength(4);
@@ -44,7 +49,9 @@ describe("presence", () => {
 describe("an agent that drains (M-4)", () => {
   test("grants nothing, hands new work back, and finishes what runs before it says goodbye", async ({ start }) => {
     const open = gate();
-    const { agent, clock, node, presence, said, settled } = await start([{ driver: "work", concurrency: 2, handler: () => open.promise }]);
+    const { agent, clock, node, presence, said, settled } = await start([
+      { driver: "work", concurrency: 2, handler: () => open.promise },
+    ]);
     const n1 = node("n1");
     n1.dispatch("t1");
     await clock.advance(20);
@@ -59,7 +66,10 @@ describe("an agent that drains (M-4)", () => {
     await clock.advance(20);
 
     expect([granted, stateThen, agent.state]).toEqual([0, "draining", "gone"]);
-    expect(said.map(({ task, event }) => [task, event])).toEqual([["t2", "returned"], ["t1", "succeeded"]]);
+    expect(said.map(({ task, event }) => [task, event])).toEqual([
+      ["t2", "returned"],
+      ["t1", "succeeded"],
+    ]);
     expect(presence.at(-1)).toMatchObject({ state: "gone", running: 0 });
   });
 
@@ -152,7 +162,9 @@ describe("an agent that drains (M-4)", () => {
 });
 
 describe("an agent that is cut off from NATS (M-11)", () => {
-  test("tells what runs to stop as lost after cutOffMs, and hands it back when NATS is there again", async ({ start }) => {
+  test("tells what runs to stop as lost after cutOffMs, and hands it back when NATS is there again", async ({
+    start,
+  }) => {
     let reason: unknown;
     const stage = await start(
       (attempt) => {
@@ -196,15 +208,20 @@ describe("an agent that is cut off from NATS (M-11)", () => {
 describe("middleware", () => {
   test("runs from the last added to the first, then the driver (B-27)", async ({ start }) => {
     const trace: string[] = [];
-    const layer = (name: string): Middleware => async (attempt, next) => {
-      trace.push(name);
-      const value = await next(attempt);
-      trace.push(`/${name}`);
-      return value;
-    };
-    const { node, clock } = await start([{ driver: "work", handler: () => void trace.push("driver"), middleware: [layer("inner")] }], {
-      middleware: [layer("A"), layer("B"), layer("C")],
-    });
+    const layer =
+      (name: string): Middleware =>
+      async (attempt, next) => {
+        trace.push(name);
+        const value = await next(attempt);
+        trace.push(`/${name}`);
+        return value;
+      };
+    const { node, clock } = await start(
+      [{ driver: "work", handler: () => void trace.push("driver"), middleware: [layer("inner")] }],
+      {
+        middleware: [layer("A"), layer("B"), layer("C")],
+      },
+    );
 
     node("n1").dispatch("t1");
     await clock.advance(20);
@@ -227,7 +244,9 @@ describe("middleware", () => {
 
   test("may answer for the driver, or change what it answers and throws", async ({ start }) => {
     const { node, clock, said } = await start(() => "driver", {
-      middleware: [async (attempt, next) => (attempt.taskId === "t1" ? "middleware" : `[${String(await next(attempt))}]`)],
+      middleware: [
+        async (attempt, next) => (attempt.taskId === "t1" ? "middleware" : `[${String(await next(attempt))}]`),
+      ],
     });
     const n1 = node("n1");
 
@@ -259,7 +278,9 @@ describe("createAgent", () => {
     ["an id that is no name", { ...noop(), id: "a b" }, "INVALID_OPTION"],
     ["a namespace that is no name", { ...noop(), namespace: "a.b" }, "INVALID_OPTION"],
   ])("refuses %s", ([, options, code]) => {
-    expect(() => createAgent(options as never)).toThrow(expect.objectContaining({ name: InvalidError.name, code }) as Error);
+    expect(() => createAgent(options as never)).toThrow(
+      expect.objectContaining({ name: InvalidError.name, code }) as Error,
+    );
   });
 
   plain("gives every incarnation an id of its own", () => {

@@ -1,7 +1,17 @@
 import { hostname } from "node:os";
-import { InvalidError, createIdFactory, createNames, createSystemClock, requireName, silentLogger, systemRandom } from "@ergon/core";
+
+import {
+  InvalidError,
+  createIdFactory,
+  createNames,
+  createSystemClock,
+  requireName,
+  silentLogger,
+  systemRandom,
+} from "@ergon/core";
 import type { Bus, Clock, Logger, Random } from "@ergon/core";
 import type { NatsOptions } from "@ergon/core/nats";
+
 import { createLanes } from "./driver.ts";
 import type { DriverDefinition, Lane } from "./driver.ts";
 import type { Middleware } from "./middleware.ts";
@@ -128,7 +138,8 @@ class ErgonAgent implements Agent {
   }
 
   start(): Promise<void> {
-    if (this.#stopping !== undefined) return Promise.reject(new InvalidError("INVALID_OPTION", "this agent has stopped; create another"));
+    if (this.#stopping !== undefined)
+      return Promise.reject(new InvalidError("INVALID_OPTION", "this agent has stopped; create another"));
     this.#starting ??= this.#start();
     return this.#starting;
   }
@@ -181,13 +192,19 @@ class ErgonAgent implements Agent {
 
   async #connect(): Promise<Connection> {
     const { connectNats, createNatsBus } = await import("@ergon/core/nats");
-    const link = await connectNats({ name: `ergon agent ${this.id}`, ...this.#options.nats }, { clock: this.#clock, logger: this.#logger });
+    const link = await connectNats(
+      { name: `ergon agent ${this.id}`, ...this.#options.nats },
+      { clock: this.#clock, logger: this.#logger },
+    );
     return { bus: createNatsBus(link), close: () => link.drain() };
   }
 }
 
 /** The host's name, as far as a name may hold it, and what makes this incarnation another. */
 function createAgentId(random: Random): string {
-  const host = hostname().split(".", 1)[0]?.replace(/[^A-Za-z0-9_-]+/g, "-").slice(0, 40);
+  const host = hostname()
+    .split(".", 1)[0]
+    ?.replace(/[^A-Za-z0-9_-]+/g, "-")
+    .slice(0, 40);
   return `${host ?? "agent"}-${createIdFactory(random)()}`;
 }

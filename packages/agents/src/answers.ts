@@ -1,5 +1,15 @@
-import { H, HOUR, TerminalError, UnavailableError, decodeError, encodeError, isErgonError, messageOf } from "@ergon/core";
+import {
+  H,
+  HOUR,
+  TerminalError,
+  UnavailableError,
+  decodeError,
+  encodeError,
+  isErgonError,
+  messageOf,
+} from "@ergon/core";
 import type { Bus, BusStatus, Clock, ErgonError, Headers, Logger, Message, Names, Subscription } from "@ergon/core";
+
 import { Recent } from "./recent.ts";
 import { EARLY_MS } from "./sweep.ts";
 
@@ -99,7 +109,8 @@ export class Answers {
     let next = Infinity;
     for (const [key, pending] of this.#pending) {
       if (pending.due <= now + EARLY_MS) {
-        if (now - pending.born > GIVE_UP_MS) this.#settle(key, pending, "no owner of the shard recorded the answer within an hour");
+        if (now - pending.born > GIVE_UP_MS)
+          this.#settle(key, pending, "no owner of the shard recorded the answer within an hour");
         else this.#transmit(pending);
       }
       next = Math.min(next, pending.due);
@@ -160,10 +171,15 @@ export class Answers {
   /** The owner will never take this answer (too large, say): the attempt fails for the owner's reason, for good. */
   #unacceptable(key: string, pending: Pending, error: ErgonError): void {
     const { answer } = pending;
-    if (answer.headers[H.event] !== "succeeded") return this.#settle(key, pending, `the answer was refused: ${error.message}`);
+    if (answer.headers[H.event] !== "succeeded")
+      return this.#settle(key, pending, `the answer was refused: ${error.message}`);
     const failure = encodeError(new TerminalError(error.code, error.message));
     const agent = answer.headers[H.agent] ?? "";
-    pending.answer = { ...answer, data: failure.data, headers: { ...failure.headers, [H.event]: "failed", [H.agent]: agent } };
+    pending.answer = {
+      ...answer,
+      data: failure.data,
+      headers: { ...failure.headers, [H.event]: "failed", [H.agent]: agent },
+    };
     this.#transmit(pending);
   }
 
@@ -180,7 +196,8 @@ export class Answers {
   #owned(subject: string): void {
     const shard = Number(subject.slice(subject.lastIndexOf(".") + 1));
     const prefix = this.#options.names.shard(shard, "reply", "");
-    for (const pending of this.#pending.values()) if (pending.answer.subject.startsWith(prefix)) this.#transmit(pending);
+    for (const pending of this.#pending.values())
+      if (pending.answer.subject.startsWith(prefix)) this.#transmit(pending);
   }
 }
 

@@ -1,5 +1,6 @@
 import { MAX_TIMER_MS, decodeBody } from "@ergon/core";
 import type { Clock, Logger } from "@ergon/core";
+
 import { AttemptAborted } from "./abort.ts";
 import type { AbortReason } from "./abort.ts";
 import type { Dispatch } from "./dispatch.ts";
@@ -152,7 +153,8 @@ export class Run implements Attempt {
     else if (this.#progressAt === Infinity) this.#expect((this.#progressAt = this.#progressedAt + PROGRESS_MS));
   };
 
-  readonly text = (): string => Buffer.from(this.payload.buffer, this.payload.byteOffset, this.payload.byteLength).toString();
+  readonly text = (): string =>
+    Buffer.from(this.payload.buffer, this.payload.byteOffset, this.payload.byteLength).toString();
 
   readonly json = <T>(): T => decodeBody(this.payload, this.contentType) as T;
 

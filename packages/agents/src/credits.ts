@@ -1,5 +1,6 @@
 import { H, InvalidError, decodeBody, encodeBody, encodeError, JSON_TYPE } from "@ergon/core";
 import type { Bus, Clock, Logger, Message, Names, Subscription } from "@ergon/core";
+
 import { parseAbortReason } from "./abort.ts";
 import type { AbortReason } from "./abort.ts";
 import type { CreditChange } from "./capacity.ts";
@@ -77,7 +78,11 @@ export class Credits {
         case "ping":
           return this.#reply(message, EMPTY);
         case "abort":
-          this.#options.abort(message.header(H.task) ?? "", Number(message.header(H.attempt)), parseAbortReason(message.header(H.reason)));
+          this.#options.abort(
+            message.header(H.task) ?? "",
+            Number(message.header(H.attempt)),
+            parseAbortReason(message.header(H.reason)),
+          );
           return this.#reply(message, EMPTY);
         case "reserve":
           return this.#reserve(message);
@@ -111,13 +116,17 @@ export class Credits {
     const { node, driver, want, count } = body;
     if (typeof node !== "string" || node === "") throw new InvalidError("INVALID_BODY", "node must be a node's id");
     const lane = typeof driver === "string" ? this.#options.lanes.get(driver) : undefined;
-    if (lane === undefined) throw new InvalidError("INVALID_DRIVER", `this agent does not serve driver "${String(driver)}"`);
+    if (lane === undefined)
+      throw new InvalidError("INVALID_DRIVER", `this agent does not serve driver "${String(driver)}"`);
     this.heard(node);
     return { node, lane, want, count };
   }
 
   #roll(message: Message): void {
-    const { node, state } = (decodeBody(message.data, message.header(H.contentType)) ?? {}) as { node?: unknown; state?: unknown };
+    const { node, state } = (decodeBody(message.data, message.header(H.contentType)) ?? {}) as {
+      node?: unknown;
+      state?: unknown;
+    };
     if (typeof node !== "string") return;
     if (state !== "gone") return this.heard(node);
     this.#nodes.gone(node);

@@ -82,5 +82,9 @@ function parseJson(text: string): unknown {
 }
 
 function malformed(name: string, value: string, cause?: unknown): InvalidError {
-  return new InvalidError("INVALID_BODY", `a dispatch's header ${name} cannot be ${JSON.stringify(value.slice(0, 80))}`, { cause });
+  return new InvalidError(
+    "INVALID_BODY",
+    `a dispatch's header ${name} cannot be ${JSON.stringify(value.slice(0, 80))}`,
+    { cause },
+  );
 }

@@ -1,4 +1,5 @@
 import { requireName, InvalidError } from "@ergon/core";
+
 import { Capacity } from "./capacity.ts";
 import { compose } from "./middleware.ts";
 import type { Handler, Middleware } from "./middleware.ts";
@@ -34,11 +35,15 @@ const DEFAULT_CONCURRENCY = 10;
 const MAX_CONCURRENCY = 100_000;
 
 /** Checks drivers and builds each a chain of its own. Throws `InvalidError` (`INVALID_DRIVER`, `INVALID_OPTION`). */
-export function createLanes(drivers: readonly DriverDefinition[], middleware: readonly Middleware[]): ReadonlyMap<string, Lane> {
+export function createLanes(
+  drivers: readonly DriverDefinition[],
+  middleware: readonly Middleware[],
+): ReadonlyMap<string, Lane> {
   const lanes = new Map<string, Lane>();
   for (const definition of drivers) {
     const driver = requireName("driver", definition.driver);
-    if (lanes.has(driver)) throw new InvalidError("INVALID_DRIVER", `driver "${driver}" is given twice; one agent serves it once`);
+    if (lanes.has(driver))
+      throw new InvalidError("INVALID_DRIVER", `driver "${driver}" is given twice; one agent serves it once`);
     lanes.set(driver, {
       driver,
       handle: compose(definition.handler, [...(definition.middleware ?? []), ...middleware]),
@@ -53,5 +58,8 @@ export function createLanes(drivers: readonly DriverDefinition[], middleware: re
 
 function requireConcurrency(driver: string, concurrency: number): number {
   if (Number.isSafeInteger(concurrency) && concurrency >= 1 && concurrency <= MAX_CONCURRENCY) return concurrency;
-  throw new InvalidError("INVALID_OPTION", `concurrency of driver "${driver}" must be a whole number from 1 to ${MAX_CONCURRENCY}, not ${concurrency}`);
+  throw new InvalidError(
+    "INVALID_OPTION",
+    `concurrency of driver "${driver}" must be a whole number from 1 to ${MAX_CONCURRENCY}, not ${concurrency}`,
+  );
 }

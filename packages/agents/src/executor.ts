@@ -1,5 +1,6 @@
 import { H, encodeError, messageOf } from "@ergon/core";
 import type { Bus, Clock, Logger, Message } from "@ergon/core";
+
 import type { AbortReason } from "./abort.ts";
 import type { Answers } from "./answers.ts";
 import { Run } from "./attempt.ts";
@@ -138,7 +139,12 @@ export class Executor {
   }
 
   #answer(dispatch: Dispatch, outcome: Outcome): void {
-    this.#options.answers.send({ key: dispatch.key, subject: dispatch.replyTo, headers: outcome.headers, data: outcome.data });
+    this.#options.answers.send({
+      key: dispatch.key,
+      subject: dispatch.replyTo,
+      headers: outcome.headers,
+      data: outcome.data,
+    });
   }
 
   /** The attempt is dispatched again while it runs: by its shard's new owner, or because nothing was heard of it. */
@@ -150,7 +156,9 @@ export class Executor {
 
   #tell(run: Run, event: string, data: Uint8Array): void {
     try {
-      this.#options.bus.publish(run.dispatch.replyTo, data, { headers: { [H.event]: event, [H.agent]: this.#options.agent } });
+      this.#options.bus.publish(run.dispatch.replyTo, data, {
+        headers: { [H.event]: event, [H.agent]: this.#options.agent },
+      });
     } catch (error) {
       run.logger.warn({ event, error: messageOf(error) }, "a word about the attempt could not be sent");
     }
@@ -158,7 +166,10 @@ export class Executor {
 
   /** A dispatch that cannot be read: its sender is told once, with a final failure. */
   #refuse(message: Message, error: unknown): void {
-    this.#options.logger.warn({ subject: message.subject, error: messageOf(error) }, "a malformed dispatch was refused");
+    this.#options.logger.warn(
+      { subject: message.subject, error: messageOf(error) },
+      "a malformed dispatch was refused",
+    );
     if (message.reply === undefined) return;
     const { data, headers } = encodeError(error);
     const answer = { ...headers, [H.errorKind]: "terminal", [H.event]: "failed", [H.agent]: this.#options.agent };

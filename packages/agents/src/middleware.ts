@@ -15,5 +15,8 @@ export type Middleware = (attempt: Attempt, next: (attempt: Attempt) => Promise<
  * (B-27). Each driver has a chain of its own (B-28).
  */
 export function compose(handler: Handler, middleware: readonly Middleware[]): Handler {
-  return middleware.reduce<Handler>((inner, layer) => (attempt) => layer(attempt, async (passed) => inner(passed)), handler);
+  return middleware.reduce<Handler>(
+    (inner, layer) => (attempt) => layer(attempt, async (passed) => inner(passed)),
+    handler,
+  );
 }

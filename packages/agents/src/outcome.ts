@@ -1,5 +1,6 @@
 import { H, RetryableError, TerminalError, encodeError, headerText, isErgonError, messageOf } from "@ergon/core";
 import type { ErgonError, Headers } from "@ergon/core";
+
 import type { AttemptAborted } from "./abort.ts";
 import { toResponse } from "./response.ts";
 
@@ -47,13 +48,19 @@ export function stopped(agent: string, error: unknown, aborted: AttemptAborted):
 }
 
 function isOwnVerdict(error: unknown): boolean {
-  return isErgonError(error) && error.name !== "AttemptAborted" && (error.kind === "terminal" || error.kind === "retryable");
+  return (
+    isErgonError(error) && error.name !== "AttemptAborted" && (error.kind === "terminal" || error.kind === "retryable")
+  );
 }
 
 function failureOf(error: unknown): ErgonError {
   const message = messageOf(error).slice(0, 1_024);
   if (!isErgonError(error)) return new RetryableError("AGENT_FAILED", message, { cause: error });
-  const options = { cause: error, issues: error.issues, ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }) };
+  const options = {
+    cause: error,
+    issues: error.issues,
+    ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
+  };
   return error.kind === "retryable" || error.kind === "unavailable"
     ? new RetryableError(error.code, message, options)
     : new TerminalError(error.code, message, options);

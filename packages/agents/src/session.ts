@@ -1,4 +1,5 @@
 import type { Bus, BusStatus, Clock, Logger, Names, Subscription, TimerHandle } from "@ergon/core";
+
 import { Answers } from "./answers.ts";
 import { Credits } from "./credits.ts";
 import type { Lane } from "./driver.ts";
@@ -45,7 +46,15 @@ export class Session {
     const wake = (due: number): void => this.#sweep.wake(due);
     this.#options = options;
     this.#sweep = new Sweep(clock, (now) => Math.min(this.#executor.sweep(now), this.#answers.sweep(now)));
-    this.#answers = new Answers({ agent, names, bus, clock, logger, wake, refused: (key) => this.#executor.abortKey(key, "stale") });
+    this.#answers = new Answers({
+      agent,
+      names,
+      bus,
+      clock,
+      logger,
+      wake,
+      refused: (key) => this.#executor.abortKey(key, "stale"),
+    });
     this.#credits = new Credits({
       ...{ agent, names, bus, clock, logger, lanes },
       abort: (task, attempt, reason) => this.#executor.abort(task, attempt, reason),
@@ -92,7 +101,10 @@ export class Session {
       if (!(await this.#within(ABANDON_MS, (done) => this.#executor.whenIdle(done)))) this.#executor.abandon(lanes);
     }
     if (await this.#within(LAST_ANSWERS_MS, (done) => this.#answers.whenIdle(done))) return;
-    this.#options.logger.warn({ answers: this.#answers.size }, "answers were not acknowledged; their attempts will count as lost");
+    this.#options.logger.warn(
+      { answers: this.#answers.size },
+      "answers were not acknowledged; their attempts will count as lost",
+    );
   }
 
   /** Ends the time that a drain gives what runs. */
@@ -147,7 +159,11 @@ export class Session {
     } else {
       this.#cutOff = clock.after(cutOffMs, () => {
         this.#cutOff = undefined;
-        if (this.running > 0) logger.warn({ attempts: this.running, cutOffMs }, "cut off from NATS: what runs here counts as lost and is stopped");
+        if (this.running > 0)
+          logger.warn(
+            { attempts: this.running, cutOffMs },
+            "cut off from NATS: what runs here counts as lost and is stopped",
+          );
         this.#executor.abortAll("lost");
       });
     }

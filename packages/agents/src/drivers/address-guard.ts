@@ -1,6 +1,7 @@
 import { lookup } from "node:dns";
 import type { LookupAddress, LookupOptions } from "node:dns";
 import { isIP } from "node:net";
+
 import { InvalidError, TerminalError } from "@ergon/core";
 import ipaddr from "ipaddr.js";
 import { buildConnector } from "undici";

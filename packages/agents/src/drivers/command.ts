@@ -1,5 +1,7 @@
-import { InvalidError, RetryableError, TerminalError } from "@ergon/core";
 import { availableParallelism } from "node:os";
+
+import { InvalidError, RetryableError, TerminalError } from "@ergon/core";
+
 import type { Attempt } from "../attempt.ts";
 import type { DriverDefinition } from "../driver.ts";
 import type { AttemptResponse } from "../response.ts";
@@ -76,7 +78,10 @@ function failureOf(end: ProgramEnd, program: string, responseLimit: number): Err
     case "too-much-output":
       return new TerminalError("RESPONSE_TOO_LARGE", `${program} wrote more than ${responseLimit} bytes`);
     case "killed":
-      return new RetryableError(`SIGNAL_${end.signal}`, withTail(`${program} was killed by ${end.signal}`, end.errorTail));
+      return new RetryableError(
+        `SIGNAL_${end.signal}`,
+        withTail(`${program} was killed by ${end.signal}`, end.errorTail),
+      );
     case "exited":
       return new RetryableError(`EXIT_${end.code}`, withTail(`${program} exited with ${end.code}`, end.errorTail));
   }

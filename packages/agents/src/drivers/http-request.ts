@@ -1,4 +1,5 @@
 import { TerminalError } from "@ergon/core";
+
 import type { Attempt } from "../attempt.ts";
 import { parseStatusList } from "./status-list.ts";
 import type { StatusList } from "./status-list.ts";
@@ -16,7 +17,17 @@ const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PAT
 const WITH_BODY: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
 /** What frames the message is the connection's, not the task's. */
 const RESERVED: ReadonlySet<string> = new Set([
-  ...["connection", "content-length", "expect", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"],
+  ...[
+    "connection",
+    "content-length",
+    "expect",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+  ],
 ]);
 const SECRET = ["authorization", "cookie", "proxy-authorization"] as const;
 
@@ -37,7 +48,8 @@ export function readFailing(attempt: Attempt, otherwise: StatusList): StatusList
   const text = attempt.arguments["agent.fail"];
   if (text === undefined) return otherwise;
   const list = parseStatusList(text);
-  if (list === undefined) throw invalid(`argument agent.fail is not a list of statuses such as 400-599: "${text.slice(0, 40)}"`);
+  if (list === undefined)
+    throw invalid(`argument agent.fail is not a list of statuses such as 400-599: "${text.slice(0, 40)}"`);
   return list;
 }
 
@@ -71,7 +83,11 @@ function readHeaders(args: Readonly<Record<string, string>>): Record<string, str
 function readUrl(text: string, base: URL | undefined): URL {
   const url = URL.canParse(text, base?.href) ? new URL(text, base?.href) : undefined;
   if (url?.protocol === "http:" || url?.protocol === "https:") return url;
-  throw invalid(base === undefined ? "the task's resource is not an http or https URL" : `${describeUrl(base)} redirects to what is not an http or https URL`);
+  throw invalid(
+    base === undefined
+      ? "the task's resource is not an http or https URL"
+      : `${describeUrl(base)} redirects to what is not an http or https URL`,
+  );
 }
 
 function basicAuthorization(url: URL): string {

@@ -1,6 +1,7 @@
 import { InvalidError, RetryableError, TerminalError, isErgonError } from "@ergon/core";
 import { Agent, request as send } from "undici";
 import type { Dispatcher } from "undici";
+
 import type { Attempt } from "../attempt.ts";
 import type { DriverDefinition } from "../driver.ts";
 import type { AttemptResponse } from "../response.ts";
@@ -51,11 +52,17 @@ const AGAIN: ReadonlySet<number> = new Set([408, 425, 429]);
  */
 export function http(options: HttpDriverOptions = {}): DriverDefinition {
   const fails = parseStatusList(options.fail ?? "400-599");
-  if (fails === undefined) throw new InvalidError("INVALID_OPTION", `fail is not a list of statuses such as 400-599: "${options.fail ?? ""}"`);
+  if (fails === undefined)
+    throw new InvalidError("INVALID_OPTION", `fail is not a list of statuses such as 400-599: "${options.fail ?? ""}"`);
   const connect = createGuardedConnector(createAddressGuard(options.allow ?? []));
   // The attempt's deadline bounds the whole; undici's own limits would only get in the way of long ones.
   const dispatcher = new Agent({ connect, headersTimeout: 0, bodyTimeout: 0 });
-  const settings = { dispatcher, fails, responseLimit: options.responseLimit ?? MIB, cuts: options.overLimit === "cut" };
+  const settings = {
+    dispatcher,
+    fails,
+    responseLimit: options.responseLimit ?? MIB,
+    cuts: options.overLimit === "cut",
+  };
   return {
     driver: options.driver ?? "http",
     concurrency: options.concurrency ?? 100,
@@ -74,7 +81,11 @@ async function run(attempt: Attempt, settings: Settings): Promise<AttemptRespons
       const location = headerOf(response, "location");
       if (location !== undefined && [301, 302, 303, 307, 308].includes(response.statusCode)) {
         await response.body.dump();
-        if (hops === MAX_REDIRECTS) throw new TerminalError("HTTP_REDIRECTS", `more than ${MAX_REDIRECTS} redirects, the last from ${describeUrl(request.url)}`);
+        if (hops === MAX_REDIRECTS)
+          throw new TerminalError(
+            "HTTP_REDIRECTS",
+            `more than ${MAX_REDIRECTS} redirects, the last from ${describeUrl(request.url)}`,
+          );
         request = redirected(request, response.statusCode, location);
         continue;
       }
@@ -90,10 +101,20 @@ async function run(attempt: Attempt, settings: Settings): Promise<AttemptRespons
 
 function ask(request: HttpRequest, attempt: Attempt, { dispatcher }: Settings): Promise<Dispatcher.ResponseData> {
   const { method, headers, body } = request;
-  return send(request.url, { dispatcher, method: method as Dispatcher.HttpMethod, headers, body: body ?? null, signal: attempt.signal });
+  return send(request.url, {
+    dispatcher,
+    method: method as Dispatcher.HttpMethod,
+    headers,
+    body: body ?? null,
+    signal: attempt.signal,
+  });
 }
 
-async function readBody(response: Dispatcher.ResponseData, request: HttpRequest, settings: Settings): Promise<Uint8Array> {
+async function readBody(
+  response: Dispatcher.ResponseData,
+  request: HttpRequest,
+  settings: Settings,
+): Promise<Uint8Array> {
   const { responseLimit, cuts } = settings;
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -104,7 +125,10 @@ async function readBody(response: Dispatcher.ResponseData, request: HttpRequest,
     if (size > responseLimit) break;
   }
   if (size > responseLimit && !cuts && !settings.fails(response.statusCode)) {
-    throw new TerminalError("RESPONSE_TOO_LARGE", `the response of ${describeUrl(request.url)} has more than ${responseLimit} bytes`);
+    throw new TerminalError(
+      "RESPONSE_TOO_LARGE",
+      `the response of ${describeUrl(request.url)} has more than ${responseLimit} bytes`,
+    );
   }
   return Buffer.concat(chunks, Math.min(size, responseLimit));
 }
@@ -130,7 +154,9 @@ function translate(error: unknown, request: HttpRequest): unknown {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const text = code === "" ? "it failed" : code;
   if (code === "UND_ERR_INVALID_ARG") return invalid("a header of the request cannot be sent", error);
-  return new RetryableError("HTTP_UNREACHABLE", `${describeUrl(request.url)} is out of reach: ${text}`, { cause: error });
+  return new RetryableError("HTTP_UNREACHABLE", `${describeUrl(request.url)} is out of reach: ${text}`, {
+    cause: error,
+  });
 }
 
 function headerOf(response: Dispatcher.ResponseData, name: string): string | undefined {

@@ -1,4 +1,5 @@
 import { TerminalError, parseDuration } from "@ergon/core";
+
 import type { Attempt } from "../attempt.ts";
 import type { DriverDefinition } from "../driver.ts";
 import type { SimpleDriverOptions } from "./echo.ts";
