@@ -12,6 +12,7 @@ import type { BusStatus } from "../ports/bus.ts";
 import { createApi } from "./api.ts";
 import type { Api } from "./api.ts";
 import { connectFailure, deniedSubject, isWorthRetrying, unreachable } from "./errors.ts";
+import { coalesceWrites } from "./outbound.ts";
 import { checkServer } from "./server-check.ts";
 import { Replies } from "./replies.ts";
 
@@ -100,6 +101,12 @@ export async function connectNats(options: NatsOptions = {}, surroundings: NatsS
 }
 
 function createLink(connection: NatsConnection, inboxPrefix: string, clock: Clock, logger: Logger): NatsLink {
+  const publishNow = connection.publish.bind(connection);
+  const hold = coalesceWrites(connection);
+  connection.publish = (...message: Parameters<NatsConnection["publish"]>) => {
+    hold();
+    publishNow(...message);
+  };
   const unique = nuid.next();
   const replies = new Replies(connection, clock, `${inboxPrefix}.${unique}`);
   const handlers: ((status: BusStatus) => void)[] = [];

@@ -7,6 +7,8 @@ const NANOS_PER_MS = 1_000_000;
 const HEARTBEAT_MS = 5_000;
 /** Two heartbeats missing: the consumer is gone. */
 const SILENCE_MS = 2 * HEARTBEAT_MS + 500;
+/** A pause in what should be coming: the rest may have been removed meanwhile, so the server is asked. */
+const PAUSE_MS = 1_000;
 
 export type DeliverPolicy = "last_per_subject" | { readonly from: number };
 
@@ -15,15 +17,15 @@ export interface ConsumerOptions {
   /** None: every subject. */
   readonly filters: readonly string[];
   readonly deliver: DeliverPolicy;
-  /** Hears each message in order; `pending` more follow, as the server knows by now. */
-  onMessage(message: NatsMessage, revision: number, pending: number): void;
+  /** Hears each message, in order. */
+  onMessage(message: NatsMessage, revision: number): void;
+  /** What there is by now has been heard. Said at the start when there is nothing, and whenever it is so again after a message. */
+  onCaughtUp(): void;
   /** The sequence is broken, or the server has fallen silent: nothing more comes, start over. */
   onBroken(reason: string): void;
 }
 
 export interface OrderedConsumer {
-  /** Messages that were there for it when it was made. */
-  readonly initial: number;
   stop(): void;
 }
 
@@ -38,6 +40,7 @@ export async function openConsumer(link: NatsLink, options: ConsumerOptions): Pr
   let expected = 1;
   let stopped = false;
   let heardAt = clock.monotonic();
+  let isCaughtUp = false;
   let timer: TimerHandle;
 
   const stop = (): void => {
@@ -72,16 +75,27 @@ export async function openConsumer(link: NatsLink, options: ConsumerOptions): Pr
     if (position.order !== expected) return breakOff(`message ${expected} is missing`);
     expected++;
     try {
-      options.onMessage(message, position.revision, position.pending);
+      options.onMessage(message, position.revision);
+      isCaughtUp = position.pending === 0;
+      if (isCaughtUp) options.onCaughtUp();
     } catch (error) {
       breakOff(messageOf(error));
     }
   };
 
-  const watchSilence = (): void => {
-    timer = clock.after(SILENCE_MS, () => {
-      if (clock.monotonic() - heardAt >= SILENCE_MS - 1_000) breakOff("the server has fallen silent");
-      else watchSilence();
+  const catchUp = (info: ConsumerInfo): void => {
+    if (stopped || isCaughtUp || info.num_pending > 0 || info.delivered.consumer_seq >= expected) return;
+    isCaughtUp = true;
+    options.onCaughtUp();
+  };
+  const watchOver = (): void => {
+    timer = clock.after(isCaughtUp ? SILENCE_MS : PAUSE_MS, () => {
+      const silentMs = clock.monotonic() - heardAt;
+      if (silentMs >= SILENCE_MS - PAUSE_MS) return breakOff("the server has fallen silent");
+      if (!isCaughtUp && silentMs >= PAUSE_MS / 2) {
+        void link.api.demand<ConsumerInfo>(`CONSUMER.INFO.${options.stream}.${name}`).then(catchUp, () => undefined);
+      }
+      watchOver();
     });
   };
 
@@ -95,8 +109,9 @@ export async function openConsumer(link: NatsLink, options: ConsumerOptions): Pr
     const config = consumerConfig(name, inbox, options);
     const request = { stream_name: options.stream, action: "create", config };
     const info = await link.api.demand<ConsumerInfo>(`CONSUMER.CREATE.${options.stream}.${name}`, request);
-    if (!stopped) watchSilence();
-    return { initial: info.num_pending + info.delivered.consumer_seq, stop };
+    catchUp(info);
+    if (!stopped) watchOver();
+    return { stop };
   } catch (error) {
     stop();
     throw error;

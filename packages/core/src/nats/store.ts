@@ -18,7 +18,7 @@ export async function createNatsRecords(
   bucketNames: readonly string[],
   mode: CommitMode,
 ): Promise<RecordStore> {
-  const { shards, buckets } = shape;
+  const { shards, buckets, replicas } = shape;
   const oneInFlight = await isOneInFlight(link, records, mode);
   const committers = bucketNames.map((name) => new Committer(link, name, oneInFlight));
   /** The newest fence of each shard that this process has seen. */
@@ -32,6 +32,19 @@ export async function createNatsRecords(
   const ownershipOf = (shard: number, data: Uint8Array, fence: Fence): Ownership => {
     learn(shard, fence);
     return { shard, session: data.length === 0 ? undefined : Buffer.from(data).toString("utf8"), fence };
+  };
+
+  const read: RecordStore["read"] = async (shard, id) => {
+    const keys = keysOf(shard);
+    if (link.status !== "connected") throw unreachable();
+    if (keys.replicas === 1) return readDirect(link, keys, shard, id);
+    const entry = await keys.read(`${shard}.${id}`);
+    return entry === undefined || entry.gone ? undefined : { id, data: entry.data, revision: entry.revision };
+  };
+
+  const owner: RecordStore["owner"] = async (shard) => {
+    const entry = await keysOf(shard).read(`owner.${shard}`);
+    return ownershipOf(shard, entry?.data ?? NOTHING, entry?.revision ?? 0);
   };
 
   return {
@@ -50,10 +63,7 @@ export async function createNatsRecords(
       if (isFenced(result.error)) return { kind: "lost" };
       throw apiFailure(`claim of shard ${shard}`, result.error);
     },
-    owner: async (shard) => {
-      const entry = await keysOf(shard).read(`owner.${shard}`);
-      return ownershipOf(shard, entry?.data ?? NOTHING, entry?.revision ?? 0);
-    },
+    owner,
     watchOwners: async (handler) => {
       const watches: Watch[] = [];
       for (const keys of records) {
@@ -75,18 +85,15 @@ export async function createNatsRecords(
       }
       return (committers[bucket] as Committer).commit(writes);
     },
-    read: async (shard, id) => {
-      const keys = keysOf(shard);
-      if (link.status !== "connected") throw unreachable();
-      if (keys.replicas === 1) return readDirect(link, keys, shard, id);
-      const entry = await keys.read(`${shard}.${id}`);
-      return entry === undefined || entry.gone ? undefined : { id, data: entry.data, revision: entry.revision };
-    },
+    read,
     load: async (ranges, visit) => {
       const byBucket = Map.groupBy(ranges, (range) => bucketOf(range.shard));
       const covered: number[] = [];
       for (const [bucket, part] of byBucket) {
-        const loader = { link, keys: records[bucket] as Keys, fenceOf: (shard: number) => fences.get(shard) ?? 0 };
+        // Replicas may lag, and the newest fence is what shows how far one has come.
+        const unknown = replicas > 1 ? part.filter(({ shard }) => !fences.has(shard)) : [];
+        await Promise.all(unknown.map(({ shard }) => owner(shard)));
+        const loader = { link, keys: records[bucket] as Keys, read, fenceOf: (shard: number) => fences.get(shard) ?? 0 };
         covered.push(await loadRanges(loader, part as LoadRange[], visit));
       }
       return covered.length === 0 ? 0 : Math.min(...covered);

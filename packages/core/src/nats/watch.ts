@@ -40,7 +40,6 @@ export async function watchKeys(link: NatsLink, source: KeySource, tell: (state:
     const mine = ++round;
     const isCurrent = (): boolean => !stopped && mine === round;
     const present = new Set<string>();
-    let heard = 0;
     let isComplete = false;
 
     const complete = (): void => {
@@ -58,9 +57,8 @@ export async function watchKeys(link: NatsLink, source: KeySource, tell: (state:
       stream: source.stream,
       filters: [source.filter],
       deliver: "last_per_subject",
-      onMessage: (message, revision, pending) => {
+      onMessage: (message, revision) => {
         if (!isCurrent()) return;
-        heard++;
         const key = message.subject.slice(source.prefix.length);
         const gone = isGoneHeader(message);
         if (!gone) present.add(key);
@@ -68,7 +66,9 @@ export async function watchKeys(link: NatsLink, source: KeySource, tell: (state:
         if (gone) known.delete(key);
         else known.set(key, revision);
         if (isNews) tell({ key, data: message.data, gone, revision });
-        if (pending === 0) complete();
+      },
+      onCaughtUp: () => {
+        if (isCurrent()) complete();
       },
       onBroken: (reason) => {
         if (isCurrent()) restart(reason);
@@ -76,7 +76,6 @@ export async function watchKeys(link: NatsLink, source: KeySource, tell: (state:
     });
     if (!isCurrent()) return opened.stop();
     consumer = opened;
-    if (heard >= opened.initial) complete();
   };
 
   const restart = (reason: string): void => {
