@@ -1,0 +1,27 @@
+import { runCli, type Io } from "@ergon/node/cli";
+
+/** What a command line has said and how it ended. */
+export interface Said {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs a command line in this process, as on a pipe unless `terminal`. */
+export async function ergon(
+  args: readonly string[],
+  more: { readonly env?: Io["env"]; readonly input?: string; readonly terminal?: boolean } = {},
+): Promise<Said> {
+  const out: Uint8Array[] = [];
+  const err: Uint8Array[] = [];
+  const code = await runCli(args, {
+    stdin: (async function* () {
+      yield more.input ?? "";
+    })(),
+    stdout: { write: (chunk) => out.push(Buffer.from(chunk as string)), isTTY: more.terminal === true },
+    stderr: { write: (chunk) => err.push(Buffer.from(chunk as string)) },
+    env: more.env ?? {},
+    onSignal: () => () => undefined,
+  });
+  return { code, out: Buffer.concat(out).toString(), err: Buffer.concat(err).toString() };
+}

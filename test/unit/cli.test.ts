@@ -1,0 +1,127 @@
+import { exitCodes, settings } from "@ergon/node/cli";
+import { describe, expect, test } from "vitest";
+
+import { ergon } from "../support/cli.ts";
+
+const commands = [
+  "dev",
+  "node",
+  "agent",
+  "submit",
+  "batch",
+  "get",
+  "wait",
+  "watch",
+  "cancel",
+  "retry",
+  "end",
+  "ls",
+  "nodes",
+  "agents",
+  "shards",
+  "doctor",
+];
+const NOWHERE = ["--nats", "nats://bob:hunter2@127.0.0.1:1"];
+
+describe("help", () => {
+  test("ergon --help names every command, every connection setting and every exit code", async () => {
+    const { code, out, err } = await ergon(["--help"]);
+
+    expect(code).toBe(0);
+    expect(err).toBe("");
+    for (const command of commands) expect(out).toMatch(new RegExp(`^  ${command}\\b`, "m"));
+    for (const { flag } of settings.filter(({ scope }) => scope === "connection")) expect(out).toContain(flag);
+    for (const { code: exit, summary } of Object.values(exitCodes))
+      expect(out).toContain(`${String(exit).padEnd(4)} ${summary}`);
+  });
+
+  test.for(commands)("ergon %s --help explains itself", async (command) => {
+    const [byFlag, byWord] = await Promise.all([ergon([command, "--help"]), ergon(["help", command])]);
+
+    expect(byFlag.code).toBe(0);
+    expect(byFlag.out).toMatch(new RegExp(`^Usage: ergon ${command}`));
+    expect(byWord).toEqual(byFlag);
+  });
+
+  test("ergon node --help tells every setting's variable and default", async () => {
+    const { out } = await ergon(["node", "--help"]);
+    const text = out.replace(/\s+/g, " ");
+
+    for (const { flag, env, scope } of settings) {
+      if (scope !== "connection") expect(text).toMatch(new RegExp(`${flag} .*\\(${env[0] ?? ""}`));
+    }
+    expect(text).toContain("(ERGON_SHARDS; default: 64)");
+    expect(text).toContain("(ERGON_SESSION_TTL; default: 6s)");
+  });
+
+  test("no command is a usage error that shows the help", async () => {
+    const { code, out, err } = await ergon([]);
+
+    expect([code, out]).toEqual([2, ""]);
+    expect(err).toMatch(/^Usage: ergon/);
+  });
+});
+
+describe("errors", () => {
+  test.for([
+    [["frob"], "unknown command 'frob'"],
+    [["get"], "missing required argument 'id'"],
+    [["get", "a", "b"], "too many arguments"],
+    [["ls", "--frob"], "unknown option '--frob'"],
+    [["ls", "--status", "lost"], "Allowed choices are scheduled, started, retrying, succeeded, failed, cancelled"],
+    [["ls", "--limit", "few"], "It must be a whole number"],
+    [["wait", "x", "--timeout", "soon"], "Write it like 500ms, 30s or 5m"],
+    [["--namespace", "a b", "nodes"], "--namespace: must be 1 to 64 letters"],
+    [["agent"], "say what to serve with --driver: echo, noop, sleep, http"],
+    [["agent", "--driver", "mail"], "give the program that does the work after --"],
+    [["agent", "--driver", "a", "--driver", "b", "--", "cat"], "a program serves one driver"],
+    [["node", "--shards", "0"], "--shards: must be at least 1"],
+  ] as const)("%j is refused as usage: one line, exit code 2", async ([args, text]) => {
+    const { code, out, err } = await ergon(args);
+
+    expect([code, out]).toEqual([2, ""]);
+    expect(err).toContain(text);
+    expect(err).toMatch(/^ergon: [A-Z_]+: [^\n]+\n$/);
+  });
+
+  test("with --json a usage error is JSON too", async () => {
+    const { code, err } = await ergon(["get", "--json"]);
+
+    expect(code).toBe(2);
+    expect(JSON.parse(err)).toMatchObject({
+      error: "INVALID_OPTION",
+      kind: "invalid",
+      message: expect.stringContaining("missing required argument"),
+    });
+  });
+
+  test("with --json every fault of a configuration is an issue (B-53)", async () => {
+    const { err } = await ergon(["node", "--json"], { env: { ERGON_SHARDS: "x", ERGON_LOG_LEVEL: "loud" } });
+
+    expect(JSON.parse(err)).toMatchObject({
+      error: "INVALID_CONFIGURATION",
+      issues: [{ field: "ERGON_SHARDS" }, { field: "ERGON_LOG_LEVEL" }],
+    });
+  });
+
+  test("no NATS is exit code 4, with what to do next and without the password", async () => {
+    const { code, out, err } = await ergon(["get", "x", ...NOWHERE]);
+
+    expect([code, out]).toEqual([4, ""]);
+    expect(err).toMatch(/^ergon: NATS_UNREACHABLE: [^\n]*127\.0\.0\.1:1[^\n]*"ergon dev"[^\n]*\n$/);
+    expect(err).not.toContain("hunter2");
+  });
+
+  test("a stack comes only with --debug or ERGON_DEBUG=1", async () => {
+    const [plain, flag, variable] = await Promise.all([
+      ergon(["get", "x", ...NOWHERE]),
+      ergon(["get", "x", "--debug", ...NOWHERE]),
+      ergon(["get", "x", ...NOWHERE], { env: { ERGON_DEBUG: "1" } }),
+    ]);
+
+    expect(plain.err).not.toContain("    at ");
+    expect(flag.err).toContain("    at ");
+    expect(variable.err).toContain("    at ");
+    expect(flag.err).not.toContain("hunter2");
+  });
+});
