@@ -1,28 +1,39 @@
 import { describeBus, describeLeaseStore, describeRecordStore } from "@ergon/core/testing";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { natsSuite } from "../support/nats-fixtures.ts";
-import { startTestServer } from "../support/nats-server.ts";
-import type { TestServer, TestServerOptions } from "../support/nats-server.ts";
+import { startTestCluster, startTestServer } from "../support/nats-server.ts";
 
-/** A server for the tests of a block, started once. */
-function serverFor(options: TestServerOptions): () => string {
-  let server: TestServer | undefined;
+/** What a block's tests run against, started once. */
+function startedOnce<T extends { stop(): Promise<void> }>(start: () => Promise<T>): () => T {
+  let running: T | undefined;
   beforeAll(async () => {
-    server = await startTestServer(options);
+    running = await start();
   });
   afterAll(async () => {
-    await server?.stop();
+    await running?.stop();
   });
-  return () => server?.url ?? "";
+  return () => {
+    if (running === undefined) throw new Error("it has not been started");
+    return running;
+  };
 }
 
 describe("over NATS", () => {
-  const suite = natsSuite(serverFor({}), { commitMode: "pipelined" });
+  const server = startedOnce(() => startTestServer());
+  const suite = natsSuite(() => server().url, { commitMode: "pipelined" });
   describeBus({ describe, test }, suite);
   describeRecordStore({ describe, test }, suite);
   describeLeaseStore({ describe, test }, suite);
 });
 
 describe("over NATS with sync always, two buckets, grouped commits", () => {
-  describeRecordStore({ describe, test }, natsSuite(serverFor({ sync: "always" }), { buckets: 2, commitMode: "grouped" }));
+  const server = startedOnce(() => startTestServer({ sync: "always" }));
+  describeRecordStore({ describe, test }, natsSuite(() => server().url, { buckets: 2, commitMode: "grouped" }));
+});
+
+describe("over three NATS servers, three replicas", () => {
+  const cluster = startedOnce(() => startTestCluster());
+  const suite = natsSuite(() => cluster().urls, { replicas: 3 });
+  describeRecordStore({ describe, test }, suite);
+  describeLeaseStore({ describe, test }, suite);
 });

@@ -8,6 +8,7 @@ export { createMemoryNetwork } from "./memory/network.ts";
 export { describeBus } from "./testing/bus.ts";
 export { describeLeaseStore } from "./testing/lease.ts";
 export { describeRecordStore } from "./testing/store.ts";
+export { Heard } from "./testing/suite.ts";
 
 export type { Faults, Storage } from "./memory/broker.ts";
 export type { ManualClock, ProcessClock } from "./memory/clock.ts";

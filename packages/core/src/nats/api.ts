@@ -1,3 +1,5 @@
+import { delay } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { ErgonError, UnavailableError } from "../base/errors.ts";
 import { apiFailure, isPassing, noJetStream, notPermitted, unreachable } from "./errors.ts";
 import type { ApiError } from "./errors.ts";
@@ -11,17 +13,18 @@ export type ApiAnswer<T> = { readonly ok: true; readonly value: T } | { readonly
 /** Requests to JetStream's own API, `$JS.API.…`: all that sets up and reads, and none of the hot path. */
 export interface Api {
   /** Asks, and answers what the server says, an error included. Throws when it says nothing. */
-  ask<T>(what: string, body?: object): Promise<ApiAnswer<T>>;
-  /** Asks, and throws an error that says which. A passing lack of a leader is waited for, up to `patienceMs`. */
+  ask<T>(what: string, body?: object, timeoutMs?: number): Promise<ApiAnswer<T>>;
+  /** Asks, and throws an error that says which. A passing lack of a leader is asked again, a few times. */
   demand<T>(what: string, body?: object): Promise<T>;
 }
 
 const TIMEOUT_MS = 5_000;
-const TRIES = 5;
+const TRIES = 20;
+const PAUSE_MS = 250;
 const NOTHING = new Uint8Array(0);
 
-export function createApi(replies: Replies): Api {
-  const ask = <T>(what: string, body?: object): Promise<ApiAnswer<T>> =>
+export function createApi(replies: Replies, clock: Clock): Api {
+  const ask = <T>(what: string, body?: object, timeoutMs = TIMEOUT_MS): Promise<ApiAnswer<T>> =>
     new Promise((resolve, reject) => {
       const data = body === undefined ? NOTHING : Buffer.from(JSON.stringify(body));
       const waiter = {
@@ -33,7 +36,7 @@ export function createApi(replies: Replies): Api {
         fail: (why: Silence) => reject(silenceOf(what, why)),
       };
       try {
-        replies.ask(`$JS.API.${what}`, data, undefined, TIMEOUT_MS, waiter);
+        replies.ask(`$JS.API.${what}`, data, undefined, timeoutMs, waiter);
       } catch {
         reject(unreachable());
       }
@@ -44,6 +47,7 @@ export function createApi(replies: Replies): Api {
       const answer = await ask<T>(what, body);
       if (answer.ok) return answer.value;
       if (!isPassing(answer.error) || tries === TRIES) throw apiFailure(what, answer.error);
+      await delay(clock, PAUSE_MS);
     }
   };
 

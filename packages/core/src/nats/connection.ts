@@ -5,7 +5,7 @@ import { connect } from "@nats-io/transport-node";
 import type { NodeConnectionOptions } from "@nats-io/transport-node";
 import { createSystemClock, delay } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
-import { ErgonError, InvalidError, isErgonError, messageOf } from "../base/errors.ts";
+import { InvalidError, isErgonError, messageOf } from "../base/errors.ts";
 import { silentLogger } from "../base/logger.ts";
 import type { Logger } from "../base/logger.ts";
 import type { BusStatus } from "../ports/bus.ts";
@@ -68,6 +68,8 @@ export interface NatsLink {
 const RECONNECT = { reconnectTimeWait: 250, reconnectJitter: 500, reconnectJitterTLS: 500 } as const;
 const CONNECT_TIMEOUT_MS = 5_000;
 const RETRY_MS = 250;
+/** A cluster that has just started elects its leader in this time. */
+const LEADER_MS = 5_000;
 
 /**
  * Connects, checks that the server will do, and keeps the connection from then on, however long the server is away.
@@ -85,14 +87,14 @@ export async function connectNats(options: NatsOptions = {}, surroundings: NatsS
       const connection = await connect(settings);
       const link = createLink(connection, options.inboxPrefix ?? "_INBOX", clock, logger);
       try {
-        await checkServer(link);
+        await checkServer(link, Math.max(LEADER_MS, end - clock.monotonic()));
         return link;
       } catch (error) {
         await link.close();
         throw error;
       }
     } catch (error) {
-      const failure = isErgonError(error) ? (error as ErgonError) : connectFailure(error, where);
+      const failure = isErgonError(error) ? error : connectFailure(error, where);
       if (!isWorthRetrying(failure) || clock.monotonic() >= end) throw failure;
       logger.debug({ servers: where }, "NATS is not there yet");
       await delay(clock, RETRY_MS);
@@ -137,7 +139,7 @@ function createLink(connection: NatsConnection, inboxPrefix: string, clock: Cloc
     clock,
     logger,
     replies,
-    api: createApi(replies),
+    api: createApi(replies, clock),
     get status() {
       return status;
     },

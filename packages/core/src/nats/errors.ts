@@ -23,7 +23,8 @@ const FULL_TEXT = /maximum (bytes|messages)|no space|insufficient|limit/i;
 const STREAM_NOT_FOUND = 10059;
 const NO_MESSAGE = 10037;
 const NAME_IN_USE = 10058;
-const NO_PEERS = 10005;
+/** Too few servers for so many replicas, or no cluster at all. */
+const NO_PEERS: ReadonlySet<number> = new Set([10005, 10074]);
 const NOT_ENABLED: ReadonlySet<number> = new Set([10039, 10076]);
 /** No meta leader yet, or the wrong one asked: gone in a moment. */
 const PASSING: ReadonlySet<number> = new Set([10008, 10009, 10118, 10194]);
@@ -50,7 +51,7 @@ export function apiFailure(what: string, error: ApiError): ErgonError {
   const number = error.err_code ?? 0;
   const text = error.description ?? `error ${error.code}`;
   if (NOT_ENABLED.has(number)) return noJetStream();
-  if (number === NO_PEERS) {
+  if (NO_PEERS.has(number)) {
     return new ErgonError("terminal", "SERVER_UNSUITABLE", `${what}: ${text}. Ask for fewer replicas, or start as many servers with JetStream`);
   }
   if (FULL.has(number)) return new UnavailableError("STORE_FULL", `${what}: ${text} (${number})`);

@@ -1,0 +1,272 @@
+import { createServer } from "node:net";
+import { connectNats, openNats } from "@ergon/core/nats";
+import type { NatsLink, NatsOptions, NatsPorts } from "@ergon/core/nats";
+import type { Fence, Ownership, Session } from "@ergon/core";
+import { Heard } from "@ergon/core/testing";
+import { describe, expect } from "vitest";
+import { test as base, uniqueNamespace } from "../support/nats-fixtures.ts";
+import { startTestServer } from "../support/nats-server.ts";
+import type { TestServer, TestServerOptions } from "../support/nats-server.ts";
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const text = (data: Uint8Array | undefined): string | undefined => (data === undefined ? undefined : new TextDecoder().decode(data));
+
+interface Fixtures {
+  /** A server of the test's own, stopped after it. */
+  readonly start: (options?: TestServerOptions) => Promise<TestServer>;
+  /** A connection, closed after the test. */
+  readonly connect: (options: NatsOptions) => Promise<NatsLink>;
+}
+
+const test = base.extend<Fixtures>({
+  start: async ({}, use) => {
+    const servers: TestServer[] = [];
+    await use(async (options) => {
+      const server = await startTestServer(options);
+      servers.push(server);
+      return server;
+    });
+    for (const server of servers) await server.stop();
+  },
+  connect: async ({}, use) => {
+    const links: NatsLink[] = [];
+    await use(async (options) => {
+      const link = await connectNats(options);
+      links.push(link);
+      return link;
+    });
+    for (const link of links) await link.close();
+  },
+});
+
+async function claimed(ports: NatsPorts, shard: number): Promise<Fence> {
+  const { fence } = await ports.records.owner(shard);
+  const result = await ports.records.claim(shard, "me", fence);
+  if (result.kind !== "claimed") throw new Error(`shard ${shard} is somebody else's`);
+  return result.fence;
+}
+
+/** Answers like a nats-server of some version. */
+async function pretendServer(version: string): Promise<{ readonly url: string; close(): void }> {
+  const server = createServer((socket) => {
+    const info = { server_id: "x", server_name: "x", version, go: "", host: "127.0.0.1", port: 0, headers: true, max_payload: 1_048_576, proto: 1, client_id: 1 };
+    socket.write(`INFO ${JSON.stringify(info)}\r\n`);
+    socket.on("data", (data) => data.toString().includes("PING") && socket.write("PONG\r\n"));
+    socket.on("error", () => undefined);
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  return { url: `nats://127.0.0.1:${port}`, close: () => server.close() };
+}
+
+describe("connecting", () => {
+  test("no server: the error says where, and not with which password", async ({ connect }) => {
+    const attempt = connect({ servers: "nats://user:secret@127.0.0.1:1" });
+
+    await expect(attempt).rejects.toMatchObject({ code: "NATS_UNREACHABLE", kind: "unavailable" });
+    await expect(attempt).rejects.toThrow(/127\.0\.0\.1:1: connection refused/);
+    await expect(attempt).rejects.not.toThrow(/secret|user/);
+  });
+
+  test("a server that is not there yet is waited for", async ({ connect, start }) => {
+    const server = await start();
+    await server.kill();
+
+    const link = connect({ servers: server.url, waitMs: 20_000 });
+    await server.restart();
+
+    expect((await link).status).toBe("connected");
+  });
+
+  test("wrong credentials: NOT_PERMITTED, and no secret in the text", async ({ connect, start }) => {
+    const server = await start({ configuration: { authorization: { user: "ergon", password: "right" } } });
+
+    const attempt = connect({ servers: server.url, user: "ergon", password: "wrong-secret" });
+
+    await expect(attempt).rejects.toMatchObject({ code: "NOT_PERMITTED" });
+    await expect(attempt).rejects.not.toThrow(/secret/);
+    expect((await connect({ servers: server.url, user: "ergon", password: "right" })).status).toBe("connected");
+    expect((await connect({ servers: server.url.replace("//", "//ergon:right@") })).status).toBe("connected");
+  });
+
+  test("an address that is none is refused without its password", async ({ connect }) => {
+    const attempt = connect({ servers: "nats://user:secret@:99999999" });
+
+    await expect(attempt).rejects.toMatchObject({ code: "INVALID_OPTION" });
+    await expect(attempt).rejects.not.toThrow(/secret/);
+  });
+
+  test("an old server is refused with the version that is needed", async ({ connect }) => {
+    const server = await pretendServer("2.12.1");
+
+    const attempt = connect({ servers: server.url });
+
+    await expect(attempt).rejects.toMatchObject({ code: "SERVER_UNSUITABLE" });
+    await expect(attempt).rejects.toThrow(/2\.12\.1; Ergon needs 2\.14/);
+    server.close();
+  });
+
+  test("a user who may not ask JetStream: NOT_PERMITTED, at once", async ({ connect, start }) => {
+    const users = [{ user: "weak", password: "p", permissions: { publish: ["nothing"], subscribe: [">"] } }];
+    const server = await start({ configuration: { authorization: { users } } });
+
+    const attempt = connect({ servers: server.url, user: "weak", password: "p" });
+
+    await expect(attempt).rejects.toMatchObject({ code: "NOT_PERMITTED" });
+    await expect(attempt).rejects.toThrow(/\$JS\.API\.INFO/);
+  });
+
+  test("an account without JetStream: SERVER_UNSUITABLE, and what to do", async ({ connect, start }) => {
+    const accounts = { plain: { users: [{ user: "u", password: "p" }] } };
+    const server = await start({ configuration: { accounts } });
+
+    const attempt = connect({ servers: server.url, user: "u", password: "p" });
+
+    await expect(attempt).rejects.toMatchObject({ code: "SERVER_UNSUITABLE" });
+    await expect(attempt).rejects.toThrow(/JetStream/);
+  });
+});
+
+describe("opening a namespace", () => {
+  test("many who open it first agree on its shape", async ({ connect, server, namespace }) => {
+    const wishes = [64, 32, 16, 8].map((shards) => ({ namespace, shards, commitMode: "pipelined" as const }));
+
+    const opened = await Promise.all(wishes.map(async (wish) => openNats(await connect({ servers: server.url }), wish)));
+
+    expect(new Set(opened.map((ports) => ports.records.shards)).size).toBe(1);
+    const later = await openNats(await connect({ servers: server.url }), { namespace, shards: 5, commitMode: "pipelined" });
+    expect(later.shape).toEqual(opened[0]?.shape);
+  });
+
+  test("three replicas on one server are refused with what to do", async ({ connect, server, namespace }) => {
+    const link = await connect({ servers: server.url });
+
+    await expect(openNats(link, { namespace, replicas: 3 })).rejects.toMatchObject({ code: "SERVER_UNSUITABLE" });
+  });
+
+  test("a stream of somebody else's with the bucket's name is not touched", async ({ connect, server, namespace }) => {
+    const link = await connect({ servers: server.url });
+    const name = `KV_ergon_${namespace}_leases`;
+    await link.api.demand(`STREAM.CREATE.${name}`, { name, subjects: ["theirs.>"], storage: "file", retention: "limits" });
+
+    await expect(openNats(link, { namespace })).rejects.toThrow(/exists and is not one of Ergon's/);
+  });
+});
+
+describe("when the server fails", () => {
+  test("a full store refuses a commit with STORE_FULL, alone and in a batch", async ({ connect, start, namespace }) => {
+    const server = await start({ maxFileStoreBytes: 4 * 1_048_576 });
+    const ports = await openNats(await connect({ servers: server.url }), { namespace, commitMode: "pipelined" });
+    const fence = await claimed(ports, 0);
+    const data = new Uint8Array(500_000);
+    const write = (id: string): { shard: number; id: string; data: Uint8Array; fence: Fence } => ({ shard: 0, id, data, fence });
+
+    let index = 0;
+    let result = await ports.records.commit([write("t0")]);
+    while (result.kind === "committed" && index < 20) result = await ports.records.commit([write(`t${++index}`)]);
+    const batch = await ports.records.commit([write("x"), write("y")]);
+
+    expect(result).toMatchObject({ kind: "refused", code: "STORE_FULL" });
+    expect(batch).toMatchObject({ kind: "refused", code: "STORE_FULL" });
+    expect(await ports.records.read(0, "x")).toBeUndefined();
+  });
+
+  test("a user who may not write records is told so by the commit", async ({ connect, start, namespace }) => {
+    const owner = { user: "owner", password: "p" };
+    const reader = { user: "reader", password: "p", permissions: { publish: ["$JS.API.>", "_INBOX.>"], subscribe: [">"] } };
+    const server = await start({ configuration: { authorization: { users: [owner, reader] } } });
+    const full = await openNats(await connect({ servers: server.url, user: "owner", password: "p" }), { namespace, commitMode: "pipelined" });
+    const fence = await claimed(full, 0);
+    const weak = await openNats(await connect({ servers: server.url, user: "reader", password: "p" }), { namespace, commitMode: "pipelined" });
+
+    const alone = await weak.records.commit([{ shard: 0, id: "x", data: bytes("y"), fence }]);
+    const claim = weak.records.claim(1, "reader", 0);
+
+    expect(alone).toMatchObject({ kind: "refused", code: "NOT_PERMITTED" });
+    await expect(claim).rejects.toMatchObject({ code: "NOT_PERMITTED" });
+  });
+
+  test("commits under way when it is killed are unknown, later ones refused, and all goes on when it is back", async ({ connect, start, namespace }) => {
+    const server = await start({ sync: "always" });
+    const link = await connect({ servers: server.url });
+    const ports = await openNats(link, { namespace, commitMode: "pipelined" });
+    const fence = await claimed(ports, 0);
+    const statuses = new Heard<string>();
+    ports.bus.onStatus(statuses.hear);
+    server.pause();
+    const underWay = ["a", "b", "c"].map((id) => ports.records.commit([{ shard: 0, id, data: bytes("x"), fence }]));
+    const request = expect(ports.bus.request("any", bytes(""), { timeoutMs: 60_000 })).rejects.toMatchObject({ code: "NATS_UNREACHABLE" });
+
+    await server.kill();
+    const outcomes = await Promise.all(underWay);
+    await request;
+    await statuses.until((all) => all.includes("disconnected"));
+    const away = await ports.records.commit([{ shard: 0, id: "d", data: bytes("x"), fence }]);
+    await server.restart();
+    await statuses.until((all) => all.at(-1) === "connected");
+    const next = await claimed(ports, 0);
+    const back = await ports.records.commit([{ shard: 0, id: "e", data: bytes("x"), fence: next }]);
+
+    expect(outcomes.map((outcome) => outcome.kind)).toEqual(["unknown", "unknown", "unknown"]);
+    expect(away).toMatchObject({ kind: "refused", code: "STORE_UNAVAILABLE" });
+    expect(back.kind).toBe("committed");
+    expect(await ports.records.read(0, "d")).toBeUndefined();
+  });
+
+  test("a watch of sessions hears of who ended while the connection was away", async ({ connect, start, namespace }) => {
+    const server = await start();
+    const ports = await openNats(await connect({ servers: server.url }), { namespace, commitMode: "pipelined" });
+    const heard = new Heard<Session>();
+    await ports.leases.renew("short", bytes("1"), 2_000);
+    await ports.leases.renew("long", bytes("1"), 600_000);
+    const watch = await ports.leases.watch(heard.hear);
+    const before = heard.items.length;
+
+    await server.kill();
+    await server.restart();
+    await heard.until((all) => all.some((session) => session.id === "short" && session.data === undefined));
+    await ports.leases.renew("new", bytes("1"), 600_000);
+    await heard.until((all) => all.some((session) => session.id === "new"));
+
+    expect(heard.items.slice(before).map((session) => [session.id, text(session.data)])).toEqual([
+      ["short", undefined],
+      ["new", "1"],
+    ]);
+    watch.stop();
+  });
+
+  test("a watch of owners hears what changed while its own connection was away", async ({ connect, start, namespace }) => {
+    const server = await start();
+    const ports = await openNats(await connect({ servers: server.url }), { namespace, commitMode: "pipelined" });
+    const heard = new Heard<Ownership>();
+    const first = await claimed(ports, 0);
+    const watch = await ports.records.watchOwners(heard.hear);
+
+    await server.kill();
+    await server.restart();
+    const second = await openNats(await connect({ servers: server.url }), { namespace, commitMode: "pipelined" });
+    const result = await second.records.claim(0, "second", first);
+    await heard.until((all) => all.some((ownership) => ownership.session === "second"));
+
+    expect(result.kind).toBe("claimed");
+    expect(heard.items.map((ownership) => ownership.session)).toEqual(["me", "second"]);
+    watch.stop();
+  });
+
+  test("a subscription is there again when the server is", async ({ connect, start }) => {
+    const server = await start();
+    const ports = await openNats(await connect({ servers: server.url }), { namespace: uniqueNamespace(), commitMode: "pipelined" });
+    const statuses = new Heard<string>();
+    ports.bus.onStatus(statuses.hear);
+    ports.bus.subscribe("echo", (message) => ports.bus.publish(message.reply ?? "", message.data));
+
+    await server.kill();
+    await server.restart();
+    await statuses.until((all) => all.at(-1) === "connected");
+
+    expect(text((await ports.bus.request("echo", bytes("hello"), { timeoutMs: 10_000 })).data)).toBe("hello");
+  });
+});
