@@ -81,6 +81,8 @@ export interface TaskInput extends At {
   readonly spec: TaskSpec;
   /** The batch whose admission is still to be decided; the task is held until then. */
   readonly batch?: string | undefined;
+  /** An agent with a free slot: the first attempt begins with the task, in the same write. */
+  readonly agent?: string | undefined;
 }
 
 /** Effects of the task machine. */
@@ -101,9 +103,13 @@ interface Args {
   readonly event: TaskEvent;
 }
 
-/** The event of a timer is XState's own, but the engine gives it time and chance like any other. */
+/** The event of a timer is XState's own, but the engine gives it time and chance like any other. The first event has the input. */
 function at(event: TaskEvent): number {
-  return event.at;
+  return event.at ?? inputOf(event).at;
+}
+
+function inputOf(event: TaskEvent): TaskInput {
+  return (event as unknown as { readonly input: TaskInput }).input;
 }
 
 function entry(context: TaskContext, event: TaskEvent, status: TaskStatus, change: Change, reason?: string): readonly HistoryEntry[] {
@@ -174,6 +180,7 @@ const machine = setup({
   guards: {
     held: ({ context }) => context.batch !== undefined,
     early: ({ context }) => (context.notBefore ?? 0) > context.updatedAt,
+    assigned: ({ event }) => inputOf(event)?.agent !== undefined,
     isCurrent,
     inTime,
     retryable: (args) => inTime(args) && retryable(args),
@@ -187,7 +194,7 @@ const machine = setup({
 
     released: assign(({ event }) => ({ batch: undefined, updatedAt: at(event) })),
     due: assign(({ event }) => ({ readyAt: at(event), updatedAt: at(event) })),
-    started: moved("started", (args) => startedChange(args, args.event.type === "start" ? args.event.agent : undefined)),
+    started: moved("started", (args) => startedChange(args, args.event.type === "start" ? args.event.agent : inputOf(args.event).agent)),
     offered: assign(({ context, event }) => ({
       attempt: context.attempt + 1,
       attemptAt: at(event),
@@ -222,7 +229,8 @@ const machine = setup({
       const failure = failureOf(event, context);
       const pause = backoffMs(retryPolicyOf(context), context.failures + 1, event.chance);
       const least = event.type === "failed" ? (event.retryAfterMs ?? 0) : 0;
-      return { failures: context.failures + 1, failure, backoff: Math.max(pause, least), deadline: undefined, reason: `${failure.code}: ${failure.message}` };
+      const startedAt = context.startedAt ?? context.attemptAt ?? at(event);
+      return { startedAt, failures: context.failures + 1, failure, backoff: Math.max(pause, least), deadline: undefined, reason: `${failure.code}: ${failure.message}` };
     }),
     again: assign(({ event }) => ({ ...requeued(undefined, event), updatedAt: at(event) })),
     lost: moved("retrying", ({ context, event }) => ({
@@ -232,7 +240,8 @@ const machine = setup({
     returned: moved("retrying", ({ event }) => requeued(event.type === "returned" ? event.reason : undefined, event)),
     failed: moved("failed", ({ context, event }) => {
       const failure = failureOf(event, context);
-      return { failures: context.failures + 1, failure, endedAt: at(event), reason: `${failure.code}: ${failure.message}` };
+      const startedAt = context.startedAt ?? context.attemptAt ?? at(event);
+      return { startedAt, failures: context.failures + 1, failure, endedAt: at(event), reason: `${failure.code}: ${failure.message}` };
     }),
     lostForGood: moved("failed", ({ context, event }) => {
       const reason = event.type === "lost" ? event.reason : "";
@@ -286,7 +295,7 @@ const machine = setup({
       },
       initial: "admitted",
       states: {
-        admitted: { always: [{ guard: "held", target: "held" }, { guard: "early", target: "delayed" }, { target: "ready" }] },
+        admitted: { always: [{ guard: "held", target: "held" }, { guard: "early", target: "delayed" }, { guard: "assigned", target: "started", actions: ["started", dispatch()] }, { target: "ready" }] },
         /** Stored with its batch, which is not decided yet. */
         held: { on: { release: { target: "admitted", actions: "released" } } },
         delayed: { after: { due: { target: "ready", actions: "due" } } },

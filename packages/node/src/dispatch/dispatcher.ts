@@ -1,4 +1,4 @@
-import { H, taskOption, type AbortParams, type ActorState, type AgentView, type DispatchParams, type Effect } from "@ergon/core";
+import { H, taskOption, type AbortParams, type ActorState, type AgentView, type DispatchParams, type Effect, type TaskSpec } from "@ergon/core";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import type { Behaviour, Host } from "../shard/host.ts";
@@ -161,6 +161,12 @@ export class Dispatcher implements Behaviour {
     }
   }
 
+  /** The agent that a new task may start with at once: one with a free slot, unless others wait for it. */
+  agentFor(spec: TaskSpec): string | undefined {
+    const driver = this.#drivers.get(spec.driver);
+    return driver !== undefined && driver.queue.size > 0 ? undefined : this.credits.pick(spec.driver)?.agent.id;
+  }
+
   /** Why a live task waits, when its record does not say. */
   waitingFor(state: ActorState): string | undefined {
     if (liveStateOf(state) !== "ready") return undefined;
@@ -181,6 +187,7 @@ export class Dispatcher implements Behaviour {
       this.#land(actor);
     }
     if (live === "ready") this.#admit(actor);
+    else if (live === "started" && actor.flight === undefined && task.agent !== undefined) this.#occupy(actor, task.agent, task.attempt);
     else if (live === "unserved") this.#driverOf(actor).queue.add(actor, this.#priority(actor));
     else if (actor.ticket !== 0) this.#driverOf(actor).queue.remove(actor);
   }
@@ -267,10 +274,18 @@ export class Dispatcher implements Behaviour {
     if (credit === undefined) return driver.served !== "no" && this.#offer(actor, driver);
     if (this.#host?.transition(actor, { type: "start", agent: credit.agent.id }) !== true) return this.#skip(actor, driver);
     driver.queue.remove(actor);
-    this.credits.use(credit);
-    this.#launch(actor, credit.agent.id, this.#attemptOf(actor), 0);
-    credit.agent.flights.add(actor);
+    this.#occupy(actor, credit.agent.id, this.#attemptOf(actor));
     return true;
+  }
+
+  /** The attempt takes a slot of the agent that was picked for it. */
+  #occupy(actor: LiveActor, agent: string, attempt: number): void {
+    this.#launch(actor, agent, attempt, 0);
+    const entry = this.agents.get(agent);
+    const credit = entry?.credits.get(this.#driverOf(actor).name);
+    if (entry === undefined || credit === undefined) return;
+    this.credits.use(credit);
+    entry.flights.add(actor);
   }
 
   #offer(actor: LiveActor, driver: Driver): boolean {

@@ -93,7 +93,7 @@ export function copyOf(message: Message, extra: Headers | undefined): Message {
   const headers = { ...message.headers(), ...extra };
   return {
     subject: message.subject,
-    data: Uint8Array.from(message.data),
+    data: new Uint8Array(message.data),
     reply: message.reply,
     header: (name) => headers[name],
     headers: () => headers,

@@ -179,7 +179,8 @@ export class TaskDesk {
 
   #create(shard: HostedShard, spec: TaskSpec, done: (outcome: Admission) => void, batch: string | undefined): void {
     const at = this.#context.clock.now();
-    const actor = this.#host.create(shard, spec.id, taskMachine, { spec, at, chance: 0, batch }, at, (refusal) => {
+    const agent = batch === undefined ? this.#dispatcher.agentFor(spec) : undefined;
+    const actor = this.#host.create(shard, spec.id, taskMachine, { spec, at, chance: 0, batch, agent }, at, (refusal) => {
       if (refusal !== undefined) done({ kind: "refused", error: refused(refusal) });
       else done({ kind: "admitted", actor, state: this.#host.wake(actor) });
     });
@@ -303,7 +304,7 @@ function answerEvent(message: Message, kind: string | undefined, attempt: number
     return { type: "failed", attempt, agent, failure, retryAfterMs: error?.retryAfterMs };
   }
   // The bytes are a slice of what came from the socket: a copy lets go of the rest.
-  return { type: "succeeded", attempt, agent, response: Uint8Array.from(message.data), contentType: message.header(H.contentType) };
+  return { type: "succeeded", attempt, agent, response: new Uint8Array(message.data), contentType: message.header(H.contentType) };
 }
 
 function nextId(id: string): string {

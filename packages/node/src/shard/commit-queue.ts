@@ -153,7 +153,7 @@ export class CommitQueue {
 
   /** A refused creation is its client's to know; a refused change of a task that exists waits until the store takes it. */
   #refused(entries: readonly Entry[], refusal: Refusal): void {
-    if (entries.length > 1 && refusal.code !== "STORE_FULL") {
+    if (entries.length > 1 && (refusal.code === "PAYLOAD_TOO_LARGE" || refusal.code === "NOT_PERMITTED")) {
       // One of them is at fault: each goes alone.
       for (const entry of entries) this.#commit([entry]);
       return;

@@ -241,7 +241,7 @@ export class Host {
     if (state.snapshot.status !== "active" || actor.due - this.#options.context.clock.now() < PARK_MS) return;
     if (!this.#behaviour(actor).parks(state)) return;
     // A copy of its own: an encoded record may be a slice of a larger buffer, which it would keep alive.
-    actor.parked = Uint8Array.from(encodeRecord(actor.machine, state, actor.rest));
+    actor.parked = new Uint8Array(encodeRecord(actor.machine, state, actor.rest));
     actor.state = undefined;
   }
 
