@@ -270,6 +270,8 @@ export class Dispatcher implements Behaviour {
 
   /** Begins an attempt if there is a slot. The caller commits. */
   #start(actor: LiveActor, driver: Driver): boolean {
+    // An attempt that is tried again is out already, though its task stands in the queue until somebody has it.
+    if (actor.flight !== undefined) return false;
     const credit = this.credits.pick(driver.name);
     if (credit === undefined) return driver.served !== "no" && this.#offer(actor, driver);
     if (this.#host?.transition(actor, { type: "start", agent: credit.agent.id }) !== true) return this.#skip(actor, driver);
