@@ -238,6 +238,28 @@ describe("when the server fails", () => {
     watch.stop();
   });
 
+  test("a watch of sessions hears of one that has gone without a trace meanwhile", async ({ connect, start, namespace }) => {
+    const server = await start();
+    const port = Number(new URL(server.url).port);
+    const ports = await openNats(await connect({ servers: server.url }), { namespace, commitMode: "pipelined" });
+    const heard = new Heard<Session>();
+    for (const id of ["lost", "kept"]) await ports.leases.renew(id, bytes("1"), 600_000);
+    const watch = await ports.leases.watch(heard.hear);
+    const before = heard.items.length;
+
+    await server.kill();
+    await server.restart({ port: -1 });
+    const elsewhere = await connect({ servers: server.url });
+    const filter = `$KV.ergon_${namespace}_leases.session.lost`;
+    await elsewhere.api.demand(`STREAM.PURGE.KV_ergon_${namespace}_leases`, { filter });
+    await server.kill();
+    await server.restart({ port });
+    await heard.until((all) => all.length > before);
+
+    expect(heard.items.slice(before)).toEqual([{ id: "lost", data: undefined, revision: 0 }]);
+    watch.stop();
+  });
+
   test("a watch of owners hears what changed while its own connection was away", async ({ connect, start, namespace }) => {
     const server = await start();
     const ports = await openNats(await connect({ servers: server.url }), { namespace, commitMode: "pipelined" });

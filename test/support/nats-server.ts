@@ -9,7 +9,7 @@ export type TestServerOptions = Omit<NatsServerOptions, "storeDir">;
 
 /** A server of a test's own, with what may happen to one. */
 export interface TestServer {
-  /** Stays the same over restarts. */
+  /** Stays the same over restarts, unless another port is asked for. */
   readonly url: string;
   readonly pid: number;
   /** Ends it in good order and removes its files. */
@@ -19,7 +19,7 @@ export interface TestServer {
   /** SIGSTOP, until {@link TestServer.resume}. */
   pause(): void;
   resume(): void;
-  /** Starts again what was killed, on the same port and files; `changes` from now on. */
+  /** Starts again what has been killed, on the same files and port; `changes` from now on. */
   restart(changes?: TestServerOptions): Promise<void>;
 }
 
@@ -27,9 +27,11 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const storeDir = await mkdtemp(path.join(tmpdir(), "ergon-store-"));
   let current = options;
   let server: NatsServer = await startNatsServer({ ...current, storeDir });
-  const { url, port } = server;
+  const { port } = server;
   return {
-    url,
+    get url() {
+      return server.url;
+    },
     get pid() {
       return server.pid;
     },
@@ -45,7 +47,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     resume: () => server.signal("SIGCONT"),
     restart: async (changes = {}) => {
       await server.exited;
-      current = { ...current, ...changes, port };
+      current = { ...current, port, ...changes };
       server = await startNatsServer({ ...current, storeDir });
     },
   };
