@@ -30,6 +30,20 @@ describe("a node that reserves", () => {
     expect(n1.credits).toEqual([{ agent: "a1", driver: "work", recall: 2 }]);
   });
 
+  test("takes no holder below the fair share", async ({ start }) => {
+    const { node, clock } = await start([forever]);
+    const [n1, n2, n3, n4] = [node("n1"), node("n2"), node("n3"), node("n4")];
+    await n1.reserve(2);
+    await n2.reserve(2);
+
+    await n3.reserve(4);
+    await n4.reserve(4);
+    await clock.advance(20);
+
+    const recalled = [n1, n2].map(({ credits }) => credits.map(({ recall }) => recall));
+    expect(recalled).toEqual([[1], [1]]);
+  });
+
   test("makes the agent recall from anyone, where there are fewer slots than nodes", async ({ start }) => {
     const { node, clock } = await start([{ ...forever, concurrency: 1 }]);
     const [n1, n2] = [node("n1"), node("n2")];

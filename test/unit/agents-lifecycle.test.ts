@@ -1,3 +1,5 @@
+import { createRequire } from "node:module";
+
 import { createAgent, echo, noop, type Middleware } from "@ergon/agents";
 import { H, InvalidError } from "@ergon/core";
 import { describe, expect, test as plain } from "vitest";
@@ -20,6 +22,16 @@ describe("presence", () => {
 
     await settled(agent.stop());
     expect(presence.slice(4).map(({ state }) => state)).toEqual(["draining", "gone"]);
+  });
+
+  test("tells the version of the package, and how much runs", async ({ start }) => {
+    const { version } = createRequire(import.meta.url)("@ergon/agents/package.json") as { version: string };
+    const { presence, clock, node } = await start(() => gate().promise);
+
+    node("n1").dispatch("t1");
+    await clock.advance(1_100);
+
+    expect(presence.at(-1)).toMatchObject({ version, running: 1 });
   });
 
   test("is said at once to a node that the agent did not know", async ({ start }) => {

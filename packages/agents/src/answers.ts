@@ -99,7 +99,7 @@ export class Answers {
       this.#transmit(pending);
       return true;
     }
-    const answer = this.#recent.take(key);
+    const answer = this.#recent.find(key);
     if (answer === undefined) return false;
     this.send(answer);
     return true;

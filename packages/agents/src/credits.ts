@@ -49,11 +49,6 @@ export class Credits {
     if (this.#nodes.heard(node, this.#options.clock.monotonic())) this.#options.met(node);
   }
 
-  /** This agent heard nobody for reasons of its own. */
-  excuse(): void {
-    this.#nodes.excuse(this.#options.clock.monotonic());
-  }
-
   /** Takes the idle credits of nodes that are silent; repeats what was not answered. */
   tick(): void {
     const now = this.#options.clock.monotonic();

@@ -1,7 +1,7 @@
 /** A node that says nothing for this long counts as gone. */
 const SILENT_MS = 5_000;
 const LATELY_MS = 1_500;
-/** Looked at later than this after the last look, the process itself stood still: that the nodes were silent proves nothing. */
+/** Looked at later than this after the last look, this agent was paused or cut off: that it heard nobody proves nothing. */
 const STALL_MS = 2_500;
 
 /** The nodes that this agent hears of, by the monotonic time of their last word. */
@@ -29,14 +29,9 @@ export class Nodes {
     this.#heardAt.delete(node);
   }
 
-  /** Takes the silence of everyone until now as this agent's own. */
-  excuse(now: number): void {
-    for (const node of this.#heardAt.keys()) this.#heardAt.set(node, now);
-  }
-
-  /** The nodes that have fallen silent; they are forgotten. */
+  /** The nodes that have fallen silent; they are forgotten. To be called once a second while there is a connection. */
   silent(now: number): readonly string[] {
-    if (now - this.#lookedAt > STALL_MS) this.excuse(now);
+    if (now - this.#lookedAt > STALL_MS) for (const node of this.#heardAt.keys()) this.#heardAt.set(node, now);
     this.#lookedAt = now;
     const silent: string[] = [];
     for (const [node, at] of this.#heardAt) if (now - at >= SILENT_MS) silent.push(node);

@@ -1,37 +1,29 @@
 import type { Answer } from "./answers.ts";
 
-const MAX_ANSWERS = 10_000;
-const MAX_BYTES = 32 * 1_024 * 1_024;
+const ANSWERS = 10_000;
+const BYTES = 16 * 1_024 * 1_024;
 
-/** The answers recorded last, so that an attempt that is dispatched again gets its answer again and never runs twice. */
+/**
+ * The answers recorded last, so that an attempt that is dispatched again gets its answer again and never runs twice: at least
+ * the last 10,000 or 16 MiB, whichever is less, and at most twice that.
+ */
 export class Recent {
-  readonly #answers: Map<string, Answer> = new Map();
-  readonly #maxAnswers: number;
-  readonly #maxBytes: number;
+  // Two generations: a young one that is full becomes the old one, and the old one goes whole. Dropping the oldest entry of a
+  // Map one by one would step over the holes of those dropped before.
+  #young: Map<string, Answer> = new Map();
+  #old: Map<string, Answer> = new Map();
   #bytes = 0;
 
-  constructor(maxAnswers: number = MAX_ANSWERS, maxBytes: number = MAX_BYTES) {
-    this.#maxAnswers = maxAnswers;
-    this.#maxBytes = maxBytes;
-  }
-
   add(answer: Answer): void {
-    this.take(answer.key);
-    this.#answers.set(answer.key, answer);
+    this.#young.set(answer.key, answer);
     this.#bytes += answer.data.length;
-    while (this.#answers.size > this.#maxAnswers || this.#bytes > this.#maxBytes) {
-      const [oldest] = this.#answers.keys();
-      if (oldest === undefined) return;
-      this.take(oldest);
-    }
+    if (this.#young.size < ANSWERS && this.#bytes < BYTES) return;
+    this.#old = this.#young;
+    this.#young = new Map();
+    this.#bytes = 0;
   }
 
-  /** Removes an answer and answers it. */
-  take(key: string): Answer | undefined {
-    const answer = this.#answers.get(key);
-    if (answer === undefined) return undefined;
-    this.#answers.delete(key);
-    this.#bytes -= answer.data.length;
-    return answer;
+  find(key: string): Answer | undefined {
+    return this.#young.get(key) ?? this.#old.get(key);
   }
 }

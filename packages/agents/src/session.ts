@@ -153,10 +153,8 @@ export class Session {
     this.#answers.connection(status);
     if (this.#cutOff !== undefined) clock.cancel(this.#cutOff);
     this.#cutOff = undefined;
-    if (this.#connected) {
-      this.#credits.excuse();
-      this.#say();
-    } else {
+    if (this.#connected) this.#say();
+    else {
       this.#cutOff = clock.after(cutOffMs, () => {
         this.#cutOff = undefined;
         if (this.running > 0)

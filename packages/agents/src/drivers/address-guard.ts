@@ -8,7 +8,7 @@ import { buildConnector } from "undici";
 
 type Range = readonly [ipaddr.IPv4 | ipaddr.IPv6, number];
 
-/** What only the public part of IPv6 lies in: what is outside may carry a private IPv4 address within (NAT64, 6to4, compatible). */
+/** What the public part of IPv6 lies in: much of what is outside carries an IPv4 address within (mapped, compatible, NAT64). */
 const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR("2000::/3");
 
 /** Which addresses a connection may go to. */
@@ -22,8 +22,9 @@ export function createAddressGuard(allowed: readonly string[] | "all"): AddressG
   if (allowed === "all") return () => true;
   const ranges = allowed.map(parseRange);
   return (text) => {
-    const address = parseAddress(text);
-    return address !== undefined && (isPublic(address) || ranges.some((range) => isWithin(address, range)));
+    if (!ipaddr.isValid(text)) return false;
+    const address = ipaddr.parse(text);
+    return isPublic(address) || ranges.some((range) => isWithin(address, range));
   };
 }
 
@@ -60,11 +61,6 @@ function refusal(host: string): TerminalError {
 function parseRange(text: string): Range {
   if (ipaddr.isValidCIDR(text)) return ipaddr.parseCIDR(text);
   throw new InvalidError("INVALID_OPTION", `"${text}" is not a range of addresses, such as 10.0.0.0/8`);
-}
-
-/** IPv4 inside IPv6 (`::ffff:127.0.0.1`) is judged as the IPv4 that it is. */
-function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
-  return ipaddr.isValid(text) ? ipaddr.process(text) : undefined;
 }
 
 function isPublic(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {

@@ -40,7 +40,7 @@ export function readRequest(attempt: Attempt): HttpRequest {
   if (body !== undefined && attempt.contentType !== undefined) headers["content-type"] ??= attempt.contentType;
   const url = readUrl(attempt.resource ?? "", undefined);
   if (url.username !== "" || url.password !== "") headers["authorization"] ??= basicAuthorization(url);
-  return { url: withoutUser(url), method, headers, body };
+  return { url, method, headers, body };
 }
 
 /** The task's own word on which statuses fail, or the agent's. */
@@ -55,7 +55,7 @@ export function readFailing(attempt: Attempt, otherwise: StatusList): StatusList
 
 /** Where a redirect leads: as `fetch` does it, and with no credentials to another origin. */
 export function redirected(request: HttpRequest, status: number, location: string): HttpRequest {
-  const url = withoutUser(readUrl(location, request.url));
+  const url = readUrl(location, request.url);
   const headers = { ...request.headers };
   if (url.origin !== request.url.origin) for (const name of SECRET) delete headers[name];
   const becomesGet = (status === 303 && request.method !== "HEAD") || (status < 303 && request.method === "POST");
@@ -93,12 +93,6 @@ function readUrl(text: string, base: URL | undefined): URL {
 function basicAuthorization(url: URL): string {
   const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
   return `Basic ${Buffer.from(pair).toString("base64")}`;
-}
-
-function withoutUser(url: URL): URL {
-  url.username = "";
-  url.password = "";
-  return url;
 }
 
 export function invalid(message: string, cause?: unknown): TerminalError {
