@@ -6,7 +6,7 @@ import { test as base } from "vitest";
 const SHARD = 7;
 
 /** What an agent said of an attempt, or how it answered it. */
-export interface Said {
+interface Said {
   readonly event: string;
   readonly task: string;
   readonly attempt: number;
@@ -17,7 +17,7 @@ export interface Said {
   readonly message: Message;
 }
 
-export interface DispatchOptions {
+interface DispatchOptions {
   readonly driver?: string;
   readonly attempt?: number;
   readonly payload?: string;
