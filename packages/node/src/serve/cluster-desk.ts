@@ -112,7 +112,7 @@ export class ClusterDesk {
         if (!page.mayTake(true, actor.scheduledAt, actor.id)) continue;
         const { parked } = actor;
         // A parked task is looked into without unpacking it for good.
-        const state = actor.state ?? readable(parked, this.#machines);
+        const state = actor.committed ?? readable(parked, this.#machines);
         if (state !== undefined && page.wants(taskOf(state), statusOf(taskOf(state)))) {
           const reason = this.#dispatcher.waitingFor(state);
           const view = describeTask(state, actor.progress);

@@ -142,7 +142,7 @@ export class Gateway {
   /** A submission's spec with its delay turned into a time, and its payload in memory of its own. */
   complete({ spec, delayMs }: Submission): Omit<TaskSpec, "id"> {
     const { id: _, ...rest } = spec;
-    const payload = new Uint8Array(spec.payload);
+    const payload = Buffer.from(spec.payload);
     return delayMs > 0 ? { ...rest, payload, notBefore: this.#context.clock.now() + delayMs } : { ...rest, payload };
   }
 

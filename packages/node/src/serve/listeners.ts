@@ -32,7 +32,7 @@ export class Listeners {
     if (to.raw && isTerminal(status)) return this.#answerRaw(to, task, status, headers);
     const view = describeTask(state, extra?.progress);
     headers[H.contentType] = to.accept;
-    ports.bus.publish(to.reply, encodeBody(extra?.reason === undefined || view.reason !== undefined ? view : { ...view, reason: extra.reason }, to.accept), { headers });
+    this.#send(to.reply, encodeBody(extra?.reason === undefined || view.reason !== undefined ? view : { ...view, reason: extra.reason }, to.accept), headers);
   }
 
   fail(reply: string | undefined, error: unknown): void {
@@ -53,7 +53,7 @@ export class Listeners {
 
   /** The actor's record was stored. */
   stored(actor: LiveActor, ended: boolean): void {
-    const { state } = actor;
+    const { committed: state } = actor;
     if (state === undefined) return;
     this.#publishEvent(actor, state);
     const { listeners } = actor;
@@ -69,7 +69,7 @@ export class Listeners {
   /** Progress is told to those who watch, and kept nowhere else. */
   progressed(actor: LiveActor): void {
     for (const listener of actor.listeners ?? []) {
-      if (listener.kind === "watch" && actor.state !== undefined) this.answer(listener, actor.shard.number, actor.state, { progress: actor.progress });
+      if (listener.kind === "watch" && actor.committed !== undefined) this.answer(listener, actor.shard.number, actor.committed, { progress: actor.progress });
     }
   }
 
@@ -142,7 +142,7 @@ export class Listeners {
         this.#bounds.set(next, now + KEEPALIVE_MS);
       } else {
         this.#remove(next);
-        if (next.actor.state !== undefined) this.answer(next, next.actor.shard.number, next.actor.state, { progress: next.actor.progress });
+        if (next.actor.committed !== undefined) this.answer(next, next.actor.shard.number, next.actor.committed, { progress: next.actor.progress });
       }
     }
     this.#arm();

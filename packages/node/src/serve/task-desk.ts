@@ -59,7 +59,7 @@ export class TaskDesk {
    */
   submit(shard: HostedShard, spec: TaskSpec, fresh: boolean, done: (outcome: Admission) => void, batch?: string): void {
     const live = shard.actors.get(spec.id);
-    if (live !== undefined) return done(this.#existing(live, this.#host.wake(live), spec));
+    if (live !== undefined) return this.#meet(live, spec, done);
     if (shard.unreadable.has(spec.id)) return done({ kind: "refused", error: unreadable(spec.id, shard.unreadable.get(spec.id) ?? "") });
     if (fresh) return this.#create(shard, spec, done, batch);
     const others = this.#lookups.get(spec.id);
@@ -113,7 +113,7 @@ export class TaskDesk {
   /** The ended or live task that `retry` repeats, as a spec under a new id. Throws `ConflictError` unless it failed or was cancelled. */
   async repeatable(shard: HostedShard, id: string, newId: string | undefined): Promise<TaskSpec> {
     const live = shard.actors.get(id);
-    const state = live === undefined ? await this.#lookUp(shard, id) : this.#host.wake(live);
+    const state = live === undefined ? await this.#lookUp(shard, id) : this.#host.committed(live);
     if (state === undefined) throw notFound(id);
     const task = taskOf(state);
     const status = statusOf(task);
@@ -182,8 +182,22 @@ export class TaskDesk {
     const agent = batch === undefined ? this.#dispatcher.agentFor(spec) : undefined;
     const actor = this.#host.create(shard, spec.id, taskMachine, { spec, at, chance: 0, batch, agent }, at, (refusal) => {
       if (refusal !== undefined) done({ kind: "refused", error: refused(refusal) });
-      else done({ kind: "admitted", actor, state: this.#host.wake(actor) });
+      else done(this.#admitted(actor));
     });
+  }
+
+  /** A submit whose id is live already: answered once that task is stored, since a reply means stored (law 1). */
+  #meet(actor: LiveActor, spec: TaskSpec, done: (outcome: Admission) => void): void {
+    this.#host.whenStored(actor, (refusal) => {
+      if (refusal !== undefined) return done({ kind: "refused", error: refused(refusal) });
+      const admission = this.#admitted(actor);
+      done(admission.kind === "refused" ? admission : this.#existing(actor, admission.state, spec));
+    });
+  }
+
+  #admitted(actor: LiveActor): Admission {
+    const state = this.#host.committed(actor);
+    return state === undefined ? { kind: "refused", error: moved(actor.shard) } : { kind: "admitted", actor, state };
   }
 
   #existing(actor: LiveActor | undefined, state: ActorState, spec: TaskSpec): Admission {
@@ -203,7 +217,9 @@ export class TaskDesk {
   async #read(shard: HostedShard, verb: "get" | "wait" | "watch", id: string, message: Message): Promise<void> {
     if (message.reply === undefined) return;
     const actor = shard.actors.get(id);
-    const state = actor === undefined ? await this.#lookUp(shard, id) : this.#host.wake(actor);
+    const state = actor === undefined ? await this.#lookUp(shard, id) : this.#host.committed(actor);
+    // Just being created: there is nothing to read before it is stored.
+    if (actor !== undefined && state === undefined) return this.#whenStored(actor, message, () => this.#read(shard, verb, id, message));
     if (state === undefined) throw notFound(id);
     if (verb === "wait") return this.#answerOrWait(message, shard, actor, state);
     const to = askingOf(message);
@@ -227,18 +243,33 @@ export class TaskDesk {
     const by = (message.header(H.by) ?? "client").slice(0, 128);
     const reason = (message.header(H.reason) ?? "").slice(0, taskLimits.reasonLength);
     const actor = shard.actors.get(id);
-    const state = actor === undefined ? await this.#lookUp(shard, id) : this.#host.wake(actor);
+    if (actor !== undefined) {
+      const event = { type: verb, by: headerText(by), reason: headerText(reason) };
+      const answer = (): void => {
+        const stored = this.#host.committed(actor);
+        if (message.reply !== undefined && stored !== undefined) this.#answer(askingOf(message), shard, actor, stored);
+      };
+      if (this.#host.send(actor, event, answer)) return;
+      if (this.#host.wake(actor).snapshot.status === "active") return this.#whenStored(actor, message, answer);
+      // It has ended, and that is being stored: then it is asked again, and found in the store.
+      return this.#whenStored(actor, message, () => this.#decide(shard, verb, id, message));
+    }
+    const state = await this.#lookUp(shard, id);
     if (state === undefined) throw notFound(id);
     const answer = (): void => {
-      if (message.reply !== undefined) this.#answer(askingOf(message), shard, actor, actor?.state ?? state);
+      if (message.reply !== undefined) this.#answer(askingOf(message), shard, undefined, state);
     };
-    if (actor !== undefined && state.snapshot.status === "active") {
-      if (!this.#host.send(actor, { type: verb, by: headerText(by), reason: headerText(reason) }, answer)) answer();
-      return;
-    }
     const status = statusOf(taskOf(state));
     if (verb === "cancel" && status === "cancelled") return answer();
     throw new ConflictError("TASK_ENDED", `task ${id} has ended: ${status}`);
+  }
+
+  /** Goes on with a request once what its actor is now is stored. */
+  #whenStored(actor: LiveActor, message: Message, run: () => void | Promise<void>): void {
+    this.#host.whenStored(actor, (refusal) => {
+      const pending = refusal === undefined ? run() : Promise.reject(refused(refusal));
+      pending?.catch((error: unknown) => this.#listeners.fail(message.reply, error));
+    });
   }
 
   #admit(shard: HostedShard, id: string, message: Message): void {
@@ -304,7 +335,7 @@ function answerEvent(message: Message, kind: string | undefined, attempt: number
     return { type: "failed", attempt, agent, failure, retryAfterMs: error?.retryAfterMs };
   }
   // The bytes are a slice of what came from the socket: a copy lets go of the rest.
-  return { type: "succeeded", attempt, agent, response: new Uint8Array(message.data), contentType: message.header(H.contentType) };
+  return { type: "succeeded", attempt, agent, response: Buffer.from(message.data), contentType: message.header(H.contentType) };
 }
 
 function nextId(id: string): string {
