@@ -1,10 +1,11 @@
+import type { Ownership, Session } from "@ergon/core";
 import { Heard, createManualClock, createMemoryNetwork, seededRandom } from "@ergon/core/testing";
 import type { ManualClock, MemoryNetwork, MemoryNetworkOptions } from "@ergon/core/testing";
-import type { Ownership, Session } from "@ergon/core";
 import { describe, expect, test } from "vitest";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-const text = (data: Uint8Array | undefined): string | undefined => (data === undefined ? undefined : new TextDecoder().decode(data));
+const text = (data: Uint8Array | undefined): string | undefined =>
+  data === undefined ? undefined : new TextDecoder().decode(data);
 
 function newNetwork(options: Partial<MemoryNetworkOptions> = {}): { clock: ManualClock; network: MemoryNetwork } {
   const clock = createManualClock();
@@ -14,12 +15,12 @@ function newNetwork(options: Partial<MemoryNetworkOptions> = {}): { clock: Manua
 /** Moves time until `work` is done. */
 async function within<T>(clock: ManualClock, work: Promise<T>): Promise<T> {
   let isDone = false;
-  const done = (): void => {
+  const ended = work.finally(() => {
     isDone = true;
-  };
-  work.then(done, done);
+  });
+  ended.catch(() => undefined);
   await clock.runUntil(() => isDone);
-  return work;
+  return ended;
 }
 
 describe("manual clock", () => {
@@ -101,7 +102,11 @@ describe("memory network", () => {
       const log: string[] = [];
       const nodes = Array.from({ length: 5 }, (_, index) => network.connect(`n${index}`));
       for (const node of nodes) {
-        node.bus.subscribe("talk", (message) => log.push(`${node.name} ${clock.monotonic().toFixed(3)} ${text(message.data)}`), { queue: "q" });
+        node.bus.subscribe(
+          "talk",
+          (message) => log.push(`${node.name} ${clock.monotonic().toFixed(3)} ${text(message.data)}`),
+          { queue: "q" },
+        );
       }
       for (let index = 0; index < 100; index++) nodes[index % 5]?.bus.publish("talk", bytes(String(index)));
       await clock.advance(1_000);
@@ -217,7 +222,9 @@ describe("memory network", () => {
     const underWay = node.records.commit([{ shard: 0, id: "x", data: bytes("x"), fence }]);
     node.disconnect();
     expect((await within(clock, underWay)).kind).toBe("unknown");
-    expect((await within(clock, node.records.commit([{ shard: 0, id: "y", data: bytes("x"), fence }]))).kind).toBe("refused");
+    expect((await within(clock, node.records.commit([{ shard: 0, id: "y", data: bytes("x"), fence }]))).kind).toBe(
+      "refused",
+    );
     await within(clock, other.records.claim(0, "b", fence));
     await clock.advance(20_000);
     node.reconnect();

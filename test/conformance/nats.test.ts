@@ -1,5 +1,6 @@
 import { describeBus, describeLeaseStore, describeRecordStore } from "@ergon/core/testing";
 import { afterAll, beforeAll, describe, test } from "vitest";
+
 import { natsSuite } from "../support/nats-fixtures.ts";
 import { startTestCluster, startTestServer } from "../support/nats-server.ts";
 
@@ -28,7 +29,10 @@ describe("over NATS", () => {
 
 describe("over NATS with sync always, two buckets, grouped commits", () => {
   const server = startedOnce(() => startTestServer({ sync: "always" }));
-  describeRecordStore({ describe, test }, natsSuite(() => server().url, { buckets: 2, commitMode: "grouped" }));
+  describeRecordStore(
+    { describe, test },
+    natsSuite(() => server().url, { buckets: 2, commitMode: "grouped" }),
+  );
 });
 
 describe("over three NATS servers, three replicas", () => {

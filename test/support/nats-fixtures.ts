@@ -2,6 +2,7 @@ import { connectNats, openNats } from "@ergon/core/nats";
 import type { NamespaceOptions, NatsPorts } from "@ergon/core/nats";
 import type { Suite } from "@ergon/core/testing";
 import { test as base } from "vitest";
+
 import { startTestServer } from "./nats-server.ts";
 import type { TestServer } from "./nats-server.ts";
 
@@ -22,7 +23,7 @@ export function uniqueNamespace(): string {
   return `t${process.pid}_${++lastNamespace}`;
 }
 
-export const test = base.extend<NatsTestFixtures & { $worker: NatsWorkerFixtures }>({
+export const test = base.extend<{ $worker: NatsWorkerFixtures; $test: NatsTestFixtures }>({
   server: [
     async ({}, use) => {
       const server = await startTestServer();

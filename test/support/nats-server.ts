@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+
 import { startNatsServer } from "@ergon/node/nats-server";
 import type { NatsServer, NatsServerOptions } from "@ergon/node/nats-server";
 

@@ -95,7 +95,13 @@ export class Broker {
 
   /** The server's 503: to the sender's own subscriptions of the reply-to, to nobody else's. */
   #sayNobody(sender: Link, subject: string): void {
-    const letter: Letter = { subject, data: new Uint8Array(), reply: undefined, headers: undefined, noResponders: true };
+    const letter: Letter = {
+      subject,
+      data: new Uint8Array(),
+      reply: undefined,
+      headers: undefined,
+      noResponders: true,
+    };
     for (const interest of this.interests.match(subject)) {
       if (interest.link === sender) sender.inbound.send(() => interest.deliver(letter));
     }
@@ -112,7 +118,10 @@ export class Broker {
 export function requireHeaders(headers: Headers | undefined): void {
   for (const name in headers) {
     if (/[\r\n:]/.test(name) || /[\r\n]/.test(headers[name] as string)) {
-      throw new InvalidError("INVALID_OPTION", `header ${JSON.stringify(name)} holds a line break or a colon in its name`);
+      throw new InvalidError(
+        "INVALID_OPTION",
+        `header ${JSON.stringify(name)} holds a line break or a colon in its name`,
+      );
     }
   }
 }

@@ -25,7 +25,10 @@ export function createMemoryBus(link: Link): Bus {
     requireSubject(subject);
     requireHeaders(options.headers);
     if (data.length > broker.maxMessageBytes) {
-      throw new InvalidError("PAYLOAD_TOO_LARGE", `${data.length} bytes are more than the server takes (${broker.maxMessageBytes})`);
+      throw new InvalidError(
+        "PAYLOAD_TOO_LARGE",
+        `${data.length} bytes are more than the server takes (${broker.maxMessageBytes})`,
+      );
     }
     const letter: Letter = {
       subject,
@@ -88,7 +91,10 @@ export function createMemoryBus(link: Link): Bus {
       publish(subject, data, { headers: options.headers, reply });
       pending.set(reply, {
         timer: clock.after(options.timeoutMs, () => {
-          const error = new UnavailableError("REQUEST_TIMEOUT", `no answer on ${subject} within ${options.timeoutMs} ms`);
+          const error = new UnavailableError(
+            "REQUEST_TIMEOUT",
+            `no answer on ${subject} within ${options.timeoutMs} ms`,
+          );
           settle(reply, (waiting) => waiting.fail(error));
         }),
         answer: (message) => {
@@ -123,5 +129,6 @@ function asMessage(letter: Letter): Message {
 }
 
 function requireSubject(subject: string): void {
-  if (subject === "" || /[\s]/.test(subject)) throw new InvalidError("INVALID_SUBJECT", `${JSON.stringify(subject)} is not a subject`);
+  if (subject === "" || /[\s]/.test(subject))
+    throw new InvalidError("INVALID_SUBJECT", `${JSON.stringify(subject)} is not a subject`);
 }

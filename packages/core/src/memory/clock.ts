@@ -75,7 +75,8 @@ export function createManualClock(startMs = 1_767_225_600_000): ManualClock {
       exclusively(async () => {
         const end = elapsed + ms;
         await promiseJobs();
-        for (let timer = timers.takeUntil(end); timer !== undefined; timer = timers.takeUntil(end)) await runNext(timer);
+        for (let timer = timers.takeUntil(end); timer !== undefined; timer = timers.takeUntil(end))
+          await runNext(timer);
         elapsed = end;
       }),
     runUntil: (condition, limitMs = HOUR_MS) =>
@@ -191,7 +192,9 @@ class TimerHeap {
   }
 
   #compact(): void {
-    this.#heap = this.#heap.filter((timer) => timer.run !== undefined).sort((a, b) => a.due - b.due || a.order - b.order);
+    this.#heap = this.#heap
+      .filter((timer) => timer.run !== undefined)
+      .sort((a, b) => a.due - b.due || a.order - b.order);
     this.#cancelled = 0;
   }
 

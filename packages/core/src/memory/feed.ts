@@ -1,5 +1,5 @@
-import type { Link } from "./link.ts";
 import type { Watch } from "../ports/store.ts";
+import type { Link } from "./link.ts";
 
 interface Watcher<V> {
   readonly link: Link;

@@ -18,7 +18,10 @@ export class LeaseState {
 
   renew(id: string, data: Uint8Array, ttlMs: number): void {
     this.#clock.cancel(this.#expiries.get(id));
-    this.#expiries.set(id, this.#clock.after(ttlMs, () => this.end(id)));
+    this.#expiries.set(
+      id,
+      this.#clock.after(ttlMs, () => this.end(id)),
+    );
     this.sessions.set(id, { id, data, revision: ++this.#revision });
   }
 

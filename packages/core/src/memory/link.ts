@@ -73,7 +73,10 @@ export class Link {
   /** Runs `run` at the broker and answers its result, over the network both ways. */
   call<T>(run: () => T, commit = false): Promise<T> {
     return new Promise((resolve, reject) => {
-      if (this.status !== "connected") return void reject(unreachable());
+      if (this.status !== "connected") {
+        reject(unreachable());
+        return;
+      }
       let timer: TimerHandle;
       const call: Call = {
         fail: (error) => {

@@ -69,7 +69,10 @@ export class RecordState {
   }
 
   /** What the ranges cover in order of revision, and the last revision of the bucket (the smallest, of several). */
-  load(ranges: readonly LoadRange[]): { readonly found: readonly (readonly [number, StoredRecord])[]; readonly covered: number } {
+  load(ranges: readonly LoadRange[]): {
+    readonly found: readonly (readonly [number, StoredRecord])[];
+    readonly covered: number;
+  } {
     const found: [number, StoredRecord][] = [];
     for (const { shard, after, ids } of ranges) {
       const wanted = new Set(ids);

@@ -1,6 +1,7 @@
 import { delay } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
-import { ErgonError, UnavailableError } from "../base/errors.ts";
+import { UnavailableError } from "../base/errors.ts";
+import type { ErgonError } from "../base/errors.ts";
 import { apiFailure, isPassing, noJetStream, notPermitted, unreachable } from "./errors.ts";
 import type { ApiError } from "./errors.ts";
 import type { NatsMessage } from "./message.ts";

@@ -48,7 +48,10 @@ export async function openNamespace(link: NatsLink, names: Names, wanted: Namesp
   const shape = await agreeOnShape(leases, names.configurationKey, wanted);
   const differences = (["shards", "buckets", "replicas"] as const).filter((key) => shape[key] !== wanted[key]);
   if (differences.length > 0) {
-    link.logger.warn({ namespace: names.namespace, stands: shape, asked: wanted }, "the namespace was created with another shape, which stands");
+    link.logger.warn(
+      { namespace: names.namespace, stands: shape, asked: wanted },
+      "the namespace was created with another shape, which stands",
+    );
   }
   const records: Keys[] = [];
   for (let bucket = 0; bucket < shape.buckets; bucket++) {
@@ -61,9 +64,15 @@ export async function openNamespace(link: NatsLink, names: Names, wanted: Namesp
 
 async function agreeOnShape(leases: Keys, key: string, wanted: NamespaceShape): Promise<NamespaceShape> {
   const standing = await leases.create(key, Buffer.from(JSON.stringify({ version: 1, ...wanted })));
-  const shape = JSON.parse(Buffer.from(standing.data).toString("utf8")) as NamespaceShape & { readonly version: number };
+  const shape = JSON.parse(Buffer.from(standing.data).toString("utf8")) as NamespaceShape & {
+    readonly version: number;
+  };
   if (shape.version !== 1) {
-    throw new ErgonError("terminal", "SERVER_UNSUITABLE", `the namespace was created by a newer Ergon (its configuration has version ${shape.version}): upgrade this one`);
+    throw new ErgonError(
+      "terminal",
+      "SERVER_UNSUITABLE",
+      `the namespace was created by a newer Ergon (its configuration has version ${shape.version}): upgrade this one`,
+    );
   }
   return { shards: shape.shards, buckets: shape.buckets, replicas: shape.replicas };
 }
@@ -116,5 +125,9 @@ function requireSuitable(config: StreamConfig, wanted: StreamConfig): StreamConf
     config.max_msgs_per_subject === 1 &&
     config.subjects.join() === wanted.subjects.join();
   if (isSuitable) return config;
-  throw new ErgonError("terminal", "SERVER_UNSUITABLE", `the stream ${config.name} exists and is not one of Ergon's: choose another namespace, or remove it`);
+  throw new ErgonError(
+    "terminal",
+    "SERVER_UNSUITABLE",
+    `the stream ${config.name} exists and is not one of Ergon's: choose another namespace, or remove it`,
+  );
 }

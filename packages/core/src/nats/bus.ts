@@ -14,11 +14,17 @@ export function createNatsBus(link: NatsLink): Bus {
   const { connection, replies, logger } = link;
   const maxMessageBytes = (): number => connection.info?.max_payload ?? DEFAULT_MAX_BYTES;
 
-  const encode = (data: Uint8Array, options: PublishOptions | RequestOptions | undefined): EncodedHeaders | undefined => {
+  const encode = (
+    data: Uint8Array,
+    options: PublishOptions | RequestOptions | undefined,
+  ): EncodedHeaders | undefined => {
     const headers = options?.headers === undefined ? undefined : encodeHeaders(options.headers);
     const size = data.length + (headers?.bytes.length ?? 0);
     if (size > maxMessageBytes()) {
-      throw new InvalidError("PAYLOAD_TOO_LARGE", `${size} bytes are more than the server takes (${maxMessageBytes()}, its max_payload)`);
+      throw new InvalidError(
+        "PAYLOAD_TOO_LARGE",
+        `${size} bytes are more than the server takes (${maxMessageBytes()}, its max_payload)`,
+      );
     }
     return headers;
   };
@@ -39,14 +45,18 @@ export function createNatsBus(link: NatsLink): Bus {
     subscribe: (subject, handler, options = {}) => {
       requireSubject(subject);
       const callback = (error: Error | null, message: ConstructorParameters<typeof NatsMessage>[0]): void => {
-        if (error !== null) return logger.error({ subject, error: messageOf(error) }, "a subscription was ended by the server");
+        if (error !== null)
+          return logger.error({ subject, error: messageOf(error) }, "a subscription was ended by the server");
         try {
           handler(new NatsMessage(message));
         } catch (thrown) {
           logger.error({ subject, error: messageOf(thrown) }, "a message handler threw");
         }
       };
-      const subscription = connection.subscribe(subject, options.queue === undefined ? { callback } : { callback, queue: options.queue });
+      const subscription = connection.subscribe(
+        subject,
+        options.queue === undefined ? { callback } : { callback, queue: options.queue },
+      );
       return {
         unsubscribe: () => {
           if (!subscription.isClosed()) subscription.unsubscribe();
@@ -58,7 +68,13 @@ export function createNatsBus(link: NatsLink): Bus {
         requireSubject(subject);
         const headers = encode(data, options);
         if (link.status !== "connected") return reject(unreachable());
-        replies.ask(subject, data, headers, options.timeoutMs, new RequestWaiter(subject, options.timeoutMs, resolve, reject));
+        replies.ask(
+          subject,
+          data,
+          headers,
+          options.timeoutMs,
+          new RequestWaiter(subject, options.timeoutMs, resolve, reject),
+        );
       }),
     flush: async () => {
       try {
@@ -98,12 +114,14 @@ class RequestWaiter implements Waiter {
   }
 
   #errorOf(why: Silence): Error {
-    if (why === "timeout") return new UnavailableError("REQUEST_TIMEOUT", `no answer on ${this.#subject} within ${this.#timeoutMs} ms`);
+    if (why === "timeout")
+      return new UnavailableError("REQUEST_TIMEOUT", `no answer on ${this.#subject} within ${this.#timeoutMs} ms`);
     if (why === "not-permitted") return notPermitted(`publish to ${this.#subject}`);
     return unreachable();
   }
 }
 
 function requireSubject(subject: string): void {
-  if (subject === "" || /\s/.test(subject)) throw new InvalidError("INVALID_SUBJECT", `${JSON.stringify(subject)} is not a subject`);
+  if (subject === "" || /\s/.test(subject))
+    throw new InvalidError("INVALID_SUBJECT", `${JSON.stringify(subject)} is not a subject`);
 }

@@ -1,6 +1,7 @@
 import { nuid } from "@nats-io/nats-core";
-import { EncodedHeaders } from "./headers.ts";
+
 import type { NatsLink } from "./connection.ts";
+import { EncodedHeaders } from "./headers.ts";
 import type { Keys } from "./keys.ts";
 
 /**
@@ -45,7 +46,9 @@ async function timeSingles(link: NatsLink, subject: string): Promise<number> {
 async function timeBatch(link: NatsLink, subject: string): Promise<number> {
   const id = nuid.next();
   const headersOf = (sequence: number, end: string): EncodedHeaders =>
-    new EncodedHeaders(Buffer.from(`NATS/1.0\r\nNats-TTL: 1\r\nNats-Batch-Id: ${id}\r\nNats-Batch-Sequence: ${sequence}\r\n${end}\r\n`));
+    new EncodedHeaders(
+      Buffer.from(`NATS/1.0\r\nNats-TTL: 1\r\nNats-Batch-Id: ${id}\r\nNats-Batch-Sequence: ${sequence}\r\n${end}\r\n`),
+    );
   const start = link.clock.monotonic();
   for (let sequence = 1; sequence < WRITES; sequence++) {
     link.connection.publish(subject, DATA, { headers: headersOf(sequence, "").forNats });

@@ -1,4 +1,5 @@
 import { nuid } from "@nats-io/nats-core";
+
 import type { CommitResult, Fence, Write } from "../ports/store.ts";
 import type { NatsLink } from "./connection.ts";
 import { isFenced, isUndecided, refusalOf } from "./errors.ts";
@@ -50,7 +51,11 @@ export class Committer {
       const outcome = await this.#send(writes);
       if (outcome.kind !== "undecided") return outcome;
       if (!this.#mayRepeat || this.#link.clock.monotonic() > end) {
-        return { kind: "refused", code: "STORE_UNAVAILABLE", message: "the bucket was busy with another check of the fence; nothing was stored" };
+        return {
+          kind: "refused",
+          code: "STORE_UNAVAILABLE",
+          message: "the bucket was busy with another check of the fence; nothing was stored",
+        };
       }
     }
   }
@@ -157,8 +162,16 @@ class CommitWaiter implements Waiter {
 
   fail(why: Silence): void {
     if (why === "not-permitted") {
-      this.#resolve({ kind: "refused", code: "NOT_PERMITTED", message: "the NATS user may not write to the bucket: grant it publish on $KV.>" });
-    } else this.#resolve({ kind: "unknown", message: why === "timeout" ? "no acknowledgement in time" : "the connection broke before the acknowledgement" });
+      this.#resolve({
+        kind: "refused",
+        code: "NOT_PERMITTED",
+        message: "the NATS user may not write to the bucket: grant it publish on $KV.>",
+      });
+    } else
+      this.#resolve({
+        kind: "unknown",
+        message: why === "timeout" ? "no acknowledgement in time" : "the connection broke before the acknowledgement",
+      });
   }
 
   #outcomeOf(message: NatsMessage): Outcome {

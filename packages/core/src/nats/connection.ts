@@ -1,8 +1,16 @@
 import { readFile } from "node:fs/promises";
-import { credsAuthenticator, nkeyAuthenticator, nuid, tokenAuthenticator, usernamePasswordAuthenticator } from "@nats-io/nats-core";
+
+import {
+  credsAuthenticator,
+  nkeyAuthenticator,
+  nuid,
+  tokenAuthenticator,
+  usernamePasswordAuthenticator,
+} from "@nats-io/nats-core";
 import type { Authenticator, NatsConnection } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import type { NodeConnectionOptions } from "@nats-io/transport-node";
+
 import { createSystemClock, delay } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
 import { InvalidError, isErgonError, messageOf } from "../base/errors.ts";
@@ -13,8 +21,8 @@ import { createApi } from "./api.ts";
 import type { Api } from "./api.ts";
 import { connectFailure, deniedSubject, isWorthRetrying, unreachable } from "./errors.ts";
 import { coalesceWrites } from "./outbound.ts";
-import { checkServer } from "./server-check.ts";
 import { Replies } from "./replies.ts";
+import { checkServer } from "./server-check.ts";
 
 /** Where NATS is and who we are. */
 export interface NatsOptions {
@@ -179,7 +187,10 @@ function readServers(servers: string | readonly string[] = "nats://127.0.0.1:422
     const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
     if (url === undefined || url.hostname === "") {
       const shown = trimmed.replace(/\/\/[^@]*@/, "//…@");
-      throw new InvalidError("INVALID_OPTION", `"${shown}" is not the address of a NATS server, such as nats://host:4222`);
+      throw new InvalidError(
+        "INVALID_OPTION",
+        `"${shown}" is not the address of a NATS server, such as nats://host:4222`,
+      );
     }
     const host = url.port === "" ? `${url.hostname}:4222` : url.host;
     return {
@@ -211,7 +222,10 @@ async function readSettings(options: NatsOptions, servers: readonly ServerAddres
   };
 }
 
-async function readAuthenticator(options: NatsOptions, server: ServerAddress | undefined): Promise<Authenticator | undefined> {
+async function readAuthenticator(
+  options: NatsOptions,
+  server: ServerAddress | undefined,
+): Promise<Authenticator | undefined> {
   if (options.credsFile !== undefined) return credsAuthenticator(await readSecret(options.credsFile));
   if (options.nkeySeed !== undefined) return nkeyAuthenticator(new TextEncoder().encode(options.nkeySeed));
   if (options.token !== undefined) return tokenAuthenticator(options.token);

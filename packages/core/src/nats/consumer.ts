@@ -67,7 +67,8 @@ export async function openConsumer(link: NatsLink, options: ConsumerOptions): Pr
       const stalled = reply ?? message.header("Nats-Consumer-Stalled");
       if (stalled !== undefined) connection.publish(stalled);
       const last = message.header("Nats-Last-Consumer");
-      if (last !== undefined && Number(last) !== expected - 1) breakOff(`${expected - 1} messages came, the server has sent ${last}`);
+      if (last !== undefined && Number(last) !== expected - 1)
+        breakOff(`${expected - 1} messages came, the server has sent ${last}`);
       return;
     }
     if (status !== 0) return breakOff(`status ${status}`);
@@ -144,9 +145,14 @@ function consumerConfig(name: string, inbox: string, options: ConsumerOptions): 
 }
 
 /** Out of `$JS.ACK.[domain.account.]stream.consumer.delivered.revision.order.time.pending[.token]`. */
-function readPosition(reply: string | undefined): { readonly revision: number; readonly order: number; readonly pending: number } {
+function readPosition(reply: string | undefined): {
+  readonly revision: number;
+  readonly order: number;
+  readonly pending: number;
+} {
   const tokens = (reply ?? "").split(".");
-  if (tokens[1] !== "ACK" || tokens.length < 9) throw new UnavailableError("STORE_UNAVAILABLE", "a message of a consumer without its position");
+  if (tokens[1] !== "ACK" || tokens.length < 9)
+    throw new UnavailableError("STORE_UNAVAILABLE", "a message of a consumer without its position");
   const first = tokens.length === 9 ? 5 : 7;
   return { revision: Number(tokens[first]), order: Number(tokens[first + 1]), pending: Number(tokens[first + 3]) };
 }

@@ -1,4 +1,5 @@
 import { errors as natsErrors } from "@nats-io/nats-core";
+
 import { ErgonError, UnavailableError, messageOf } from "../base/errors.ts";
 import type { CommitResult } from "../ports/store.ts";
 
@@ -52,18 +53,30 @@ export function apiFailure(what: string, error: ApiError): ErgonError {
   const text = error.description ?? `error ${error.code}`;
   if (NOT_ENABLED.has(number)) return noJetStream();
   if (NO_PEERS.has(number)) {
-    return new ErgonError("terminal", "SERVER_UNSUITABLE", `${what}: ${text}. Ask for fewer replicas, or start as many servers with JetStream`);
+    return new ErgonError(
+      "terminal",
+      "SERVER_UNSUITABLE",
+      `${what}: ${text}. Ask for fewer replicas, or start as many servers with JetStream`,
+    );
   }
   if (FULL.has(number)) return new UnavailableError("STORE_FULL", `${what}: ${text} (${number})`);
   return new UnavailableError("STORE_UNAVAILABLE", `${what}: ${text} (${number})`);
 }
 
 export function noJetStream(): ErgonError {
-  return new ErgonError("terminal", "SERVER_UNSUITABLE", "JetStream is off on this server or account: start nats-server with `-js` or `jetstream {}`, or enable it for the account");
+  return new ErgonError(
+    "terminal",
+    "SERVER_UNSUITABLE",
+    "JetStream is off on this server or account: start nats-server with `-js` or `jetstream {}`, or enable it for the account",
+  );
 }
 
 export function notPermitted(what: string): ErgonError {
-  return new ErgonError("invalid", "NOT_PERMITTED", `the NATS user may not ${what}: grant it in the server's or the account's permissions`);
+  return new ErgonError(
+    "invalid",
+    "NOT_PERMITTED",
+    `the NATS user may not ${what}: grant it in the server's or the account's permissions`,
+  );
 }
 
 export function unreachable(): UnavailableError {
@@ -71,7 +84,9 @@ export function unreachable(): UnavailableError {
 }
 
 /** The subject that the user may not publish or subscribe to, when that is what the error says. */
-export function deniedSubject(error: Error): { readonly operation: "publish" | "subscription"; readonly subject: string } | undefined {
+export function deniedSubject(
+  error: Error,
+): { readonly operation: "publish" | "subscription"; readonly subject: string } | undefined {
   if (!(error instanceof natsErrors.PermissionViolationError)) return undefined;
   return { operation: error.operation, subject: error.subject };
 }
@@ -79,7 +94,11 @@ export function deniedSubject(error: Error): { readonly operation: "publish" | "
 /** Why no connection came about. `where` names the servers without a user's name or password. */
 export function connectFailure(error: unknown, where: string): ErgonError {
   if (error instanceof natsErrors.AuthorizationError || error instanceof natsErrors.UserAuthenticationExpiredError) {
-    return new ErgonError("invalid", "NOT_PERMITTED", `NATS at ${where} refuses the credentials: check user and password, token, nkey or creds file`);
+    return new ErgonError(
+      "invalid",
+      "NOT_PERMITTED",
+      `NATS at ${where} refuses the credentials: check user and password, token, nkey or creds file`,
+    );
   }
   const reason = whyNot(error);
   return new UnavailableError("NATS_UNREACHABLE", `no connection to NATS at ${where}: ${reason}`);

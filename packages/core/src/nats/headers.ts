@@ -1,4 +1,5 @@
 import type { MsgHdrs } from "@nats-io/nats-core";
+
 import { InvalidError } from "../base/errors.ts";
 import type { Headers } from "../ports/bus.ts";
 
@@ -31,7 +32,10 @@ export function encodeHeaders(headers: Headers): EncodedHeaders {
   for (const name in headers) {
     const value = headers[name] as string;
     if (!isSafe(name, value)) {
-      throw new InvalidError("INVALID_OPTION", `header ${JSON.stringify(name)} holds a line break or a colon in its name`);
+      throw new InvalidError(
+        "INVALID_OPTION",
+        `header ${JSON.stringify(name)} holds a line break or a colon in its name`,
+      );
     }
     text += `\r\n${name}: ${value}`;
   }

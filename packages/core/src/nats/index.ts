@@ -8,9 +8,9 @@ import { createNatsBus } from "./bus.ts";
 import type { CommitMode } from "./commit-mode.ts";
 import { connectNats } from "./connection.ts";
 import type { NatsLink, NatsOptions, NatsSurroundings } from "./connection.ts";
-import { createNatsLeases } from "./lease.ts";
 import { inspectNats } from "./inspect.ts";
 import type { BucketFacts, NatsFacts, Permission } from "./inspect.ts";
+import { createNatsLeases } from "./lease.ts";
 import { createNatsRecords } from "./store.ts";
 
 export interface NamespaceOptions extends Partial<NamespaceShape> {
@@ -57,4 +57,14 @@ function requireCount(name: string, value: number, least: number, most: number):
 }
 
 export { connectNats, createNatsBus, inspectNats };
-export type { BucketFacts, Bus, CommitMode, NatsFacts, Permission, NamespaceShape, NatsLink, NatsOptions, NatsSurroundings };
+export type {
+  BucketFacts,
+  Bus,
+  CommitMode,
+  NatsFacts,
+  Permission,
+  NamespaceShape,
+  NatsLink,
+  NatsOptions,
+  NatsSurroundings,
+};

@@ -16,7 +16,9 @@ export interface Entry {
   readonly revision: number;
 }
 
-export type PutResult = { readonly ok: true; readonly revision: number } | { readonly ok: false; readonly error: ApiError };
+export type PutResult =
+  | { readonly ok: true; readonly revision: number }
+  | { readonly ok: false; readonly error: ApiError };
 
 /** Reads and writes of single keys of one bucket, off the hot path. */
 export interface Keys {
@@ -26,7 +28,11 @@ export interface Keys {
   /** What stands, as the stream's leader knows it. */
   read(key: string): Promise<Entry | undefined>;
   /** Writes, whatever stands; throws when that fails. */
-  put(key: string, data: Uint8Array, options?: { readonly ttlMs?: number; readonly deleted?: boolean }): Promise<number>;
+  put(
+    key: string,
+    data: Uint8Array,
+    options?: { readonly ttlMs?: number; readonly deleted?: boolean },
+  ): Promise<number>;
   /** Writes if the key's last revision is `expected` (0: never written). */
   swap(key: string, data: Uint8Array, expected: number, ttlMs?: number): Promise<PutResult>;
   /** Writes unless the key has a value; answers the value that stands. */
@@ -52,7 +58,8 @@ export function createKeys(link: NatsLink, bucket: string, replicas: number): Ke
       const what = `write of ${bucket}/${key}`;
       const waiter = {
         answer: (message: NatsMessage): boolean => {
-          if (message.noResponders) reject(new UnavailableError("STORE_UNAVAILABLE", `${what}: the bucket has no leader`));
+          if (message.noResponders)
+            reject(new UnavailableError("STORE_UNAVAILABLE", `${what}: the bucket has no leader`));
           else resolve(readAcknowledgement(message));
           return true;
         },
@@ -75,11 +82,17 @@ export function createKeys(link: NatsLink, bucket: string, replicas: number): Ke
 
   const read: Keys["read"] = async (key) => {
     const body = { last_by_subj: prefix + key };
-    const answer = await link.api.ask<{ readonly message: { readonly seq: number; readonly data?: string; readonly hdrs?: string } }>(`STREAM.MSG.GET.${stream}`, body);
+    const answer = await link.api.ask<{
+      readonly message: { readonly seq: number; readonly data?: string; readonly hdrs?: string };
+    }>(`STREAM.MSG.GET.${stream}`, body);
     if (answer.ok) {
       const { seq, data = "", hdrs = "" } = answer.value.message;
       const block = Buffer.from(hdrs, "base64").toString("utf8");
-      return { revision: seq, data: Buffer.from(data, "base64"), gone: GONE.some((name) => findHeader(block, name) !== undefined) };
+      return {
+        revision: seq,
+        data: Buffer.from(data, "base64"),
+        gone: GONE.some((name) => findHeader(block, name) !== undefined),
+      };
     }
     if (isMessageMissing(answer.error)) return undefined;
     throw apiFailure(`read of ${bucket}/${key}`, answer.error);
@@ -114,6 +127,9 @@ export function createKeys(link: NatsLink, bucket: string, replicas: number): Ke
 
 /** A stream's answer to a message that it took or refused. */
 export function readAcknowledgement(message: NatsMessage): PutResult {
-  const answer = JSON.parse(asBuffer(message.data).toString("utf8")) as { readonly seq: number; readonly error?: ApiError };
+  const answer = JSON.parse(asBuffer(message.data).toString("utf8")) as {
+    readonly seq: number;
+    readonly error?: ApiError;
+  };
   return answer.error === undefined ? { ok: true, revision: answer.seq } : { ok: false, error: answer.error };
 }

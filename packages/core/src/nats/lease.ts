@@ -42,5 +42,8 @@ const sessionKey = (id: string): string => `session.${requireToken("session", id
 
 function requireToken(what: string, text: string): string {
   if (TOKEN.test(text)) return text;
-  throw new InvalidError("INVALID_OPTION", `${what} ${JSON.stringify(text)} is not 1 to 200 letters, digits, "_", "=" or "-"`);
+  throw new InvalidError(
+    "INVALID_OPTION",
+    `${what} ${JSON.stringify(text)} is not 1 to 200 letters, digits, "_", "=" or "-"`,
+  );
 }

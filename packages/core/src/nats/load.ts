@@ -84,7 +84,8 @@ async function readStream(loader: Loader, ranges: readonly LoadRange[], take: Vi
   let heard = 0;
   let covered = from - 1;
   const { promise: complete, resolve, reject } = Promise.withResolvers<void>();
-  const fail = (reason: string): void => reject(new UnavailableError("STORE_UNAVAILABLE", `reading ${keys.stream}: ${reason}`));
+  const fail = (reason: string): void =>
+    reject(new UnavailableError("STORE_UNAVAILABLE", `reading ${keys.stream}: ${reason}`));
   let timer: TimerHandle;
   const watchOver = (before: number): void => {
     timer = link.clock.after(TIMEOUT_MS, () => (heard === before ? fail("nothing more comes") : watchOver(heard)));
@@ -156,6 +157,12 @@ export function readDirect(link: NatsLink, keys: Keys, shard: number, id: string
       },
       fail: (why: Silence) => reject(silenceOf(what, why)),
     };
-    link.replies.ask(`$JS.API.${what}.${keys.subject(nameOf(shard, id))}`, new Uint8Array(0), undefined, TIMEOUT_MS, waiter);
+    link.replies.ask(
+      `$JS.API.${what}.${keys.subject(nameOf(shard, id))}`,
+      new Uint8Array(0),
+      undefined,
+      TIMEOUT_MS,
+      waiter,
+    );
   });
 }

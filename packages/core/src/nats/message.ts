@@ -1,4 +1,5 @@
 import type { Msg } from "@nats-io/nats-core";
+
 import type { Headers, Message } from "../ports/bus.ts";
 import { findHeader, parseHeaders } from "./headers.ts";
 

@@ -1,4 +1,5 @@
 import type { NatsConnection } from "@nats-io/nats-core";
+
 import type { Clock, TimerHandle } from "../base/clock.ts";
 import type { EncodedHeaders } from "./headers.ts";
 import { NatsMessage } from "./message.ts";

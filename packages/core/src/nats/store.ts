@@ -1,10 +1,10 @@
-import { apiFailure, isFenced, unreachable } from "./errors.ts";
 import type { Fence, LoadRange, Ownership, RecordStore, Watch } from "../ports/store.ts";
 import type { Namespace } from "./buckets.ts";
-import { Committer, MAX_WRITES } from "./commit.ts";
 import { measureCommits } from "./commit-mode.ts";
 import type { CommitMode } from "./commit-mode.ts";
+import { Committer, MAX_WRITES } from "./commit.ts";
 import type { NatsLink } from "./connection.ts";
+import { apiFailure, isFenced, unreachable } from "./errors.ts";
 import type { Keys } from "./keys.ts";
 import { loadRanges, readDirect } from "./load.ts";
 import { watchKeys } from "./watch.ts";
@@ -68,7 +68,9 @@ export async function createNatsRecords(
       const watches: Watch[] = [];
       for (const keys of records) {
         const source = { stream: keys.stream, filter: keys.subject("owner.*"), prefix: keys.subject("owner.") };
-        watches.push(await watchKeys(link, source, ({ key, data, revision }) => handler(ownershipOf(Number(key), data, revision))));
+        watches.push(
+          await watchKeys(link, source, ({ key, data, revision }) => handler(ownershipOf(Number(key), data, revision))),
+        );
       }
       return {
         stop: () => {
@@ -93,7 +95,12 @@ export async function createNatsRecords(
         // Replicas may lag, and the newest fence is what shows how far one has come.
         const unknown = replicas > 1 ? part.filter(({ shard }) => !fences.has(shard)) : [];
         await Promise.all(unknown.map(({ shard }) => owner(shard)));
-        const loader = { link, keys: records[bucket] as Keys, read, fenceOf: (shard: number) => fences.get(shard) ?? 0 };
+        const loader = {
+          link,
+          keys: records[bucket] as Keys,
+          read,
+          fenceOf: (shard: number) => fences.get(shard) ?? 0,
+        };
         covered.push(await loadRanges(loader, part as LoadRange[], visit));
       }
       return covered.length === 0 ? 0 : Math.min(...covered);

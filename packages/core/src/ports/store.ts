@@ -18,7 +18,11 @@ export type CommitResult =
   /** Refused, all of it: at least one of the fences is no longer its shard's. */
   | { readonly kind: "fenced" }
   /** Refused, all of it, by the server for a reason of its own (storage full, too large, not permitted). */
-  | { readonly kind: "refused"; readonly code: "STORE_FULL" | "STORE_UNAVAILABLE" | "PAYLOAD_TOO_LARGE" | "NOT_PERMITTED"; readonly message: string }
+  | {
+      readonly kind: "refused";
+      readonly code: "STORE_FULL" | "STORE_UNAVAILABLE" | "PAYLOAD_TOO_LARGE" | "NOT_PERMITTED";
+      readonly message: string;
+    }
   /** No answer came: it may be stored or not. */
   | { readonly kind: "unknown"; readonly message: string };
 
@@ -59,7 +63,8 @@ export interface Watch {
  * - A commit is stored whole or not at all, and only if each write's fence is its shard's present one at that moment (law 3).
  * - After a `claim` succeeded, no write under an older fence of that shard is ever stored, and `load` and `read` see every write
  *   that was.
- * - Writes of one key under one fence are stored in the order in which `commit` was called.
+ * - Writes of one key under one fence are stored in the order in which `commit` was called, up to an `unknown`: what that one left behind may
+ *   still arrive, by another way, after younger writes. Claim the shard again before writing on.
  * - `read` answers what is stored, never an older state.
  */
 export interface RecordStore {
@@ -70,7 +75,10 @@ export interface RecordStore {
   /** Most writes that one commit takes. */
   readonly maxWrites: number;
   bucketOf(shard: number): number;
-  /** Makes `session` (or nobody) the owner if the owner key still has revision `expected` (0: never written). */
+  /**
+   * Makes `session` (or nobody) the owner if the owner key still has revision `expected` (0: never written). When it throws, the claim may
+   * have been stored all the same: ask for the owner.
+   */
   claim(shard: number, session: string | undefined, expected: Fence): Promise<ClaimResult>;
   owner(shard: number): Promise<Ownership>;
   /** Reports every owner key as it is, then each change; resolves when the present ones have been reported. */
@@ -78,7 +86,10 @@ export interface RecordStore {
   /** Stores all writes, which belong to one bucket, or none. Never throws. */
   commit(writes: readonly Write[]): Promise<CommitResult>;
   read(shard: number, id: string): Promise<StoredRecord | undefined>;
-  /** Visits the records in the ranges, each once, in its newest state; answers the last revision that the read covers. */
+  /**
+   * Visits the records in the ranges, each once, in its newest state; answers the last revision that the read covers (of ranges in several
+   * buckets the smallest). Complete for a shard that this process has claimed, or whose owner it has asked for.
+   */
   load(ranges: readonly LoadRange[], visit: (shard: number, record: StoredRecord) => void): Promise<number>;
   /** The server's clock, in epoch milliseconds. */
   time(): Promise<number>;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+
 import type { Message } from "../ports/bus.ts";
 import { Heard, bytes, text, within } from "./suite.ts";
 import type { Suite, TestApi } from "./suite.ts";
@@ -30,7 +31,10 @@ export function describeBus({ describe, test }: TestApi, suite: Suite): void {
         for (let index = 0; index < 500; index++) publisher.bus.publish(`order.${index % 7}`, bytes(String(index)));
         const items = await heard.until((all) => all.length >= 500);
 
-        assert.deepEqual(items, Array.from({ length: 500 }, (_, index) => String(index)));
+        assert.deepEqual(
+          items,
+          Array.from({ length: 500 }, (_, index) => String(index)),
+        );
       }));
 
     test("wildcards take what they match and nothing else", () =>
@@ -122,7 +126,9 @@ export function describeBus({ describe, test }: TestApi, suite: Suite): void {
       within(suite, async (connect) => {
         const { bus } = await connect();
 
-        assert.throws(() => bus.publish("large", new Uint8Array(bus.maxMessageBytes + 1)), { code: "PAYLOAD_TOO_LARGE" });
+        assert.throws(() => bus.publish("large", new Uint8Array(bus.maxMessageBytes + 1)), {
+          code: "PAYLOAD_TOO_LARGE",
+        });
       }));
 
     test("a request is answered by whoever serves its subject", () =>
@@ -140,7 +146,10 @@ export function describeBus({ describe, test }: TestApi, suite: Suite): void {
           ),
         );
 
-        assert.deepEqual(answers.map((answer) => text(answer.data)), Array.from({ length: 50 }, (_, index) => String(index)));
+        assert.deepEqual(
+          answers.map((answer) => text(answer.data)),
+          Array.from({ length: 50 }, (_, index) => String(index)),
+        );
         assert.equal(answers[7]?.header("Seen"), "q7");
       }));
 
@@ -148,7 +157,10 @@ export function describeBus({ describe, test }: TestApi, suite: Suite): void {
       within(suite, async (connect) => {
         const { bus } = await connect();
 
-        await assert.rejects(bus.request("nobody.here", bytes(""), { timeoutMs: 600_000 }), { code: "NO_NODE", kind: "unavailable" });
+        await assert.rejects(bus.request("nobody.here", bytes(""), { timeoutMs: 600_000 }), {
+          code: "NO_NODE",
+          kind: "unavailable",
+        });
       }));
 
     test("a request that is never answered fails after its timeout", () =>
@@ -156,7 +168,10 @@ export function describeBus({ describe, test }: TestApi, suite: Suite): void {
         const { bus } = await connect();
         bus.subscribe("silent", () => undefined);
 
-        await assert.rejects(bus.request("silent", bytes(""), { timeoutMs: 50 }), { code: "REQUEST_TIMEOUT", kind: "unavailable" });
+        await assert.rejects(bus.request("silent", bytes(""), { timeoutMs: 50 }), {
+          code: "REQUEST_TIMEOUT",
+          kind: "unavailable",
+        });
       }));
 
     test("a message that reaches nobody comes back on its reply-to, to its own sender only", () =>
@@ -173,7 +188,10 @@ export function describeBus({ describe, test }: TestApi, suite: Suite): void {
         await others.until((all) => all.some((note) => note.subject === "answers.2"));
 
         assert.deepEqual(own.items[0], { subject: "answers.1", body: "", reply: undefined, noResponders: true });
-        assert.deepEqual(others.items.map((note) => note.subject), ["answers.2"]);
+        assert.deepEqual(
+          others.items.map((note) => note.subject),
+          ["answers.2"],
+        );
       }));
 
     test("a process that is gone is as nobody", () =>

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+
 import type { Session } from "../ports/lease.ts";
 import { Heard, bytes, text, within } from "./suite.ts";
 import type { Suite, TestApi } from "./suite.ts";
@@ -13,7 +14,10 @@ export function describeLeaseStore({ describe, test }: TestApi, suite: Suite): v
         const heard = new Heard<Session>();
 
         const watch = await second.leases.watch(heard.hear);
-        assert.deepEqual(heard.items.map((session) => [session.id, text(session.data)]), [["node-1", "one"]]);
+        assert.deepEqual(
+          heard.items.map((session) => [session.id, text(session.data)]),
+          [["node-1", "one"]],
+        );
         await first.leases.renew("node-2", bytes("two"), 60_000);
         await heard.until((all) => all.some((session) => session.id === "node-2" && text(session.data) === "two"));
         watch.stop();
@@ -41,7 +45,10 @@ export function describeLeaseStore({ describe, test }: TestApi, suite: Suite): v
           all.some((session) => session.id === "short" && session.data === undefined);
         await Promise.all([own.until(isShortEnded), others.until(isShortEnded)]);
 
-        assert.equal(own.items.some((session) => session.id === "long" && session.data === undefined), false);
+        assert.equal(
+          own.items.some((session) => session.id === "long" && session.data === undefined),
+          false,
+        );
         for (const watch of watches) watch.stop();
       }));
 
@@ -92,9 +99,15 @@ export function describeLeaseStore({ describe, test }: TestApi, suite: Suite): v
         for (const data of ["1", "2", "3"]) await leases.renew("growing", bytes(data), 60_000);
         const items = await heard.until((all) => all.length >= 3);
 
-        assert.deepEqual(items.map((session) => text(session.data)), ["1", "2", "3"]);
+        assert.deepEqual(
+          items.map((session) => text(session.data)),
+          ["1", "2", "3"],
+        );
         const revisions = items.map((session) => session.revision);
-        assert.deepEqual(revisions, [...revisions].sort((a, b) => a - b));
+        assert.deepEqual(
+          revisions,
+          [...revisions].sort((a, b) => a - b),
+        );
         assert.equal(new Set(revisions).size, 3);
         watch.stop();
       }));

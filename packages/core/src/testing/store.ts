@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+
 import type { ClaimResult, Fence, Ownership, RecordStore, StoredRecord, Write } from "../ports/store.ts";
 import { Heard, bytes, text, within } from "./suite.ts";
 import type { Suite, TestApi } from "./suite.ts";
@@ -22,7 +23,12 @@ const write = (shard: number, id: string, data: string, fence: Fence, ttlMs?: nu
   ttlMs,
 });
 
-async function loadAll(records: RecordStore, shard: number, after = 0, ids: readonly string[] = []): Promise<Record<string, string>> {
+async function loadAll(
+  records: RecordStore,
+  shard: number,
+  after = 0,
+  ids: readonly string[] = [],
+): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
   await records.load([{ shard, after, ids }], (of, record) => {
     assert.equal(of, shard);
@@ -55,12 +61,18 @@ export function describeRecordStore({ describe, test }: TestApi, suite: Suite): 
       within(suite, async (connect) => {
         const processes = [await connect(), await connect(), await connect(), await connect()];
 
-        const results = await Promise.all(processes.map(({ records }, index) => records.claim(0, `session-${index}`, 0)));
+        const results = await Promise.all(
+          processes.map(({ records }, index) => records.claim(0, `session-${index}`, 0)),
+        );
         const winner = results.findIndex((result) => result.kind === "claimed");
 
         assert.equal(results.filter((result) => result.kind === "claimed").length, 1);
         const owner = await processes[0]?.records.owner(0);
-        assert.deepEqual(owner, { shard: 0, session: `session-${winner}`, fence: fenceOf(results[winner] as ClaimResult) });
+        assert.deepEqual(owner, {
+          shard: 0,
+          session: `session-${winner}`,
+          fence: fenceOf(results[winner] as ClaimResult),
+        });
       }));
 
     test("a shard that was never owned has no owner and fence 0", () =>
@@ -91,7 +103,9 @@ export function describeRecordStore({ describe, test }: TestApi, suite: Suite): 
 
         assert.deepEqual(await former.records.commit([write(2, "kept", "after", old)]), { kind: "fenced" });
         assert.deepEqual(await former.records.commit([write(2, "new", "x", old)]), { kind: "fenced" });
-        assert.deepEqual(await former.records.commit([write(2, "a", "x", old), write(2, "b", "x", old)]), { kind: "fenced" });
+        assert.deepEqual(await former.records.commit([write(2, "a", "x", old), write(2, "b", "x", old)]), {
+          kind: "fenced",
+        });
         assert.deepEqual(await former.records.claim(2, "former", old), { kind: "lost" });
 
         assert.deepEqual(await loadAll(next.records, 2), { kept: "before" });
@@ -102,7 +116,8 @@ export function describeRecordStore({ describe, test }: TestApi, suite: Suite): 
       within(suite, async (connect) => {
         const { records } = await connect();
         const fences = new Map<number, Fence>();
-        for (const shard of [0, records.buckets, 2 * records.buckets]) fences.set(shard, await take(records, shard, "a"));
+        for (const shard of [0, records.buckets, 2 * records.buckets])
+          fences.set(shard, await take(records, shard, "a"));
         const writes = Array.from({ length: 120 }, (_, index) => {
           const shard = (index % 3) * records.buckets;
           return write(shard, `task-${index % 40}`, `v${index}`, fences.get(shard) ?? 0);
@@ -163,12 +178,18 @@ export function describeRecordStore({ describe, test }: TestApi, suite: Suite): 
             if (result.kind === "committed") revisions.push(result.revision);
           }
         } else {
-          const pipelined = Array.from({ length: 100 }, (_, index) => records.commit([write(5, "key", String(index), fence)]));
-          for (const result of await Promise.all(pipelined)) if (result.kind === "committed") revisions.push(result.revision);
+          const pipelined = Array.from({ length: 100 }, (_, index) =>
+            records.commit([write(5, "key", String(index), fence)]),
+          );
+          for (const result of await Promise.all(pipelined))
+            if (result.kind === "committed") revisions.push(result.revision);
         }
 
         assert.equal(revisions.length, 100);
-        assert.deepEqual(revisions, [...revisions].sort((x, y) => x - y));
+        assert.deepEqual(
+          revisions,
+          [...revisions].sort((x, y) => x - y),
+        );
         assert.equal(text((await records.read(5, "key"))?.data), "99");
       }));
 
@@ -195,7 +216,11 @@ export function describeRecordStore({ describe, test }: TestApi, suite: Suite): 
           if (session.data === undefined) heard.hear(session.id);
         });
 
-        await records.commit([write(8, "short", "x", fence, 1_000), write(8, "long", "y", fence, 3_600_000), write(8, "ever", "z", fence)]);
+        await records.commit([
+          write(8, "short", "x", fence, 1_000),
+          write(8, "long", "y", fence, 3_600_000),
+          write(8, "ever", "z", fence),
+        ]);
         await records.commit([write(8, "alone", "x", fence, 1_000)]);
         assert.deepEqual(await loadAll(records, 8), { short: "x", long: "y", ever: "z", alone: "x" });
         // A lease of two seconds is the clock here: when it has ended, a second has passed for sure.
@@ -269,7 +294,9 @@ export function describeRecordStore({ describe, test }: TestApi, suite: Suite): 
     test("one load reads many shards and thousands of records, each once", () =>
       within(suite, async (connect) => {
         const { records } = await connect();
-        const shards = Array.from({ length: records.shards }, (_, shard) => shard).filter((shard) => records.bucketOf(shard) === 0);
+        const shards = Array.from({ length: records.shards }, (_, shard) => shard).filter(
+          (shard) => records.bucketOf(shard) === 0,
+        );
         const fences = new Map<number, Fence>();
         for (const shard of shards) fences.set(shard, await take(records, shard, "a"));
         const ids = Array.from({ length: 4_000 }, (_, index) => `task-${index}`);
@@ -282,16 +309,21 @@ export function describeRecordStore({ describe, test }: TestApi, suite: Suite): 
         }
 
         const seen = new Map<string, string | undefined>();
-        await records.load(shards.map((shard) => ({ shard, after: 0, ids: ["none"] })), (shard, record) => {
-          assert.equal(seen.has(record.id), false);
-          assert.equal(text(record.data), `${shard}:${record.id}`);
-          seen.set(record.id, text(record.data));
-        });
+        await records.load(
+          shards.map((shard) => ({ shard, after: 0, ids: ["none"] })),
+          (shard, record) => {
+            assert.equal(seen.has(record.id), false);
+            assert.equal(text(record.data), `${shard}:${record.id}`);
+            seen.set(record.id, text(record.data));
+          },
+        );
 
         assert.equal(seen.size, ids.length);
         const named = new Set<string>();
         const first = ids.filter((_, index) => index % shards.length === 0);
-        await records.load([{ shard: shards[0] ?? 0, after: Number.MAX_SAFE_INTEGER, ids: first }], (_, record) => named.add(record.id));
+        await records.load([{ shard: shards[0] ?? 0, after: Number.MAX_SAFE_INTEGER, ids: first }], (_, record) =>
+          named.add(record.id),
+        );
         assert.deepEqual([...named].sort(), [...first].sort());
       }));
 
@@ -333,7 +365,13 @@ export function describeRecordStore({ describe, test }: TestApi, suite: Suite): 
         const third = fenceOf(await a.records.claim(0, undefined, second));
         await heard.until((all) => all.some((ownership) => ownership.fence === third));
 
-        assert.deepEqual(present.map((ownership) => [ownership.shard, ownership.session]), [[0, "a"], [63, "a"]]);
+        assert.deepEqual(
+          present.map((ownership) => [ownership.shard, ownership.session]),
+          [
+            [0, "a"],
+            [63, "a"],
+          ],
+        );
         assert.deepEqual(heard.items.slice(2), [
           { shard: 0, session: "c", fence: second },
           { shard: 0, session: undefined, fence: third },

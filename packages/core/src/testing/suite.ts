@@ -2,8 +2,8 @@ import type { Ports } from "../ports/ports.ts";
 
 /** The part of a test runner that the suites need; Vitest's and Node's own both fit. */
 export interface TestApi {
-  describe(title: string, body: () => void): void;
-  test(title: string, body: () => Promise<void>): void;
+  readonly describe: (title: string, body: () => void) => void;
+  readonly test: (title: string, body: () => Promise<void>) => void;
 }
 
 /** Where a suite's tests get their processes from. Each test has a namespace to itself. */

@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
+
 import { findNatsServer } from "./find.ts";
 
 export interface NatsServerOptions {
@@ -124,7 +125,10 @@ function start(binary: string, configFile: string): ChildProcess {
   const command = [binary, "--config", configFile];
   if (process.platform === "win32") return spawn(binary, command.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
   // Descriptor 3 is the pipe that nobody writes to: its end is the news.
-  return spawn("/bin/sh", ["-c", GUARD, "sh", ...command], { detached: true, stdio: ["ignore", "pipe", "pipe", "pipe"] });
+  return spawn("/bin/sh", ["-c", GUARD, "sh", ...command], {
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
+  });
 }
 
 function followLog(child: ChildProcess, hear: (line: string) => void): void {
@@ -160,7 +164,9 @@ async function readPorts(runDir: string): Promise<{ pid: number; urls: readonly 
     for (const file of await readdir(runDir)) {
       const [, pid] = /_(\d+)\.ports$/.exec(file) ?? [];
       if (pid === undefined) continue;
-      const ports = JSON.parse(await readFile(path.join(runDir, file), "utf8")) as { readonly nats?: readonly string[] };
+      const ports = JSON.parse(await readFile(path.join(runDir, file), "utf8")) as {
+        readonly nats?: readonly string[];
+      };
       if (ports.nats?.[0] !== undefined) return { pid: Number(pid), urls: ports.nats };
     }
   } catch {
