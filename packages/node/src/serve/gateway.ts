@@ -23,7 +23,7 @@ import type { BatchDesk } from "./batch-desk.ts";
 import type { ClusterDesk } from "./cluster-desk.ts";
 import type { Listeners } from "./listeners.ts";
 import { copyOf, type Router } from "./router.ts";
-import { encodeAdmission, type TaskDesk } from "./task-desk.ts";
+import { checkWait, encodeAdmission, type TaskDesk } from "./task-desk.ts";
 
 /** Writes that may wait for the store before submits are refused: work waits at its senders, not in this process's memory. */
 const MOST_WAITING_WRITES = 20_000;
@@ -126,6 +126,7 @@ export class Gateway {
 
   #submit(message: Message, driver: string): void {
     this.#checkRoom(message);
+    checkWait(message);
     const submission = parseSubmitMessage(message, driver);
     const spec = this.complete(submission);
     if (submission.spec.id === undefined) {
@@ -178,6 +179,7 @@ export class Gateway {
   async #retry(shard: HostedShard, id: string, message: Message): Promise<void> {
     const newId = message.header(H.id);
     if (newId !== undefined) requireId(newId);
+    checkWait(message);
     const spec = await this.#parts.tasks.repeatable(shard, id, newId);
     const number = shardOf(spec.id, this.#context.ports.records.shards);
     const target = this.#parts.hosted.get(number);

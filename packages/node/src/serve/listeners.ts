@@ -1,4 +1,4 @@
-import { H, JSON_TYPE, describeTask, encodeBody, encodeError, statusOf, TerminalError, isTerminal, type ActorState, type TaskContext } from "@ergon/core";
+import { H, JSON_TYPE, describeTask, encodeBody, encodeError, statusOf, TerminalError, isTerminal, type ActorState, type Headers, type TaskContext } from "@ergon/core";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { Listener, LiveActor } from "../shard/actor.ts";
 import { TimerQueue, UNQUEUED } from "../shard/timer-queue.ts";
@@ -25,7 +25,7 @@ export class Listeners {
 
   /** Answers with the task as it stands. */
   answer(to: Asking, shard: number, state: ActorState, extra?: { readonly progress?: unknown; readonly reason?: string | undefined }): void {
-    const { ports, node } = this.#context;
+    const { node } = this.#context;
     const task = state.snapshot.context as TaskContext;
     const status = statusOf(task);
     const headers: Record<string, string> = { [H.status]: status, [H.task]: task.id, [H.shard]: String(shard), [H.node]: node, [H.final]: isTerminal(status) ? "true" : "false" };
@@ -86,15 +86,22 @@ export class Listeners {
   }
 
   #answerRaw(to: Asking, task: TaskContext, status: string, headers: Record<string, string>): void {
-    const { bus } = this.#context.ports;
     if (status === "succeeded") {
       if (task.responseType !== undefined) headers[H.contentType] = task.responseType;
-      bus.publish(to.reply, task.response ?? NO_BYTES, { headers });
-      return;
+      return this.#send(to.reply, task.response ?? NO_BYTES, headers);
     }
     const error = status === "failed" ? new TerminalError(task.failure?.code ?? "INTERNAL", task.failure?.message ?? "") : new TerminalError("TASK_CANCELLED", task.reason ?? "cancelled");
     const encoded = encodeError(error);
-    bus.publish(to.reply, encoded.data, { headers: { ...headers, ...encoded.headers } });
+    this.#send(to.reply, encoded.data, { ...headers, ...encoded.headers });
+  }
+
+  /** What cannot be sent as it is (a view in JSON can be larger than the response in it) is answered with the reason. */
+  #send(reply: string, data: Uint8Array, headers: Headers): void {
+    try {
+      this.#context.ports.bus.publish(reply, data, { headers });
+    } catch (error) {
+      this.fail(reply, error);
+    }
   }
 
   #publishEvent(actor: LiveActor, state: ActorState): void {

@@ -273,6 +273,7 @@ export class TaskDesk {
   }
 
   #admit(shard: HostedShard, id: string, message: Message): void {
+    checkWait(message);
     const { spec, batch } = decodeBody(message.data, MSGPACK_TYPE) as { spec?: TaskSpec; batch?: string };
     if (!isSpec(spec) || spec.id !== id) throw new InvalidError("INVALID_BODY", "the body is not a task's spec");
     this.submit(shard, spec, false, (outcome) => this.answerSubmit(message, outcome, shard), batch);
@@ -317,9 +318,16 @@ export function encodeAdmission(spec: TaskSpec, batch?: string): Uint8Array {
   return encodeBody({ spec, batch }, MSGPACK_TYPE);
 }
 
+/** Throws `InvalidError` for a bad `Ergon-Wait`: before anything is stored. */
+export function checkWait(message: Message): void {
+  const wait = message.header(H.wait);
+  if (wait !== undefined) waitMs(wait);
+}
+
 function waitMs(text: string): number {
   const ms = parseDuration(text);
-  if (ms === undefined) throw new InvalidError("INVALID_OPTION", `${H.wait}: must be a duration such as 30s`);
+  const fault = `${H.wait}: must be a duration such as 30s`;
+  if (ms === undefined) throw new InvalidError("INVALID_OPTION", fault, { issues: [{ field: H.wait, code: "INVALID_OPTION", message: fault }] });
   return Math.min(ms, LONGEST_WAIT_MS);
 }
 
@@ -334,6 +342,7 @@ function answerEvent(message: Message, kind: string | undefined, attempt: number
     };
     return { type: "failed", attempt, agent, failure, retryAfterMs: error?.retryAfterMs };
   }
+  if (kind !== undefined && kind !== "succeeded") throw new InvalidError("INVALID_OPTION", `${H.event}: "${headerText(kind).slice(0, 64)}" is not an event of an attempt`);
   // The bytes are a slice of what came from the socket: a copy lets go of the rest.
   return { type: "succeeded", attempt, agent, response: Buffer.from(message.data), contentType: message.header(H.contentType) };
 }

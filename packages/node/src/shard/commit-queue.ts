@@ -146,7 +146,14 @@ export class CommitQueue {
   }
 
   #settled({ actor: { shard }, settled }: Entry, refusal: Refusal | undefined): void {
-    for (const call of settled) call(refusal);
+    for (const call of settled) {
+      try {
+        call(refusal);
+      } catch (error) {
+        // What is stored is stored: the queue goes on, whoever waited for it.
+        this.#options.logger.error({ shard: shard.number, err: error }, "what follows a commit failed");
+      }
+    }
     shard.writes--;
     if (shard.writes === 0) shard.onIdle?.();
   }
