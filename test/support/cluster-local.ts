@@ -20,7 +20,7 @@ export interface Local {
   readonly log: LogLine[];
   /** Starts a node and waits until it serves its shards. */
   node(options?: NodeOptions): Promise<Node>;
-  agent(options: Omit<AgentOptions, "nats" | "namespace">): Promise<Agent>;
+  agent(options: AgentOptions): Promise<Agent>;
   client(options?: ConnectOptions): Promise<Client>;
   /** A connection of the classic `nats` package: a stranger's. */
   stranger(): Promise<NatsConnection>;
@@ -54,7 +54,7 @@ export function createLocal(
         ...options,
         namespace,
         nats: { servers: url },
-      } as AgentOptions);
+      });
       stops.push(() => agent.stop({ drainMs: 0 }));
       await agent.start();
       return agent;

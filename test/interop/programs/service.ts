@@ -3,7 +3,7 @@ import { Svcm } from "@nats-io/services";
 import { connect } from "@nats-io/transport-node";
 
 const nats = await connect({ servers: process.env["NATS_URL"] ?? "" });
-const service = await new Svcm(nats).add({ name: "divider", version: "1.0.0" });
+const service = await new Svcm(nats as never).add({ name: "divider", version: "1.0.0" });
 service.addEndpoint("divide", {
   subject: "math.divide",
   handler: (error, request) => {
