@@ -137,5 +137,21 @@ export function describeLeaseStore({ describe, test }: TestApi, suite: Suite): v
         assert.equal(await processes[0]?.leases.decide("question", "late", 60_000), answers[0]);
         assert.equal(await processes[0]?.leases.decide("other", "own", 60_000), "own");
       }));
+
+    test("what was decided may be decided anew once its time is over", () =>
+      within(suite, async (connect) => {
+        const { leases } = await connect();
+        const heard = new Heard<Session>();
+        const watch = await leases.watch(heard.hear);
+        await leases.decide("question", "first", 1_000);
+
+        // A lease of two seconds is the clock here.
+        await leases.renew("stopwatch", bytes(""), 2_000);
+        await heard.until((all) => all.some((session) => session.data === undefined));
+
+        assert.equal(await leases.decide("question", "second", 60_000), "second");
+        assert.equal(await leases.decide("question", "third", 60_000), "second");
+        watch.stop();
+      }));
   });
 }
