@@ -1,6 +1,8 @@
 import { command, echo, http, noop, sleep, type DriverDefinition } from "@ergon/agents";
 import { InvalidError } from "@ergon/core";
 
+import { shippedDrivers } from "./shipped-drivers.ts";
+
 /** What an agent of the command line is to serve. */
 export interface DriverFlags {
   readonly driver: readonly string[];
@@ -10,18 +12,17 @@ export interface DriverFlags {
   readonly contentType?: string | undefined;
 }
 
+type Shipped = (typeof shippedDrivers)[number];
 type Factory = (flags: Omit<DriverFlags, "driver">) => DriverDefinition;
 
 /** The drivers that come with Ergon, by name. */
-const shipped: Readonly<Record<string, Factory>> = {
+const shipped: Readonly<Record<Shipped, Factory>> = {
   echo: ({ concurrency }) => echo({ concurrency }),
   noop: ({ concurrency }) => noop({ concurrency }),
   sleep: ({ concurrency }) => sleep({ concurrency }),
   http: ({ concurrency, httpAllow }) =>
     http({ concurrency, allow: httpAllow?.includes("all") === true ? "all" : httpAllow }),
 };
-
-export const shippedDrivers: readonly string[] = Object.keys(shipped);
 
 /** The drivers that the flags ask for: shipped ones by name, or a program under one name. */
 export function driversOf(flags: DriverFlags, program: readonly string[]): readonly DriverDefinition[] {
@@ -32,17 +33,19 @@ export function driversOf(flags: DriverFlags, program: readonly string[]): reado
       return [command({ driver: first, command: program, concurrency, env, contentType })];
     throw new InvalidError("INVALID_OPTION", "a program serves one driver: give one --driver before it");
   }
-  if (first === undefined)
+  const known = shippedDrivers.join(", ");
+  if (first === undefined) {
     throw new InvalidError(
       "INVALID_OPTION",
-      `say what to serve with --driver: ${shippedDrivers.join(", ")}, or a name and a program after --`,
+      `say what to serve with --driver: ${known}, or a name and a program after --`,
     );
+  }
   return names.map((name) => {
-    const factory = Object.hasOwn(shipped, name) ? shipped[name] : undefined;
+    const factory = Object.hasOwn(shipped, name) ? shipped[name as Shipped] : undefined;
     if (factory !== undefined) return factory(flags);
     throw new InvalidError(
       "INVALID_DRIVER",
-      `driver ${name} does not come with Ergon (${shippedDrivers.join(", ")} do): give the program that does the work after --`,
+      `driver ${name} does not come with Ergon (${known} do): give the program that does the work after --`,
     );
   });
 }

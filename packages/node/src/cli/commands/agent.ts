@@ -1,11 +1,11 @@
-import { createAgent } from "@ergon/agents";
 import type { Command } from "commander";
 
 import { createLogger } from "../../logger.ts";
 import { addSettingFlags, serviceNats } from "../service-flags.ts";
 import { runService } from "../service.ts";
 import { countArgument, repeated, type Cli } from "../session.ts";
-import { driversOf, shippedDrivers, type DriverFlags } from "../shipped.ts";
+import { shippedDrivers } from "../shipped-drivers.ts";
+import type { DriverFlags } from "../shipped.ts";
 
 const examples = `
 Examples:
@@ -39,6 +39,7 @@ export function agent(program: Command, cli: Cli): void {
   addSettingFlags(command, ["service"]).action(
     cli.action(["connection", "service"], (session, words: readonly string[], flags: DriverFlags) =>
       runService(session, async (onStop) => {
+        const [{ createAgent }, { driversOf }] = await Promise.all([import("@ergon/agents"), import("../shipped.ts")]);
         const { settings, output } = session;
         const { namespace, prefix, id, drainMs } = settings;
         const drivers = driversOf(flags, words);

@@ -2,7 +2,6 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-import { createAgent } from "@ergon/agents";
 import { ErgonError, messageOf } from "@ergon/core";
 import type { Command } from "commander";
 
@@ -11,7 +10,7 @@ import { startNatsServer, type NatsServer } from "../../nats-server/index.ts";
 import { addSettingFlags } from "../service-flags.ts";
 import { runService, type OnStop } from "../service.ts";
 import { countArgument, type Cli, type Session } from "../session.ts";
-import { driversOf, shippedDrivers } from "../shipped.ts";
+import { shippedDrivers } from "../shipped-drivers.ts";
 
 const examples = `
 Examples:
@@ -42,8 +41,9 @@ export function dev(program: Command, cli: Cli): void {
   );
 }
 
-async function start(session: Session, flags: Flags, onStop: OnStop): Promise<Promise<never>> {
+async function start(session: Session, flags: Flags, onStop: OnStop): Promise<void> {
   const { createNode } = await import("../../node.ts");
+  const [{ createAgent }, { driversOf }] = await Promise.all([import("@ergon/agents"), import("../shipped.ts")]);
   const { settings, output } = session;
   const { namespace, prefix, drainMs } = settings;
 
@@ -66,9 +66,8 @@ async function start(session: Session, flags: Flags, onStop: OnStop): Promise<Pr
 
   if (output.json) output.value({ ready: true, url: server.url, namespace });
   else output.line(`ready ${server.url} namespace=${namespace}`);
-  return server.exited.then(() => {
-    throw new ErgonError("terminal", "SERVER_UNSUITABLE", "nats-server has ended by itself; --debug shows its log");
-  });
+  await server.exited;
+  throw new ErgonError("terminal", "SERVER_UNSUITABLE", "nats-server has ended by itself; --debug shows its log");
 }
 
 async function startServer({ debug, output }: Session, { port, store }: Flags, onStop: OnStop): Promise<NatsServer> {

@@ -1,0 +1,262 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+import type { BatchEntry } from "@ergon/core";
+import { describe, expect } from "vitest";
+
+import { linesOf, test, viewsOf } from "../support/ergon-dev.ts";
+import { ergonCommand, startErgon } from "../support/ergon-process.ts";
+
+describe("submit", () => {
+  test("--wait of echo prints exactly the response bytes", async ({ ergon }) => {
+    expect(await ergon(["submit", "echo", "hello", "--wait"])).toEqual({
+      code: 0,
+      out: "hello",
+      err: "",
+    });
+  });
+
+  test("- reads standard input, bytes as they are", async ({ dev }) => {
+    const bytes = Buffer.from([0, 255, 10, 13, 128]);
+    const file = path.join(mkdtempSync(path.join(tmpdir(), "ergon-cli-")), "bytes");
+
+    const [program = "", ...args] = ergonCommand;
+    const piped = spawnSync(program, [...args, "submit", "echo", "-", "--wait"], {
+      input: bytes,
+      env: { ...process.env, ...dev.env },
+    });
+    writeFileSync(file, bytes);
+    const read = spawnSync(program, [...args, "submit", "echo", `@${file}`, "--wait"], {
+      env: { ...process.env, ...dev.env },
+    });
+
+    expect([piped.stdout, read.stdout]).toEqual([bytes, bytes]);
+  });
+
+  test("prints the id of a task that is there at once (B-9)", async ({ ergon }) => {
+    const { out } = await ergon([
+      "submit",
+      "echo",
+      "{}",
+      "--tag",
+      "b9",
+      "--arg",
+      "k=v",
+      "--attempt-timeout",
+      "5s",
+      "--retry-never",
+      "BAD",
+    ]);
+    const got = await ergon(["get", out.trim(), "--json"]);
+
+    expect(viewsOf(got)).toEqual([
+      expect.objectContaining({ id: out.trim(), tags: ["b9"], arguments: { k: "v" }, contentType: "application/json" }),
+    ]);
+  });
+
+  test("the same id is the same task; with another payload it is refused (M-7)", async ({ ergon }) => {
+    const first = await ergon(["submit", "sleep", "30s", "--id", "m7"]);
+    const again = await ergon(["submit", "sleep", "30s", "--id", "m7"]);
+    const other = await ergon(["submit", "sleep", "31s", "--id", "m7"]);
+    await ergon(["end", "m7"]);
+
+    expect([first.out, again.out]).toEqual(["m7\n", "m7\n"]);
+    expect(other).toMatchObject({ code: 5, out: "", err: expect.stringMatching(/^ergon: ID_CONFLICT: .*\n$/) });
+  });
+
+  test("a program is an agent", async ({ ergon }) => {
+    expect(await ergon(["submit", "upcase", "shout", "--wait"])).toMatchObject({ code: 0, out: "SHOUT" });
+  });
+
+  test("--wait of a failing task says why, in one line, exit code 1", async ({ ergon }) => {
+    const { code, out, err } = await ergon(["submit", "fails", "--max-attempts", "1", "--wait"]);
+
+    expect([code, out]).toEqual([1, ""]);
+    expect(err).toMatch(/^ergon: EXIT_3: task \S+ has failed: .*no luck\n$/);
+  });
+
+  test("faults are named all at once, exit code 2", async ({ ergon }) => {
+    const { code, err } = await ergon(["submit", "echo", "x", "--priority", "12", "--delay", "soon", "--json"]);
+
+    expect(code).toBe(2);
+    expect(JSON.parse(err)).toMatchObject({ issues: [{ field: "priority" }, { field: "delay" }] });
+  });
+});
+
+describe("get, wait, watch", () => {
+  test("an unknown id is exit code 3 for all of them (B-16, B-37)", async ({ ergon }) => {
+    for (const command of ["get", "wait", "watch", "cancel", "retry", "end"]) {
+      expect(await ergon([command, "nobody"])).toMatchObject({
+        code: 3,
+        out: "",
+        err: expect.stringMatching(/^ergon: TASK_NOT_FOUND: [^\n]+\n$/),
+      });
+    }
+  });
+
+  test("wait gives up at its bound with exit code 6, and the task goes on", async ({ ergon }) => {
+    const { out } = await ergon(["submit", "sleep", "2s"]);
+
+    expect(await ergon(["wait", out.trim(), "--timeout", "200ms"])).toMatchObject({
+      code: 6,
+      err: expect.stringContaining("it goes on"),
+    });
+    expect(await ergon(["wait", out.trim(), "--json"])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('"status":"succeeded"'),
+    });
+  });
+
+  test("watch prints each transition once and ends with the task (B-35, B-38)", async ({ ergon }) => {
+    const { out } = await ergon(["submit", "sleep", "700ms", "--delay", "500ms"]);
+    const [lines, json] = await Promise.all([ergon(["watch", out.trim()]), ergon(["watch", out.trim(), "--json"])]);
+
+    expect(lines.code).toBe(0);
+    expect(linesOf(lines).map((line) => line.split(" ")[1])).toEqual(["scheduled", "started", "succeeded"]);
+    expect(viewsOf(json).at(-1)).toMatchObject({ status: "succeeded" });
+  });
+
+  test("an unchanged task reads the same (B-36)", async ({ ergon }) => {
+    const { out } = await ergon(["submit", "echo", "same"]);
+    await ergon(["wait", out.trim()]);
+
+    const [one, two] = [await ergon(["get", out.trim()]), await ergon(["get", out.trim()])];
+
+    expect(two).toEqual(one);
+    expect(one.out).toMatch(/^status +succeeded$/m);
+  });
+
+  test("Ctrl-C ends the wait with exit code 130, not the task", async ({ dev, ergon }) => {
+    const { out } = await ergon(["submit", "sleep", "30s"]);
+    const watching = startErgon(["watch", out.trim(), "--json"], dev.env);
+    await watching.ready;
+
+    watching.kill("SIGINT");
+
+    await expect(watching.ended).resolves.toMatchObject({ code: 130 });
+    expect(viewsOf(await ergon(["get", out.trim(), "--json"]))).toEqual([
+      expect.objectContaining({ status: "started" }),
+    ]);
+    await ergon(["end", out.trim()]);
+  });
+});
+
+describe("cancel, end, retry", () => {
+  test("a cancelled task stays cancelled (I-1)", async ({ ergon }) => {
+    const { out } = await ergon(["submit", "sleep", "1m"]);
+    const cancelled = await ergon(["cancel", out.trim(), "--reason", "enough", "--by", "ops"]);
+    const waited = await ergon(["wait", out.trim()]);
+
+    expect(cancelled.code).toBe(0);
+    expect(waited).toMatchObject({
+      code: 1,
+      out: "",
+      err: expect.stringMatching(/^ergon: TASK_CANCELLED: task \S+ was cancelled by ops: enough\n$/),
+    });
+    expect(await ergon(["end", out.trim()])).toMatchObject({ code: 5, err: expect.stringContaining("TASK_ENDED") });
+  });
+
+  test("a failed task is retried as a new one that names it", async ({ ergon }) => {
+    await ergon(["submit", "fails", "--max-attempts", "1", "--id", "f1", "--wait"]);
+    const retried = await ergon(["retry", "f1", "--id", "f2"]);
+
+    expect(retried).toMatchObject({ code: 0, out: "f2\n" });
+    expect(viewsOf(await ergon(["wait", "f2", "--json"]))).toEqual([
+      expect.objectContaining({ origin: "f1", status: "failed" }),
+    ]);
+    expect(viewsOf(await ergon(["get", "f1", "--json"]))).toEqual([expect.objectContaining({ status: "failed" })]);
+  });
+
+  test("a task that has not failed can't be retried", async ({ ergon }) => {
+    await ergon(["submit", "echo", "fine", "--id", "fine", "--wait"]);
+
+    expect(await ergon(["retry", "fine"])).toMatchObject({ code: 5, err: expect.stringContaining("TASK_NOT_FAILED") });
+  });
+});
+
+describe("batch", () => {
+  test("takes a task a line and prints each as it ends", async ({ ergon }) => {
+    const tasks = [
+      { driver: "sleep", payload: 800, id: "slow" },
+      { driver: "echo", text: "quick", id: "quick" },
+    ];
+    const said = await ergon(["batch", "--correlation-id", "b1"], tasks.map((task) => JSON.stringify(task)).join("\n"));
+
+    expect(said.code).toBe(0);
+    expect(viewsOf(said).map(({ id, status, correlationId }) => [id, status, correlationId])).toEqual([
+      ["quick", "succeeded", "b1"],
+      ["slow", "succeeded", "b1"],
+    ]);
+  });
+
+  test("one bad line stores nothing", async ({ ergon }) => {
+    const refused = await ergon(["batch"], '{"driver": "echo", "id": "lonely"}\n{"driver": ""}\n');
+    const broken = await ergon(["batch"], '{"driver": "echo"}\n{"driver": \n');
+
+    expect(refused).toMatchObject({ code: 2, out: "", err: expect.stringContaining("tasks[1].driver") });
+    expect(broken).toMatchObject({ code: 2, err: expect.stringContaining("line 2 is not JSON") });
+    expect(await ergon(["get", "lonely"])).toMatchObject({ code: 3 });
+  });
+
+  test("--no-wait prints what was stored, in order", async ({ ergon }) => {
+    const said = await ergon(
+      ["batch", "--no-wait"],
+      '{"driver": "echo", "id": "n1"}\n{"driver": "echo", "id": "n2"}\n',
+    );
+
+    expect(linesOf(said).map((line) => (JSON.parse(line) as BatchEntry).id)).toEqual(["n1", "n2"]);
+  });
+});
+
+describe("ls", () => {
+  test("filters, orders and pages", async ({ ergon }) => {
+    const lines = Array.from({ length: 5 }, (_, n) =>
+      JSON.stringify({ driver: "echo", id: `ls-${n}`, tags: ["ls"], payload: n }),
+    );
+    await ergon(["batch", "--correlation-id", "ls"], lines.join("\n"));
+
+    const all = await ergon(["ls", "--all", "--tag", "ls", "--json"]);
+    const page = await ergon(["ls", "--all", "--correlation-id", "ls", "--limit", "2", "--json"]);
+    const [, cursor = ""] = /--cursor (\S+)/.exec(page.err) ?? [];
+    const next = await ergon(["ls", "--all", "--correlation-id", "ls", "--limit", "50", "--json", "--cursor", cursor]);
+    const live = await ergon(["ls", "--tag", "ls"]);
+
+    const ids = viewsOf(all).map(({ id }) => id);
+    expect(ids.toSorted()).toEqual(["ls-0", "ls-1", "ls-2", "ls-3", "ls-4"]);
+    expect([...viewsOf(page), ...viewsOf(next)].map(({ id }) => id)).toEqual(ids);
+    expect(live.out).toBe("");
+  });
+
+  test("elsewhere than on a terminal it prints cells between tabs", async ({ ergon }) => {
+    await ergon(["submit", "fails", "--max-attempts", "1", "--tag", "tabs", "--id", "tabs", "--wait"]);
+
+    const { out } = await ergon(["ls", "--all", "--status", "failed", "--tag", "tabs", "--driver", "fails"]);
+
+    expect(out.trimEnd().split("\t")).toEqual([
+      "tabs",
+      "failed",
+      "fails",
+      "1",
+      expect.any(String),
+      expect.any(String),
+      "EXIT_3",
+    ]);
+  });
+
+  test("a reader that goes away is no error", async ({ dev }) => {
+    const many = ergonCommand.map((word) => `'${word}'`).join(" ");
+
+    const { stderr } = spawnSync(
+      "sh",
+      ["-c", `{ ${many} watch --json ls-0; ${many} ls --all --limit 0; echo "code $?" >&2; } | true`],
+      {
+        env: { ...process.env, ...dev.env },
+        encoding: "utf8",
+      },
+    );
+
+    expect(stderr).toBe("code 0\n");
+  });
+});

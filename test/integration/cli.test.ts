@@ -1,0 +1,146 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+import type { ShardMap } from "@ergon/core";
+import { describe, expect } from "vitest";
+
+import type { Said } from "../support/cli.ts";
+import { linesOf, test, untilStarted } from "../support/ergon-dev.ts";
+import { runErgon, startErgon } from "../support/ergon-process.ts";
+
+describe("dev", () => {
+  test("prints one line on standard output, when it takes work", async ({ dev }) => {
+    expect(dev.process.lines).toEqual([expect.stringMatching(/^ready nats:\/\/127\.0\.0\.1:\d+ namespace=default$/)]);
+  });
+
+  test("SIGTERM stops it in good order, and what --store holds is there again", async () => {
+    const store = mkdtempSync(path.join(tmpdir(), "ergon-cli-"));
+    const first = startErgon(["dev", "--port", "0", "--store", store, "--log-level", "silent"]);
+    const url = (await first.ready).split(" ")[1] ?? "";
+    await runErgon(["submit", "echo", "kept", "--id", "kept", "--wait", "--nats", url]);
+    first.kill("SIGTERM");
+    await expect(first.ended).resolves.toMatchObject({ code: 0, err: "stopping; once more to quit at once\n" });
+
+    const second = startErgon(["dev", "--port", "0", "--store", store, "--json"]);
+    const ready = JSON.parse(await second.ready) as { url: string };
+    const said = await runErgon(["wait", "kept", "--nats", ready.url]);
+    second.kill("SIGINT");
+
+    expect(said).toMatchObject({ code: 0, out: "kept" });
+    await expect(second.ended).resolves.toMatchObject({ code: 0 });
+  });
+});
+
+describe("every command", () => {
+  test("is a process that answers, and ends by itself", { timeout: 60_000 }, async ({ dev }) => {
+    const run = (args: readonly string[], input?: string): Promise<Said> => runErgon(args, dev.env, input);
+    const live = await run(["submit", "sleep", "1m", "--id", "p-live"]);
+    const ended = await run(["submit", "echo", "exactly", "--id", "p-ended", "--wait"]);
+
+    const rest = await Promise.all([
+      run(["get", "p-ended"]),
+      run(["wait", "p-ended"]),
+      run(["watch", "p-ended"]),
+      run(["batch"], '{"driver": "noop"}'),
+      run(["ls"]),
+      run(["nodes"]),
+      run(["agents"]),
+      run(["shards"]),
+      run(["doctor"]),
+      run(["cancel", "p-ended"]),
+      run(["retry", "p-ended"]),
+      run(["end", "p-live"]),
+    ]);
+
+    expect(live).toMatchObject({ code: 0, out: "p-live\n", err: "" });
+    expect(ended).toMatchObject({ code: 0, out: "exactly", err: "" });
+    expect(rest.map(({ code }) => code)).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 5, 0]);
+    for (const { code, err } of rest) expect(err).toMatch(code === 0 ? /^$/ : /^ergon: TASK_[A-Z_]+: [^\n]+\n$/);
+  });
+});
+
+describe("nodes, agents, shards, doctor", () => {
+  test("they show who is there", async ({ ergon }) => {
+    const [nodes, agents, shards] = await Promise.all([
+      ergon(["nodes"]),
+      ergon(["agents"]),
+      ergon(["shards", "--json"]),
+    ]);
+    const map = JSON.parse(shards.out) as ShardMap;
+
+    expect(linesOf(nodes)).toHaveLength(1);
+    expect(agents.out).toContain("upcase×2");
+    expect([map.namespace, map.buckets, map.shards.length]).toEqual(["default", 1, 64]);
+    expect(new Set(map.shards.map(({ node }) => node))).toEqual(new Set([nodes.out.split("\t")[0]]));
+  });
+
+  test("doctor finds nothing to mend and says what one server is worth", async ({ ergon }) => {
+    const said = await ergon(["doctor", "--json"]);
+    const findings = linesOf(said).map((line) => JSON.parse(line) as { level: string; topic: string; text: string });
+
+    expect(said.code).toBe(0);
+    expect(findings.filter(({ level }) => level === "bad")).toEqual([]);
+    expect(findings.find(({ topic }) => topic === "sync")?.text).toContain("up to 2m of acknowledged tasks");
+    expect(findings.find(({ topic }) => topic === "server")?.text).toMatch(/^nats-server 2\.\d+/);
+  });
+
+  test("doctor of a namespace without a node is exit code 1", async ({ ergon }) => {
+    const { code, out } = await ergon(["doctor", "--namespace", "empty"]);
+
+    expect(code).toBe(1);
+    expect(out).toMatch(/^bad\tnodes\tno node answers/m);
+  });
+});
+
+describe("node", () => {
+  test("a second one takes its share and gives it back when it is stopped", async ({ dev, ergon }) => {
+    const node = startErgon(["node", "--id", "second", "--log-format", "json"], dev.env);
+    expect(await node.ready).toMatch(/^ready node=second-\S+ namespace=default$/);
+    const both = await ergon(["nodes", "--json"]);
+
+    node.kill("SIGTERM");
+
+    await expect(node.ended).resolves.toMatchObject({ code: 0 });
+    expect(linesOf(both)).toHaveLength(2);
+    expect(await ergon(["submit", "echo", "still here", "--wait"])).toMatchObject({ code: 0, out: "still here" });
+  });
+
+  test("without NATS it waits as long as it is told, then is exit code 4", async () => {
+    expect(await runErgon(["node", "--nats", "127.0.0.1:1", "--nats-wait", "0"])).toMatchObject({
+      code: 4,
+      err: expect.stringContaining("NATS_UNREACHABLE"),
+    });
+  });
+});
+
+describe("agent", () => {
+  test("SIGINT lets it finish what runs", async ({ dev, ergon }) => {
+    const agent = startErgon(["agent", "--driver", "slow", "--", "sh", "-c", "sleep 1; echo done"], dev.env);
+    await agent.ready;
+    const { out } = await ergon(["submit", "slow"]);
+    await untilStarted(ergon, out.trim());
+
+    agent.kill("SIGINT");
+
+    expect(await ergon(["wait", out.trim()])).toMatchObject({ code: 0, out: "done\n" });
+    await expect(agent.ended).resolves.toMatchObject({ code: 0 });
+  });
+
+  test("a second signal quits", async ({ dev, ergon }) => {
+    const agent = startErgon(["agent", "--driver", "stuck", "--", "sleep", "60"], dev.env);
+    await agent.ready;
+    const { out } = await ergon(["submit", "stuck"]);
+    await untilStarted(ergon, out.trim());
+    const noted = new Promise<void>((resolve) => {
+      agent.child.stderr?.on("data", (chunk: Buffer) => String(chunk).includes("once more") && resolve());
+    });
+
+    agent.kill("SIGINT");
+    await noted;
+    agent.kill("SIGINT");
+
+    await expect(agent.ended).resolves.toMatchObject({ code: 130 });
+    await ergon(["end", out.trim()]);
+  });
+});
