@@ -58,6 +58,7 @@ export class Host {
   readonly #timers = new TimerQueue<LiveActor>();
   #armedFor = Number.POSITIVE_INFINITY;
   #armed: unknown;
+  #retrying = false;
   /** The last refusal by the store, until something was stored again. */
   refusal: Refusal | undefined;
 
@@ -76,8 +77,14 @@ export class Host {
           onCreationRefused: (actor) => this.#forget(actor),
           onRefused: (refusal) => {
             this.refusal = refusal;
+            // Many writes are refused at once: one of them has it tried again.
+            if (this.#retrying) return;
+            this.#retrying = true;
             logger.error({ code: refusal.code, reason: refusal.message }, "the store refuses writes; tried again every second");
-            clock.after(RETRY_REFUSED_MS, () => this.resume());
+            clock.after(RETRY_REFUSED_MS, () => {
+              this.#retrying = false;
+              this.resume();
+            });
           },
         }),
     );
@@ -136,20 +143,40 @@ export class Host {
     actor.effects = [];
     const state = this.wake(actor);
     const ended = state.snapshot.status !== "active";
+    const sequence = actor.sequence + 1;
     this.#schedule(actor, state);
     this.#queue(actor).put(actor, (refusal) => {
       if (refusal === undefined) {
         this.refusal = undefined;
+        // A write that was in doubt may settle after a later one.
+        if (sequence > actor.committedAt) {
+          actor.committedAt = sequence;
+          actor.committed = state;
+        }
         const behaviour = this.#behaviour(actor);
         for (const effect of effects) behaviour.perform(actor, effect);
         settled(undefined);
         if (ended) this.#forget(actor);
         behaviour.stored(actor, ended);
+        this.#tellWaiting(actor, undefined);
         this.#parkIfIdle(actor);
       } else {
         settled(refusal);
+        this.#tellWaiting(actor, refusal);
       }
     });
+  }
+
+  /** The actor's state as it is stored, or `undefined` while its first write is under way. */
+  committed(actor: LiveActor): ActorState | undefined {
+    this.wake(actor);
+    return actor.committed;
+  }
+
+  /** Calls `run` when what the actor is now is stored, or its creation was refused. Not called when the shard is lost. */
+  whenStored(actor: LiveActor, run: Settled): void {
+    if (actor.stored >= actor.sequence) run(undefined);
+    else (actor.waiting ??= []).push({ sequence: actor.sequence, run });
   }
 
   /** Removes an actor and its record, as if it had never been. */
@@ -167,6 +194,7 @@ export class Host {
     if (record.kind === "unreadable") throw new Error(`a parked record of ${actor.id} cannot be read: ${record.reason}`);
     actor.parked = undefined;
     actor.state = record.state;
+    actor.committed = record.state;
     return record.state;
   }
 
@@ -181,6 +209,8 @@ export class Host {
     if (record.kind === "unreadable") return this.#setAside(shard, id, record.reason);
     const actor = new LiveActor(id, shard, record.machine, record.rest);
     actor.state = record.state;
+    actor.committed = record.state;
+    actor.committedAt = 1;
     actor.sequence = 1;
     actor.stored = 1;
     const { scheduledAt } = record.state.snapshot.context as { scheduledAt?: number };
@@ -217,6 +247,14 @@ export class Host {
     this.#options.context.clock.cancel(this.#armed);
   }
 
+  #tellWaiting(actor: LiveActor, refusal: Refusal | undefined): void {
+    const { waiting } = actor;
+    if (waiting === undefined) return;
+    const due = waiting.filter(({ sequence }) => refusal !== undefined || sequence <= actor.stored);
+    actor.waiting = due.length === waiting.length ? undefined : waiting.filter((one) => !due.includes(one));
+    for (const { run } of due) run(refusal);
+  }
+
   #setAside(shard: HostedShard, id: string, reason: string): void {
     shard.unreadable.set(id, reason);
     this.#options.context.logger.warn({ shard: shard.number, id, reason }, "a record cannot be read here; it is left as it is");
@@ -243,6 +281,7 @@ export class Host {
     // A copy of its own: an encoded record may be a slice of a larger buffer, which it would keep alive.
     actor.parked = new Uint8Array(encodeRecord(actor.machine, state, actor.rest));
     actor.state = undefined;
+    actor.committed = undefined;
   }
 
   #timed(state: ActorState, event: EventWithoutTime): TimedEvent {
