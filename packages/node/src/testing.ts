@@ -1,0 +1,12 @@
+// A node's parts, for tests that look inside. No promise is made for what is here.
+
+export { DriverQueue } from "./dispatch/driver-queue.ts";
+export { assign } from "./membership/assignment.ts";
+export { Page, parseListRequest } from "./serve/page.ts";
+export { LiveActor } from "./shard/actor.ts";
+export { CommitQueue } from "./shard/commit-queue.ts";
+export { HostedShard } from "./shard/hosted-shard.ts";
+export { TimerQueue, UNQUEUED } from "./shard/timer-queue.ts";
+export type { PageItem } from "./serve/page.ts";
+export type { Refusal } from "./shard/commit-queue.ts";
+export type { Due } from "./shard/timer-queue.ts";
