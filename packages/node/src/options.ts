@@ -1,8 +1,8 @@
 import { InvalidError, MINUTE, SECOND, isName, parseDuration, type Issue, type NatsOptions } from "@ergon/core";
 import { z } from "zod";
 
-export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
-export const logFormats = ["auto", "json", "pretty"] as const;
+const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
+const logFormats = ["auto", "json", "pretty"] as const;
 
 export interface LogOptions {
   /** @defaultValue "info" */
@@ -167,7 +167,7 @@ export function resolveNodeOptions(
 }
 
 /** One error for all faults of a configuration, a line for each. */
-export function invalidConfiguration(issues: readonly Issue[]): InvalidError {
+function invalidConfiguration(issues: readonly Issue[]): InvalidError {
   const lines = issues.map(({ field, message }) => `${field}: ${message}`);
   return new InvalidError("INVALID_CONFIGURATION", lines.join("\n"), { issues });
 }

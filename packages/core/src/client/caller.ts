@@ -7,7 +7,7 @@ import { H } from "../wire/headers.ts";
 import type { Moves } from "./moves.ts";
 
 /** Longest wait that one request asks a node for. */
-export const ROUND_MS = 10_000;
+const ROUND_MS = 10_000;
 /** How much later than the wait it asked for an answer may come. */
 const GRACE_MS = 3_000;
 /** How long the first try of a request waits for its answer; each further one twice as long. */

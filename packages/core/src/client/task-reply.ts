@@ -48,7 +48,7 @@ export function readResponse(message: Message): ResponseReply {
   return { kind: "response", response: responseOf(message.data.slice(), message.header(H.contentType)) };
 }
 
-export function isFinal(message: Message): boolean {
+function isFinal(message: Message): boolean {
   return message.header(H.final) === "true";
 }
 

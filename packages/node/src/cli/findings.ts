@@ -164,7 +164,7 @@ function hosting({ nodes, agents, map }: ClusterFacts): Finding[] {
 }
 
 /** Whether a permission covers a subject, wildcards and all. */
-export function permits({ allow, deny }: Permission, subject: string): boolean {
+function permits({ allow, deny }: Permission, subject: string): boolean {
   const allowed = allow === undefined || allow.length === 0 || allow.some((pattern) => covers(pattern, subject));
   return allowed && !(deny ?? []).some((pattern) => covers(pattern, subject) || covers(subject, pattern));
 }

@@ -22,7 +22,7 @@ export function age(iso: string, now: number): string {
   return formatDuration(Math.max(0, now - Date.parse(iso)));
 }
 
-export function contentText(content: Content): string {
+function contentText(content: Content): string {
   if ("json" in content) return JSON.stringify(content.json);
   return "text" in content ? content.text : `${content.base64} (base64)`;
 }

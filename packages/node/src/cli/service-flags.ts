@@ -14,7 +14,7 @@ export function addSettingFlags(command: Command, scopes: readonly Setting["scop
   command.optionsGroup("Settings:");
   for (const { key, flag, summary, env, scope } of settings) {
     if (!scopes.includes(scope)) continue;
-    const fallback = valueAt(defaults, key);
+    const fallback = key === "nats.waitMs" ? formatDuration(NATS_WAIT_MS) : valueAt(defaults, key);
     command.addOption(
       new Option(flag, `${summary} (${env[0] ?? ""}${fallback === undefined ? "" : `; default: ${fallback}`})`),
     );

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 
-import { connect, isErgonError, parseDuration, silentLogger, type Client } from "@ergon/core";
+import { connect, parseDuration, silentLogger, type Client } from "@ergon/core";
 import { InvalidArgumentError, type Command } from "commander";
 
 import { createLogger } from "../logger.ts";
@@ -22,8 +22,8 @@ export interface Session {
 }
 
 /** A command's work; what it answers is the exit code, 0 when it answers nothing. */
-export type Action<Args extends readonly unknown[]> = (session: Session, ...args: Args) => Promise<number | void>;
-export type ClientAction<Args extends readonly unknown[]> = (
+type Action<Args extends readonly unknown[]> = (session: Session, ...args: Args) => Promise<number | void>;
+type ClientAction<Args extends readonly unknown[]> = (
   session: Session,
   client: Client,
   ...args: Args
@@ -132,9 +132,4 @@ export function repeated(value: string, before: readonly string[] | undefined): 
 
 export function isSet(variable: string | undefined): boolean {
   return variable !== undefined && !["", "0", "false"].includes(variable);
-}
-
-/** Whether a wait ended only because its time was up. */
-export function isTimeout(error: unknown): boolean {
-  return isErgonError(error) && error.code === "REQUEST_TIMEOUT";
 }
