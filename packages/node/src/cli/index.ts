@@ -1,7 +1,9 @@
 // The command line as a function, for those who embed or test it, and its tables, for the docs.
 export { runCli } from "./cli.ts";
 export { exitCodes } from "./exit-codes.ts";
+export { judge } from "./findings.ts";
 export { readSettings, settings } from "./settings.ts";
 
+export type { ClusterFacts, Finding, Sync } from "./findings.ts";
 export type { Io, Sink } from "./io.ts";
 export type { Setting, Sources } from "./settings.ts";

@@ -1,0 +1,118 @@
+import { createNames } from "@ergon/core";
+import type { NatsFacts } from "@ergon/core/nats";
+import { judge, type ClusterFacts, type Finding, type Sync } from "@ergon/node/cli";
+import { describe, expect, test } from "vitest";
+
+const names = createNames("default");
+const bucket = { name: "ergon_default_tasks_0", replicas: 3, leader: "n1", current: 3, records: 10, bytes: 1_000 };
+
+const facts: NatsFacts = {
+  server: { name: "n1", version: "2.15.1", cluster: "c" },
+  maxPayload: 1_048_576,
+  roundTripMs: 0.4,
+  clockAheadMs: 3,
+  user: { name: "ergon", account: "A" },
+  permissions: { publish: {}, subscribe: {} },
+  storage: { used: 1_000, limit: -1 },
+  shape: { shards: 2, buckets: 1, replicas: 3 },
+  buckets: [bucket],
+};
+const node = { id: "a", host: "h", pid: 1, version: "0", startedAt: "", shards: 1, live: 0, machines: [] };
+const cluster: ClusterFacts = {
+  nodes: [node, { ...node, id: "b" }],
+  agents: [
+    {
+      id: "x",
+      drivers: [{ name: "echo", concurrency: 1 }],
+      state: "here",
+      running: 0,
+      host: "h",
+      pid: 2,
+      version: "0",
+    },
+  ],
+  map: {
+    namespace: "default",
+    buckets: 1,
+    shards: [
+      { shard: 0, bucket: 0, node: "a", fence: 1 },
+      { shard: 1, bucket: 0, node: "b", fence: 1 },
+    ],
+  },
+};
+const always: Sync = { always: true, intervalMs: 0 };
+
+const find = (
+  topic: string,
+  changed: Partial<NatsFacts> = {},
+  sync: Sync | undefined = always,
+  seen: ClusterFacts | undefined = cluster,
+): Finding | undefined => judge({ ...facts, ...changed }, names, sync, seen).find((finding) => finding.topic === topic);
+
+describe("doctor", () => {
+  test("three synced copies, two nodes and an agent leave nothing to say", () => {
+    expect(judge(facts, names, always, cluster).map(({ level }) => level)).not.toContain("bad");
+    expect(judge(facts, names, always, cluster).map(({ level }) => level)).not.toContain("note");
+  });
+
+  test("what is not synced is at risk as long as the interval, on one server alone", () => {
+    const single = { buckets: [{ ...bucket, replicas: 1, current: 1 }] };
+
+    expect(find("sync", single, { always: false, intervalMs: 10_000 })).toMatchObject({
+      level: "note",
+      text: expect.stringContaining("may take back up to 10s of acknowledged tasks"),
+    });
+    expect(find("sync", {}, { always: false, intervalMs: 10_000 })).toMatchObject({
+      level: "note",
+      text: expect.stringContaining("most of the 3 servers lose power within 10s"),
+    });
+    expect(find("sync", single, always)).toMatchObject({ level: "good" });
+  });
+
+  test("a copy that lags or a bucket without a leader must be mended", () => {
+    expect(find("bucket", { buckets: [{ ...bucket, current: 2 }] })).toMatchObject({
+      level: "bad",
+      text: expect.stringContaining("only 2 of 3 copies"),
+    });
+    expect(find("bucket", { buckets: [{ ...bucket, leader: undefined, current: 0 }] })).toMatchObject({
+      level: "bad",
+      text: expect.stringContaining("no leader"),
+    });
+  });
+
+  test("a clock that is off is harmless, and said so", () => {
+    expect(find("clock", { clockAheadMs: -3_600_000 })).toMatchObject({
+      level: "note",
+      text: expect.stringContaining("1h behind the server: harmless"),
+    });
+  });
+
+  test.for([
+    ["nothing said", {}, "good"],
+    ["everything under the namespace", { allow: ["ergon.default.>", "$JS.API.>", "$KV.*.>"] }, "good"],
+    ["another namespace", { allow: ["ergon.blue.>", "$JS.API.>", "$KV.>"] }, "note"],
+    ["a part denied", { deny: ["ergon.default.submit.*"] }, "note"],
+  ] as const)("permissions: %s", ([, publish, level]) => {
+    expect(find("permissions", { permissions: { publish, subscribe: {} } })).toMatchObject({ level });
+  });
+
+  test("a full store, free shards and silent nodes must be mended", () => {
+    const { map, nodes } = cluster;
+    const free = { ...cluster, map: { ...map, shards: [{ shard: 0, bucket: 0, fence: 0 }] } };
+    const silent = {
+      ...cluster,
+      nodes: [...nodes, { id: "c", host: "h", pid: 3, version: "0", startedAt: "", shards: 0, machines: [] }],
+    };
+
+    expect(find("storage", { storage: { used: 95, limit: 100 } })).toMatchObject({ level: "bad" });
+    expect(find("shards", {}, always, free)).toMatchObject({
+      level: "bad",
+      text: expect.stringContaining("1 have no owner"),
+    });
+    expect(judge(facts, names, always, silent)).toContainEqual({
+      level: "bad",
+      topic: "nodes",
+      text: "no answer from c",
+    });
+  });
+});
