@@ -3,11 +3,13 @@
 //   node scripts/bootstrap.mjs --no-nats-server scripts/diagrams.ts
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import type { AnyStateMachine, AnyStateNode } from "xstate";
 
-import { taskMachine } from "@ergon/core";
+import { taskMachine, type Machine } from "@ergon/core";
 
 import { supervisorMachine } from "../packages/node/src/supervisor/supervisor.machine.ts";
+
+type AnyStateMachine = Machine["logic"];
+type AnyStateNode = AnyStateMachine["root"];
 
 const machines: Readonly<Record<string, AnyStateMachine>> = { task: taskMachine.logic, supervisor: supervisorMachine };
 

@@ -1,0 +1,20 @@
+import { expect, test } from "vitest";
+
+import { redraw } from "../../scripts/diagrams.ts";
+import { readText } from "../support/documents.ts";
+
+test("the diagrams of docs/architecture.md are those of the machines (scripts/diagrams.ts draws them anew)", () => {
+  const page = readText("docs/architecture.md");
+
+  expect(redraw(page)).toBe(page);
+});
+
+test("a diagram is drawn for the task and for the supervisor", () => {
+  const emptied = readText("docs/architecture.md").replaceAll(
+    /(<!-- diagram: \w+ -->)[\s\S]*?(<!-- end of diagram -->)/g,
+    "$1\n$2",
+  );
+
+  expect(redraw(emptied)).toContain("  ready --> started: start\n");
+  expect(redraw(emptied)).toContain("  claiming --> loading: claimed\n");
+});
