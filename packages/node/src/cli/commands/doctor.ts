@@ -1,12 +1,4 @@
-import {
-  UnavailableError,
-  createClient,
-  createNames,
-  isErgonError,
-  silentLogger,
-  SECOND,
-  type Client,
-} from "@ergon/core";
+import { InvalidError, createClient, createNames, isErgonError, silentLogger, SECOND, type Client } from "@ergon/core";
 import { connectNats, createNatsBus, inspectNats } from "@ergon/core/nats";
 import type { Command } from "commander";
 
@@ -98,6 +90,6 @@ async function readSync(monitor: string): Promise<Sync> {
     const { config } = (await response.json()) as { config?: { sync_interval?: number; sync_always?: boolean } };
     return { always: config?.sync_always === true, intervalMs: (config?.sync_interval ?? 120_000_000_000) / 1_000_000 };
   } catch (cause) {
-    throw new UnavailableError("NATS_UNREACHABLE", `no answer from the monitoring port at ${monitor}`, { cause });
+    throw new InvalidError("INVALID_OPTION", `--monitor: no NATS monitoring port answers at ${monitor}`, { cause });
   }
 }
