@@ -6,18 +6,19 @@ import { pathToFileURL } from "node:url";
 
 import { taskMachine, type Machine } from "@ergon/core";
 
-import { supervisorMachine } from "../packages/node/src/supervisor/supervisor.machine.ts";
-
 type AnyStateMachine = Machine["logic"];
 type AnyStateNode = AnyStateMachine["root"];
 
+/** The supervisor is the node's own affair: no entry of its package offers it. */
+const supervisor = new URL("../packages/node/src/supervisor/supervisor.machine.ts", import.meta.url);
+const { supervisorMachine } = (await import(supervisor.href)) as { readonly supervisorMachine: AnyStateMachine };
 const machines: Readonly<Record<string, AnyStateMachine>> = { task: taskMachine.logic, supervisor: supervisorMachine };
 
 const file = new URL("../docs/architecture.md", import.meta.url);
 const marked = /(<!-- diagram: (\w+) -->\n)[\s\S]*?(<!-- end of diagram -->)/g;
 
 /** A machine as a Mermaid state diagram. Compound states are drawn flat: what holds in any of their states leaves from one box. */
-export function drawMachine(machine: AnyStateMachine): string {
+function drawMachine(machine: AnyStateMachine): string {
   const lines = ["stateDiagram-v2", "  direction LR", `  [*] --> ${labelOf(firstOf(machine.root))}`];
   const edges = new Map<string, string[]>();
   visit(machine.root, edges, lines);
