@@ -143,8 +143,10 @@ export class Capacity {
       holder.idleReviews = demand > 0 && leastIdle > 0 && isHeard(node) ? holder.idleReviews + 1 : 0;
       holder.leastIdle = idle;
       const recall = Math.min(idle, holder.recalled);
-      if (recall > 0 && !holder.gone) changes.push({ node, recall });
-      else if (holder.idleReviews >= UNHEARD_REVIEWS) changes.push(this.holding(node));
+      // A node that does not know of its credits cannot give them back either.
+      const unheard = holder.idleReviews >= UNHEARD_REVIEWS ? this.holding(node) : { node };
+      if (recall > 0 && !holder.gone) changes.push({ ...unheard, recall });
+      else if (holder.idleReviews >= UNHEARD_REVIEWS) changes.push(unheard);
     }
     return changes;
   }
