@@ -118,6 +118,13 @@ describe("get, wait, watch", () => {
     expect(viewsOf(json).at(-1)).toMatchObject({ status: "succeeded" });
   });
 
+  test("an id that begins with - goes after --", async ({ ergon }) => {
+    await ergon(["submit", "echo", "dashed", "--id=-dashed"]);
+
+    expect(await ergon(["wait", "--", "-dashed"])).toMatchObject({ code: 0, out: "dashed" });
+    expect(await ergon(["wait", "-dashed"])).toMatchObject({ code: 2, err: expect.stringContaining("Put -- before") });
+  });
+
   test("an unchanged task reads the same (B-36)", async ({ ergon }) => {
     const { out } = await ergon(["submit", "echo", "same"]);
     await ergon(["wait", out.trim()]);

@@ -1,5 +1,7 @@
 import { crc32 } from "node:zlib";
+
 import { customRandom, urlAlphabet } from "nanoid";
+
 import type { Random } from "./random.ts";
 
 const ID = /^[A-Za-z0-9_-]{1,128}$/;
@@ -14,11 +16,12 @@ export function shardOf(id: string, shards: number): number {
   return crc32(id) % shards;
 }
 
-/** Makes ids of 21 URL-safe characters (126 random bits) from a random source. */
+/** Makes ids of 21 URL-safe characters (126 random bits) from a random source. None begins with `-`, as an option of a command does. */
 export function createIdFactory(random: Random): () => string {
-  return customRandom(urlAlphabet, 21, (size) => {
+  const make = customRandom(urlAlphabet, 21, (size) => {
     const bytes = new Uint8Array(size);
     for (let index = 0; index < size; index++) bytes[index] = random() * 256;
     return bytes;
   });
+  return () => make().replace(/^-/, "_");
 }

@@ -107,5 +107,9 @@ function usageError(text: string): ErgonError {
     .trim()
     .replace(/^error: /, "")
     .replace(/\s*\n\s*/g, " ");
-  return new InvalidError("INVALID_OPTION", `${message}${/[.?)]$/.test(message) ? "" : "."} See "ergon --help"`);
+  const advice = message.startsWith("unknown option") ? ' Put -- before an id or payload that begins with "-".' : "";
+  return new InvalidError(
+    "INVALID_OPTION",
+    `${message}${/[.?)]$/.test(message) ? "" : "."}${advice} See "ergon --help"`,
+  );
 }
