@@ -1,5 +1,6 @@
 import type { ActorState, Effect, Machine } from "@ergon/core";
 import { UNQUEUED, type Due } from "./timer-queue.ts";
+import type { Settled } from "./commit-queue.ts";
 import type { HostedShard } from "./hosted-shard.ts";
 
 /** Somebody who waits for an actor's end, or watches it. */
@@ -29,11 +30,17 @@ export class LiveActor implements Due {
   /** `undefined` while parked: the record's bytes are kept instead, since they take a tenth of the memory. */
   state: ActorState | undefined;
   parked: Uint8Array | undefined;
+  /** Its state as it was stored last: what readers are told (law 1). `undefined` before the first write, and while parked. */
+  committed: ActorState | undefined;
+  /** The number of the change that {@link LiveActor.committed} is. */
+  committedAt = 0;
   /** Effects of steps whose record is not stored yet. */
   effects: Effect[] = [];
   /** The number of its last change, and of the last change that is stored; 0: none. */
   sequence = 0;
   stored = 0;
+  /** Who waits until a change is stored. */
+  waiting: { readonly sequence: number; readonly run: Settled }[] | undefined;
   listeners: Listener[] | undefined;
   flight: Flight | undefined;
   progress: unknown;
