@@ -12,6 +12,8 @@ const PROBE_TIMEOUT_MS = 1_000;
 const CONFIRM_MS = 50;
 /** A host that vanished without a word gives no 503: so many milliseconds without a beat (six beats) and its agents are lost. */
 const SILENT_MS = 6_000;
+/** An agent beats every second: one that is later than this is paused, cut off or overwhelmed. */
+const QUIET_MS = 1_500;
 /** An SDK agent claims an attempt after 250 ms: later, the dispatch is taken for lost and sent again. */
 const UNHEARD_MS = 1_000;
 /** A plain agent that has not answered for so long is at work. */
@@ -80,6 +82,7 @@ export class AgentsObserver {
     const now = this.#context.clock.monotonic();
     for (const entry of [...this.#dispatcher.agents.all()]) {
       const silent = now - entry.heardAt;
+      entry.quiet = silent > QUIET_MS;
       if (silent > SILENT_MS) this.#dispatcher.lose(entry, `was silent for ${SILENT_MS} ms`);
       else if (silent > PROBE_AFTER_MS && entry.flights.size > 0) void this.#probe(entry);
     }

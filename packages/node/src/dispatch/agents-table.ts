@@ -24,6 +24,8 @@ export interface AgentEntry {
   /** Monotonic time of its last beat, and of the last probe. */
   heardAt: number;
   probing: boolean;
+  /** It has missed a beat: it gets nothing new until it is heard again. */
+  quiet: boolean;
 }
 
 /** The agents that this node has heard of. */
@@ -47,10 +49,11 @@ export class AgentsTable {
   /** Takes an agent's beat. Answers its entry, new or known. */
   heard(view: AgentView, now: number): AgentEntry {
     const known = this.#agents.get(view.id);
-    const entry = known ?? { id: view.id, view, credits: new Map<string, Credit>(), flights: new Set<LiveActor>(), heardAt: now, probing: false };
+    const entry = known ?? { id: view.id, view, credits: new Map<string, Credit>(), flights: new Set<LiveActor>(), heardAt: now, probing: false, quiet: false };
     const before = known?.view;
     entry.view = view;
     entry.heardAt = now;
+    entry.quiet = false;
     if (known === undefined) this.#agents.set(view.id, entry);
     if (before === undefined || before.state !== view.state) this.#index(entry);
     for (const { name, concurrency } of view.drivers) {

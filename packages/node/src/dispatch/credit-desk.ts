@@ -19,13 +19,13 @@ export class CreditDesk {
     this.#onGranted = onGranted;
   }
 
-  /** The idle slot of the least loaded agent, or `undefined`. */
+  /** The idle slot of the least loaded agent that beats, or `undefined`. */
   pick(driver: string): Credit | undefined {
     let best: Credit | undefined;
     let bestIdle = 0;
     for (const credit of this.#agents.credits(driver)) {
       const idle = credit.held - credit.used - credit.recalled;
-      if (idle > bestIdle) {
+      if (idle > bestIdle && !credit.agent.quiet) {
         best = credit;
         bestIdle = idle;
       }
