@@ -18,6 +18,8 @@ interface Mark {
   readonly ids: readonly string[];
 }
 
+const READ_ALL: Mark = { after: 0, ids: [] };
+
 export interface ShardSupervisorParts {
   readonly cluster: Cluster;
   readonly host: Host;
@@ -101,8 +103,8 @@ export class ShardSupervisor {
       drain: () => this.#drain(shard),
       release: () => void this.#release(shard),
       drop: () => this.#drop(shard),
-      claimAgain: () => this.#later(() => void this.#claim(shard)),
-      loadAgain: () => this.#later(() => this.#load(shard)),
+      claimAgain: () => this.#later(shard, () => void this.#claim(shard)),
+      loadAgain: () => this.#later(shard, () => this.#load(shard)),
     });
   }
 
@@ -110,8 +112,17 @@ export class ShardSupervisor {
     this.#supervisors[shard]?.send(event);
   }
 
-  #later(run: () => void): void {
-    this.#context.clock.after(RETRY_MS, run);
+  /** Tries again after a pause, unless the shard has left meanwhile. */
+  #later(shard: number, run: () => void): void {
+    const hosted = this.#parts.hosted.get(shard);
+    this.#context.clock.after(RETRY_MS, () => {
+      if (hosted !== undefined && this.#isHosted(hosted)) run();
+    });
+  }
+
+  /** Whether this is the shard that is hosted: it may have left, and even come again, while a question was under way. */
+  #isHosted(shard: HostedShard): boolean {
+    return this.#parts.hosted.get(shard.number) === shard;
   }
 
   #pass(): void {
@@ -121,8 +132,8 @@ export class ShardSupervisor {
     const target = assign(cluster.liveNodes(), cluster.ownerships().map(({ session }) => session));
     for (const [shard, wanted] of target.entries()) {
       const owner = cluster.ownerOf(shard);
-      // A shard that is this node's by name, but whose memory is gone, is taken like a free one.
-      if (wanted === node && !hosted.has(shard) && (owner === undefined || owner === node)) this.#begin(shard);
+      // A shard that is this node's by name only is taken like a free one, also to be given away: nobody else would take it.
+      if (!hosted.has(shard) && (owner === node || (owner === undefined && wanted === node))) this.#begin(shard);
       else if (wanted !== node && hosted.has(shard)) this.#tell(shard, { type: "unassigned" });
     }
   }
@@ -143,6 +154,7 @@ export class ShardSupervisor {
     try {
       const expected = hosted.fence === 0 ? this.#parts.cluster.ownership(shard).fence : hosted.fence;
       const result = await records.claim(shard, this.#context.node, expected);
+      if (!this.#isHosted(hosted)) return;
       if (result.kind === "claimed") {
         hosted.fence = result.fence;
         this.#parts.cluster.learn({ shard, session: this.#context.node, fence: result.fence });
@@ -150,6 +162,7 @@ export class ShardSupervisor {
       }
       // A claim whose answer was lost has moved the owner key too: ours is ours.
       const owner = await records.owner(shard);
+      if (!this.#isHosted(hosted)) return;
       if (owner.session === this.#context.node && owner.fence > expected) {
         hosted.fence = owner.fence;
         return this.#tell(shard, { type: "claimed" });
@@ -158,8 +171,9 @@ export class ShardSupervisor {
       this.#tell(shard, { type: "lost" });
     } catch (error) {
       this.#context.logger.warn({ shard, reason: messageOf(error) }, "a shard could not be claimed; tried again");
+      if (!this.#isHosted(hosted)) return;
       this.#tell(shard, { type: "failed" });
-      this.#later(() => this.reconcile());
+      this.#context.clock.after(RETRY_MS, () => this.reconcile());
     }
   }
 
@@ -184,10 +198,11 @@ export class ShardSupervisor {
         const shard = byNumber.get(number);
         if (shard !== undefined && shard.phase === "loading") this.#parts.host.restore(shard, id, data, revision);
       });
-      for (const { number } of shards) this.#tell(number, { type: "loaded" });
+      for (const shard of shards) if (this.#isHosted(shard)) this.#tell(shard.number, { type: "loaded" });
     } catch (error) {
       this.#context.logger.warn({ shards: shards.length, reason: messageOf(error), code: isErgonError(error) ? error.code : undefined }, "shards could not be loaded; tried again");
       for (const shard of shards) {
+        if (!this.#isHosted(shard)) continue;
         this.#parts.host.clear(shard);
         this.#tell(shard.number, { type: "failed" });
       }
@@ -202,6 +217,7 @@ export class ShardSupervisor {
     this.#flush(hosted);
     this.#context.ports.bus.publish(this.#context.names.owned(shard), NO_BYTES);
     this.#parts.onServing(hosted);
+    this.#reconsider(shard);
   }
 
   #resume(shard: number): void {
@@ -210,6 +226,11 @@ export class ShardSupervisor {
     hosted.phase = "serving";
     this.#parts.host.resume();
     this.#flush(hosted);
+    this.#reconsider(shard);
+  }
+
+  /** While a shard was taken or in doubt it could not be given away, whatever was said. */
+  #reconsider(shard: number): void {
     if (this.#stopping) this.#tell(shard, { type: "unassigned" });
     else this.reconcile();
   }
@@ -262,12 +283,14 @@ export class ShardSupervisor {
     host.drop(left);
     left.subscription?.unsubscribe();
     this.#parts.onLeft(left);
-    this.reconcile();
+    // A claim that failed is tried again after its pause.
+    if (left.fence > 0) this.reconcile();
     if (hosted.size === 0) this.#onEmpty?.();
   }
 
   async #mark(shard: HostedShard): Promise<void> {
-    const mark: Mark = { after: shard.revision, ids: [...shard.actors.keys()] };
+    // What cannot be read here may be live for the next owner.
+    const mark: Mark = { after: shard.revision, ids: [...shard.actors.keys(), ...shard.unreadable.keys()] };
     const data = encodeBody(mark, MSGPACK_TYPE);
     if (data.length > MARK_BYTES || mark.after === 0) return;
     try {
@@ -278,8 +301,14 @@ export class ShardSupervisor {
   }
 }
 
+/** A note that cannot be read costs reading everything, not the shard. */
 function parseMark(data: Uint8Array | undefined): Mark {
-  if (data === undefined) return { after: 0, ids: [] };
-  const { after, ids } = decodeBody(data, MSGPACK_TYPE) as Partial<Mark>;
-  return { after: after ?? 0, ids: ids ?? [] };
+  if (data === undefined) return READ_ALL;
+  try {
+    const { after, ids } = (decodeBody(data, MSGPACK_TYPE) ?? {}) as Partial<Mark>;
+    const fits = typeof after === "number" && Array.isArray(ids) && ids.every((id) => typeof id === "string");
+    return fits ? { after, ids } : READ_ALL;
+  } catch {
+    return READ_ALL;
+  }
 }
