@@ -89,6 +89,11 @@ export class AgentsObserver {
     for (const actor of [...this.#dispatcher.flights]) {
       const { flight, state } = actor;
       if (flight === undefined || state === undefined || flight.sentAt === 0) continue;
+      const heardAt = Math.max(flight.launchedAt, flight.heardAt);
+      if (flight.agent !== undefined && this.#dispatcher.agents.get(flight.agent) === undefined && now - heardAt > SILENT_MS) {
+        this.#dispatcher.loseUnheard(actor);
+        continue;
+      }
       if (flight.agent !== undefined && flight.heardAt === 0 && now - flight.sentAt > UNHEARD_MS) {
         flight.sentAt = now;
         this.#dispatcher.resend(actor);

@@ -93,6 +93,11 @@ export class Dispatcher implements Behaviour {
     }
   }
 
+  /** An attempt that came with its shard, at an agent that this node never heard of, and still does not. */
+  loseUnheard(actor: LiveActor): void {
+    this.#loseAttempt(actor, `agent ${actor.flight?.agent ?? ""} is not heard of`);
+  }
+
   /** Nobody received the current attempt. */
   undelivered(actor: LiveActor): void {
     const { flight } = actor;
@@ -246,7 +251,7 @@ export class Dispatcher implements Behaviour {
 
   dropped(actor: LiveActor): void {
     this.#land(actor, false);
-    for (const driver of actor.ticket === 0 ? [] : this.#drivers.values()) driver.queue.remove(actor);
+    if (actor.ticket !== 0) this.#driverOf(actor).queue.remove(actor);
     this.#listeners.dropped(actor);
   }
 
@@ -308,7 +313,7 @@ export class Dispatcher implements Behaviour {
   }
 
   #launch(actor: LiveActor, agent: string | undefined, attempt: number, sentAt: number): void {
-    actor.flight = { agent, attempt, sentAt, heardAt: 0 };
+    actor.flight = { agent, attempt, launchedAt: this.#context.clock.monotonic(), sentAt, heardAt: 0 };
     this.flights.add(actor);
   }
 

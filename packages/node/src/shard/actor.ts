@@ -18,6 +18,8 @@ export interface Flight {
   /** `undefined`: whoever serves the driver's subject. */
   readonly agent: string | undefined;
   readonly attempt: number;
+  /** Since when it is this node's to watch. */
+  readonly launchedAt: number;
   sentAt: number;
   /** When it was last heard of, 0 before. */
   heardAt: number;
