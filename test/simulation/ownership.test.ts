@@ -1,0 +1,349 @@
+import { H, SECOND, shardOf, type TaskView } from "@ergon/core";
+import { describe, expect, test } from "vitest";
+
+import { answerPlain, createMemoryCluster, type MemoryCluster } from "../support/memory-cluster.ts";
+
+const SHARDS = 8;
+
+/** An id whose shard the node owns. */
+async function idAt(cluster: MemoryCluster, node: string, name = "t"): Promise<string> {
+  const { shards } = await cluster.drive(cluster.client().shards());
+  const owned = new Set(shards.filter((shard) => shard.node === node).map(({ shard }) => shard));
+  for (let index = 0; ; index++) if (owned.has(shardOf(`${name}-${index}`, SHARDS))) return `${name}-${index}`;
+}
+
+async function submitMany(cluster: MemoryCluster, count: number, more: object = {}): Promise<string[]> {
+  // A host that is gone without a word keeps its place in NATS's queue groups for a while.
+  const client = cluster.client({ timeoutMs: 180_000 });
+  const ids = Array.from({ length: count }, (_, index) => `many-${index}`);
+  await cluster.drive(Promise.all(ids.map((id) => client.submit({ driver: "work", id, ...more }))));
+  return ids;
+}
+
+async function endsOf(cluster: MemoryCluster, ids: readonly string[]): Promise<TaskView[]> {
+  const client = cluster.client({ timeoutMs: 180_000 });
+  return cluster.drive(Promise.all(ids.map((id) => client.wait(id))));
+}
+
+describe("a node that dies", () => {
+  test("loses its shards within two seconds, and nothing that was accepted (B-22, B-66, I-7)", async () => {
+    const cluster = createMemoryCluster({ shards: SHARDS });
+    const [first, second] = await cluster.addNodes("n1", "n2");
+    const runs: string[] = [];
+    await cluster.addAgent("a1", {
+      handler: async (attempt) => {
+        runs.push(attempt.taskId);
+        await attempt.sleep(500);
+      },
+    });
+    const ids = await submitMany(cluster, 40);
+    const begin = cluster.clock.monotonic();
+
+    first?.kill();
+    await cluster.waitForOwners();
+
+    expect(second?.gone).toBe(false);
+    expect(cluster.clock.monotonic() - begin).toBeLessThan(2 * SECOND);
+    const ends = await endsOf(cluster, ids);
+    expect(new Set(ends.map(({ status }) => status))).toEqual(new Set(["succeeded"]));
+    expect(runs.toSorted()).toEqual(ids.toSorted());
+  });
+
+  test("without a word, as a host that loses its power, loses them once its session has run out", async () => {
+    const cluster = createMemoryCluster({ shards: SHARDS });
+    const [first] = await cluster.addNodes("n1", "n2");
+    await cluster.addAgent("a1");
+    const begin = cluster.clock.monotonic();
+
+    first?.vanish();
+    await cluster.waitForOwners();
+
+    expect(cluster.clock.monotonic() - begin).toBeLessThan(10 * SECOND);
+    const ids = await submitMany(cluster, 10, {});
+    expect((await endsOf(cluster, ids)).every(({ status }) => status === "succeeded")).toBe(true);
+  });
+
+  test.for([0, 3_000])(
+    "together with an agent, which vanished %i ms before: its attempts are begun again within 15 s",
+    async (earlierMs) => {
+      const cluster = createMemoryCluster({ shards: SHARDS });
+      const [first] = await cluster.addNodes("n1", "n2");
+      const agent = await cluster.addAgent("a1", { handler: (attempt) => attempt.sleep(3_600_000) });
+      const id = await idAt(cluster, "n1");
+      await cluster.drive(cluster.client().submit({ driver: "work", id, attemptTimeout: "1h" }));
+      await cluster.clock.advance(1_000);
+
+      agent.vanish();
+      await cluster.clock.advance(earlierMs);
+      first?.vanish();
+      let begunAt = 0;
+      await cluster.addAgent("a2", { handler: () => void (begunAt = cluster.clock.monotonic()) });
+      const vanishedAt = cluster.clock.monotonic();
+      await cluster.clock.advance(20_000);
+
+      expect(begunAt - vanishedAt).toBeGreaterThan(0);
+      expect(begunAt - vanishedAt).toBeLessThan(15 * SECOND);
+      const [stored] = await cluster.stored();
+      expect(stored).toMatchObject({ status: "succeeded", task: { attempt: 2, lost: 1, agent: "a2" } });
+    },
+  );
+});
+
+describe("a node that was only paused", () => {
+  test("is refused whatever it writes under its old fence, drops its shards, and joins again (T-61, M-3, M-6)", async () => {
+    const cluster = createMemoryCluster({ shards: SHARDS });
+    const [first] = await cluster.addNodes("n1", "n2");
+    const done: string[] = [];
+    await cluster.addAgent("a1", {
+      handler: async (attempt) => {
+        await attempt.sleep(1_000);
+        done.push(`${attempt.taskId}.${attempt.number}`);
+        return attempt.number;
+      },
+    });
+    const id = await idAt(cluster, "n1");
+    await cluster.drive(cluster.client().submit({ driver: "work", id }));
+
+    first?.pause();
+    const end = await cluster.drive(cluster.client().wait(id));
+    const stored = await cluster.stored();
+    first?.resume();
+    await cluster.clock.advance(10_000);
+
+    expect(end.status).toBe("succeeded");
+    expect(done).toEqual([`${id}.1`]);
+    expect(await cluster.stored()).toEqual(stored);
+    await cluster.waitForOwners();
+    const { shards } = await cluster.drive(cluster.client().shards());
+    expect(new Set(shards.map(({ node }) => node))).toEqual(new Set(["n1", "n2"]));
+  });
+
+  test("never writes over what its successor wrote: a cancel that came meanwhile stands (I-1, I-2)", async () => {
+    const cluster = createMemoryCluster({ shards: SHARDS });
+    const [first] = await cluster.addNodes("n1", "n2");
+    // Answers to the old owner only, at the moment at which it wakes.
+    cluster.addPlainAgent("plain", () => undefined);
+    const id = await idAt(cluster, "n1");
+    const client = cluster.client();
+    await cluster.drive(client.submit({ driver: "plain", id, attemptTimeout: "20s", retry: { maxAttempts: 1 } }));
+    await cluster.clock.advance(500);
+
+    first?.pause();
+    await cluster.clock.advance(8_000);
+    const cancelled = await cluster.drive(client.cancel(id, { by: "me", reason: "enough" }));
+    await cluster.clock.advance(30_000);
+    first?.resume();
+    await cluster.clock.advance(5_000);
+
+    expect(cancelled.cancelled).toEqual({ by: "me", reason: "enough" });
+    const end = await cluster.drive(client.get(id));
+    expect(end).toMatchObject({ status: "cancelled", cancelled: { by: "me", reason: "enough" } });
+  });
+});
+
+describe("ownership", () => {
+  test("of the writes of two owners only those of the last are stored (M-6, I-2)", async () => {
+    const cluster = createMemoryCluster({ shards: 1 });
+    const [older, newer] = [cluster.connect("older"), cluster.connect("newer")];
+    const write = (id: string, fence: number) => ({ shard: 0, id, data: Buffer.from(id), fence });
+    const first = await cluster.drive(older.records.claim(0, "older", 0));
+    const second = await cluster.drive(newer.records.claim(0, "newer", first.kind === "claimed" ? first.fence : 0));
+    const fences = [first, second].map((claim) => (claim.kind === "claimed" ? claim.fence : 0));
+
+    const results = await cluster.drive(
+      Promise.all([
+        older.records.commit([write("old", fences[0] ?? 0)]),
+        newer.records.commit([write("new", fences[1] ?? 0)]),
+      ]),
+    );
+
+    expect(results.map(({ kind }) => kind)).toEqual(["fenced", "committed"]);
+    expect(await cluster.drive(older.records.read(0, "old"))).toBeUndefined();
+  });
+
+  test("no record is ever written by two nodes under one fence, and fences only grow (I-2, I-4, B-61)", async () => {
+    const cluster = createMemoryCluster({ seed: 11, shards: SHARDS });
+    const writers = new Map<string, Set<string>>();
+    cluster.onCommit = (node, writes) => {
+      for (const { shard, fence } of writes) {
+        const key = `${shard} ${fence}`;
+        writers.set(key, (writers.get(key) ?? new Set()).add(node));
+      }
+    };
+    const [first] = await cluster.addNodes("n1", "n2", "n3");
+    await cluster.addAgent("a1", { handler: (attempt) => attempt.sleep(300) });
+    const ids = await submitMany(cluster, 60);
+    first?.pause();
+    await cluster.clock.advance(8_000);
+    first?.resume();
+    await endsOf(cluster, ids);
+
+    expect(writers.size).toBeGreaterThan(SHARDS - 1);
+    expect([...writers.values()].filter((nodes) => nodes.size > 1)).toEqual([]);
+  });
+
+  test("a node that joins gets its share, and moves nothing else", async () => {
+    const cluster = createMemoryCluster({ shards: SHARDS });
+    await cluster.addNodes("n1", "n2");
+    const before = (await cluster.drive(cluster.client().shards())).shards;
+
+    await cluster.addNodes("n3");
+
+    const after = (await cluster.drive(cluster.client().shards())).shards;
+    const moved = after.filter(({ node, shard }) => before[shard]?.node !== node);
+    expect(moved.map(({ node }) => node)).toEqual(["n3", "n3"]);
+  });
+
+  test("a node that joins while shards are still being read gets its share too", async () => {
+    const cluster = createMemoryCluster({ shards: SHARDS });
+    const first = await cluster.addNode("n1");
+    const second = await cluster.addNode("n2");
+    const third = await cluster.addNode("n3");
+
+    await cluster.drive(Promise.all([first.node.ready, second.node.ready, third.node.ready]), 30_000);
+
+    const { shards } = await cluster.drive(cluster.client().shards());
+    const counts = ["n1", "n2", "n3"].map((node) => shards.filter((shard) => shard.node === node).length);
+    expect(counts.toSorted((a, b) => a - b)).toEqual([2, 3, 3]);
+  });
+});
+
+describe("a node that stops", () => {
+  test("hands its shards over: nothing is lost, and submits never stop (B-34, M-4)", async () => {
+    const cluster = createMemoryCluster({ shards: SHARDS });
+    const [first] = await cluster.addNodes("n1", "n2");
+    await cluster.addAgent("a1", { handler: (attempt) => attempt.sleep(2_000) });
+    const ids = await submitMany(cluster, 20);
+
+    const stopped = first?.node.stop();
+    const more = await cluster.drive(cluster.client().submit({ driver: "work" }));
+    await cluster.drive(Promise.resolve(stopped), 5_000);
+    if (first !== undefined) first.gone = true;
+
+    const ends = await endsOf(cluster, [...ids, more.id]);
+    expect(new Set(ends.map(({ status, attempt }) => `${status} ${attempt}`))).toEqual(new Set(["succeeded 1"]));
+    await cluster.waitForOwners();
+  });
+
+  test("while it still reads a shard, it does not wait for its drain to run out", async () => {
+    const cluster = createMemoryCluster({ shards: SHARDS });
+    await cluster.addNodes("n1");
+    const second = await cluster.addNode("n2");
+    const begin = cluster.clock.monotonic();
+
+    await cluster.drive(second.node.stop());
+
+    expect(cluster.clock.monotonic() - begin).toBeLessThan(5_000);
+  });
+
+  test("loses no answer of plain agents, who say it only once", async () => {
+    const cluster = createMemoryCluster({ shards: SHARDS });
+    const [first] = await cluster.addNodes("n1", "n2");
+    const runs: string[] = [];
+    cluster.addPlainAgent("plain", (message, bus) => {
+      const copy = { ...message, reply: message.reply };
+      runs.push(message.header(H.task) ?? "");
+      // The answers come while the shards change hands.
+      cluster.clock.after(1_000 + runs.length, () => answerPlain(copy, bus, "done"));
+    });
+    const client = cluster.client();
+    const ids = Array.from({ length: 40 }, (_, index) => `plain-${index}`);
+    await cluster.drive(Promise.all(ids.map((id) => client.submit({ driver: "plain", id }))));
+    await cluster.clock.advance(900);
+
+    const stopped = first?.node.stop();
+    const ends = await endsOf(cluster, ids);
+    await cluster.drive(Promise.resolve(stopped));
+
+    expect(new Set(ends.map(({ status, attempt }) => `${status} ${attempt}`))).toEqual(new Set(["succeeded 1"]));
+    expect(runs).toHaveLength(40);
+  });
+});
+
+describe("NATS gone for a minute", () => {
+  test("agents stop by themselves, and afterwards everything goes on (M-11)", async () => {
+    const cluster = createMemoryCluster({ shards: SHARDS });
+    const nodes = await cluster.addNodes("n1", "n2");
+    const aborted: string[] = [];
+    const agent = await cluster.addAgent("a1", {
+      cutOffMs: 5_000,
+      handler: async (attempt) => {
+        if (attempt.number > 1) return "again";
+        attempt.signal.addEventListener("abort", () => aborted.push(attempt.taskId));
+        return attempt.sleep(600_000);
+      },
+    });
+    const ids = await submitMany(cluster, 5, { attemptTimeout: "20m" });
+    await cluster.clock.advance(1_000);
+
+    for (const member of [...nodes, agent]) member.disconnect();
+    await cluster.clock.advance(60_000);
+    expect(aborted.toSorted()).toEqual(ids.toSorted());
+    for (const member of [...nodes, agent]) member.reconnect();
+
+    const ends = await endsOf(cluster, ids);
+    expect(ends.map(({ status, attempt, response }) => [status, attempt > 1, response])).toEqual(
+      ids.map(() => ["succeeded", true, expect.objectContaining({ text: "again" })]),
+    );
+  });
+});
+
+describe("a connection that breaks at any moment", () => {
+  const moments = Array.from({ length: 25 }, (_, index) => index * 2);
+
+  test("of a shard's take-over leaves no shard unserved (I-3)", async () => {
+    for (const moment of moments) {
+      const cluster = createMemoryCluster({ shards: SHARDS });
+      const first = await cluster.addNode("n1");
+      await cluster.clock.advance(moment / 10);
+
+      first.disconnect();
+      await cluster.clock.advance(700);
+      first.reconnect();
+
+      await expectServed(cluster);
+    }
+  });
+
+  test("of a shard's hand-over leaves no shard unserved (I-3)", async () => {
+    for (const moment of moments) {
+      const cluster = createMemoryCluster({ shards: SHARDS });
+      const [first] = await cluster.addNodes("n1");
+      const second = await cluster.addNode("n2");
+      await cluster.clock.advance(moment / 5);
+
+      first?.disconnect();
+      await cluster.clock.advance(200);
+      first?.reconnect();
+
+      await cluster.drive(second.node.ready, 60_000);
+      await expectServed(cluster);
+    }
+  });
+});
+
+/** A task of every shard comes to its end. */
+async function expectServed(cluster: MemoryCluster): Promise<void> {
+  await cluster.addAgent("everywhere", { driver: "check", concurrency: 100 });
+  const client = cluster.client();
+  const ids = Array.from({ length: 40 }, (_, index) => `check-${index}`);
+  const ends = await cluster.drive(
+    Promise.all(ids.map(async (id) => (await client.submit({ driver: "check", id })).wait())),
+    120_000,
+  );
+  expect(new Set(ends.map(({ status }) => status))).toEqual(new Set(["succeeded"]));
+}
+
+test("a note of where to read from that cannot be read costs more reading, not the shard (B-21)", async () => {
+  const cluster = createMemoryCluster({ shards: 1 });
+  const [first] = await cluster.addNodes("n1");
+  const ids = await submitMany(cluster, 3);
+  const { leases } = cluster.connect("vandal");
+  await cluster.drive(leases.writeMark(0, Buffer.from([0xc1, 0xff])));
+
+  first?.kill();
+  await cluster.addNodes("n2");
+  await cluster.addAgent("a1");
+
+  expect((await endsOf(cluster, ids)).map(({ status }) => status)).toEqual(["succeeded", "succeeded", "succeeded"]);
+});
