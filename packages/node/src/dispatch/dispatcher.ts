@@ -364,8 +364,8 @@ export class Dispatcher implements Behaviour {
     this.offered.add(actor);
     const driver = this.#driverOf(actor);
     if (driver.served === "yes") return;
-    void this.#context.ports.bus.flush().then(() => {
-      if (this.offered.has(actor)) this.served(actor);
+    void this.#flushed().then((flushed) => {
+      if (flushed && this.offered.has(actor)) this.served(actor);
     });
   }
 
@@ -375,13 +375,25 @@ export class Dispatcher implements Behaviour {
     this.#launch(actor, undefined, attempt, this.#context.clock.monotonic());
     this.offered.add(actor);
     this.#publish(actor, attempt, undefined);
-    await this.#context.ports.bus.flush();
+    const flushed = await this.#flushed();
     if (!this.offered.has(actor)) return;
+    if (!flushed) return this.#land(actor, false);
     this.offered.delete(actor);
     driver.served = "yes";
     driver.queue.remove(actor);
     this.#host?.send(actor, { type: "taken", attempt });
     this.pump(driver.name);
+  }
+
+  /** Whether the server has answered everything before this moment; without a connection nothing is known. */
+  async #flushed(): Promise<boolean> {
+    try {
+      await this.#context.ports.bus.flush();
+      return true;
+    } catch {
+      // The connection's loss is told in the log where it happens.
+      return false;
+    }
   }
 
   #attemptOf(actor: LiveActor): number {
