@@ -16,6 +16,8 @@ import { EARLY_MS } from "./sweep.ts";
 /** How an attempt ended, on its way to the owner of its shard. */
 export interface Answer {
   readonly key: string;
+  /** The attempt's, which tells it from an attempt of the same number of a later task with the same id. */
+  readonly deadline: number | undefined;
   readonly subject: string;
   readonly headers: Headers;
   readonly data: Uint8Array;
@@ -93,14 +95,14 @@ export class Answers {
   }
 
   /** Sends the answer of an attempt again, if it has one that is remembered. */
-  again(key: string): boolean {
+  again({ key, deadline }: Pick<Answer, "key" | "deadline">): boolean {
     const pending = this.#pending.get(key);
-    if (pending !== undefined) {
+    if (pending !== undefined && pending.answer.deadline === deadline) {
       this.#transmit(pending);
       return true;
     }
     const answer = this.#recent.find(key);
-    if (answer === undefined) return false;
+    if (answer === undefined || answer.deadline !== deadline) return false;
     this.send(answer);
     return true;
   }

@@ -68,7 +68,7 @@ export class Executor {
     if (dispatch.node !== "") this.#options.heard(dispatch.node);
     const running = this.#running.get(dispatch.key);
     if (running !== undefined) return this.#adopt(lane, running, dispatch.node);
-    if (this.#options.answers.again(dispatch.key)) return;
+    if (this.#options.answers.again(dispatch)) return;
     if (this.#draining) return this.#answer(dispatch, returned(this.#options.agent, "the agent stops"));
     if (!lane.capacity.begin(dispatch.node)) return this.#busy(lane, dispatch);
     const run = new Run(dispatch, this.#host, lane.beatsByItself);
@@ -141,6 +141,7 @@ export class Executor {
   #answer(dispatch: Dispatch, outcome: Outcome): void {
     this.#options.answers.send({
       key: dispatch.key,
+      deadline: dispatch.deadline,
       subject: dispatch.replyTo,
       headers: outcome.headers,
       data: outcome.data,
