@@ -12,6 +12,8 @@ interface Entry {
   /** Grows with every change of the actor: what is stored under a higher number holds this one too. */
   sequence: number;
   readonly settled: Settled[];
+  /** An earlier try may be stored. */
+  doubtful?: boolean;
 }
 
 export interface CommitQueueOptions {
@@ -128,6 +130,7 @@ export class CommitQueue {
       case "fenced":
       case "unknown":
         this.#options.logger.warn({ writes: entries.length, reason: result.kind === "fenced" ? "fenced" : result.message }, "a commit is in doubt; taking its shards again");
+        for (const entry of present) if (result.kind === "unknown") entry.doubtful = true;
         this.#requeue(present);
         for (const shard of shardsOf(present)) this.#options.onDoubt(shard);
         return;
@@ -167,7 +170,7 @@ export class CommitQueue {
     }
     const kept: Entry[] = [];
     for (const entry of entries) {
-      if (entry.actor.stored > 0) {
+      if (entry.actor.stored > 0 || entry.doubtful === true) {
         kept.push(entry);
         continue;
       }
@@ -192,6 +195,7 @@ export class CommitQueue {
   }
 
   #merge(earlier: Entry, later: Entry): void {
+    if (later.doubtful === true) earlier.doubtful = true;
     earlier.sequence = Math.max(earlier.sequence, later.sequence);
     earlier.settled.push(...later.settled);
     later.actor.shard.writes--;
