@@ -82,6 +82,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   const batches: BatchDesk = new BatchDesk(context, host, tasks, dispatcher.agents, hosted);
   const gateway = new Gateway(context, { host, tasks, batches, cluster: clusterDesk, router, listeners, hosted });
   batches.gateway = gateway;
+  tasks.undecided = (actor) => void batches.decideOrRetry(actor);
 
   let announceReady: () => void = () => undefined;
   const ready = new Promise<void>((resolve) => {

@@ -50,6 +50,9 @@ export interface TaskContext extends TaskSpec {
   readonly history: readonly HistoryEntry[];
 }
 
+/** Longest reason in a line of the history, so that the longest history fits its record. */
+const HISTORY_REASON = 120;
+
 interface At {
   readonly at: number;
   readonly chance: number;
@@ -116,11 +119,16 @@ function entry(context: TaskContext, event: TaskEvent, status: TaskStatus, chang
   const attempt = change.attempt ?? context.attempt;
   const agent = change.agent ?? context.agent;
   const line: HistoryEntry =
-    reason !== undefined ? [at(event), status, attempt, agent ?? "", reason] : agent !== undefined ? [at(event), status, attempt, agent] : [at(event), status, attempt];
+    reason !== undefined ? [at(event), status, attempt, agent ?? "", shortened(reason)] : agent !== undefined ? [at(event), status, attempt, agent] : [at(event), status, attempt];
   const { history } = context;
   if (history.length < taskLimits.historyEntries) return [...history, line];
   // The first lines tell how it began, the last how it stands: the middle goes.
   return [...history.slice(0, 4), ...history.slice(5), line];
+}
+
+/** A line of the history is short; the whole reason stands beside it as long as it is the last. */
+function shortened(reason: string): string {
+  return reason.length <= HISTORY_REASON ? reason : `${reason.slice(0, HISTORY_REASON - 1)}…`;
 }
 
 function moved(status: TaskStatus, describe: (args: Args) => Change = () => ({})) {

@@ -1,6 +1,7 @@
 import {
   H,
   InvalidError,
+  UnavailableError,
   createIdFactory,
   decodeBody,
   decodeError,
@@ -18,11 +19,11 @@ import {
 } from "@ergon/core";
 import { liveStateOf, taskOf } from "../dispatch/task-state.ts";
 import type { AgentsTable } from "../dispatch/agents-table.ts";
-import { NO_BYTES, type NodeContext } from "../node-context.ts";
+import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
-import { askingOf, encodeAdmission, type TaskDesk } from "./task-desk.ts";
+import { askingOf, encodeAdmission, moved, type TaskDesk } from "./task-desk.ts";
 import { lifeOf, type Gateway } from "./gateway.ts";
 
 const DECISION_MARGIN_MS = 86_400_000;
@@ -33,10 +34,15 @@ const DECIDE_AFTER_MS = 15_000;
 interface Admitted {
   readonly spec: TaskSpec;
   readonly actor: LiveActor | undefined;
-  /** Held here or elsewhere; an id that was known before is not. */
-  readonly held: boolean;
   readonly scheduledAt: number;
   readonly status: BatchEntry["status"];
+}
+
+interface Refused {
+  readonly code: string;
+  readonly message: string;
+  /** The same batch may be admitted when it is sent again. */
+  readonly passing: boolean;
 }
 
 /**
@@ -72,9 +78,12 @@ export class BatchDesk {
     );
     const lifeMs = Math.max(...specs.map(lifeOf)) + DECISION_MARGIN_MS;
     const decision = await this.#context.ports.leases.decide(`batch_${batch}`, issues.length === 0 ? "admitted" : "refused", lifeMs);
-    for (const { actor, spec, held } of admitted) if (held) this.#conclude(actor, spec.id, decision);
-    if (issues.length > 0) throw rejected(issues);
-    if (decision !== "admitted") throw rejected([{ field: "tasks", code: "SHARD_MOVED", message: "tasks: a shard moved meanwhile; send the batch again" }]);
+    for (const { actor, spec } of admitted) this.#conclude(actor, spec.id, batch, decision);
+    const lasting = outcomes.some((outcome) => "code" in outcome && !outcome.passing);
+    if (lasting) throw rejected(issues);
+    if (issues.length > 0 || decision !== "admitted") {
+      throw new UnavailableError("SHARD_MOVED", `nothing was stored: ${issues[0]?.message ?? "a shard moved meanwhile"}; send the batch again`, { issues });
+    }
     this.#answer(message, correlationId, admitted);
   }
 
@@ -84,7 +93,7 @@ export class BatchDesk {
     if (batch === undefined) return;
     try {
       const decision = await this.#context.ports.leases.decide(`batch_${batch}`, "refused", lifeOf(spec) + DECISION_MARGIN_MS);
-      if (actor.shard.phase !== "closed") this.#conclude(actor, actor.id, decision);
+      if (actor.shard.phase !== "closed") this.#conclude(actor, actor.id, batch, decision);
     } catch (error) {
       this.#context.logger.warn({ id: actor.id, reason: messageOf(error) }, "a batch's decision cannot be had; asking again");
       this.#context.clock.after(DECIDE_AFTER_MS, () => void this.decideOrRetry(actor));
@@ -133,20 +142,23 @@ export class BatchDesk {
     return { specs, correlationId };
   }
 
-  #admit(spec: TaskSpec, batch: string): Promise<Admitted | { code: string; message: string }> {
-    const shard = this.#hosted.get(shardOf(spec.id, this.#context.ports.records.shards));
+  #admit(spec: TaskSpec, batch: string): Promise<Admitted | Refused> {
+    const { clock, ports } = this.#context;
+    const shard = this.#hosted.get(shardOf(spec.id, ports.records.shards));
     if (shard?.phase !== "serving") return this.#admitElsewhere(spec, batch);
     return new Promise((resolve) => {
-      const known = shard.actors.has(spec.id);
+      // A shard that is lost meanwhile says nothing more.
+      const timer = clock.after(ADMIT_TIMEOUT_MS, () => resolve(refusalOf(moved(shard))));
       this.#tasks.submit(shard, spec, false, (outcome) => {
+        clock.cancel(timer);
         if (outcome.kind === "refused") return resolve(refusalOf(outcome.error));
         const task = taskOf(outcome.state);
-        resolve({ spec, actor: outcome.actor, held: !known && task.batch === batch, scheduledAt: task.scheduledAt, status: statusOf(task) });
+        resolve({ spec, actor: outcome.actor, scheduledAt: task.scheduledAt, status: statusOf(task) });
       }, batch);
     });
   }
 
-  async #admitElsewhere(spec: TaskSpec, batch: string): Promise<Admitted | { code: string; message: string }> {
+  async #admitElsewhere(spec: TaskSpec, batch: string): Promise<Admitted | Refused> {
     const { ports, names } = this.#context;
     const subject = names.shard(shardOf(spec.id, ports.records.shards), "admit", spec.id);
     try {
@@ -154,19 +166,20 @@ export class BatchDesk {
       const error = decodeError(reply);
       if (error !== undefined) return refusalOf(error);
       const view = decodeBody(reply.data, reply.header(H.contentType)) as { status: BatchEntry["status"]; scheduledAt: string };
-      return { spec, actor: undefined, held: true, scheduledAt: Date.parse(view.scheduledAt), status: view.status };
+      return { spec, actor: undefined, scheduledAt: Date.parse(view.scheduledAt), status: view.status };
     } catch (error) {
       return refusalOf(error);
     }
   }
 
-  #conclude(actor: LiveActor | undefined, id: string, decision: string): void {
+  /** Only what the batch itself holds is released or discarded: an id may have been known before. */
+  #conclude(actor: LiveActor | undefined, id: string, batch: string, decision: string): void {
     const verb = decision === "admitted" ? "release" : "discard";
     if (actor === undefined) {
       const { ports, names } = this.#context;
-      ports.bus.publish(names.shard(shardOf(id, ports.records.shards), verb, id), NO_BYTES);
-    } else if (verb === "release") this.#tasks.release(actor.shard, id);
-    else this.#tasks.discard(actor.shard, id);
+      ports.bus.publish(names.shard(shardOf(id, ports.records.shards), verb, id), Buffer.from(batch));
+    } else if (verb === "release") this.#tasks.release(actor.shard, id, batch);
+    else this.#tasks.discard(actor.shard, id, batch);
   }
 
   #answer(message: Message, correlationId: string, admitted: readonly Admitted[]): void {
@@ -194,6 +207,7 @@ function issuesOf(error: unknown, index: number): Issue[] {
   return issues.map(({ field, code, message }) => ({ field: field === "" ? `tasks[${index}]` : `tasks[${index}].${field}`, code, message: `tasks[${index}].${message}` }));
 }
 
-function refusalOf(error: unknown): { code: string; message: string } {
-  return { code: isErgonError(error) ? error.code : "INTERNAL", message: messageOf(error) };
+function refusalOf(error: unknown): Refused {
+  const known = isErgonError(error) ? error : undefined;
+  return { code: known?.code ?? "INTERNAL", message: messageOf(error), passing: known?.kind === "unavailable" };
 }

@@ -23,7 +23,7 @@ import type { BatchDesk } from "./batch-desk.ts";
 import type { ClusterDesk } from "./cluster-desk.ts";
 import type { Listeners } from "./listeners.ts";
 import { copyOf, type Router } from "./router.ts";
-import { checkWait, encodeAdmission, type TaskDesk } from "./task-desk.ts";
+import { bytesOf, checkWait, encodeAdmission, type TaskDesk } from "./task-desk.ts";
 
 /** Writes that may wait for the store before submits are refused: work waits at its senders, not in this process's memory. */
 const MOST_WAITING_WRITES = 20_000;
@@ -143,19 +143,24 @@ export class Gateway {
   /** A submission's spec with its delay turned into a time, and its payload in memory of its own. */
   complete({ spec, delayMs }: Submission): Omit<TaskSpec, "id"> {
     const { id: _, ...rest } = spec;
+    this.#checkSize(bytesOf(rest));
     const payload = Buffer.from(spec.payload);
     return delayMs > 0 ? { ...rest, payload, notBefore: this.#context.clock.now() + delayMs } : { ...rest, payload };
   }
 
   #checkRoom(message: Message): void {
     if (this.#stopping) throw new UnavailableError("NODE_STOPPING", "this node is stopping; ask again", { retryAfterMs: 50 });
-    const room = this.#context.ports.bus.maxMessageBytes - ENVELOPE_BYTES;
-    if (message.data.length > room) {
-      throw new InvalidError("PAYLOAD_TOO_LARGE", `payload: ${message.data.length} bytes; at most ${room} are allowed here (the server's max_payload less what a record needs)`);
-    }
+    this.#checkSize(message.data.length);
     if (this.#parts.host.backlog > MOST_WAITING_WRITES || this.#parts.host.live > MOST_LIVE) {
       throw new UnavailableError("OVERLOADED", "this node has all the work that it can hold; ask again", { retryAfterMs: 200 });
     }
+  }
+
+  /** Payload and arguments go into one record, with room for what comes of the task. */
+  #checkSize(bytes: number): void {
+    const room = this.#context.ports.bus.maxMessageBytes - ENVELOPE_BYTES;
+    if (bytes <= room) return;
+    throw new InvalidError("PAYLOAD_TOO_LARGE", `payload: ${bytes} bytes, arguments included; at most ${room} are allowed here (the server's max_payload less what a record needs)`);
   }
 
   #forwardSubmit(message: Message, spec: TaskSpec): void {

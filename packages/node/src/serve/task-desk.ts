@@ -19,6 +19,7 @@ import {
   taskLimits,
   taskMachine,
   type ActorState,
+  type Failure,
   type MachineRegistry,
   type Message,
   type TaskSpec,
@@ -34,6 +35,13 @@ import { sameSpec } from "./same-spec.ts";
 import type { Asking, Listeners } from "./listeners.ts";
 
 const LONGEST_WAIT_MS = 3_600_000;
+/** A submit that meets a task of a batch that is not decided yet looks again after so long. */
+const UNDECIDED_MS = 100;
+/** After so many looks the decision is asked for; after so many more the submit is given back. */
+const PATIENT_LOOKS = 10;
+const MOST_LOOKS = 50;
+/** Room that a record needs beside payload, response and what the client attached: history, failure, decisions, names. */
+const RECORD_BYTES = 24_576;
 
 /** Answers what is asked of the tasks of shards that this node serves. */
 export class TaskDesk {
@@ -42,6 +50,8 @@ export class TaskDesk {
   readonly #dispatcher: Dispatcher;
   readonly #listeners: Listeners;
   readonly #machines: MachineRegistry;
+  /** A held task's batch should have been decided long ago. */
+  undecided: (actor: LiveActor) => void = () => undefined;
   /** Ids that are being looked up, with those who asked meanwhile. */
   readonly #lookups = new Map<string, (() => void)[]>();
 
@@ -57,9 +67,9 @@ export class TaskDesk {
    * Stores a task, or answers with the one that has its id already. `fresh`: the id was made here just now, so nothing can be stored under it.
    * `done` hears of the outcome once it is stored.
    */
-  submit(shard: HostedShard, spec: TaskSpec, fresh: boolean, done: (outcome: Admission) => void, batch?: string): void {
+  submit(shard: HostedShard, spec: TaskSpec, fresh: boolean, done: (outcome: Admission) => void, batch?: string, looks = 0): void {
     const live = shard.actors.get(spec.id);
-    if (live !== undefined) return this.#meet(live, spec, done);
+    if (live !== undefined) return this.#meet(live, spec, done, batch, looks);
     if (shard.unreadable.has(spec.id)) return done({ kind: "refused", error: unreadable(spec.id, shard.unreadable.get(spec.id) ?? "") });
     if (fresh) return this.#create(shard, spec, done, batch);
     const others = this.#lookups.get(spec.id);
@@ -102,9 +112,9 @@ export class TaskDesk {
       case "admit":
         return this.#admit(shard, id, message);
       case "release":
-        return this.release(shard, id);
+        return this.release(shard, id, textOf(message));
       case "discard":
-        return this.discard(shard, id);
+        return this.discard(shard, id, textOf(message));
       default:
         throw new InvalidError("INVALID_SUBJECT", `"${verb}" is not a verb of a shard`);
     }
@@ -157,24 +167,27 @@ export class TaskDesk {
       if (this.#dispatcher.offered.delete(actor)) this.#host.send(actor, { type: "taken", attempt, agent });
       return;
     }
-    const accepted = this.#host.send(actor, answerEvent(message, kind, attempt, agent), (refusal) => {
+    const event = answerEvent(message, kind, attempt, agent);
+    const accepted = this.#host.send(actor, event.type === "succeeded" ? this.#fitting(actor, attempt, event, message.data.length) : event, (refusal) => {
       if (message.reply !== undefined && refusal === undefined) this.#context.ports.bus.publish(message.reply, NO_BYTES);
     });
     if (!accepted) this.#stale(id, attempt, agent, message);
   }
 
   /** A held task's batch is admitted: it goes on. Its record may go on saying "held": whoever reads it asks for the decision. */
-  release(shard: HostedShard, id: string): void {
+  release(shard: HostedShard, id: string, batch: string): void {
     const actor = shard.actors.get(id);
-    if (actor === undefined) return;
-    this.#host.send(actor, { type: "release" });
+    if (actor !== undefined && this.#isHeldBy(actor, batch)) this.#host.send(actor, { type: "release" });
   }
 
   /** A held task's batch is refused: it was never there. */
-  discard(shard: HostedShard, id: string): void {
+  discard(shard: HostedShard, id: string, batch: string): void {
     const actor = shard.actors.get(id);
-    if (actor === undefined || taskOf(this.#host.wake(actor)).batch === undefined) return;
-    this.#host.erase(actor);
+    if (actor !== undefined && this.#isHeldBy(actor, batch)) this.#host.erase(actor);
+  }
+
+  #isHeldBy(actor: LiveActor, batch: string): boolean {
+    return !actor.erased && taskOf(this.#host.wake(actor)).batch === batch;
   }
 
   #create(shard: HostedShard, spec: TaskSpec, done: (outcome: Admission) => void, batch: string | undefined): void {
@@ -187,9 +200,21 @@ export class TaskDesk {
   }
 
   /** A submit whose id is live already: answered once that task is stored, since a reply means stored (law 1). */
-  #meet(actor: LiveActor, spec: TaskSpec, done: (outcome: Admission) => void): void {
+  #meet(actor: LiveActor, spec: TaskSpec, done: (outcome: Admission) => void, batch: string | undefined, looks: number): void {
+    const { shard } = actor;
     this.#host.whenStored(actor, (refusal) => {
       if (refusal !== undefined) return done({ kind: "refused", error: refused(refusal) });
+      // Whether a held task is there at all is for its own batch to decide, which takes moments, unless its coordinator is dead.
+      const holder = taskOf(this.#host.wake(actor)).batch;
+      if (holder !== undefined && holder !== batch) {
+        if (looks === PATIENT_LOOKS && !actor.erased) this.undecided(actor);
+        this.#context.clock.after(UNDECIDED_MS, () => {
+          // Longer than its coordinator waits, an admission must not go on.
+          if (shard.phase === "closed" || looks >= MOST_LOOKS) done({ kind: "refused", error: moved(shard) });
+          else this.submit(shard, spec, false, done, batch, looks + 1);
+        });
+        return;
+      }
       const admission = this.#admitted(actor);
       done(admission.kind === "refused" ? admission : this.#existing(actor, admission.state, spec));
     });
@@ -204,6 +229,14 @@ export class TaskDesk {
     if (sameSpec(taskOf(state), spec)) return { kind: "admitted", actor, state };
     const message = `id ${spec.id} is taken by a task with another payload or other arguments; choose another id`;
     return { kind: "refused", error: new ConflictError("ID_CONFLICT", message) };
+  }
+
+  /** A response shares its record with the payload: one that does not fit beside it is a final failure. */
+  #fitting<T extends { type: string }>(actor: LiveActor, attempt: number, event: T, bytes: number): T | { type: "failed"; attempt: number; failure: Failure } {
+    const most = this.#context.ports.bus.maxMessageBytes - RECORD_BYTES - bytesOf(taskOf(this.#host.wake(actor)));
+    if (bytes <= most) return event;
+    const message = `the response has ${bytes} bytes; ${Math.max(0, most)} fit into the record beside the payload`;
+    return { type: "failed", attempt, failure: { code: "RESPONSE_TOO_LARGE", message, retryable: false } };
   }
 
   #stale(id: string, attempt: number, agent: string | undefined, message: Message): void {
@@ -260,7 +293,9 @@ export class TaskDesk {
       if (message.reply !== undefined) this.#answer(askingOf(message), shard, undefined, state);
     };
     const status = statusOf(taskOf(state));
-    if (verb === "cancel" && status === "cancelled") return answer();
+    // The repetition of a decision whose answer was lost.
+    const repeated = verb === "cancel" ? status === "cancelled" : taskOf(state).failure?.code === "ENDED_BY_FORCE";
+    if (repeated) return answer();
     throw new ConflictError("TASK_ENDED", `task ${id} has ended: ${status}`);
   }
 
@@ -345,6 +380,16 @@ function answerEvent(message: Message, kind: string | undefined, attempt: number
   if (kind !== undefined && kind !== "succeeded") throw new InvalidError("INVALID_OPTION", `${H.event}: "${headerText(kind).slice(0, 64)}" is not an event of an attempt`);
   // The bytes are a slice of what came from the socket: a copy lets go of the rest.
   return { type: "succeeded", attempt, agent, response: Buffer.from(message.data), contentType: message.header(H.contentType) };
+}
+
+/** What a client put into a task, in bytes. */
+export function bytesOf({ payload, arguments: agentArguments, resource = "", tags = [], correlationId = "", contentType = "" }: Omit<TaskSpec, "id">): number {
+  const texts = JSON.stringify([agentArguments ?? {}, resource, tags, correlationId, contentType]);
+  return payload.length + Buffer.byteLength(texts);
+}
+
+function textOf(message: Message): string {
+  return Buffer.from(message.data).toString();
 }
 
 function nextId(id: string): string {
