@@ -30,6 +30,7 @@ export class AgentsObserver {
   #offersTimer: unknown;
   #lastUnserved = 0;
   #stopped = false;
+  #connected = true;
 
   constructor(context: NodeContext, dispatcher: Dispatcher, host: Host) {
     this.#context = context;
@@ -44,6 +45,7 @@ export class AgentsObserver {
       ports.bus.subscribe(names.presence, (message) => this.#heard(message)),
       ports.bus.subscribe(names.nodeVerb(node, "credit"), (message) => this.#dispatcher.credits.take(message)),
     );
+    ports.bus.onStatus((status) => this.#onConnection(status === "connected"));
     this.#sweepLater();
     this.#offersLater();
   }
@@ -53,6 +55,18 @@ export class AgentsObserver {
     this.#context.clock.cancel(this.#timer);
     this.#context.clock.cancel(this.#offersTimer);
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
+  }
+
+  /** Without NATS nothing is known of anybody: nobody's silence counts, and whether somebody had an offer is to be found out again. */
+  #onConnection(connected: boolean): void {
+    this.#connected = connected;
+    if (!connected) {
+      for (const actor of [...this.#dispatcher.offered]) this.#dispatcher.undelivered(actor);
+      return;
+    }
+    const now = this.#context.clock.monotonic();
+    for (const entry of this.#dispatcher.agents.all()) entry.heardAt = now;
+    for (const { flight } of this.#dispatcher.flights) if (flight !== undefined && flight.sentAt > 0) flight.sentAt = now;
   }
 
   #heard(message: Message): void {
@@ -66,14 +80,14 @@ export class AgentsObserver {
 
   #sweepLater(): void {
     this.#timer = this.#context.clock.after(SWEEP_MS, () => {
-      this.#sweep();
+      if (this.#connected) this.#sweep();
       if (!this.#stopped) this.#sweepLater();
     });
   }
 
   #offersLater(): void {
     this.#offersTimer = this.#context.clock.after(OFFER_MS, () => {
-      if (this.#dispatcher.offered.size > 0) this.#dispatcher.settleOffers(this.#context.clock.monotonic() - OFFER_MS);
+      if (this.#connected && this.#dispatcher.offered.size > 0) this.#dispatcher.settleOffers(this.#context.clock.monotonic() - OFFER_MS);
       if (!this.#stopped) this.#offersLater();
     });
   }
