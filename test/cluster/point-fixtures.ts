@@ -24,10 +24,10 @@ export function pointTest(sessionTtlMs: number) {
       await all.waitForShards(nodesOf(all));
       await use(all);
       // A test that failed may have left one standing still.
-      for (const { proxy, resume } of all.members) {
-        proxy.forget();
-        proxy.release();
-        resume();
+      for (const member of all.members) {
+        member.proxy.forget();
+        member.proxy.release();
+        member.resume();
       }
     },
   });
