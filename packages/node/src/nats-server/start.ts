@@ -40,7 +40,8 @@ export interface NatsServer {
 
 /**
  * Runs the server, and a shell beside it that ends the server when its own input does: the pipe from this process breaks however this
- * process dies, by `kill -9` too, and nats-server itself would not notice. A group of its own, so that Ctrl-C reaches only us.
+ * process dies, by `kill -9` too, and nats-server itself would not notice. What it ran in (`$0`) goes after it. A group of its own, so
+ * that Ctrl-C reaches only us.
  */
 const GUARD = `
 "$@" 3<&- </dev/null &
@@ -51,6 +52,7 @@ exec 3<&-
 wait $server
 code=$?
 kill $guard 2>/dev/null
+rm -rf -- "$0"
 exit $code
 `;
 
@@ -125,7 +127,7 @@ function start(binary: string, configFile: string): ChildProcess {
   const command = [binary, "--config", configFile];
   if (process.platform === "win32") return spawn(binary, command.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
   // Descriptor 3 is the pipe that nobody writes to: its end is the news.
-  return spawn("/bin/sh", ["-c", GUARD, "sh", ...command], {
+  return spawn("/bin/sh", ["-c", GUARD, path.dirname(configFile), ...command], {
     detached: true,
     stdio: ["ignore", "pipe", "pipe", "pipe"],
   });
