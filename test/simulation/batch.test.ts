@@ -1,0 +1,162 @@
+import type { BatchReply } from "@ergon/core";
+import { describe, expect, test } from "vitest";
+
+import { createMemoryCluster, type MemoryCluster } from "../support/memory-cluster.ts";
+
+const tasksOf = (count: number, more: object = {}): { driver: string; id: string; text: string }[] =>
+  Array.from({ length: count }, (_, index) => ({ driver: "work", id: `t-${index}`, text: String(index), ...more }));
+
+/** What a client gets: the reply, or the code of the error. */
+async function outcomeOf(cluster: MemoryCluster, batch: Promise<BatchReply>): Promise<BatchReply | string> {
+  return cluster.drive(batch.catch((error: { code: string }) => error.code));
+}
+
+describe("a batch", () => {
+  test("is answered in its order, under one correlation id; the next has another (B-1, B-2)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1", "n2", "n3");
+    const client = cluster.client();
+    const tasks = Array.from({ length: 30 }, (_, index) => ({
+      driver: `driver-${index % 3}`,
+      resource: `urn:${index}`,
+    }));
+
+    const first = await cluster.drive(client.batch({ tasks }));
+    const second = await cluster.drive(client.batch({ tasks }));
+
+    expect(first.tasks.map(({ driver, resource }) => ({ driver, resource }))).toEqual(tasks);
+    expect(new Set(first.tasks.map(({ id }) => id)).size).toBe(30);
+    expect(first.tasks.every(({ status, scheduledAt }) => status === "scheduled" && scheduledAt.endsWith("Z"))).toBe(
+      true,
+    );
+    expect(second.correlationId).not.toBe(first.correlationId);
+    const stored = await cluster.stored();
+    expect(stored.filter(({ task }) => task.correlationId === first.correlationId)).toHaveLength(30);
+  });
+
+  test("with faults in several tasks is refused with all of them, and nothing is stored (B-4, B-5, B-44)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1", "n2");
+    const tasks = [{ driver: "work" }, { driver: "no name" }, { driver: "work", priority: 10 }];
+
+    const error = (await cluster.drive(
+      cluster
+        .client()
+        .batch({ tasks })
+        .catch((cause: unknown) => cause),
+    )) as { code: string; issues: { field: string }[] };
+
+    expect(error.code).toBe("BATCH_REJECTED");
+    expect(error.issues.map(({ field }) => field)).toEqual(["tasks[1].driver", "tasks[2].priority"]);
+    expect(await cluster.stored()).toEqual([]);
+  });
+
+  test("without a task is refused (B-6)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1");
+    await expect(cluster.drive(cluster.client().batch({ tasks: [] }))).rejects.toMatchObject({
+      code: "BATCH_REJECTED",
+      kind: "invalid",
+    });
+  });
+
+  test("of which one id is taken by another task is refused as a whole, and leaves that task alone (B-4)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1", "n2");
+    const client = cluster.client();
+    await cluster.drive(client.submit({ driver: "work", id: "t-3", text: "another" }));
+
+    expect(await outcomeOf(cluster, client.batch({ tasks: tasksOf(10) }))).toBe("BATCH_REJECTED");
+
+    await cluster.clock.advance(30_000);
+    expect((await cluster.stored()).map(({ id, live }) => [id, live])).toEqual([["t-3", true]]);
+  });
+
+  test("sent twice is one batch (M-7)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1", "n2");
+    const client = cluster.client();
+    const batch = { tasks: tasksOf(10), correlationId: "c" };
+    const [first, second] = await cluster.drive(Promise.all([client.batch(batch), client.batch(batch)]));
+    expect(second.tasks.map(({ id }) => id)).toEqual(first.tasks.map(({ id }) => id));
+    expect(await cluster.stored()).toHaveLength(10);
+  });
+
+  test("is held back from agents until it is decided: none runs of one that is refused (B-4)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1", "n2");
+    let runs = 0;
+    await cluster.addAgent("a1", { handler: () => ++runs });
+    const client = cluster.client();
+    await cluster.drive(client.submit({ driver: "nobody", id: "t-19", text: "another" }));
+
+    expect(await outcomeOf(cluster, client.batch({ tasks: tasksOf(20) }))).toBe("BATCH_REJECTED");
+
+    await cluster.clock.advance(30_000);
+    expect(runs).toBe(0);
+  });
+});
+
+describe("a batch whose coordinator dies", () => {
+  // From before the first record is stored to after the last is released.
+  const moments = Array.from({ length: 24 }, (_, index) => index * 0.35);
+
+  test("at any moment is there as a whole or not at all, and each of its tasks runs once (B-4, M-2, I-7)", async () => {
+    const outcomes: string[] = [];
+    for (const moment of moments) {
+      const cluster = createMemoryCluster({ seed: 1 + Math.round(moment * 100) });
+      const nodes = await cluster.addNodes("n1", "n2", "n3");
+      const runs: string[] = [];
+      await cluster.addAgent("a1", { handler: (attempt) => void runs.push(attempt.taskId) });
+      // A client that gives up at once: what it would send again is not part of this.
+      const client = cluster.client({ timeoutMs: 1 });
+      const submitted = client.batch({ tasks: tasksOf(30) }).catch(() => undefined);
+      await cluster.clock.advance(moment);
+
+      nodes[0]?.kill();
+      await cluster.drive(submitted);
+      await cluster.clock.advance(40_000);
+
+      const stored = await cluster.stored();
+      outcomes.push(`${stored.length} ${new Set(stored.map(({ status }) => status)).size} ${runs.length}`);
+    }
+    expect(new Set(outcomes)).toEqual(new Set(["0 0 0", "30 1 30"]));
+  });
+
+  test("and that its client sends again is there as a whole, and what was answered stays (B-4, M-7, I-7)", async () => {
+    for (const moment of moments) {
+      const cluster = createMemoryCluster({ seed: 1 + Math.round(moment * 100) });
+      const nodes = await cluster.addNodes("n1", "n2", "n3");
+      await cluster.addAgent("a1");
+      const client = cluster.client({ timeoutMs: 120_000 });
+      const submitted = client.batch({ tasks: tasksOf(30) });
+      submitted.catch(() => undefined);
+      await cluster.clock.advance(moment);
+
+      nodes[0]?.kill();
+      const reply = await outcomeOf(cluster, submitted);
+      await cluster.clock.advance(60_000);
+
+      const stored = await cluster.stored();
+      expect(typeof reply === "string" ? reply : reply.tasks.length).toBe(30);
+      expect([stored.length, ...new Set(stored.map(({ status }) => status))]).toEqual([30, "succeeded"]);
+    }
+  });
+
+  test("while a single submit asks for one of its ids: what was answered stays (I-7)", async () => {
+    for (const moment of moments) {
+      const cluster = createMemoryCluster({ seed: 1 + Math.round(moment * 100) });
+      const nodes = await cluster.addNodes("n1", "n2", "n3");
+      const abandoned = cluster.client({ timeoutMs: 1 }).batch({ tasks: tasksOf(30) });
+      abandoned.catch(() => undefined);
+      await cluster.clock.advance(moment);
+      nodes[0]?.kill();
+
+      const client = cluster.client({ timeoutMs: 120_000 });
+      const handle = await cluster.drive(client.submit({ driver: "work", id: "t-7", text: "7" }));
+      await cluster.clock.advance(60_000);
+
+      expect((await cluster.drive(client.get(handle.id))).status).toBe("scheduled");
+    }
+  });
+});

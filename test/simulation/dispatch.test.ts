@@ -1,0 +1,430 @@
+import { H, QUEUE, RetryableError, SECOND, TerminalError, encodeError, shardOf, type TaskView } from "@ergon/core";
+import { describe, expect, test } from "vitest";
+
+import { answerPlain, createMemoryCluster, type MemoryCluster } from "../support/memory-cluster.ts";
+
+async function submitAll(
+  cluster: MemoryCluster,
+  count: number,
+  more: (index: number) => object = () => ({}),
+): Promise<string[]> {
+  const client = cluster.client({ timeoutMs: 600_000 });
+  const handles = await cluster.drive(
+    Promise.all(
+      Array.from({ length: count }, (_, index) =>
+        client.submit({ driver: "work", text: String(index), ...more(index) }),
+      ),
+    ),
+  );
+  return handles.map(({ id }) => id);
+}
+
+async function endsOf(cluster: MemoryCluster, ids: readonly string[]): Promise<TaskView[]> {
+  const client = cluster.client();
+  return cluster.drive(Promise.all(ids.map((id) => client.wait(id))));
+}
+
+const statusesOf = (views: readonly TaskView[]): string[] => [...new Set(views.map(({ status }) => status))];
+
+describe("a flood beyond the agents' capacity", () => {
+  test("waits, and no agent ever runs more than it announced, from three nodes (B-24, M-15)", async () => {
+    const cluster = createMemoryCluster({ shards: 12 });
+    await cluster.addNodes("n1", "n2", "n3");
+    const running = new Map<string, number>();
+    const most = new Map<string, number>();
+    const limits = { a1: 3, a2: 5 };
+    for (const [name, concurrency] of Object.entries(limits)) {
+      await cluster.addAgent(name, {
+        concurrency,
+        handler: async (attempt) => {
+          const now = (running.get(name) ?? 0) + 1;
+          running.set(name, now);
+          most.set(name, Math.max(most.get(name) ?? 0, now));
+          await attempt.sleep(20);
+          running.set(name, (running.get(name) ?? 0) - 1);
+        },
+      });
+    }
+
+    const ids = await submitAll(cluster, 300);
+
+    expect(statusesOf(await endsOf(cluster, ids))).toEqual(["succeeded"]);
+    expect(Object.fromEntries(most)).toEqual(limits);
+  });
+
+  test("is worked off by priority, then first come (B-20)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1");
+    const order: number[] = [];
+    const agent = await cluster.addAgent("a1", {
+      concurrency: 1,
+      handler: async (attempt) => {
+        order.push(Number(attempt.text()));
+        await attempt.sleep(10);
+      },
+    });
+    agent.pause();
+    await submitAll(cluster, 1, () => ({ text: "999" }));
+    const client = cluster.client();
+    const ids: string[] = [];
+    for (let index = 0; index < 30; index++) {
+      ids.push((await cluster.drive(client.submit({ driver: "work", text: String(index), priority: index % 3 }))).id);
+    }
+    agent.resume();
+
+    await endsOf(cluster, ids);
+
+    const byPriority = [2, 1, 0].flatMap((priority) =>
+      Array.from({ length: 30 }, (_, index) => index).filter((index) => index % 3 === priority),
+    );
+    expect(order.filter((index) => index !== 999)).toEqual(byPriority);
+  });
+
+  test("of two drivers stays two queues when shards move: neither waits for the other's (B-28)", async () => {
+    const cluster = createMemoryCluster({ shards: 8 });
+    await cluster.addNodes("n1");
+    for (const driver of ["red", "blue"]) {
+      const agent = await cluster.addAgent(`agent-${driver}`, {
+        driver,
+        concurrency: 1,
+        handler: (attempt) => attempt.sleep(100),
+      });
+      agent.pause();
+    }
+    const ids = await submitAll(cluster, 60, (index) => ({ driver: index % 2 === 0 ? "red" : "blue" }));
+    await cluster.addNodes("n2", "n3");
+    for (const agent of cluster.agents) agent.resume();
+
+    expect(statusesOf(await endsOf(cluster, ids))).toEqual(["succeeded"]);
+  });
+});
+
+describe("a driver without an agent", () => {
+  test("leaves its tasks waiting with a reason that can be read, and starts them when an agent joins (M-14)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1", "n2");
+    const ids = await submitAll(cluster, 5);
+    await cluster.clock.advance(2_000);
+
+    const waiting = await cluster.drive(Promise.all(ids.map((id) => cluster.client().get(id))));
+    expect(waiting.map(({ status }) => status)).toEqual(ids.map(() => "scheduled"));
+    expect(waiting.every(({ reason = "" }) => reason.includes("driver work"))).toBe(true);
+
+    await cluster.addAgent("a1");
+    const ends = await endsOf(cluster, ids);
+    expect(ends.map(({ status, failures }) => [status, failures])).toEqual(ids.map(() => ["succeeded", 0]));
+  });
+
+  test("fails them at their bound, and says why (B-33, M-14)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1");
+    const [id = ""] = await submitAll(cluster, 1, () => ({ queueTimeout: "30s" }));
+
+    const [end] = await endsOf(cluster, [id]);
+
+    expect(end?.status).toBe("failed");
+    expect(end?.failure).toEqual({
+      code: "QUEUE_TIMEOUT",
+      message: "waited 30000 ms for an agent: no agent serves driver work",
+      retryable: false,
+    });
+    expect(Date.parse(end?.endedAt ?? "") - Date.parse(end?.scheduledAt ?? "")).toBeGreaterThanOrEqual(30_000);
+    expect(Date.parse(end?.endedAt ?? "") - Date.parse(end?.scheduledAt ?? "")).toBeLessThan(30_100);
+  });
+
+  test("costs no write for waiting (M-18)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1");
+    await submitAll(cluster, 5);
+    await cluster.clock.advance(5_000);
+    const before = cluster.writes.commits;
+
+    await cluster.clock.advance(60_000);
+
+    expect(cluster.writes.commits - before).toBe(0);
+  });
+});
+
+describe("an agent that dies", () => {
+  test("is known to be dead within two seconds: its attempts run elsewhere, at no cost of retries (M-2, B-22)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1", "n2");
+    const agent = await cluster.addAgent("a1", { handler: (attempt) => attempt.sleep(600_000) });
+    const ids = await submitAll(cluster, 8, () => ({ attemptTimeout: "20m" }));
+    await cluster.clock.advance(1_000);
+    await cluster.addAgent("a2");
+    const begin = cluster.clock.monotonic();
+
+    agent.kill();
+    const ends = await endsOf(cluster, ids);
+
+    expect(ends.map(({ status, attempt, lost, failures, agent: by }) => [status, attempt, lost, failures, by])).toEqual(
+      ids.map(() => ["succeeded", 2, 1, 0, "a2"]),
+    );
+    expect(cluster.clock.monotonic() - begin).toBeLessThan(2 * SECOND);
+  });
+
+  test("again and again uses up the task's budget for that, and no more than that", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1");
+    const [id = ""] = await submitAll(cluster, 1, () => ({ maxLost: 2 }));
+    for (const name of ["a1", "a2", "a3"]) {
+      const agent = await cluster.addAgent(name, { handler: (attempt) => attempt.sleep(600_000) });
+      await cluster.clock.advance(1_500);
+      agent.kill();
+    }
+
+    const [end] = await endsOf(cluster, [id]);
+
+    expect(end).toMatchObject({ status: "failed", lost: 3, failures: 0, failure: { code: "AGENTS_LOST" } });
+  });
+
+  test("only seemingly, paused while its attempt began anew elsewhere: its answer is refused, its handler told to stop (M-3, B-64, I-2)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1");
+    const aborts: unknown[] = [];
+    const first = await cluster.addAgent("a1", {
+      handler: async (attempt) => {
+        attempt.signal.addEventListener("abort", () =>
+          aborts.push((attempt.signal.reason as { reason: string }).reason),
+        );
+        await attempt.sleep(20_000);
+        return "old";
+      },
+    });
+    const [id = ""] = await submitAll(cluster, 1);
+    await cluster.clock.advance(500);
+
+    first.pause();
+    await cluster.addAgent("a2", { handler: async (attempt) => (await attempt.sleep(30_000), "new") });
+    await cluster.clock.advance(10_000);
+    first.resume();
+    const [end] = await endsOf(cluster, [id]);
+
+    expect(end).toMatchObject({ status: "succeeded", attempt: 2, agent: "a2", response: { text: "new" } });
+    expect(aborts).toEqual(["lost"]);
+  });
+});
+
+describe("an agent that leaves", () => {
+  test("takes nothing new, finishes what it can, hands the rest back, and says goodbye last (B-34, M-4)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1");
+    const handed: string[] = [];
+    const agent = await cluster.addAgent("a1", {
+      concurrency: 4,
+      handler: async (attempt) => {
+        handed.push(attempt.taskId);
+        await attempt.sleep(Number(attempt.text()) === 0 ? 1_000 : 60_000);
+        return "first";
+      },
+    });
+    const ids = await submitAll(cluster, 6);
+    await cluster.clock.advance(500);
+    const before = handed.length;
+
+    const stopping = agent.agent.stop({ drainMs: 5_000 });
+    await cluster.addAgent("a2", { handler: () => "second" });
+    await cluster.drive(stopping);
+
+    expect(handed).toHaveLength(before);
+    const ends = await endsOf(cluster, ids);
+    expect(statusesOf(ends)).toEqual(["succeeded"]);
+    expect(ends.filter(({ agent: by }) => by === "a1").map(({ attempt }) => attempt)).toEqual([1]);
+    expect(ends.every(({ lost, failures }) => lost === 0 && failures === 0)).toBe(true);
+    expect(await cluster.drive(cluster.client().agents())).toEqual([expect.objectContaining({ id: "a2" })]);
+  });
+});
+
+describe("failures", () => {
+  test("of three attempts the third succeeds: succeeded after three, with growing pauses (B-26)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1");
+    const begun: number[] = [];
+    await cluster.addAgent("a1", {
+      handler: (attempt) => {
+        begun.push(cluster.clock.monotonic());
+        if (attempt.number < 3) throw new RetryableError("FLAKY", "not yet");
+        return "done";
+      },
+    });
+    const [end] = await endsOf(cluster, await submitAll(cluster, 1));
+
+    expect(end).toMatchObject({ status: "succeeded", attempt: 3, failures: 2 });
+    const [first = 0, second = 0, third = 0] = begun;
+    expect(second - first).toBeGreaterThan(240);
+    expect(third - second).toBeGreaterThan(490);
+  });
+
+  test("a final one ends the task at once, with its reason, and the node goes on (B-13, B-68)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1");
+    await cluster.addAgent("a1", {
+      handler: (attempt) => {
+        if (attempt.text() === "0") throw new TerminalError("BROKEN", "no such thing");
+      },
+    });
+    const ends = await endsOf(cluster, await submitAll(cluster, 3));
+
+    expect(ends.map(({ status }) => status)).toEqual(["failed", "succeeded", "succeeded"]);
+    expect(ends[0]).toMatchObject({
+      attempt: 1,
+      failure: { code: "BROKEN", message: "no such thing" },
+      durationMs: expect.any(Number) as number,
+    });
+  });
+
+  test("a handler that runs too long is told to stop at its bound, and no other attempt follows the last (B-25)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1");
+    const aborted: number[] = [];
+    const begun: number[] = [];
+    await cluster.addAgent("a1", {
+      handler: async (attempt) => {
+        const begin = cluster.clock.monotonic();
+        begun.push(attempt.number);
+        attempt.signal.addEventListener("abort", () =>
+          aborted.push(Math.round((cluster.clock.monotonic() - begin) / 100)),
+        );
+        await attempt.sleep(600_000);
+      },
+    });
+    const [end] = await endsOf(
+      cluster,
+      await submitAll(cluster, 1, () => ({ attemptTimeout: "2s", retry: { maxAttempts: 1 } })),
+    );
+    await cluster.clock.advance(60_000);
+
+    expect(end).toMatchObject({ status: "failed", failure: { code: "ATTEMPT_TIMEOUT" } });
+    expect([begun, aborted]).toEqual([[1], [20]]);
+  });
+
+  test("a handler that falls silent is given up at its heartbeat's bound", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1");
+    await cluster.addAgent("a1", { handler: (attempt) => (attempt.number === 1 ? attempt.sleep(600_000) : "done") });
+    const [end] = await endsOf(
+      cluster,
+      await submitAll(cluster, 1, () => ({ heartbeatTimeout: "3s", attemptTimeout: "1h" })),
+    );
+
+    expect(end).toMatchObject({ status: "succeeded", attempt: 2, failures: 1 });
+    expect(end?.durationMs).toBeLessThan(6_000);
+  });
+});
+
+describe("plain agents, who know nothing of Ergon", () => {
+  test("get a dispatch with what they may want to know, and their answer is the response", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1", "n2");
+    const seen: Record<string, string>[] = [];
+    cluster.addPlainAgent("work", (message, bus) => {
+      seen.push({ ...message.headers() });
+      answerPlain(message, bus, `got ${Buffer.from(message.data).toString()}`);
+    });
+    const [id = ""] = await submitAll(cluster, 1, () => ({ arguments: { colour: "red" }, correlationId: "c-1" }));
+    const [end] = await endsOf(cluster, [id]);
+
+    expect(end).toMatchObject({ status: "succeeded", attempt: 1, response: { text: "got 0" } });
+    expect(seen).toEqual([
+      expect.objectContaining({
+        [H.task]: id,
+        [H.attempt]: "1",
+        [H.driver]: "work",
+        [H.arguments]: '{"colour":"red"}',
+        [H.correlationId]: "c-1",
+      }),
+    ]);
+  });
+
+  test("fail a task by the errors of NATS micro services", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1");
+    const plain = cluster.connect("micro");
+    let asked = 0;
+    plain.bus.subscribe(
+      cluster.names.plainAgent("work"),
+      ({ reply = "" }) => {
+        asked++;
+        plain.bus.publish(reply, new Uint8Array(), {
+          headers: { [H.serviceErrorCode]: "500", [H.serviceError]: "broken" },
+        });
+      },
+      { queue: QUEUE },
+    );
+    const [end] = await endsOf(cluster, await submitAll(cluster, 1, () => ({ retry: { maxAttempts: 2 } })));
+
+    expect(end).toMatchObject({ status: "failed", failures: 2, failure: { code: "AGENT_FAILED", message: "broken" } });
+    expect(asked).toBe(2);
+  });
+
+  test("a final error of one is final", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1");
+    cluster.addPlainAgent("work", ({ reply = "" }, bus) => {
+      const { data, headers } = encodeError(new TerminalError("NOPE", "never"));
+      bus.publish(reply, data, { headers });
+    });
+    const [end] = await endsOf(cluster, await submitAll(cluster, 1));
+    expect(end).toMatchObject({ status: "failed", attempt: 1, failure: { code: "NOPE" } });
+  });
+
+  test("that come after the tasks get them all, each once", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1", "n2");
+    const ids = await submitAll(cluster, 50);
+    await cluster.clock.advance(3_000);
+    const runs: string[] = [];
+    cluster.addPlainAgent("work", (message, bus) => {
+      runs.push(message.header(H.task) ?? "");
+      answerPlain(message, bus, "done");
+    });
+
+    const ends = await endsOf(cluster, ids);
+
+    expect(statusesOf(ends)).toEqual(["succeeded"]);
+    expect(runs.toSorted()).toEqual(ids.toSorted());
+    expect(ends.every(({ failures, lost }) => failures === 0 && lost === 0)).toBe(true);
+  });
+
+  test("that answer late count for nothing (B-64)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1");
+    cluster.addPlainAgent("work", (message, bus) => {
+      const { reply } = message;
+      const headers = message.headers();
+      cluster.clock.after(5_000, () => answerPlain({ ...message, reply, headers: () => headers }, bus, "late"));
+    });
+    const [end] = await endsOf(
+      cluster,
+      await submitAll(cluster, 1, () => ({ attemptTimeout: "1s", retry: { maxAttempts: 1 } })),
+    );
+    await cluster.clock.advance(10_000);
+
+    expect(end).toMatchObject({ status: "failed", failure: { code: "ATTEMPT_TIMEOUT" } });
+    expect(await cluster.drive(cluster.client().get(end?.id ?? ""))).toEqual(end);
+  });
+
+  test("nobody there just when a shard is in doubt: the task waits for an agent, and does not count as taken", async () => {
+    const cluster = createMemoryCluster({ shards: 4 });
+    await cluster.addNodes("n1");
+    const gone = cluster.addPlainAgent("work", (message, bus) => answerPlain(message, bus, "done"));
+    await endsOf(cluster, await submitAll(cluster, 1));
+    await gone.close();
+    await cluster.clock.advance(10);
+    // The first write's answer is late enough for the next to be in doubt while the offer is on its way.
+    const ids: string[] = [];
+    for (let index = 0; index < 40; index++) {
+      cluster.network.faults.loseAcknowledgement = 0.5;
+      ids.push(...(await submitAll(cluster, 1, () => ({ id: `doubt-${index}`, attemptTimeout: "1h" }))));
+    }
+    cluster.network.faults.loseAcknowledgement = 0;
+    await cluster.clock.advance(30_000);
+    await cluster.addAgent("a1", { concurrency: 50 });
+    await cluster.clock.advance(30_000);
+
+    const views = await cluster.drive(Promise.all(ids.map((id) => cluster.client().get(id))));
+    expect(new Set(ids.map((id) => shardOf(id, 4))).size).toBe(4);
+    expect(statusesOf(views)).toEqual(["succeeded"]);
+  });
+});
