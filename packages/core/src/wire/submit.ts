@@ -271,7 +271,7 @@ function takeNumber(field: NumberField, name: string, value: unknown, into: Reco
 }
 
 function plainNumber(field: NumberField, name: string, value: unknown, faults: Faults): number | undefined {
-  const number = typeof value === "number" ? value : typeof value === "string" && value.trim() !== "" ? Number(value) : Number.NaN;
+  const number = typeof value === "number" ? value : typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value.trim()) ? Number(value) : Number.NaN;
   const fits = field.kind === "integer" ? Number.isInteger(number) : Number.isFinite(number);
   if (fits && number >= field.min && number <= field.max) return number;
   return faults.add(name, "INVALID_OPTION", `must be ${field.kind === "integer" ? "a whole number" : "a number"} from ${field.min} to ${field.max}`);
