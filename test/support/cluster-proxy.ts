@@ -5,6 +5,7 @@ export interface Frame {
   /** Towards the NATS server, or towards the process behind the proxy. */
   readonly to: "server" | "client";
   readonly subject: string;
+  readonly reply: string;
   /** Headers and payload. */
   readonly body: string;
 }
@@ -23,6 +24,11 @@ export interface Proxy {
   readonly url: string;
   /** Resolves when the point is reached; from then on nothing passes until `release`. Replaces the last point. */
   hold(point: Point): Promise<void>;
+  /**
+   * Resolves when the task's point is reached; from then on nothing that concerns the task passes until `release`, and everything else does. So
+   * many tasks can each stand at a point of their own.
+   */
+  withhold(task: string, point: Point): Promise<void>;
   /** Forgets the point, if it has not been reached. */
   forget(): void;
   /** Stops everything now. */
@@ -35,6 +41,14 @@ export interface Proxy {
   stop(): Promise<void>;
 }
 
+interface Withheld extends Point {
+  readonly task: string;
+  readonly reached: () => void;
+  isReached: boolean;
+  /** Where answers to what the process has said of the task will come. */
+  readonly inboxes: Set<string>;
+}
+
 interface Held {
   readonly to: Socket;
   readonly bytes: Buffer;
@@ -45,6 +59,7 @@ const END = Buffer.from("\r\n");
 export async function startProxy(target: { readonly host: string; readonly port: number }): Promise<Proxy> {
   const pairs = new Set<readonly [Socket, Socket]>();
   let held: Held[] = [];
+  let withheld: Withheld[] = [];
   let frozen = false;
   let isCut = false;
   let point: (Point & { readonly reached: () => void }) | undefined;
@@ -53,7 +68,25 @@ export async function startProxy(target: { readonly host: string; readonly port:
     if (frozen) held.push({ to, bytes });
     else to.write(bytes);
   };
+  /** Whether the frame is kept back for the sake of one task. */
+  const isWithheld = (frame: Frame): boolean => {
+    for (const entry of withheld) {
+      if (!entry.isReached && !entry.match(frame)) continue;
+      const concerns = frame.subject.includes(entry.task) || frame.body.includes(entry.task) || entry.inboxes.has(frame.subject);
+      if (entry.isReached && !concerns) continue;
+      if (frame.reply !== "") entry.inboxes.add(frame.reply);
+      const passes = !entry.isReached && entry.when === "after";
+      entry.isReached = true;
+      entry.reached();
+      return !passes;
+    }
+    return false;
+  };
   const pass = (frame: Frame, to: Socket, bytes: Buffer): void => {
+    if (isWithheld(frame)) {
+      held.push({ to, bytes });
+      return;
+    }
     const here = !frozen && point?.match(frame) === true ? point : undefined;
     if (here === undefined) return forward(to, bytes);
     point = undefined;
@@ -96,6 +129,7 @@ export async function startProxy(target: { readonly host: string; readonly port:
   };
   const release = (): void => {
     frozen = false;
+    withheld = [];
     const queue = held;
     held = [];
     for (const { to, bytes } of queue) forward(to, bytes);
@@ -105,6 +139,10 @@ export async function startProxy(target: { readonly host: string; readonly port:
     hold: (wanted) =>
       new Promise((resolve) => {
         point = { ...wanted, reached: resolve };
+      }),
+    withhold: (task, wanted) =>
+      new Promise((resolve) => {
+        withheld.push({ ...wanted, task, reached: resolve, isReached: false, inboxes: new Set() });
       }),
     forget: () => {
       point = undefined;
@@ -131,24 +169,26 @@ function follow(socket: Socket, to: Frame["to"], pass: (frame: Frame, bytes: Buf
     rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     for (let frame = cutFrame(rest); frame !== undefined; frame = cutFrame(rest)) {
       rest = rest.subarray(frame.bytes.length);
-      pass({ to, subject: frame.subject, body: frame.body }, frame.bytes);
+      pass({ to, ...frame }, frame.bytes);
     }
   });
 }
 
-function cutFrame(
-  buffer: Buffer,
-): { readonly bytes: Buffer; readonly subject: string; readonly body: string } | undefined {
+function cutFrame(buffer: Buffer): (Omit<Frame, "to"> & { readonly bytes: Buffer }) | undefined {
   const lineEnd = buffer.indexOf(END);
   if (lineEnd < 0) return undefined;
   const [operation = "", ...words] = buffer.toString("latin1", 0, lineEnd).split(" ");
   const start = lineEnd + END.length;
-  if (!/^H?(PUB|MSG)$/i.test(operation)) return { bytes: buffer.subarray(0, start), subject: "", body: "" };
+  if (!/^H?(PUB|MSG)$/i.test(operation)) return { bytes: buffer.subarray(0, start), subject: "", reply: "", body: "" };
   const length = start + Number(words.at(-1));
   if (buffer.length < length + END.length) return undefined;
+  // Sizes come last, one or, with headers, two of them; a subscription's id comes second.
+  const sizes = /^H/i.test(operation) ? 2 : 1;
+  const replyAt = /MSG$/i.test(operation) ? 2 : 1;
   return {
     bytes: buffer.subarray(0, length + END.length),
     subject: words[0] ?? "",
+    reply: words.length > replyAt + sizes ? (words[replyAt] ?? "") : "",
     body: buffer.toString("latin1", start, length),
   };
 }

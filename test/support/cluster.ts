@@ -79,6 +79,8 @@ export interface Cluster {
   waitForShards(nodes: readonly Member[]): Promise<void>;
   /** Resolves with the owner of the task's shard, once it is one of the members. */
   waitForOwner(id: string): Promise<Member>;
+  /** An id that is new, and whose shard the node owns. */
+  newIdAt(node: Member): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -92,6 +94,7 @@ export async function startCluster({ url, namespace, servers, node: common = {} 
   const ledger = await openLedger(url, namespace);
   const members: Member[] = [];
   const ended: Expected[] = [];
+  let lastId = 0;
   const { hostname: host, port } = new URL(url);
   const nats = await connectClassic({ servers: [...all] });
   const { root } = createNames(namespace);
@@ -193,6 +196,13 @@ export async function startCluster({ url, namespace, servers, node: common = {} 
         const { shards } = await client.shards();
         return members.find((member) => member.id === shards[shardOf(id, shards.length)]?.node);
       }),
+    newIdAt: async (node) => {
+      const { shards } = JSON.parse(await ask("cluster.shards")) as ShardMap;
+      for (;;) {
+        const id = `task-${++lastId}-of-${node.pid}`;
+        if (shards[shardOf(id, shards.length)]?.node === node.id) return id;
+      }
+    },
     stop: async () => {
       await client.close();
       await nats.close();

@@ -13,6 +13,7 @@ export interface TestServer {
   /** Stays the same over restarts, unless another port is asked for. */
   readonly url: string;
   readonly pid: number;
+  readonly storeDir: string;
   /** Ends it in good order and removes its files. */
   stop(): Promise<void>;
   /** `kill -9`; resolves when it is gone. */
@@ -30,6 +31,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   let server: NatsServer = await startNatsServer({ ...current, storeDir });
   const { port } = server;
   return {
+    storeDir,
     get url() {
       return server.url;
     },

@@ -118,10 +118,10 @@ describe("timers", () => {
     expect(timerNames(places[place]().state)).toEqual([...names]);
   });
 
-  test("the total bound counts from the submit, whatever happens in between", () => {
+  test("the total bound counts from the submit, or from not-before, whatever happens in between", () => {
     for (const place of placeNames.filter((name) => !isTerminal(name))) {
       const subject = places[place]();
-      expect(subject.due("total")).toBe(T0 + taskDefaults.totalTimeoutMs);
+      expect(subject.due("total")).toBe((subject.task.notBefore ?? T0) + taskDefaults.totalTimeoutMs);
 
       subject.fire("total");
 

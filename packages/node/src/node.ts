@@ -1,24 +1,48 @@
 import { hostname } from "node:os";
-import { createIdFactory, createSystemClock, systemRandom, type Logger } from "@ergon/core";
-import { connectNats, openNats } from "@ergon/core/nats";
+
+import {
+  createIdFactory,
+  createSystemClock,
+  delay,
+  isErgonError,
+  systemRandom,
+  type Clock,
+  type Logger,
+} from "@ergon/core";
+import { connectNats, openNats, type NatsPorts } from "@ergon/core/nats";
+
 import { createLogger } from "./logger.ts";
 import { resolveNodeOptions, type NodeOptions } from "./options.ts";
 import { followServerTime } from "./server-time.ts";
 import { startNode, type Node } from "./start-node.ts";
 import { VERSION } from "./version.ts";
 
+const OPEN_AGAIN_MS = 500;
+
 /**
  * Connects to NATS and starts a node, which joins the cluster of its namespace and serves its share of the shards. Creates the namespace when it
  * is new. Throws `INVALID_CONFIGURATION` with an issue per fault, `NATS_UNREACHABLE`, `SERVER_UNSUITABLE` (version, JetStream) and `NOT_PERMITTED`.
  */
 export async function createNode(options: NodeOptions = {}, logger: Logger = createLogger(options.log)): Promise<Node> {
-  const { nats, namespace, prefix, id, shards, buckets, replicas, sessionTtlMs, drivers, drainMs } = resolveNodeOptions(options);
+  const { nats, namespace, prefix, id, shards, buckets, replicas, sessionTtlMs, drivers, drainMs } =
+    resolveNodeOptions(options);
   const clock = createSystemClock();
   // A session is one life of a process: the name is the user's, the end is ours.
   const node = `${id ?? hostLabel()}-${createIdFactory(systemRandom)().slice(0, 8)}`;
   const link = await connectNats({ name: `ergon-node ${node}`, ...nats }, { clock, logger });
   try {
-    const ports = await openNats(link, { namespace, prefix, shards, buckets, replicas });
+    const ports = await openPatiently(
+      () => openNats(link, { namespace, prefix, shards, buckets, replicas }),
+      clock,
+      nats.waitMs ?? 0,
+      logger,
+    );
+    if (!ports.records.oneInFlight) {
+      logger.warn(
+        {},
+        "one server that does not sync every write: a power loss can cost up to two minutes of acknowledged tasks (docs/guarantees.md); set sync_interval: always, or use three replicas",
+      );
+    }
     const stopFollowing = await followServerTime(clock, ports.records, logger);
     const parts = { id: node, namespace, prefix, ports, clock, random: systemRandom, logger, sessionTtlMs, drivers };
     const running = await startNode({ ...parts, version: VERSION, host: hostname(), pid: process.pid });
@@ -35,8 +59,31 @@ export async function createNode(options: NodeOptions = {}, logger: Logger = cre
   }
 }
 
+/** A cluster that has just been started has no leaders yet: what is out of reach is asked for again, for as long as NATS may be waited for. */
+async function openPatiently(
+  open: () => Promise<NatsPorts>,
+  clock: Clock,
+  waitMs: number,
+  logger: Logger,
+): Promise<NatsPorts> {
+  const end = clock.monotonic() + waitMs;
+  for (;;) {
+    try {
+      return await open();
+    } catch (error) {
+      if (!isErgonError(error) || error.kind !== "unavailable" || clock.monotonic() >= end) throw error;
+      logger.info({ reason: error.message }, "the namespace cannot be opened yet; trying again");
+      await delay(clock, OPEN_AGAIN_MS);
+    }
+  }
+}
+
 function hostLabel(): string {
-  return hostname().replaceAll(/[^A-Za-z0-9_-]/g, "-").slice(0, 40) || "node";
+  return (
+    hostname()
+      .replaceAll(/[^A-Za-z0-9_-]/g, "-")
+      .slice(0, 40) || "node"
+  );
 }
 
 export type { Node };

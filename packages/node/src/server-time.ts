@@ -13,7 +13,10 @@ export async function followServerTime(clock: SystemClock, records: RecordStore,
     try {
       clock.adjust(await records.time());
     } catch (error) {
-      logger.warn({ reason: messageOf(error) }, "the server's time could not be read; going on with the last comparison");
+      logger.warn(
+        { reason: messageOf(error) },
+        "the server's time could not be read; going on with the last comparison",
+      );
     }
   };
   const again = (): void => {

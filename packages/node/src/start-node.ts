@@ -7,6 +7,7 @@ import {
   type Ports,
   type Random,
 } from "@ergon/core";
+
 import { AgentsObserver } from "./dispatch/agents-observer.ts";
 import { Dispatcher, type DriverOptions } from "./dispatch/dispatcher.ts";
 import { Cluster } from "./membership/cluster.ts";
@@ -57,12 +58,23 @@ const DEFAULT_DRAIN_MS = 30_000;
 /** Starts a node on its parts: the composition root, and nothing else. Resolves when the node is known to the cluster. */
 export async function startNode(parts: NodeParts): Promise<Node> {
   const { id, ports, clock, random, logger } = parts;
-  const context: NodeContext = { node: id, names: createNames(parts.namespace, parts.prefix), ports, clock, random, logger };
+  const context: NodeContext = {
+    node: id,
+    names: createNames(parts.namespace, parts.prefix),
+    ports,
+    clock,
+    random,
+    logger,
+  };
   const machines = createMachineRegistry([taskMachine]);
   const startedAt = new Date(clock.now()).toISOString();
   const hosted = new Map<number, HostedShard>();
 
-  const cluster = new Cluster(context, { id, host: parts.host, pid: parts.pid, version: parts.version, startedAt, machines: machines.names() }, parts.sessionTtlMs);
+  const cluster = new Cluster(
+    context,
+    { id, host: parts.host, pid: parts.pid, version: parts.version, startedAt, machines: machines.names() },
+    parts.sessionTtlMs,
+  );
   const listeners = new Listeners(context);
   const dispatcher: Dispatcher = new Dispatcher(context, parts.drivers, {
     stored: (actor, ended) => {
@@ -73,7 +85,13 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     dropped: (actor) => listeners.dropped(actor, moved(actor.shard)),
     held: (actor) => void batches.decideOrRetry(actor),
   });
-  const host = new Host({ context, machines, hosted, behaviours: new Map([[taskMachine.name, dispatcher]]), onDoubt: (shard) => supervisor.onDoubt(shard) });
+  const host = new Host({
+    context,
+    machines,
+    hosted,
+    behaviours: new Map([[taskMachine.name, dispatcher]]),
+    onDoubt: (shard) => supervisor.onDoubt(shard),
+  });
   dispatcher.attach(host);
   const observer = new AgentsObserver(context, dispatcher, host);
   const router = new Router(context, cluster, listeners);
@@ -94,18 +112,30 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     hosted,
     onMessage: (shard, message) => gateway.shardMessage(shard, message),
     onServing: (shard) => {
-      for (const { verb, id: actor, message } of router.take(shard.number)) gateway.serveKept(shard, verb, actor, message);
+      for (const { verb, id: actor, message } of router.take(shard.number))
+        gateway.serveKept(shard, verb, actor, message);
       if (supervisor.settled) announceReady();
     },
     onLeft: (shard) => router.handOn(shard),
   });
   const detector = new FailureDetector(context, cluster);
-  const service = new MicroService(context, { version: parts.version, startedAt, metadata: () => ({ namespace: parts.namespace, shards: String(hosted.size), live: String(host.live) }) });
+  const service = new MicroService(context, {
+    version: parts.version,
+    startedAt,
+    metadata: () => ({ namespace: parts.namespace, shards: String(hosted.size), live: String(host.live) }),
+  });
 
+  ports.bus.onStatus((status) => {
+    if (status === "disconnected") logger.warn({ node: id }, "NATS is out of reach; going on as soon as it is back");
+    else if (status === "connected") logger.info({ node: id }, "NATS is back");
+  });
   detector.listen();
   observer.start();
+  listeners.start();
   clusterDesk.start((message, run) => gateway.guard(message, run));
-  const owned = ports.bus.subscribe(context.names.ownedAll, ({ subject }) => router.owned(Number(subject.slice(subject.lastIndexOf(".") + 1))));
+  const owned = ports.bus.subscribe(context.names.ownedAll, ({ subject }) =>
+    router.owned(Number(subject.slice(subject.lastIndexOf(".") + 1))),
+  );
   await ports.bus.flush();
   await cluster.start({
     onChange: () => supervisor.reconcile(),
@@ -126,9 +156,12 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     gateway.stop();
     service.stop();
     const drained = supervisor.stop();
-    await Promise.race([drained, new Promise<void>((resolve) => {
-      clock.after(drainMs, resolve);
-    })]);
+    await Promise.race([
+      drained,
+      new Promise<void>((resolve) => {
+        clock.after(drainMs, resolve);
+      }),
+    ]);
     detector.stop();
     observer.stop();
     clusterDesk.stop();

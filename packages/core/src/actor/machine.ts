@@ -1,4 +1,5 @@
 import type { AnyStateMachine } from "xstate";
+
 import { NotFoundError } from "../base/errors.ts";
 
 /** A machine that the engine can run, by the name and version that records carry. */
@@ -22,7 +23,10 @@ export function createMachineRegistry(machines: readonly Machine[]): MachineRegi
     get(name, version) {
       const machine = byKey.get(`${name}@${version}`);
       if (machine === undefined) {
-        throw new NotFoundError("MACHINE_NOT_FOUND", `machine ${name}@${version} is not known here; start a node that registers it`);
+        throw new NotFoundError(
+          "MACHINE_NOT_FOUND",
+          `machine ${name}@${version} is not known here; start a node that registers it`,
+        );
       }
       return machine;
     },

@@ -1,5 +1,6 @@
 import { Packr } from "msgpackr";
 import type { AnyMachineSnapshot, EventObject } from "xstate";
+
 import type { Machine, MachineRegistry } from "./machine.ts";
 import type { ActorState, Timer } from "./step.ts";
 
@@ -34,11 +35,17 @@ export interface ReadableRecord {
   readonly rest: Readonly<Record<string, unknown>> | undefined;
 }
 
-const packr = new Packr({ useRecords: false, variableMapSize: true, skipValues: [undefined] } as ConstructorParameters<typeof Packr>[0]);
+const packr = new Packr({ useRecords: false, variableMapSize: true, skipValues: [undefined] } as ConstructorParameters<
+  typeof Packr
+>[0]);
 const VERSION_PREFIX = Buffer.of(RECORD_VERSION);
 
 /** Encodes an actor's record: the version byte, then one MessagePack map (docs/protocol.md, "The record"). */
-export function encodeRecord(machine: Machine, state: ActorState, rest?: Readonly<Record<string, unknown>>): Uint8Array {
+export function encodeRecord(
+  machine: Machine,
+  state: ActorState,
+  rest?: Readonly<Record<string, unknown>>,
+): Uint8Array {
   const { status, value, context } = state.snapshot;
   const fields = {
     ...rest,
@@ -68,7 +75,8 @@ export function decodeRecord(data: Uint8Array, machines: MachineRegistry): Reada
 
 /** Reads a record's fields without knowing its machine. Never throws. */
 export function decodeFields(data: Uint8Array): RecordFields | UnreadableRecord {
-  if (data[0] !== RECORD_VERSION) return { kind: "unreadable", reason: `record version ${data[0] ?? "missing"} is not known here` };
+  if (data[0] !== RECORD_VERSION)
+    return { kind: "unreadable", reason: `record version ${data[0] ?? "missing"} is not known here` };
   let raw: unknown;
   try {
     raw = packr.unpack(data.subarray(1));
@@ -77,7 +85,8 @@ export function decodeFields(data: Uint8Array): RecordFields | UnreadableRecord 
   }
   if (!isMap(raw)) return { kind: "unreadable", reason: "not a map" };
   const { machine, version, snapshot, timers, ...rest } = raw;
-  if (typeof machine !== "string" || typeof version !== "string") return { kind: "unreadable", reason: "no machine or version" };
+  if (typeof machine !== "string" || typeof version !== "string")
+    return { kind: "unreadable", reason: "no machine or version" };
   if (!isMap(snapshot) || typeof snapshot["status"] !== "string" || !isMap(snapshot["context"])) {
     return { kind: "unreadable", reason: "no snapshot" };
   }
@@ -102,7 +111,9 @@ function decodeTimer(raw: unknown): Timer | undefined {
   const [id, due, event] = raw as unknown[];
   if (typeof id !== "string" || typeof due !== "number") return undefined;
   if (event === undefined) return { id, due, event: { type: id } };
-  return isMap(event) && typeof event["type"] === "string" ? { id, due, event: event as unknown as EventObject } : undefined;
+  return isMap(event) && typeof event["type"] === "string"
+    ? { id, due, event: event as unknown as EventObject }
+    : undefined;
 }
 
 function isMap(value: unknown): value is Record<string, unknown> {

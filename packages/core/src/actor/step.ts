@@ -1,4 +1,5 @@
 import type { AnyMachineSnapshot, EventObject } from "xstate";
+
 import type { Machine } from "./machine.ts";
 import { createScope, type Effect } from "./scope.ts";
 
@@ -54,7 +55,10 @@ function finish(snapshot: AnyMachineSnapshot, before: readonly Timer[], at: numb
   for (const { type, params } of scope.collected) {
     if (type === "xstate.raise") {
       const raised = params as { id: string; delay: number; event: EventObject };
-      timers = [...timers.filter((timer) => timer.id !== raised.id), { id: raised.id, due: at + raised.delay, event: raised.event }];
+      timers = [
+        ...timers.filter((timer) => timer.id !== raised.id),
+        { id: raised.id, due: at + raised.delay, event: raised.event },
+      ];
     } else if (type === "xstate.cancel") {
       const { sendId } = params as { sendId: string };
       timers = timers.filter((timer) => timer.id !== sendId);

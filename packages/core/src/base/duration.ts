@@ -31,7 +31,11 @@ export function formatDuration(ms: number): string {
   if (ms < SECOND) return `${Math.round(ms)}ms`;
   if (ms < MINUTE) return `${Number((ms / SECOND).toFixed(1))}s`;
   const [large, small, largeMs, smallMs] =
-    ms < HOUR ? ["m", "s", MINUTE, SECOND] as const : ms < DAY ? ["h", "m", HOUR, MINUTE] as const : ["d", "h", DAY, HOUR] as const;
+    ms < HOUR
+      ? (["m", "s", MINUTE, SECOND] as const)
+      : ms < DAY
+        ? (["h", "m", HOUR, MINUTE] as const)
+        : (["d", "h", DAY, HOUR] as const);
   const whole = Math.floor(ms / largeMs);
   const rest = Math.floor((ms % largeMs) / smallMs);
   return rest === 0 ? `${whole}${large}` : `${whole}${large} ${rest}${small}`;

@@ -56,14 +56,7 @@ export const errorCodes = {
  * no longer the current one, stop it; `unavailable`: try again; `retryable`: this attempt failed, another may not;
  * `terminal`: never tried again.
  */
-export type ErrorKind =
-  | "invalid"
-  | "not-found"
-  | "conflict"
-  | "stale"
-  | "unavailable"
-  | "retryable"
-  | "terminal";
+export type ErrorKind = "invalid" | "not-found" | "conflict" | "stale" | "unavailable" | "retryable" | "terminal";
 
 export type ErrorCode = keyof typeof errorCodes;
 

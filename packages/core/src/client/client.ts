@@ -153,8 +153,8 @@ export function createClient(options: ClientOptions): Client {
       const { driver, id, data, headers } = encodeSubmit(request, newId);
       return untilResponse(caller, names, id, wait, { subject: names.submit(driver), data, headers });
     },
-    batch: async ({ tasks, correlationId = newId() }) => {
-      const body: BatchRequest = { tasks: normalizeTasks(tasks, newId), correlationId };
+    batch: async ({ tasks, correlationId = newId(), ...rest }) => {
+      const body: BatchRequest = { ...rest, tasks: normalizeTasks(tasks, newId), correlationId };
       const headers = { [H.contentType]: MSGPACK_TYPE };
       const read = (message: Parameters<typeof readBody>[0]): BatchReply => readBody(message) as BatchReply;
       return caller.ask({ subject: names.batch, data: encodeBody(body, MSGPACK_TYPE), headers, read });

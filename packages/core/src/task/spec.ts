@@ -11,7 +11,7 @@ export interface TaskOptions {
   readonly attemptTimeoutMs: number;
   /** Longest silence of a running attempt; 0 asks for no heartbeats. */
   readonly heartbeatTimeoutMs: number;
-  /** Longest life of the task from its submit to its end, waits and retries included. */
+  /** Longest life of the task from its submit, or from its `notBefore`, to its end; waits for agents and retries included. */
   readonly totalTimeoutMs: number;
   /** How long an agent may take to stop after a cancel, before the task is cancelled without it. */
   readonly cancelGraceMs: number;
@@ -75,13 +75,19 @@ export interface TaskSpec {
 }
 
 /** One option, its default filled in. */
-export function taskOption<K extends Exclude<keyof TaskOptions, "retry">>(spec: { readonly options?: SparseTaskOptions | undefined }, name: K): TaskOptions[K] {
+export function taskOption<K extends Exclude<keyof TaskOptions, "retry">>(
+  spec: { readonly options?: SparseTaskOptions | undefined },
+  name: K,
+): TaskOptions[K] {
   const own = spec.options?.[name] as TaskOptions[K] | undefined;
   return own ?? taskDefaults[name];
 }
 
 /** One field of the retry policy, its default filled in. */
-export function retryOption<K extends keyof RetryPolicy>(spec: { readonly options?: SparseTaskOptions | undefined }, name: K): RetryPolicy[K] {
+export function retryOption<K extends keyof RetryPolicy>(
+  spec: { readonly options?: SparseTaskOptions | undefined },
+  name: K,
+): RetryPolicy[K] {
   const own = spec.options?.retry?.[name] as RetryPolicy[K] | undefined;
   return own ?? taskDefaults.retry[name];
 }

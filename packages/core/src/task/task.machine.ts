@@ -1,4 +1,5 @@
 import { assign, setup } from "xstate";
+
 import type { Machine } from "../actor/machine.ts";
 import { backoffMs } from "../base/backoff.ts";
 import { taskLimits, taskOption, retryOption, retryPolicyOf, type TaskSpec } from "./spec.ts";
@@ -70,8 +71,20 @@ export type TaskEvent = At &
     | { readonly type: "unserved" }
     /** The offer was not refused: somebody has it. */
     | { readonly type: "taken"; readonly attempt: number; readonly agent?: string | undefined }
-    | { readonly type: "succeeded"; readonly attempt: number; readonly response: Uint8Array; readonly contentType?: string | undefined; readonly agent?: string | undefined }
-    | { readonly type: "failed"; readonly attempt: number; readonly failure: Failure; readonly retryAfterMs?: number | undefined; readonly agent?: string | undefined }
+    | {
+        readonly type: "succeeded";
+        readonly attempt: number;
+        readonly response: Uint8Array;
+        readonly contentType?: string | undefined;
+        readonly agent?: string | undefined;
+      }
+    | {
+        readonly type: "failed";
+        readonly attempt: number;
+        readonly failure: Failure;
+        readonly retryAfterMs?: number | undefined;
+        readonly agent?: string | undefined;
+      }
     | { readonly type: "lost"; readonly attempt: number; readonly reason: string }
     /** The agent gave the attempt back unfinished (drain, no free slot). */
     | { readonly type: "returned"; readonly attempt: number; readonly reason: string }
@@ -115,11 +128,21 @@ function inputOf(event: TaskEvent): TaskInput {
   return (event as unknown as { readonly input: TaskInput }).input;
 }
 
-function entry(context: TaskContext, event: TaskEvent, status: TaskStatus, change: Change, reason?: string): readonly HistoryEntry[] {
+function entry(
+  context: TaskContext,
+  event: TaskEvent,
+  status: TaskStatus,
+  change: Change,
+  reason?: string,
+): readonly HistoryEntry[] {
   const attempt = change.attempt ?? context.attempt;
   const agent = change.agent ?? context.agent;
   const line: HistoryEntry =
-    reason !== undefined ? [at(event), status, attempt, agent ?? "", shortened(reason)] : agent !== undefined ? [at(event), status, attempt, agent] : [at(event), status, attempt];
+    reason !== undefined
+      ? [at(event), status, attempt, agent ?? "", shortened(reason)]
+      : agent !== undefined
+        ? [at(event), status, attempt, agent]
+        : [at(event), status, attempt];
   const { history } = context;
   if (history.length < taskLimits.historyEntries) return [...history, line];
   // The first lines tell how it began, the last how it stands: the middle goes.
@@ -139,16 +162,29 @@ function moved(status: TaskStatus, describe: (args: Args) => Change = () => ({})
 }
 
 /** A return to the queue: what a running attempt left behind goes. */
-const requeued = (reason: string | undefined, event: TaskEvent): Change => ({ readyAt: at(event), agent: undefined, deadline: undefined, reason });
+const requeued = (reason: string | undefined, event: TaskEvent): Change => ({
+  readyAt: at(event),
+  agent: undefined,
+  deadline: undefined,
+  reason,
+});
 
 function failureOf(event: TaskEvent, context: TaskContext): Failure {
   switch (event.type) {
     case "failed":
       return event.failure;
     case "silent":
-      return { code: "HEARTBEAT_TIMEOUT", message: `attempt ${context.attempt} sent no heartbeat for ${taskOption(context, "heartbeatTimeoutMs")} ms`, retryable: true };
+      return {
+        code: "HEARTBEAT_TIMEOUT",
+        message: `attempt ${context.attempt} sent no heartbeat for ${taskOption(context, "heartbeatTimeoutMs")} ms`,
+        retryable: true,
+      };
     default:
-      return { code: "ATTEMPT_TIMEOUT", message: `attempt ${context.attempt} ran longer than ${taskOption(context, "attemptTimeoutMs")} ms`, retryable: true };
+      return {
+        code: "ATTEMPT_TIMEOUT",
+        message: `attempt ${context.attempt} ran longer than ${taskOption(context, "attemptTimeoutMs")} ms`,
+        retryable: true,
+      };
   }
 }
 
@@ -163,7 +199,9 @@ function inTime(args: Args): boolean {
 
 function retryable({ context, event }: Args): boolean {
   const { code, retryable: may } = failureOf(event, context);
-  return may && context.failures + 1 < retryOption(context, "maxAttempts") && !retryOption(context, "never").includes(code);
+  return (
+    may && context.failures + 1 < retryOption(context, "maxAttempts") && !retryOption(context, "never").includes(code)
+  );
 }
 
 const startedChange = ({ context, event }: Args, agent: string | undefined): Change => ({
@@ -178,9 +216,11 @@ const startedChange = ({ context, event }: Args, agent: string | undefined): Cha
 const machine = setup({
   types: {} as { context: TaskContext; events: TaskEvent; input: TaskInput },
   delays: {
-    total: ({ context }) => taskOption(context, "totalTimeoutMs"),
+    total: ({ context }) =>
+      Math.max(0, (context.notBefore ?? 0) - context.updatedAt) + taskOption(context, "totalTimeoutMs"),
     due: ({ context }) => Math.max(0, (context.notBefore ?? 0) - context.updatedAt),
-    queue: ({ context }) => Math.max(0, (context.readyAt ?? context.updatedAt) + taskOption(context, "queueTimeoutMs") - context.updatedAt),
+    queue: ({ context }) =>
+      Math.max(0, (context.readyAt ?? context.updatedAt) + taskOption(context, "queueTimeoutMs") - context.updatedAt),
     attempt: ({ context }) => Math.max(0, (context.deadline ?? context.updatedAt) - context.updatedAt),
     grace: ({ context }) => taskOption(context, "cancelGraceMs"),
     backoff: ({ context }) => context.backoff ?? 0,
@@ -202,7 +242,9 @@ const machine = setup({
 
     released: assign(({ event }) => ({ batch: undefined, updatedAt: at(event) })),
     due: assign(({ event }) => ({ readyAt: at(event), updatedAt: at(event) })),
-    started: moved("started", (args) => startedChange(args, args.event.type === "start" ? args.event.agent : inputOf(args.event).agent)),
+    started: moved("started", (args) =>
+      startedChange(args, args.event.type === "start" ? args.event.agent : inputOf(args.event).agent),
+    ),
     offered: assign(({ context, event }) => ({
       attempt: context.attempt + 1,
       attemptAt: at(event),
@@ -238,7 +280,14 @@ const machine = setup({
       const pause = backoffMs(retryPolicyOf(context), context.failures + 1, event.chance);
       const least = event.type === "failed" ? (event.retryAfterMs ?? 0) : 0;
       const startedAt = context.startedAt ?? context.attemptAt ?? at(event);
-      return { startedAt, failures: context.failures + 1, failure, backoff: Math.max(pause, least), deadline: undefined, reason: `${failure.code}: ${failure.message}` };
+      return {
+        startedAt,
+        failures: context.failures + 1,
+        failure,
+        backoff: Math.max(pause, least),
+        deadline: undefined,
+        reason: `${failure.code}: ${failure.message}`,
+      };
     }),
     again: assign(({ event }) => ({ ...requeued(undefined, event), updatedAt: at(event) })),
     lost: moved("retrying", ({ context, event }) => ({
@@ -249,11 +298,21 @@ const machine = setup({
     failed: moved("failed", ({ context, event }) => {
       const failure = failureOf(event, context);
       const startedAt = context.startedAt ?? context.attemptAt ?? at(event);
-      return { startedAt, failures: context.failures + 1, failure, endedAt: at(event), reason: `${failure.code}: ${failure.message}` };
+      return {
+        startedAt,
+        failures: context.failures + 1,
+        failure,
+        endedAt: at(event),
+        reason: `${failure.code}: ${failure.message}`,
+      };
     }),
     lostForGood: moved("failed", ({ context, event }) => {
       const reason = event.type === "lost" ? event.reason : "";
-      const failure = { code: "AGENTS_LOST", message: `${context.lost + 1} attempts were lost with their agents; the last: ${reason}`, retryable: false };
+      const failure = {
+        code: "AGENTS_LOST",
+        message: `${context.lost + 1} attempts were lost with their agents; the last: ${reason}`,
+        retryable: false,
+      };
       return { lost: context.lost + 1, failure, endedAt: at(event), reason: failure.message };
     }),
     queueTimeout: moved("failed", ({ context, event }) => {
@@ -262,7 +321,7 @@ const machine = setup({
       return { failure: { code: "QUEUE_TIMEOUT", message, retryable: false }, endedAt: at(event), reason: message };
     }),
     totalTimeout: moved("failed", ({ context, event }) => {
-      const message = `did not end within ${taskOption(context, "totalTimeoutMs")} ms of its submit`;
+      const message = `did not end within ${taskOption(context, "totalTimeoutMs")} ms`;
       return { failure: { code: "TOTAL_TIMEOUT", message, retryable: false }, endedAt: at(event), reason: message };
     }),
     cancelling: assign(({ event }) => ({
@@ -271,8 +330,15 @@ const machine = setup({
       updatedAt: at(event),
     })),
     cancelled: moved("cancelled", ({ context, event }) => {
-      const decision = event.type === "cancel" || event.type === "end" ? { by: event.by, reason: event.reason } : (context.cancel ?? { by: "", reason: "" });
-      return { cancel: decision, endedAt: at(event), reason: `cancelled by ${decision.by}${decision.reason === "" ? "" : `: ${decision.reason}`}` };
+      const decision =
+        event.type === "cancel" || event.type === "end"
+          ? { by: event.by, reason: event.reason }
+          : (context.cancel ?? { by: "", reason: "" });
+      return {
+        cancel: decision,
+        endedAt: at(event),
+        reason: `cancelled by ${decision.by}${decision.reason === "" ? "" : `: ${decision.reason}`}`,
+      };
     }),
     ended: moved("failed", ({ event }) => {
       const decision = event.type === "end" ? event : { by: "", reason: "" };
@@ -303,7 +369,14 @@ const machine = setup({
       },
       initial: "admitted",
       states: {
-        admitted: { always: [{ guard: "held", target: "held" }, { guard: "early", target: "delayed" }, { guard: "assigned", target: "started", actions: ["started", dispatch()] }, { target: "ready" }] },
+        admitted: {
+          always: [
+            { guard: "held", target: "held" },
+            { guard: "early", target: "delayed" },
+            { guard: "assigned", target: "started", actions: ["started", dispatch()] },
+            { target: "ready" },
+          ],
+        },
         /** Stored with its batch, which is not decided yet. */
         held: { on: { release: { target: "admitted", actions: "released" } } },
         delayed: { after: { due: { target: "ready", actions: "due" } } },
@@ -371,11 +444,24 @@ const machine = setup({
 });
 
 function dispatch() {
-  return { type: "dispatch", params: ({ context }: { context: TaskContext }): DispatchParams => ({ attempt: context.attempt, agent: context.agent }) } as const;
+  return {
+    type: "dispatch",
+    params: ({ context }: { context: TaskContext }): DispatchParams => ({
+      attempt: context.attempt,
+      agent: context.agent,
+    }),
+  } as const;
 }
 
 function abort(reason: AbortParams["reason"]) {
-  return { type: "abort", params: ({ context }: { context: TaskContext }): AbortParams => ({ attempt: context.attempt, agent: context.agent, reason }) } as const;
+  return {
+    type: "abort",
+    params: ({ context }: { context: TaskContext }): AbortParams => ({
+      attempt: context.attempt,
+      agent: context.agent,
+      reason,
+    }),
+  } as const;
 }
 
 function attemptFails(guard: "timedOutRetryable") {

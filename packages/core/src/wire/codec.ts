@@ -1,8 +1,11 @@
 import { Packr } from "msgpackr";
+
 import { InvalidError, messageOf } from "../base/errors.ts";
 import { JSON_TYPE, MSGPACK_TYPE } from "./headers.ts";
 
-const packr = new Packr({ useRecords: false, variableMapSize: true, skipValues: [undefined] } as ConstructorParameters<typeof Packr>[0]);
+const packr = new Packr({ useRecords: false, variableMapSize: true, skipValues: [undefined] } as ConstructorParameters<
+  typeof Packr
+>[0]);
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /** The media type of a `Content-Type`, without its parameters, in lower case. */
@@ -22,9 +25,16 @@ export function decodeBody(data: Uint8Array, contentType: string | undefined): u
     if (type === MSGPACK_TYPE) return packr.unpack(data);
     if (type === "" || type === JSON_TYPE) return JSON.parse(decoder.decode(data));
   } catch (cause) {
-    throw new InvalidError("INVALID_BODY", `the body is not ${type === MSGPACK_TYPE ? "MessagePack" : "JSON"}: ${messageOf(cause)}`, { cause });
+    throw new InvalidError(
+      "INVALID_BODY",
+      `the body is not ${type === MSGPACK_TYPE ? "MessagePack" : "JSON"}: ${messageOf(cause)}`,
+      { cause },
+    );
   }
-  throw new InvalidError("UNSUPPORTED_CONTENT_TYPE", `content type "${type}" is not read here; send ${JSON_TYPE} or ${MSGPACK_TYPE}`);
+  throw new InvalidError(
+    "UNSUPPORTED_CONTENT_TYPE",
+    `content type "${type}" is not read here; send ${JSON_TYPE} or ${MSGPACK_TYPE}`,
+  );
 }
 
 /** Bytes as a person or a JSON reader can take them: parsed JSON, text, or base64, by content type and by what they are. */
@@ -37,7 +47,8 @@ export type Content =
 export function describeContent(data: Uint8Array, contentType: string | undefined): Content {
   const type = contentType === undefined || contentType === "" ? {} : { contentType };
   const text = decodeText(data);
-  if (text === undefined) return { ...type, base64: Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64") };
+  if (text === undefined)
+    return { ...type, base64: Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64") };
   if (mediaType(contentType) === JSON_TYPE) {
     try {
       return { ...type, json: JSON.parse(text) as unknown };

@@ -14,7 +14,12 @@ export function encodeError(error: unknown): { data: Uint8Array; headers: Header
     [H.contentType]: JSON_TYPE,
   };
   if (known.retryAfterMs !== undefined) headers[H.retryAfter] = String(known.retryAfterMs);
-  const body = { error: known.code, kind: known.kind, message: known.message, ...(known.issues.length === 0 ? {} : { issues: known.issues }) };
+  const body = {
+    error: known.code,
+    kind: known.kind,
+    message: known.message,
+    ...(known.issues.length === 0 ? {} : { issues: known.issues }),
+  };
   return { data: encodeBody(body, JSON_TYPE), headers };
 }
 
@@ -24,10 +29,17 @@ export function decodeError(message: Message): ErgonError | undefined {
   const text = message.header(H.serviceError);
   if (status === undefined && text === undefined && message.header(H.error) === undefined) return undefined;
   const retryAfter = Number(message.header(H.retryAfter));
-  return errorFrom(message.header(H.errorKind) ?? "retryable", message.header(H.error) ?? "AGENT_FAILED", text ?? `service error ${status ?? ""}`, {
-    ...(message.header(H.retryAfter) !== undefined && Number.isFinite(retryAfter) ? { retryAfterMs: retryAfter } : {}),
-    issues: issuesOf(message.data),
-  });
+  return errorFrom(
+    message.header(H.errorKind) ?? "retryable",
+    message.header(H.error) ?? "AGENT_FAILED",
+    text ?? `service error ${status ?? ""}`,
+    {
+      ...(message.header(H.retryAfter) !== undefined && Number.isFinite(retryAfter)
+        ? { retryAfterMs: retryAfter }
+        : {}),
+      issues: issuesOf(message.data),
+    },
+  );
 }
 
 function issuesOf(data: Uint8Array): readonly Issue[] {

@@ -7,6 +7,8 @@ export interface BatchRequest {
   readonly tasks: readonly TaskRequest[];
   /** Shared by all tasks that name none of their own; made up when absent (B-2). */
   readonly correlationId?: string;
+  /** Refuse the batch when no agent announces one of its drivers, naming each (B-4, B-5). Absent, such tasks wait for an agent. */
+  readonly requireAgents?: boolean;
 }
 
 /** One admitted task of a batch, in the order of the request (B-1). */

@@ -1,5 +1,5 @@
-import { isId } from "../base/id.ts";
 import { InvalidError } from "../base/errors.ts";
+import { isId } from "../base/id.ts";
 
 /** What may be asked of an actor by its id: `<verb>.<id>` of any node, `shard.<n>.<verb>.<id>` of its owner. */
 export const actorVerbs = ["get", "wait", "watch", "cancel", "retry", "end"] as const;

@@ -40,14 +40,16 @@ export interface TaskRequest {
   readonly cancelGrace?: number | string | undefined;
   readonly retention?: number | string | undefined;
   readonly maxLost?: number | undefined;
-  readonly retry?: {
-    readonly maxAttempts?: number | undefined;
-    readonly initial?: number | string | undefined;
-    readonly factor?: number | undefined;
-    readonly max?: number | string | undefined;
-    readonly jitter?: number | undefined;
-    readonly never?: readonly string[] | undefined;
-  } | undefined;
+  readonly retry?:
+    | {
+        readonly maxAttempts?: number | undefined;
+        readonly initial?: number | string | undefined;
+        readonly factor?: number | undefined;
+        readonly max?: number | string | undefined;
+        readonly jitter?: number | undefined;
+        readonly never?: readonly string[] | undefined;
+      }
+    | undefined;
 }
 
 type Kind = "duration" | "integer" | "number";
@@ -64,7 +66,14 @@ interface NumberField {
 }
 
 const { minDurationMs: SHORTEST, maxDurationMs: LONGEST } = taskLimits;
-const own = (path: string, header: string, kind: Kind, min: number, max: number, target: Exclude<keyof typeof taskDefaults, "retry">): NumberField => ({
+const own = (
+  path: string,
+  header: string,
+  kind: Kind,
+  min: number,
+  max: number,
+  target: Exclude<keyof typeof taskDefaults, "retry">,
+): NumberField => ({
   path,
   header,
   kind,
@@ -74,7 +83,14 @@ const own = (path: string, header: string, kind: Kind, min: number, max: number,
   retry: false,
   fallback: taskDefaults[target],
 });
-const retry = (path: string, header: string, kind: Kind, min: number, max: number, target: Exclude<keyof typeof taskDefaults.retry, "never">): NumberField => ({
+const retry = (
+  path: string,
+  header: string,
+  kind: Kind,
+  min: number,
+  max: number,
+  target: Exclude<keyof typeof taskDefaults.retry, "never">,
+): NumberField => ({
   path: `retry.${path}`,
   header,
   kind,
@@ -102,9 +118,29 @@ export const numberFields: readonly NumberField[] = [
   retry("jitter", H.retryJitter, "number", 0, 1, "jitter"),
 ];
 
-const textFields = new Set(["driver", "id", "correlationId", "resource", "arguments", "payload", "text", "base64", "contentType", "tags", "delay", "notBefore", "retry"]);
-const requestFields: ReadonlySet<string> = new Set([...textFields, ...numberFields.filter((field) => !field.retry).map((field) => field.path)]);
-const retryFields: ReadonlySet<string> = new Set(["never", ...numberFields.filter((field) => field.retry).map((field) => field.path.slice("retry.".length))]);
+const textFields = new Set([
+  "driver",
+  "id",
+  "correlationId",
+  "resource",
+  "arguments",
+  "payload",
+  "text",
+  "base64",
+  "contentType",
+  "tags",
+  "delay",
+  "notBefore",
+  "retry",
+]);
+const requestFields: ReadonlySet<string> = new Set([
+  ...textFields,
+  ...numberFields.filter((field) => !field.retry).map((field) => field.path),
+]);
+const retryFields: ReadonlySet<string> = new Set([
+  "never",
+  ...numberFields.filter((field) => field.retry).map((field) => field.path.slice("retry.".length)),
+]);
 const numberHeaders: ReadonlyMap<string, NumberField> = new Map(numberFields.map((field) => [field.header, field]));
 /** Headers of a submit that are not options of the task, but of the asking. */
 const askingHeaders: ReadonlySet<string> = new Set([H.wait, H.answer, H.driver, H.protocol, H.by, H.reason]);
@@ -152,7 +188,8 @@ export function parseSubmitMessage(message: Message, driver: string): Submission
     if (field !== undefined) {
       takeNumber(field, name, value, field.retry ? policy : options, faults);
     } else if (name.startsWith("Ergon-") && !askingHeaders.has(name)) {
-      if (headerParts[name] === undefined) faults.add(name, "UNKNOWN_OPTION", `no such option; docs/protocol.md lists them`);
+      if (headerParts[name] === undefined)
+        faults.add(name, "UNKNOWN_OPTION", `no such option; docs/protocol.md lists them`);
       else (body ??= {})[headerParts[name]] = value;
     }
   }
@@ -161,7 +198,8 @@ export function parseSubmitMessage(message: Message, driver: string): Submission
     id: body?.["id"],
     correlationId: body?.["correlationId"],
     resource: body?.["resource"],
-    arguments: body?.["arguments"] === undefined ? undefined : parseJsonHeader(H.arguments, body["arguments"] as string, faults),
+    arguments:
+      body?.["arguments"] === undefined ? undefined : parseJsonHeader(H.arguments, body["arguments"] as string, faults),
     contentType: headers[H.contentType],
     tags: listOf(body?.["tags"]),
     delay: body?.["delay"],
@@ -191,8 +229,11 @@ export function parseTaskRequest(input: unknown): Submission {
   const retryInput = input["retry"];
   if (retryInput !== undefined && !isMap(retryInput)) faults.add("retry", "INVALID_OPTION", "must be an object");
   const retryMap = isMap(retryInput) ? retryInput : {};
-  for (const name of Object.keys(input)) if (!requestFields.has(name)) faults.add(name, "UNKNOWN_OPTION", "no such option; docs/protocol.md lists them");
-  for (const name of Object.keys(retryMap)) if (!retryFields.has(name)) faults.add(`retry.${name}`, "UNKNOWN_OPTION", "no such option; docs/protocol.md lists them");
+  for (const name of Object.keys(input))
+    if (!requestFields.has(name)) faults.add(name, "UNKNOWN_OPTION", "no such option; docs/protocol.md lists them");
+  for (const name of Object.keys(retryMap))
+    if (!retryFields.has(name))
+      faults.add(`retry.${name}`, "UNKNOWN_OPTION", "no such option; docs/protocol.md lists them");
   for (const field of numberFields) {
     const value = field.retry ? retryMap[field.path.slice("retry.".length)] : input[field.path];
     if (value !== undefined) takeNumber(field, field.path, value, field.retry ? policy : options, faults);
@@ -213,7 +254,10 @@ export function parseTaskRequest(input: unknown): Submission {
   return complete(parts, data, options, policy, faults);
 }
 
-function payloadOf(input: Readonly<Record<string, unknown>>, faults: Faults): { data: Uint8Array; contentType?: string } {
+function payloadOf(
+  input: Readonly<Record<string, unknown>>,
+  faults: Faults,
+): { data: Uint8Array; contentType?: string } {
   const { payload, text, base64 } = input;
   if ([payload, text, base64].filter((value) => value !== undefined).length > 1) {
     faults.add("payload", "INVALID_OPTION", "give one of payload, text and base64");
@@ -232,10 +276,18 @@ function payloadOf(input: Readonly<Record<string, unknown>>, faults: Faults): { 
   return { data: Buffer.from(JSON.stringify(payload)), contentType: JSON_TYPE };
 }
 
-function complete(parts: Parts, payload: Uint8Array, options: Record<string, number>, policy: Record<string, number>, faults: Faults): Submission {
+function complete(
+  parts: Parts,
+  payload: Uint8Array,
+  options: Record<string, number>,
+  policy: Record<string, number>,
+  faults: Faults,
+): Submission {
   const { driver, id } = parts;
-  if (typeof driver !== "string" || !isName(driver)) faults.add("driver", "INVALID_DRIVER", `must be 1 to 64 letters, digits, "_" or "-"`);
-  if (id !== undefined && (typeof id !== "string" || !isId(id))) faults.add("id", "INVALID_ID", `must be 1 to 128 letters, digits, "_" or "-"`);
+  if (typeof driver !== "string" || !isName(driver))
+    faults.add("driver", "INVALID_DRIVER", `must be 1 to 64 letters, digits, "_" or "-"`);
+  if (id !== undefined && (typeof id !== "string" || !isId(id)))
+    faults.add("id", "INVALID_ID", `must be 1 to 128 letters, digits, "_" or "-"`);
   const never = strings("retry.never", parts.never, taskLimits.neverCodes, taskLimits.tagLength, faults);
   const tags = strings("tags", parts.tags, taskLimits.tags, taskLimits.tagLength, faults);
   const correlationId = text("correlationId", parts.correlationId, 128, faults);
@@ -246,7 +298,10 @@ function complete(parts: Parts, payload: Uint8Array, options: Record<string, num
   const notBefore = parts.notBefore === undefined ? undefined : time("notBefore", parts.notBefore, faults);
   faults.throwIfAny();
 
-  const spec: { -readonly [K in keyof Submission["spec"]]: Submission["spec"][K] } = { driver: driver as string, payload };
+  const spec: { -readonly [K in keyof Submission["spec"]]: Submission["spec"][K] } = {
+    driver: driver as string,
+    payload,
+  };
   if (id !== undefined) spec.id = id as string;
   if (contentType !== undefined) spec.contentType = contentType;
   if (correlationId !== undefined) spec.correlationId = correlationId;
@@ -259,49 +314,101 @@ function complete(parts: Parts, payload: Uint8Array, options: Record<string, num
   return { spec, delayMs };
 }
 
-function sparseOptions(options: Record<string, number>, policy: Record<string, number>, never: readonly string[] | undefined): SparseTaskOptions | undefined {
+function sparseOptions(
+  options: Record<string, number>,
+  policy: Record<string, number>,
+  never: readonly string[] | undefined,
+): SparseTaskOptions | undefined {
   const hasPolicy = never !== undefined || Object.keys(policy).length > 0;
   if (!hasPolicy && Object.keys(options).length === 0) return undefined;
   return hasPolicy ? { ...options, retry: never === undefined ? policy : { ...policy, never } } : options;
 }
 
-function takeNumber(field: NumberField, name: string, value: unknown, into: Record<string, number>, faults: Faults): void {
-  const number = field.kind === "duration" ? duration(name, value, field.min, field.max, faults) : plainNumber(field, name, value, faults);
+function takeNumber(
+  field: NumberField,
+  name: string,
+  value: unknown,
+  into: Record<string, number>,
+  faults: Faults,
+): void {
+  const number =
+    field.kind === "duration"
+      ? duration(name, value, field.min, field.max, faults)
+      : plainNumber(field, name, value, faults);
   if (number !== undefined && number !== field.fallback) into[field.target] = number;
 }
 
 function plainNumber(field: NumberField, name: string, value: unknown, faults: Faults): number | undefined {
-  const number = typeof value === "number" ? value : typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value.trim()) ? Number(value) : Number.NaN;
+  const number =
+    typeof value === "number"
+      ? value
+      : typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value.trim())
+        ? Number(value)
+        : Number.NaN;
   const fits = field.kind === "integer" ? Number.isInteger(number) : Number.isFinite(number);
   if (fits && number >= field.min && number <= field.max) return number;
-  return faults.add(name, "INVALID_OPTION", `must be ${field.kind === "integer" ? "a whole number" : "a number"} from ${field.min} to ${field.max}`);
+  return faults.add(
+    name,
+    "INVALID_OPTION",
+    `must be ${field.kind === "integer" ? "a whole number" : "a number"} from ${field.min} to ${field.max}`,
+  );
 }
 
 function duration(name: string, value: unknown, min: number, max: number, faults: Faults): number | undefined {
   const ms = typeof value === "number" ? value : typeof value === "string" ? parseDuration(value) : undefined;
   if (ms !== undefined && Number.isFinite(ms) && ms >= min && ms <= max) return Math.round(ms);
-  return faults.add(name, "INVALID_OPTION", `must be a duration such as 250ms, 30s, 5m or 2d, from ${min} ms to ${max} ms`);
+  return faults.add(
+    name,
+    "INVALID_OPTION",
+    `must be a duration such as 250ms, 30s, 5m or 2d, from ${min} ms to ${max} ms`,
+  );
 }
 
 function time(name: string, value: unknown, faults: Faults): number | undefined {
-  const ms = typeof value === "number" ? value : typeof value === "string" ? (/^\d+$/.test(value) ? Number(value) : Date.parse(value)) : Number.NaN;
+  const ms =
+    typeof value === "number"
+      ? value
+      : typeof value === "string"
+        ? /^\d+$/.test(value)
+          ? Number(value)
+          : Date.parse(value)
+        : Number.NaN;
   if (Number.isFinite(ms) && ms >= 0 && ms <= 8_640_000_000_000_000) return ms;
-  return faults.add(name, "INVALID_OPTION", "must be a time: ISO 8601 such as 2030-01-31T08:00:00Z, or milliseconds since 1970");
+  return faults.add(
+    name,
+    "INVALID_OPTION",
+    "must be a time: ISO 8601 such as 2030-01-31T08:00:00Z, or milliseconds since 1970",
+  );
 }
 
 function text(name: string, value: unknown, longest: number, faults: Faults): string | undefined {
   if (value === undefined) return undefined;
   // oxlint-disable-next-line no-control-regex
   if (typeof value === "string" && value.length <= longest && !/[\u0000-\u001f\u007f]/.test(value)) return value;
-  return faults.add(name, "INVALID_OPTION", `must be a text of at most ${longest} characters, without control characters`);
+  return faults.add(
+    name,
+    "INVALID_OPTION",
+    `must be a text of at most ${longest} characters, without control characters`,
+  );
 }
 
-function strings(name: string, value: unknown, most: number, longest: number, faults: Faults): readonly string[] | undefined {
+function strings(
+  name: string,
+  value: unknown,
+  most: number,
+  longest: number,
+  faults: Faults,
+): readonly string[] | undefined {
   if (value === undefined) return undefined;
-  if (!Array.isArray(value) || value.length > most) return faults.add(name, "INVALID_OPTION", `must be a list of at most ${most} texts`);
+  if (!Array.isArray(value) || value.length > most)
+    return faults.add(name, "INVALID_OPTION", `must be a list of at most ${most} texts`);
   for (const item of value as unknown[]) {
     if (typeof item !== "string" || item === "" || item.length > longest || !/^[^\s,]+$/.test(item)) {
-      return faults.add(name, "INVALID_OPTION", `each must be a text of 1 to ${longest} characters without spaces and commas`);
+      return faults.add(
+        name,
+        "INVALID_OPTION",
+        `each must be a text of 1 to ${longest} characters without spaces and commas`,
+      );
     }
   }
   return value as string[];
@@ -311,13 +418,19 @@ function stringMap(value: unknown, faults: Faults): Readonly<Record<string, stri
   if (value === undefined) return undefined;
   if (!isMap(value)) return faults.add("arguments", "INVALID_OPTION", "must be an object of texts");
   const entries = Object.entries(value);
-  if (entries.length > taskLimits.arguments) return faults.add("arguments", "INVALID_OPTION", `has ${entries.length} entries; ${taskLimits.arguments} are allowed`);
+  if (entries.length > taskLimits.arguments)
+    return faults.add(
+      "arguments",
+      "INVALID_OPTION",
+      `has ${entries.length} entries; ${taskLimits.arguments} are allowed`,
+    );
   let bytes = 0;
   for (const [key, argument] of entries) {
     if (typeof argument !== "string") return faults.add(`arguments.${key}`, "INVALID_OPTION", "must be a text");
     bytes += Buffer.byteLength(key) + Buffer.byteLength(argument);
   }
-  if (bytes > taskLimits.argumentsBytes) return faults.add("arguments", "INVALID_OPTION", `has ${bytes} bytes; ${taskLimits.argumentsBytes} are allowed`);
+  if (bytes > taskLimits.argumentsBytes)
+    return faults.add("arguments", "INVALID_OPTION", `has ${bytes} bytes; ${taskLimits.argumentsBytes} are allowed`);
   return value as Record<string, string>;
 }
 
@@ -330,7 +443,11 @@ function parseJsonHeader(name: string, value: string, faults: Faults): unknown {
 }
 
 function listOf(value: unknown): string[] | undefined {
-  return value === undefined || value === "" ? undefined : String(value).split(",").map((item) => item.trim());
+  return value === undefined || value === ""
+    ? undefined
+    : String(value)
+        .split(",")
+        .map((item) => item.trim());
 }
 
 function isMap(value: unknown): value is Record<string, unknown> {

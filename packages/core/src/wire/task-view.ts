@@ -1,6 +1,6 @@
 import type { ActorState } from "../actor/step.ts";
-import type { Decision, Failure, TaskContext } from "../task/task.machine.ts";
 import type { TaskStatus } from "../task/status.ts";
+import type { Decision, Failure, TaskContext } from "../task/task.machine.ts";
 import { describeContent, type Content } from "./codec.ts";
 
 /** A task as readers see it, over JSON and in the SDK. Times are ISO 8601 in UTC, durations milliseconds. */
@@ -76,7 +76,8 @@ export function describeTask(state: ActorState, progress?: unknown): TaskView {
       notBefore: optionalIso(task.notBefore),
       startedAt: optionalIso(task.startedAt),
       endedAt: optionalIso(task.endedAt),
-      durationMs: task.endedAt !== undefined && task.startedAt !== undefined ? task.endedAt - task.startedAt : undefined,
+      durationMs:
+        task.endedAt !== undefined && task.startedAt !== undefined ? task.endedAt - task.startedAt : undefined,
       deadline: status === "started" ? optionalIso(task.deadline) : undefined,
     }),
     attempt: task.attempt,

@@ -1,4 +1,5 @@
 import { H, decodeBody, isErgonError, messageOf, taskOption, type Message, type Subscription } from "@ergon/core";
+
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { Host } from "../shard/host.ts";
 import { parsePresence, type AgentEntry } from "./agents-table.ts";
@@ -66,7 +67,8 @@ export class AgentsObserver {
     }
     const now = this.#context.clock.monotonic();
     for (const entry of this.#dispatcher.agents.all()) entry.heardAt = now;
-    for (const { flight } of this.#dispatcher.flights) if (flight !== undefined && flight.sentAt > 0) flight.sentAt = now;
+    for (const { flight } of this.#dispatcher.flights)
+      if (flight !== undefined && flight.sentAt > 0) flight.sentAt = now;
   }
 
   #heard(message: Message): void {
@@ -87,7 +89,8 @@ export class AgentsObserver {
 
   #offersLater(): void {
     this.#offersTimer = this.#context.clock.after(OFFER_MS, () => {
-      if (this.#connected && this.#dispatcher.offered.size > 0) this.#dispatcher.settleOffers(this.#context.clock.monotonic() - OFFER_MS);
+      if (this.#connected && this.#dispatcher.offered.size > 0)
+        this.#dispatcher.settleOffers(this.#context.clock.monotonic() - OFFER_MS);
       if (!this.#stopped) this.#offersLater();
     });
   }
@@ -104,7 +107,11 @@ export class AgentsObserver {
       const { flight, state } = actor;
       if (flight === undefined || state === undefined || flight.sentAt === 0) continue;
       const heardAt = Math.max(flight.launchedAt, flight.heardAt);
-      if (flight.agent !== undefined && this.#dispatcher.agents.get(flight.agent) === undefined && now - heardAt > SILENT_MS) {
+      if (
+        flight.agent !== undefined &&
+        this.#dispatcher.agents.get(flight.agent) === undefined &&
+        now - heardAt > SILENT_MS
+      ) {
         this.#dispatcher.loseUnheard(actor);
         continue;
       }
@@ -113,7 +120,8 @@ export class AgentsObserver {
         this.#dispatcher.resend(actor);
       }
       const heartbeatMs = taskOption(taskOf(state), "heartbeatTimeoutMs");
-      if (heartbeatMs > 0 && now - Math.max(flight.heardAt, flight.sentAt) > heartbeatMs) this.#host.send(actor, { type: "silent", attempt: flight.attempt });
+      if (heartbeatMs > 0 && now - Math.max(flight.heardAt, flight.sentAt) > heartbeatMs)
+        this.#host.send(actor, { type: "silent", attempt: flight.attempt });
     }
     if (now - this.#lastUnserved >= UNSERVED_MS) {
       this.#lastUnserved = now;
@@ -127,7 +135,8 @@ export class AgentsObserver {
     entry.probing = true;
     const dead = (await this.#isDead(entry)) && (await this.#again(entry));
     entry.probing = false;
-    if (dead && !this.#stopped && this.#dispatcher.agents.get(entry.id) === entry) this.#dispatcher.lose(entry, "is gone");
+    if (dead && !this.#stopped && this.#dispatcher.agents.get(entry.id) === entry)
+      this.#dispatcher.lose(entry, "is gone");
   }
 
   #again(entry: AgentEntry): Promise<boolean> {
@@ -141,7 +150,10 @@ export class AgentsObserver {
   async #isDead(entry: AgentEntry): Promise<boolean> {
     const { ports, names, clock } = this.#context;
     try {
-      await ports.bus.request(names.control(entry.id), NO_BYTES, { headers: { [H.event]: "ping" }, timeoutMs: PROBE_TIMEOUT_MS });
+      await ports.bus.request(names.control(entry.id), NO_BYTES, {
+        headers: { [H.event]: "ping" },
+        timeoutMs: PROBE_TIMEOUT_MS,
+      });
       entry.heardAt = clock.monotonic();
       return false;
     } catch (error) {

@@ -1,4 +1,5 @@
 import { isName, type AgentView } from "@ergon/core";
+
 import type { LiveActor } from "../shard/actor.ts";
 
 /** This node's slots at an agent, for one driver. Slots are the agent's to grant. */
@@ -49,7 +50,15 @@ export class AgentsTable {
   /** Takes an agent's beat. Answers its entry, new or known. */
   heard(view: AgentView, now: number): AgentEntry {
     const known = this.#agents.get(view.id);
-    const entry = known ?? { id: view.id, view, credits: new Map<string, Credit>(), flights: new Set<LiveActor>(), heardAt: now, probing: false, quiet: false };
+    const entry = known ?? {
+      id: view.id,
+      view,
+      credits: new Map<string, Credit>(),
+      flights: new Set<LiveActor>(),
+      heardAt: now,
+      probing: false,
+      quiet: false,
+    };
     const before = known?.view;
     entry.view = view;
     entry.heardAt = now;
@@ -96,7 +105,14 @@ export function parsePresence(value: unknown): AgentView | undefined {
   const parsed: { name: string; concurrency: number }[] = [];
   for (const driver of drivers as unknown[]) {
     const { name, concurrency } = (driver ?? {}) as Record<string, unknown>;
-    if (typeof name !== "string" || !isName(name) || typeof concurrency !== "number" || !Number.isInteger(concurrency) || concurrency < 1) return undefined;
+    if (
+      typeof name !== "string" ||
+      !isName(name) ||
+      typeof concurrency !== "number" ||
+      !Number.isInteger(concurrency) ||
+      concurrency < 1
+    )
+      return undefined;
     parsed.push({ name, concurrency });
   }
   return {

@@ -1,4 +1,5 @@
 import { H, JSON_TYPE, decodeBody, encodeBody, messageOf, type Message } from "@ergon/core";
+
 import type { NodeContext } from "../node-context.ts";
 import type { AgentsTable, Credit } from "./agents-table.ts";
 
@@ -86,14 +87,20 @@ export class CreditDesk {
     const { ports, names, node, logger } = this.#context;
     const body = encodeBody({ node, driver: credit.driver, want }, JSON_TYPE);
     try {
-      const reply = await ports.bus.request(names.control(credit.agent.id), body, { headers: { [H.event]: "reserve" }, timeoutMs: RESERVE_TIMEOUT_MS });
+      const reply = await ports.bus.request(names.control(credit.agent.id), body, {
+        headers: { [H.event]: "reserve" },
+        timeoutMs: RESERVE_TIMEOUT_MS,
+      });
       const { granted } = parseCredit(reply);
       credit.held += granted;
       credit.asking = false;
       if (granted > 0) this.#onGranted(credit.driver);
     } catch (error) {
       credit.asking = false;
-      logger.debug({ agent: credit.agent.id, driver: credit.driver, reason: messageOf(error) }, "an agent did not answer a request for slots");
+      logger.debug(
+        { agent: credit.agent.id, driver: credit.driver, reason: messageOf(error) },
+        "an agent did not answer a request for slots",
+      );
     }
   }
 
@@ -108,9 +115,23 @@ export class CreditDesk {
   }
 }
 
-function parseCredit(message: Message): { agent: string; driver: string; granted: number; recall: number; held: number | undefined } {
-  const { agent, driver, granted, recall, held } = (message.data.length === 0 ? {} : decodeBody(message.data, JSON_TYPE)) as Record<string, unknown>;
-  const count = (value: unknown): number => (typeof value === "number" && Number.isInteger(value) && value > 0 ? value : 0);
-  return { agent: String(agent), driver: String(driver), granted: count(granted), recall: count(recall), held: held === undefined ? undefined : count(held) };
+function parseCredit(message: Message): {
+  agent: string;
+  driver: string;
+  granted: number;
+  recall: number;
+  held: number | undefined;
+} {
+  const { agent, driver, granted, recall, held } = (
+    message.data.length === 0 ? {} : decodeBody(message.data, JSON_TYPE)
+  ) as Record<string, unknown>;
+  const count = (value: unknown): number =>
+    typeof value === "number" && Number.isInteger(value) && value > 0 ? value : 0;
+  return {
+    agent: String(agent),
+    driver: String(driver),
+    granted: count(granted),
+    recall: count(recall),
+    held: held === undefined ? undefined : count(held),
+  };
 }
-

@@ -1,11 +1,21 @@
-import { H, taskOption, type AbortParams, type ActorState, type AgentView, type DispatchParams, type Effect, type TaskSpec } from "@ergon/core";
+import {
+  H,
+  taskOption,
+  type AbortParams,
+  type ActorState,
+  type AgentView,
+  type DispatchParams,
+  type Effect,
+  type TaskSpec,
+} from "@ergon/core";
+
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import type { Behaviour, Host } from "../shard/host.ts";
 import { AgentsTable, type AgentEntry } from "./agents-table.ts";
 import { CreditDesk } from "./credit-desk.ts";
-import { DriverQueue } from "./driver-queue.ts";
 import { dispatchHeaders } from "./dispatch-message.ts";
+import { DriverQueue } from "./driver-queue.ts";
 import { liveStateOf, taskOf } from "./task-state.ts";
 
 /** How a driver's work is handed out when no SDK agent announces it. */
@@ -71,10 +81,14 @@ export class Dispatcher implements Behaviour {
     }
     const entry = this.agents.heard(view, this.#context.clock.monotonic());
     if (known !== undefined && known.view.state === view.state && this.#waiting(view) === 0) return;
-    if (known === undefined) for (const actor of this.flights) if (actor.flight?.agent === view.id) this.#adopt(actor, entry);
+    if (known === undefined)
+      for (const actor of this.flights) if (actor.flight?.agent === view.id) this.#adopt(actor, entry);
     for (const { name, concurrency } of view.drivers) {
       // A first slot before the first task, so that this one does not wait for the question.
-      this.credits.ask(name, Math.max(this.#driver(name).queue.size, known === undefined ? Math.min(concurrency, 1) : 0));
+      this.credits.ask(
+        name,
+        Math.max(this.#driver(name).queue.size, known === undefined ? Math.min(concurrency, 1) : 0),
+      );
       this.pump(name);
     }
   }
@@ -145,7 +159,8 @@ export class Dispatcher implements Behaviour {
       const actor = driver.queue.peek();
       const state = actor === undefined ? undefined : this.#host?.wake(actor);
       if (actor === undefined || state === undefined) continue;
-      if (liveStateOf(state) === "unserved" && taskOf(state).attempt > 0) void this.#tryAgain(actor, driver, taskOf(state).attempt);
+      if (liveStateOf(state) === "unserved" && taskOf(state).attempt > 0)
+        void this.#tryAgain(actor, driver, taskOf(state).attempt);
       else if (this.#offer(actor, driver)) this.#host?.commit(actor, () => undefined);
     }
   }
@@ -177,7 +192,9 @@ export class Dispatcher implements Behaviour {
     if (liveStateOf(state) !== "ready") return undefined;
     const { driver } = taskOf(state);
     const agents = this.agents.credits(driver).length;
-    return agents === 0 ? `waiting for the subject of driver ${driver}` : `waiting for a free slot of ${agents} agent${agents === 1 ? "" : "s"} of driver ${driver}`;
+    return agents === 0
+      ? `waiting for the subject of driver ${driver}`
+      : `waiting for a free slot of ${agents} agent${agents === 1 ? "" : "s"} of driver ${driver}`;
   }
 
   // Behaviour of the task machine.
@@ -188,11 +205,15 @@ export class Dispatcher implements Behaviour {
     const live = liveStateOf(state);
     const task = taskOf(state);
     const { flight } = actor;
-    if (flight !== undefined && (flight.attempt !== task.attempt || !(live === "started" || live === "offered" || live === "cancelling"))) {
+    if (
+      flight !== undefined &&
+      (flight.attempt !== task.attempt || !(live === "started" || live === "offered" || live === "cancelling"))
+    ) {
       this.#land(actor);
     }
     if (live === "ready") this.#admit(actor);
-    else if (live === "started" && actor.flight === undefined && task.agent !== undefined) this.#occupy(actor, task.agent, task.attempt);
+    else if (live === "started" && actor.flight === undefined && task.agent !== undefined)
+      this.#occupy(actor, task.agent, task.attempt);
     else if (live === "unserved") this.#driverOf(actor).queue.add(actor, this.#priority(actor));
     else if (actor.ticket !== 0) this.#driverOf(actor).queue.remove(actor);
   }
@@ -230,7 +251,8 @@ export class Dispatcher implements Behaviour {
     if (live === "held") return this.#listeners.held(actor);
     if (live === "ready" || live === "unserved") {
       this.settle(actor);
-      if (this.#host !== undefined && live !== liveStateOf(this.#host.wake(actor))) this.#host.commit(actor, () => undefined);
+      if (this.#host !== undefined && live !== liveStateOf(this.#host.wake(actor)))
+        this.#host.commit(actor, () => undefined);
       return;
     }
     if (live !== "started" && live !== "offered" && live !== "cancelling") return;
@@ -268,7 +290,8 @@ export class Dispatcher implements Behaviour {
     if (actor.ticket !== 0) return;
     const driver = this.#driverOf(actor);
     if (driver.queue.size === 0 && this.#start(actor, driver)) return;
-    if (driver.served === "no" && this.agents.credits(driver.name).length === 0) this.#host?.transition(actor, { type: "unserved" });
+    if (driver.served === "no" && this.agents.credits(driver.name).length === 0)
+      this.#host?.transition(actor, { type: "unserved" });
     driver.queue.add(actor, this.#priority(actor));
     this.credits.ask(driver.name, driver.queue.size);
   }
@@ -279,7 +302,8 @@ export class Dispatcher implements Behaviour {
     if (actor.flight !== undefined) return false;
     const credit = this.credits.pick(driver.name);
     if (credit === undefined) return driver.served !== "no" && this.#offer(actor, driver);
-    if (this.#host?.transition(actor, { type: "start", agent: credit.agent.id }) !== true) return this.#skip(actor, driver);
+    if (this.#host?.transition(actor, { type: "start", agent: credit.agent.id }) !== true)
+      return this.#skip(actor, driver);
     driver.queue.remove(actor);
     this.#occupy(actor, credit.agent.id, this.#attemptOf(actor));
     return true;
@@ -417,7 +441,14 @@ export class Dispatcher implements Behaviour {
     let driver = this.#drivers.get(name);
     if (driver === undefined) {
       const { subject, limit } = this.#options[name] ?? {};
-      driver = { name, subject: subject ?? this.#context.names.plainAgent(name), limit: limit ?? DEFAULT_PLAIN_LIMIT, queue: new DriverQueue(), served: "unknown", inFlight: 0 };
+      driver = {
+        name,
+        subject: subject ?? this.#context.names.plainAgent(name),
+        limit: limit ?? DEFAULT_PLAIN_LIMIT,
+        queue: new DriverQueue(),
+        served: "unknown",
+        inFlight: 0,
+      };
       this.#drivers.set(name, driver);
     }
     return driver;

@@ -1,6 +1,15 @@
 import type { ActorState, TaskContext } from "@ergon/core";
 
-export type LiveTaskState = "admitted" | "held" | "delayed" | "ready" | "offered" | "unserved" | "started" | "backoff" | "cancelling";
+export type LiveTaskState =
+  | "admitted"
+  | "held"
+  | "delayed"
+  | "ready"
+  | "offered"
+  | "unserved"
+  | "started"
+  | "backoff"
+  | "cancelling";
 
 /** Where a live task stands, or `undefined` once it has ended. */
 export function liveStateOf(state: ActorState): LiveTaskState | undefined {

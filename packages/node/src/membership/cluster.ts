@@ -1,4 +1,14 @@
-import { JSON_TYPE, decodeBody, encodeBody, messageOf, type NodeView, type Ownership, type Session, type Watch } from "@ergon/core";
+import {
+  JSON_TYPE,
+  decodeBody,
+  encodeBody,
+  messageOf,
+  type NodeView,
+  type Ownership,
+  type Session,
+  type Watch,
+} from "@ergon/core";
+
 import type { NodeContext } from "../node-context.ts";
 
 /** What a session says of its node. */
@@ -32,7 +42,11 @@ export class Cluster {
     this.#context = context;
     this.#self = self;
     this.#ttlMs = ttlMs;
-    this.#owners = Array.from({ length: context.ports.records.shards }, (_, shard) => ({ shard, session: undefined, fence: 0 }));
+    this.#owners = Array.from({ length: context.ports.records.shards }, (_, shard) => ({
+      shard,
+      session: undefined,
+      fence: 0,
+    }));
   }
 
   /** Opens the session and learns the present state of the cluster. */
@@ -81,12 +95,15 @@ export class Cluster {
   }
 
   sessions(): SessionView[] {
-    return [...this.#members.values()].map(({ seenAt: _, ...view }) => view).toSorted((a, b) => a.id.localeCompare(b.id));
+    return [...this.#members.values()]
+      .map(({ seenAt: _, ...view }) => view)
+      .toSorted((a, b) => a.id.localeCompare(b.id));
   }
 
   shardCounts(): ReadonlyMap<string, number> {
     const counts = new Map<string, number>();
-    for (const { session } of this.#owners) if (session !== undefined) counts.set(session, (counts.get(session) ?? 0) + 1);
+    for (const { session } of this.#owners)
+      if (session !== undefined) counts.set(session, (counts.get(session) ?? 0) + 1);
     return counts;
   }
 
@@ -121,7 +138,9 @@ export class Cluster {
   #renewLater(): void {
     this.#timer = this.#context.clock.after(this.#ttlMs / 3, () => {
       if (this.#stopped) return;
-      this.#renew().catch((error: unknown) => this.#context.logger.warn({ reason: messageOf(error) }, "the session could not be renewed; tried again"));
+      this.#renew().catch((error: unknown) =>
+        this.#context.logger.warn({ reason: messageOf(error) }, "the session could not be renewed; tried again"),
+      );
       this.#renewLater();
     });
   }
@@ -132,7 +151,9 @@ export class Cluster {
       // Judged dead while paused or cut off: this node lives again with its next renewal, and gets shards then.
       if (id === this.#context.node && !this.#stopped) {
         this.#context.logger.warn({}, "this node's session has ended; opening it again");
-        this.#renew().catch((error: unknown) => this.#context.logger.warn({ reason: messageOf(error) }, "the session could not be renewed; tried again"));
+        this.#renew().catch((error: unknown) =>
+          this.#context.logger.warn({ reason: messageOf(error) }, "the session could not be renewed; tried again"),
+        );
       }
     } else if (!this.#members.has(id)) {
       const view = parseSession(id, data);
@@ -144,5 +165,12 @@ export class Cluster {
 
 function parseSession(id: string, data: Uint8Array): SessionView {
   const { host, pid, version, startedAt, machines } = decodeBody(data, JSON_TYPE) as Partial<SessionView>;
-  return { id, host: host ?? "", pid: pid ?? 0, version: version ?? "", startedAt: startedAt ?? "", machines: machines ?? [] };
+  return {
+    id,
+    host: host ?? "",
+    pid: pid ?? 0,
+    version: version ?? "",
+    startedAt: startedAt ?? "",
+    machines: machines ?? [],
+  };
 }

@@ -1,11 +1,12 @@
 import { JSON_TYPE, encodeBody, isErgonError, messageOf, type Subscription } from "@ergon/core";
+
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { Cluster } from "./cluster.ts";
 
 const PROBE_MS = 250;
 const CONFIRM_MS = 100;
 /** A node's subject may not be known everywhere yet when its session is. */
-const GRACE_MS = 1_500;
+const GRACE_MS = 300;
 const ROLL_MS = 1_000;
 
 /**
@@ -61,7 +62,10 @@ export class FailureDetector {
   #probeLater(): void {
     this.#probeTimer = this.#context.clock.after(PROBE_MS, () => {
       if (this.#stopped) return;
-      this.#probe().catch((error: unknown) => this.#context.logger.warn({ reason: messageOf(error) }, "a node could not be probed"))
+      this.#probe()
+        .catch((error: unknown) =>
+          this.#context.logger.warn({ reason: messageOf(error) }, "a node could not be probed"),
+        )
         .finally(() => {
           if (!this.#stopped) this.#probeLater();
         });

@@ -17,14 +17,15 @@ import {
   type Message,
   type TaskSpec,
 } from "@ergon/core";
-import { liveStateOf, taskOf } from "../dispatch/task-state.ts";
+
 import type { AgentsTable } from "../dispatch/agents-table.ts";
+import { liveStateOf, taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
-import { askingOf, encodeAdmission, moved, type TaskDesk } from "./task-desk.ts";
 import { lifeOf, type Gateway } from "./gateway.ts";
+import { askingOf, encodeAdmission, moved, type TaskDesk } from "./task-desk.ts";
 
 const DECISION_MARGIN_MS = 86_400_000;
 const ADMIT_TIMEOUT_MS = 10_000;
@@ -59,7 +60,13 @@ export class BatchDesk {
   readonly #newId: () => string;
   gateway: Gateway | undefined;
 
-  constructor(context: NodeContext, host: Host, tasks: TaskDesk, agents: AgentsTable, hosted: ReadonlyMap<number, HostedShard>) {
+  constructor(
+    context: NodeContext,
+    host: Host,
+    tasks: TaskDesk,
+    agents: AgentsTable,
+    hosted: ReadonlyMap<number, HostedShard>,
+  ) {
     this.#context = context;
     this.#host = host;
     this.#tasks = tasks;
@@ -74,15 +81,25 @@ export class BatchDesk {
     const outcomes = await Promise.all(specs.map((spec) => this.#admit(spec, batch)));
     const admitted = outcomes.filter((outcome): outcome is Admitted => !("code" in outcome));
     const issues = outcomes.flatMap((outcome, index): Issue[] =>
-      "code" in outcome ? [{ field: `tasks[${index}]`, code: outcome.code, message: `tasks[${index}]: ${outcome.message}` }] : [],
+      "code" in outcome
+        ? [{ field: `tasks[${index}]`, code: outcome.code, message: `tasks[${index}]: ${outcome.message}` }]
+        : [],
     );
-    const lifeMs = Math.max(...specs.map(lifeOf)) + DECISION_MARGIN_MS;
-    const decision = await this.#context.ports.leases.decide(`batch_${batch}`, issues.length === 0 ? "admitted" : "refused", lifeMs);
+    const lifeMs = Math.max(...specs.map((spec) => lifeOf(spec, this.#context.clock.now()))) + DECISION_MARGIN_MS;
+    const decision = await this.#context.ports.leases.decide(
+      `batch_${batch}`,
+      issues.length === 0 ? "admitted" : "refused",
+      lifeMs,
+    );
     for (const { actor, spec } of admitted) this.#conclude(actor, spec.id, batch, decision);
     const lasting = outcomes.some((outcome) => "code" in outcome && !outcome.passing);
     if (lasting) throw rejected(issues);
     if (issues.length > 0 || decision !== "admitted") {
-      throw new UnavailableError("SHARD_MOVED", `nothing was stored: ${issues[0]?.message ?? "a shard moved meanwhile"}; send the batch again`, { issues });
+      throw new UnavailableError(
+        "SHARD_MOVED",
+        `nothing was stored: ${issues[0]?.message ?? "a shard moved meanwhile"}; send the batch again`,
+        { issues },
+      );
     }
     this.#answer(message, correlationId, admitted);
   }
@@ -92,10 +109,17 @@ export class BatchDesk {
     const { batch, ...spec } = taskOf(this.#host.wake(actor));
     if (batch === undefined) return;
     try {
-      const decision = await this.#context.ports.leases.decide(`batch_${batch}`, "refused", lifeOf(spec) + DECISION_MARGIN_MS);
+      const decision = await this.#context.ports.leases.decide(
+        `batch_${batch}`,
+        "refused",
+        lifeOf(spec, this.#context.clock.now()) + DECISION_MARGIN_MS,
+      );
       if (actor.shard.phase !== "closed") this.#conclude(actor, actor.id, batch, decision);
     } catch (error) {
-      this.#context.logger.warn({ id: actor.id, reason: messageOf(error) }, "a batch's decision cannot be had; asking again");
+      this.#context.logger.warn(
+        { id: actor.id, reason: messageOf(error) },
+        "a batch's decision cannot be had; asking again",
+      );
       this.#context.clock.after(DECIDE_AFTER_MS, () => void this.decideOrRetry(actor));
     }
   }
@@ -105,19 +129,20 @@ export class BatchDesk {
     if (actor.state === undefined || liveStateOf(actor.state) !== "held") return;
     this.#context.clock.after(DECIDE_AFTER_MS, () => {
       const { state } = actor;
-      if (state !== undefined && actor.shard.actors.get(actor.id) === actor && liveStateOf(state) === "held") void this.decideOrRetry(actor);
+      if (state !== undefined && actor.shard.actors.get(actor.id) === actor && liveStateOf(state) === "held")
+        void this.decideOrRetry(actor);
     });
   }
 
   #parse(message: Message): { specs: TaskSpec[]; correlationId: string } {
-    const body = decodeBody(message.data, message.header(H.contentType)) as { tasks?: unknown; correlationId?: unknown; requireAgents?: unknown };
-    const tasks = body?.tasks;
-    if (!Array.isArray(tasks)) throw new InvalidError("INVALID_BODY", "tasks: must be a list of tasks");
+    const { tasks, ...body } = requireBatch(decodeBody(message.data, message.header(H.contentType)));
     if (tasks.length < 1 || tasks.length > taskLimits.batchTasks) {
       const text = `tasks: must be 1 to ${taskLimits.batchTasks} tasks, not ${tasks.length}`;
-      throw new InvalidError("BATCH_REJECTED", text, { issues: [{ field: "tasks", code: "INVALID_OPTION", message: text }] });
+      throw new InvalidError("BATCH_REJECTED", text, {
+        issues: [{ field: "tasks", code: "INVALID_OPTION", message: text }],
+      });
     }
-    const correlationId = typeof body.correlationId === "string" ? body.correlationId : this.#newId();
+    const correlationId = body.correlationId ?? this.#newId();
     const issues: Issue[] = [];
     const ids = new Set<string>();
     const specs: TaskSpec[] = [];
@@ -127,11 +152,16 @@ export class BatchDesk {
         const spec = this.gateway?.complete(submission);
         if (spec === undefined) continue;
         const id = submission.spec.id ?? this.gateway?.localId().id ?? this.#newId();
-        if (ids.has(id)) throw new InvalidError("INVALID_ID", `id "${id}" stands twice in the batch`, { issues: [{ field: "id", code: "INVALID_ID", message: "id: stands twice in the batch" }] });
+        if (ids.has(id))
+          throw new InvalidError("INVALID_ID", `id "${id}" stands twice in the batch`, {
+            issues: [{ field: "id", code: "INVALID_ID", message: "id: stands twice in the batch" }],
+          });
         ids.add(id);
         if (body.requireAgents === true && this.#agents.credits(spec.driver).length === 0) {
           const text = `driver ${spec.driver} not found: no agent announces it`;
-          throw new InvalidError("INVALID_DRIVER", text, { issues: [{ field: "driver", code: "INVALID_DRIVER", message: text }] });
+          throw new InvalidError("INVALID_DRIVER", text, {
+            issues: [{ field: "driver", code: "INVALID_DRIVER", message: text }],
+          });
         }
         specs.push({ correlationId, ...spec, id });
       } catch (error) {
@@ -149,12 +179,18 @@ export class BatchDesk {
     return new Promise((resolve) => {
       // A shard that is lost meanwhile says nothing more.
       const timer = clock.after(ADMIT_TIMEOUT_MS, () => resolve(refusalOf(moved(shard))));
-      this.#tasks.submit(shard, spec, false, (outcome) => {
-        clock.cancel(timer);
-        if (outcome.kind === "refused") return resolve(refusalOf(outcome.error));
-        const task = taskOf(outcome.state);
-        resolve({ spec, actor: outcome.actor, scheduledAt: task.scheduledAt, status: statusOf(task) });
-      }, batch);
+      this.#tasks.submit(
+        shard,
+        spec,
+        false,
+        (outcome) => {
+          clock.cancel(timer);
+          if (outcome.kind === "refused") return resolve(refusalOf(outcome.error));
+          const task = taskOf(outcome.state);
+          resolve({ spec, actor: outcome.actor, scheduledAt: task.scheduledAt, status: statusOf(task) });
+        },
+        batch,
+      );
     });
   }
 
@@ -165,7 +201,10 @@ export class BatchDesk {
       const reply = await ports.bus.request(subject, encodeAdmission(spec, batch), { timeoutMs: ADMIT_TIMEOUT_MS });
       const error = decodeError(reply);
       if (error !== undefined) return refusalOf(error);
-      const view = decodeBody(reply.data, reply.header(H.contentType)) as { status: BatchEntry["status"]; scheduledAt: string };
+      const view = decodeBody(reply.data, reply.header(H.contentType)) as {
+        status: BatchEntry["status"];
+        scheduledAt: string;
+      };
       return { spec, actor: undefined, scheduledAt: Date.parse(view.scheduledAt), status: view.status };
     } catch (error) {
       return refusalOf(error);
@@ -192,8 +231,39 @@ export class BatchDesk {
       ...(spec.resource === undefined ? {} : { resource: spec.resource }),
       scheduledAt: new Date(scheduledAt).toISOString(),
     }));
-    this.#context.ports.bus.publish(message.reply, encodeBody({ correlationId, tasks }, accept), { headers: { [H.contentType]: accept } });
+    this.#context.ports.bus.publish(message.reply, encodeBody({ correlationId, tasks }, accept), {
+      headers: { [H.contentType]: accept },
+    });
   }
+}
+
+/** Checks the frame of a batch; its tasks are checked one by one. */
+function requireBatch(body: unknown): { tasks: unknown[]; correlationId?: string; requireAgents?: boolean } {
+  const { tasks, correlationId, requireAgents, ...unknown } = (
+    typeof body === "object" && body !== null ? body : {}
+  ) as Record<string, unknown>;
+  if (!Array.isArray(tasks)) throw new InvalidError("INVALID_BODY", "tasks: must be a list of tasks");
+  const issues = Object.keys(unknown).map((field): Issue => ({
+    field,
+    code: "UNKNOWN_OPTION",
+    message: `${field}: no such option of a batch`,
+  }));
+  const validId =
+    correlationId === undefined || (typeof correlationId === "string" && /^[^\p{Cc}]{1,128}$/u.test(correlationId));
+  if (!validId)
+    issues.push({
+      field: "correlationId",
+      code: "INVALID_OPTION",
+      message: "correlationId: must be a text of 1 to 128 characters, without control characters",
+    });
+  if (requireAgents !== undefined && typeof requireAgents !== "boolean")
+    issues.push({ field: "requireAgents", code: "INVALID_OPTION", message: "requireAgents: must be true or false" });
+  if (issues.length > 0) throw rejected(issues);
+  return {
+    tasks: tasks as unknown[],
+    ...(correlationId === undefined ? {} : { correlationId: correlationId as string }),
+    ...(requireAgents === true ? { requireAgents } : {}),
+  };
 }
 
 function rejected(issues: readonly Issue[]): InvalidError {
@@ -204,7 +274,11 @@ function rejected(issues: readonly Issue[]): InvalidError {
 function issuesOf(error: unknown, index: number): Issue[] {
   if (!isErgonError(error)) return [{ field: `tasks[${index}]`, code: "INTERNAL", message: messageOf(error) }];
   const issues = error.issues.length === 0 ? [{ field: "", code: error.code, message: error.message }] : error.issues;
-  return issues.map(({ field, code, message }) => ({ field: field === "" ? `tasks[${index}]` : `tasks[${index}].${field}`, code, message: `tasks[${index}].${message}` }));
+  return issues.map(({ field, code, message }) => ({
+    field: field === "" ? `tasks[${index}]` : `tasks[${index}].${field}`,
+    code,
+    message: `tasks[${index}].${message}`,
+  }));
 }
 
 function refusalOf(error: unknown): Refused {

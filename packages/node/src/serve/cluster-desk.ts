@@ -6,6 +6,7 @@ import {
   decodeRecord,
   describeTask,
   encodeBody,
+  isTerminal,
   messageOf,
   statusOf,
   type ActorState,
@@ -18,6 +19,7 @@ import {
   type ShardView,
   type Subscription,
 } from "@ergon/core";
+
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { taskOf } from "../dispatch/task-state.ts";
 import type { Cluster } from "../membership/cluster.ts";
@@ -44,7 +46,14 @@ export class ClusterDesk {
   readonly #hosted: ReadonlyMap<number, HostedShard>;
   #subscriptions: Subscription[] = [];
 
-  constructor(context: NodeContext, host: Host, cluster: Cluster, dispatcher: Dispatcher, machines: MachineRegistry, hosted: ReadonlyMap<number, HostedShard>) {
+  constructor(
+    context: NodeContext,
+    host: Host,
+    cluster: Cluster,
+    dispatcher: Dispatcher,
+    machines: MachineRegistry,
+    hosted: ReadonlyMap<number, HostedShard>,
+  ) {
     this.#context = context;
     this.#host = host;
     this.#cluster = cluster;
@@ -58,9 +67,13 @@ export class ClusterDesk {
     const { ports, names, node } = this.#context;
     this.#subscriptions = [
       ports.bus.subscribe(names.nodeVerb(node, "list"), (message) =>
-        guard(message, async () => this.#reply(message, await this.#ownPage(parseListRequest(decodeBody(message.data, JSON_TYPE))))),
+        guard(message, async () =>
+          this.#reply(message, await this.#ownPage(parseListRequest(decodeBody(message.data, JSON_TYPE)))),
+        ),
       ),
-      ports.bus.subscribe(names.nodeVerb(node, "status"), (message) => guard(message, () => this.#reply(message, this.#ownStatus()))),
+      ports.bus.subscribe(names.nodeVerb(node, "status"), (message) =>
+        guard(message, () => this.#reply(message, this.#ownStatus())),
+      ),
     ];
   }
 
@@ -72,13 +85,26 @@ export class ClusterDesk {
     if (message.reply === undefined) return;
     switch (verb) {
       case "list":
-        return this.#reply(message, await this.#list(parseListRequest(message.data.length === 0 ? {} : decodeBody(message.data, message.header(H.contentType)))));
+        return this.#reply(
+          message,
+          await this.#list(
+            parseListRequest(message.data.length === 0 ? {} : decodeBody(message.data, message.header(H.contentType))),
+          ),
+        );
       case "nodes":
         return this.#reply(message, { nodes: await this.#nodes() });
       case "agents":
-        return this.#reply(message, { agents: [...this.#dispatcher.agents.all()].map(({ view }) => view).toSorted((a, b) => a.id.localeCompare(b.id)) });
+        return this.#reply(message, {
+          agents: [...this.#dispatcher.agents.all()]
+            .map(({ view }) => view)
+            .toSorted((a, b) => a.id.localeCompare(b.id)),
+        });
       case "shards":
-        return this.#reply(message, { namespace: this.#context.names.namespace, buckets: this.#context.ports.records.buckets, shards: this.#shards() });
+        return this.#reply(message, {
+          namespace: this.#context.names.namespace,
+          buckets: this.#context.ports.records.buckets,
+          shards: this.#shards(),
+        });
       default:
         throw new InvalidError("INVALID_SUBJECT", `"${String(verb)}" is not served`);
     }
@@ -95,12 +121,20 @@ export class ClusterDesk {
     const page = new Page(request);
     const body = encodeBody(request, JSON_TYPE);
     const answered = new Set<number>();
-    const pages = await Promise.all(this.#cluster.liveNodes().map((node) => (node === this.#context.node ? this.#ownPage(request) : this.#ask<NodePage>(node, "list", body))));
+    const pages = await Promise.all(
+      this.#cluster
+        .liveNodes()
+        .map((node) =>
+          node === this.#context.node ? this.#ownPage(request) : this.#ask<NodePage>(node, "list", body),
+        ),
+    );
     for (const part of pages) {
       for (const item of part?.items ?? []) page.offer(item);
       for (const shard of part?.shards ?? []) answered.add(shard);
     }
-    const missingShards = Array.from({ length: this.#context.ports.records.shards }, (_, shard) => shard).filter((shard) => !answered.has(shard));
+    const missingShards = Array.from({ length: this.#context.ports.records.shards }, (_, shard) => shard).filter(
+      (shard) => !answered.has(shard),
+    );
     return { ...page.reply(), ...(missingShards.length === 0 ? {} : { missingShards }) };
   }
 
@@ -116,29 +150,40 @@ export class ClusterDesk {
         if (state !== undefined && page.wants(taskOf(state), statusOf(taskOf(state)))) {
           const reason = this.#dispatcher.waitingFor(state);
           const view = describeTask(state, actor.progress);
-          page.offer({ live: true, at: actor.scheduledAt, view: reason === undefined || view.reason !== undefined ? view : { ...view, reason } });
+          page.offer({
+            live: true,
+            at: actor.scheduledAt,
+            view: reason === undefined || view.reason !== undefined ? view : { ...view, reason },
+          });
         }
       }
     }
-    if (request.all === true) await this.#addEnded(page, shards);
+    if (request.all === true || isTerminal(request.status ?? "")) await this.#addEnded(page, shards);
     return { items: page.items(), shards: shards.map(({ number }) => number) };
   }
 
   async #addEnded(page: Page, shards: readonly HostedShard[]): Promise<void> {
     const { records } = this.#context.ports;
-    await records.load(shards.map(({ number }) => ({ shard: number, after: 0, ids: [] })), (_, { id, data }) => {
-      const state = data.length === 0 ? undefined : readable(data, this.#machines);
-      if (state === undefined || state.snapshot.status === "active") return;
-      const task = taskOf(state);
-      if (page.mayTake(false, task.scheduledAt, id) && page.wants(task, statusOf(task))) page.offer({ live: false, at: task.scheduledAt, view: describeTask(state) });
-    });
+    await records.load(
+      shards.map(({ number }) => ({ shard: number, after: 0, ids: [] })),
+      (_, { id, data }) => {
+        const state = data.length === 0 ? undefined : readable(data, this.#machines);
+        if (state === undefined || state.snapshot.status === "active") return;
+        const task = taskOf(state);
+        if (page.mayTake(false, task.scheduledAt, id) && page.wants(task, statusOf(task)))
+          page.offer({ live: false, at: task.scheduledAt, view: describeTask(state) });
+      },
+    );
   }
 
   async #nodes(): Promise<NodeView[]> {
     const counts = this.#cluster.shardCounts();
     return Promise.all(
       this.#cluster.sessions().map(async (session) => {
-        const status = session.id === this.#context.node ? this.#ownStatus() : await this.#ask<Partial<NodeView>>(session.id, "status", NO_BYTES);
+        const status =
+          session.id === this.#context.node
+            ? this.#ownStatus()
+            : await this.#ask<Partial<NodeView>>(session.id, "status", NO_BYTES);
         return { ...session, shards: counts.get(session.id) ?? 0, ...status };
       }),
     );
@@ -146,7 +191,14 @@ export class ClusterDesk {
 
   #shards(): ShardView[] {
     const { records } = this.#context.ports;
-    return this.#cluster.ownerships().map(({ shard, session, fence }) => ({ shard, bucket: records.bucketOf(shard), ...(session === undefined ? {} : { node: session }), fence }));
+    return this.#cluster
+      .ownerships()
+      .map(({ shard, session, fence }) => ({
+        shard,
+        bucket: records.bucketOf(shard),
+        ...(session === undefined ? {} : { node: session }),
+        fence,
+      }));
   }
 
   /** Another node's part of an answer, or `undefined` when it does not give it in time. */
@@ -163,7 +215,10 @@ export class ClusterDesk {
 
   #reply(message: Message, body: unknown): void {
     const { accept } = askingOf(message);
-    if (message.reply !== undefined) this.#context.ports.bus.publish(message.reply, encodeBody(body, accept), { headers: { [H.contentType]: accept } });
+    if (message.reply !== undefined)
+      this.#context.ports.bus.publish(message.reply, encodeBody(body, accept), {
+        headers: { [H.contentType]: accept },
+      });
   }
 }
 

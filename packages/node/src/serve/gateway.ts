@@ -16,6 +16,7 @@ import {
   type Subscription,
   type TaskSpec,
 } from "@ergon/core";
+
 import type { NodeContext } from "../node-context.ts";
 import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
@@ -67,7 +68,8 @@ export class Gateway {
       const root = names.verb(verb, "").length;
       serve(names.verb(verb, "*"), (message) => this.#verb(verb, message.subject.slice(root), message));
     }
-    for (const verb of ["list", "nodes", "agents", "shards"] as const) serve(names.cluster(verb), (message) => this.#parts.cluster.take(verb, message));
+    for (const verb of ["list", "nodes", "agents", "shards"] as const)
+      serve(names.cluster(verb), (message) => this.#parts.cluster.take(verb, message));
   }
 
   /** Takes no more new work; what is under way goes on. */
@@ -120,7 +122,8 @@ export class Gateway {
   }
 
   #failed(message: Message, error: unknown): void {
-    if (!(error instanceof Error && "code" in error)) this.#context.logger.error({ subject: message.subject, err: error }, "a message could not be served");
+    if (!(error instanceof Error && "code" in error))
+      this.#context.logger.error({ subject: message.subject, err: error }, "a message could not be served");
     this.#parts.listeners.fail(message.reply, error);
   }
 
@@ -132,7 +135,9 @@ export class Gateway {
     if (submission.spec.id === undefined) {
       const { id, shard } = this.localId();
       if (shard === undefined) return this.#forwardSubmit(message, { ...spec, id });
-      return this.#parts.tasks.submit(shard, { ...spec, id }, true, (outcome) => this.#parts.tasks.answerSubmit(message, outcome, shard));
+      return this.#parts.tasks.submit(shard, { ...spec, id }, true, (outcome) =>
+        this.#parts.tasks.answerSubmit(message, outcome, shard),
+      );
     }
     const shard = this.#parts.hosted.get(shardOf(submission.spec.id, this.#context.ports.records.shards));
     const full = { ...spec, id: submission.spec.id };
@@ -149,10 +154,13 @@ export class Gateway {
   }
 
   #checkRoom(message: Message): void {
-    if (this.#stopping) throw new UnavailableError("NODE_STOPPING", "this node is stopping; ask again", { retryAfterMs: 50 });
+    if (this.#stopping)
+      throw new UnavailableError("NODE_STOPPING", "this node is stopping; ask again", { retryAfterMs: 50 });
     this.#checkSize(message.data.length);
     if (this.#parts.host.backlog > MOST_WAITING_WRITES || this.#parts.host.live > MOST_LIVE) {
-      throw new UnavailableError("OVERLOADED", "this node has all the work that it can hold; ask again", { retryAfterMs: 200 });
+      throw new UnavailableError("OVERLOADED", "this node has all the work that it can hold; ask again", {
+        retryAfterMs: 200,
+      });
     }
   }
 
@@ -160,7 +168,10 @@ export class Gateway {
   #checkSize(bytes: number): void {
     const room = this.#context.ports.bus.maxMessageBytes - ENVELOPE_BYTES;
     if (bytes <= room) return;
-    throw new InvalidError("PAYLOAD_TOO_LARGE", `payload: ${bytes} bytes, arguments included; at most ${room} are allowed here (the server's max_payload less what a record needs)`);
+    throw new InvalidError(
+      "PAYLOAD_TOO_LARGE",
+      `payload: ${bytes} bytes, arguments included; at most ${room} are allowed here (the server's max_payload less what a record needs)`,
+    );
   }
 
   #forwardSubmit(message: Message, spec: TaskSpec): void {
@@ -189,17 +200,26 @@ export class Gateway {
     const number = shardOf(spec.id, this.#context.ports.records.shards);
     const target = this.#parts.hosted.get(number);
     if (target?.phase !== "serving") return this.#forwardSubmit(message, spec);
-    this.#parts.tasks.submit(target, spec, false, (outcome) => this.#parts.tasks.answerSubmit(message, outcome, target));
+    this.#parts.tasks.submit(target, spec, false, (outcome) =>
+      this.#parts.tasks.answerSubmit(message, outcome, target),
+    );
   }
 }
 
-/** The longest life of a task, so that a batch's decision outlives every task of it. */
-export function lifeOf(spec: { readonly options?: TaskSpec["options"] }): number {
-  return taskOption(spec, "totalTimeoutMs");
+/** The longest life of a task from `now`, so that a batch's decision outlives every task of it. */
+export function lifeOf(spec: Pick<TaskSpec, "options" | "notBefore">, now: number): number {
+  return Math.max(0, (spec.notBefore ?? 0) - now) + taskOption(spec, "totalTimeoutMs");
 }
 
 /** A message's parts, for a copy with another body. */
 function plain(message: Message): Message {
   const headers = { ...message.headers(), [H.contentType]: MSGPACK_TYPE };
-  return { subject: message.subject, data: message.data, reply: message.reply, header: (name) => message.header(name), headers: () => headers, noResponders: false };
+  return {
+    subject: message.subject,
+    data: message.data,
+    reply: message.reply,
+    header: (name) => message.header(name),
+    headers: () => headers,
+    noResponders: false,
+  };
 }

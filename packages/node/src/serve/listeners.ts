@@ -1,4 +1,18 @@
-import { H, JSON_TYPE, describeTask, encodeBody, encodeError, statusOf, TerminalError, isTerminal, type ActorState, type Headers, type TaskContext } from "@ergon/core";
+import {
+  H,
+  JSON_TYPE,
+  describeTask,
+  encodeBody,
+  encodeError,
+  statusOf,
+  TerminalError,
+  isTerminal,
+  type ActorState,
+  type Headers,
+  type Subscription,
+  type TaskContext,
+} from "@ergon/core";
+
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { Listener, LiveActor } from "../shard/actor.ts";
 import { TimerQueue, UNQUEUED } from "../shard/timer-queue.ts";
@@ -16,6 +30,10 @@ export interface Asking {
 export class Listeners {
   readonly #context: NodeContext;
   readonly #bounds = new TimerQueue<Listener>();
+  /** Watchers that were sent a keepalive, by the number on which the server says that they are gone. */
+  readonly #pinged = new Map<string, Listener>();
+  #pings = 0;
+  #gone: Subscription | undefined;
   #armed: unknown;
   #armedFor = Number.POSITIVE_INFINITY;
 
@@ -23,16 +41,43 @@ export class Listeners {
     this.#context = context;
   }
 
+  start(): void {
+    const { ports, names, node } = this.#context;
+    this.#gone = ports.bus.subscribe(names.nodeVerb(node, "watcher.*"), ({ subject, noResponders }) => {
+      const listener = this.#pinged.get(subject);
+      this.#pinged.delete(subject);
+      if (noResponders && listener !== undefined) this.#remove(listener);
+    });
+  }
+
   /** Answers with the task as it stands. */
-  answer(to: Asking, shard: number, state: ActorState, extra?: { readonly progress?: unknown; readonly reason?: string | undefined }): void {
+  answer(
+    to: Asking,
+    shard: number,
+    state: ActorState,
+    extra?: { readonly progress?: unknown; readonly reason?: string | undefined },
+  ): void {
     const { node } = this.#context;
     const task = state.snapshot.context as TaskContext;
     const status = statusOf(task);
-    const headers: Record<string, string> = { [H.status]: status, [H.task]: task.id, [H.shard]: String(shard), [H.node]: node, [H.final]: isTerminal(status) ? "true" : "false" };
+    const headers: Record<string, string> = {
+      [H.status]: status,
+      [H.task]: task.id,
+      [H.shard]: String(shard),
+      [H.node]: node,
+      [H.final]: isTerminal(status) ? "true" : "false",
+    };
     if (to.raw && isTerminal(status)) return this.#answerRaw(to, task, status, headers);
     const view = describeTask(state, extra?.progress);
     headers[H.contentType] = to.accept;
-    this.#send(to.reply, encodeBody(extra?.reason === undefined || view.reason !== undefined ? view : { ...view, reason: extra.reason }, to.accept), headers);
+    this.#send(
+      to.reply,
+      encodeBody(
+        extra?.reason === undefined || view.reason !== undefined ? view : { ...view, reason: extra.reason },
+        to.accept,
+      ),
+      headers,
+    );
   }
 
   fail(reply: string | undefined, error: unknown): void {
@@ -69,7 +114,8 @@ export class Listeners {
   /** Progress is told to those who watch, and kept nowhere else. */
   progressed(actor: LiveActor): void {
     for (const listener of actor.listeners ?? []) {
-      if (listener.kind === "watch" && actor.committed !== undefined) this.answer(listener, actor.shard.number, actor.committed, { progress: actor.progress });
+      if (listener.kind === "watch" && actor.committed !== undefined)
+        this.answer(listener, actor.shard.number, actor.committed, { progress: actor.progress });
     }
   }
 
@@ -82,6 +128,7 @@ export class Listeners {
   }
 
   stop(): void {
+    this.#gone?.unsubscribe();
     this.#context.clock.cancel(this.#armed);
   }
 
@@ -90,7 +137,10 @@ export class Listeners {
       if (task.responseType !== undefined) headers[H.contentType] = task.responseType;
       return this.#send(to.reply, task.response ?? NO_BYTES, headers);
     }
-    const error = status === "failed" ? new TerminalError(task.failure?.code ?? "INTERNAL", task.failure?.message ?? "") : new TerminalError("TASK_CANCELLED", task.reason ?? "cancelled");
+    const error =
+      status === "failed"
+        ? new TerminalError(task.failure?.code ?? "INTERNAL", task.failure?.message ?? "")
+        : new TerminalError("TASK_CANCELLED", task.reason ?? "cancelled");
     const encoded = encodeError(error);
     this.#send(to.reply, encoded.data, { ...headers, ...encoded.headers });
   }
@@ -110,7 +160,15 @@ export class Listeners {
     if (actor.published === status && status !== "retrying") return;
     actor.published = status;
     const { ports, names } = this.#context;
-    const event = { id: task.id, status, driver: task.driver, attempt: task.attempt, at: task.updatedAt, correlationId: task.correlationId, reason: task.reason };
+    const event = {
+      id: task.id,
+      status,
+      driver: task.driver,
+      attempt: task.attempt,
+      at: task.updatedAt,
+      correlationId: task.correlationId,
+      reason: task.reason,
+    };
     ports.bus.publish(names.event(actor.machine.name, status, task.id), encodeBody(event, JSON_TYPE), {});
   }
 
@@ -120,6 +178,7 @@ export class Listeners {
   }
 
   #remove(listener: Listener): void {
+    if (listener.ping !== undefined) this.#pinged.delete(listener.ping);
     this.#bounds.delete(listener);
     const { actor } = listener;
     const rest = actor.listeners?.filter((other) => other !== listener);
@@ -140,16 +199,26 @@ export class Listeners {
     this.#armed = clock.after(Math.min(Math.max(0, next.due - clock.monotonic()), MAX_ARM_MS), () => this.#fire());
   }
 
+  /** A watcher that has left is known by the server's 503, which comes back on the keepalive's reply-to. */
+  #keepAlive(listener: Listener): void {
+    const { ports, names, node } = this.#context;
+    if (listener.ping !== undefined) this.#pinged.delete(listener.ping);
+    listener.ping = names.nodeVerb(node, `watcher.${++this.#pings}`);
+    this.#pinged.set(listener.ping, listener);
+    ports.bus.publish(listener.reply, NO_BYTES, { headers: { [H.event]: "keepalive" }, reply: listener.ping });
+  }
+
   #fire(): void {
     this.#armedFor = Number.POSITIVE_INFINITY;
     const now = this.#context.clock.monotonic();
     for (let next = this.#bounds.peek(); next !== undefined && next.due <= now; next = this.#bounds.peek()) {
       if (next.kind === "watch") {
-        this.#context.ports.bus.publish(next.reply, NO_BYTES, { headers: { [H.event]: "keepalive" } });
+        this.#keepAlive(next);
         this.#bounds.set(next, now + KEEPALIVE_MS);
       } else {
         this.#remove(next);
-        if (next.actor.committed !== undefined) this.answer(next, next.actor.shard.number, next.actor.committed, { progress: next.actor.progress });
+        if (next.actor.committed !== undefined)
+          this.answer(next, next.actor.shard.number, next.actor.committed, { progress: next.actor.progress });
       }
     }
     this.#arm();

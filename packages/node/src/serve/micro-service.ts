@@ -1,4 +1,5 @@
 import { JSON_TYPE, H, encodeBody, type Message, type Subscription } from "@ergon/core";
+
 import type { NodeContext } from "../node-context.ts";
 
 const NAME = "ergon-node";
@@ -24,8 +25,16 @@ export class MicroService {
     const { ports, node } = this.#context;
     const describe: Readonly<Record<string, () => object>> = {
       PING: () => this.#identity("ping_response"),
-      INFO: () => ({ ...this.#identity("info_response"), description: "hosts durable tasks", endpoints: this.#endpoints() }),
-      STATS: () => ({ ...this.#identity("stats_response"), started: this.#options.startedAt, endpoints: this.#endpoints() }),
+      INFO: () => ({
+        ...this.#identity("info_response"),
+        description: "hosts durable tasks",
+        endpoints: this.#endpoints(),
+      }),
+      STATS: () => ({
+        ...this.#identity("stats_response"),
+        started: this.#options.startedAt,
+        endpoints: this.#endpoints(),
+      }),
     };
     for (const [verb, body] of Object.entries(describe)) {
       for (const subject of [`$SRV.${verb}`, `$SRV.${verb}.${NAME}`, `$SRV.${verb}.${NAME}.${node}`]) {
@@ -39,11 +48,20 @@ export class MicroService {
   }
 
   #answer(message: Message, body: object): void {
-    if (message.reply !== undefined) this.#context.ports.bus.publish(message.reply, encodeBody(body, JSON_TYPE), { headers: { [H.contentType]: JSON_TYPE } });
+    if (message.reply !== undefined)
+      this.#context.ports.bus.publish(message.reply, encodeBody(body, JSON_TYPE), {
+        headers: { [H.contentType]: JSON_TYPE },
+      });
   }
 
   #identity(type: string): object {
-    return { type: `io.nats.micro.v1.${type}`, name: NAME, id: this.#context.node, version: this.#options.version, metadata: this.#options.metadata() };
+    return {
+      type: `io.nats.micro.v1.${type}`,
+      name: NAME,
+      id: this.#context.node,
+      version: this.#options.version,
+      metadata: this.#options.metadata(),
+    };
   }
 
   #endpoints(): object[] {

@@ -1,4 +1,11 @@
-import { InvalidError, isTerminal, type ListReply, type ListRequest, type TaskContext, type TaskView } from "@ergon/core";
+import {
+  InvalidError,
+  isTerminal,
+  type ListReply,
+  type ListRequest,
+  type TaskContext,
+  type TaskView,
+} from "@ergon/core";
 
 export interface PageItem {
   readonly live: boolean;
@@ -74,27 +81,37 @@ export class Page {
   reply(): ListReply {
     const last = this.#items.at(-1);
     const tasks = this.#items.map(({ view }) => view);
-    return (this.#more || tasks.length === this.#limit) && last !== undefined ? { tasks, cursor: encodeCursor(placeOf(last)) } : { tasks };
+    return (this.#more || tasks.length === this.#limit) && last !== undefined
+      ? { tasks, cursor: encodeCursor(placeOf(last)) }
+      : { tasks };
   }
 }
 
 /** Checks the body of `list`. Throws `InvalidError` naming the field. */
 export function parseListRequest(body: unknown): ListRequest {
-  if (typeof body !== "object" || body === null || Array.isArray(body)) throw new InvalidError("INVALID_BODY", "the body must be an object");
+  if (typeof body !== "object" || body === null || Array.isArray(body))
+    throw new InvalidError("INVALID_BODY", "the body must be an object");
   const request = body as Record<string, unknown>;
   for (const name of Object.keys(request)) {
-    if (!["status", "driver", "tag", "correlationId", "all", "limit", "cursor"].includes(name)) throw invalid(name, "is not known", "UNKNOWN_OPTION");
+    if (!["status", "driver", "tag", "correlationId", "all", "limit", "cursor"].includes(name))
+      throw invalid(name, "is not known", "UNKNOWN_OPTION");
   }
   for (const name of ["status", "driver", "tag", "correlationId", "cursor"]) {
     if (request[name] !== undefined && typeof request[name] !== "string") throw invalid(name, "must be a text");
   }
-  if (request["all"] !== undefined && typeof request["all"] !== "boolean") throw invalid("all", "must be true or false");
+  if (request["all"] !== undefined && typeof request["all"] !== "boolean")
+    throw invalid("all", "must be true or false");
   const { limit } = request;
-  if (limit !== undefined && !(typeof limit === "number" && Number.isInteger(limit) && limit >= 1 && limit <= MOST)) throw invalid("limit", `must be a whole number from 1 to ${MOST}`);
+  if (limit !== undefined && !(typeof limit === "number" && Number.isInteger(limit) && limit >= 1 && limit <= MOST))
+    throw invalid("limit", `must be a whole number from 1 to ${MOST}`);
   return request as ListRequest;
 }
 
-function invalid(field: string, fault: string, code: "INVALID_OPTION" | "UNKNOWN_OPTION" = "INVALID_OPTION"): InvalidError {
+function invalid(
+  field: string,
+  fault: string,
+  code: "INVALID_OPTION" | "UNKNOWN_OPTION" = "INVALID_OPTION",
+): InvalidError {
   const message = `${field}: ${fault}`;
   return new InvalidError(code, message, { issues: [{ field, code, message }] });
 }

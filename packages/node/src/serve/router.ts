@@ -1,7 +1,8 @@
 import { UnavailableError, type Headers, type Message } from "@ergon/core";
+
+import type { Cluster } from "../membership/cluster.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
-import type { Cluster } from "../membership/cluster.ts";
 import type { Listeners } from "./listeners.ts";
 
 /** Messages kept for a shard without an owner, and how long: a take-over is quicker. */
@@ -34,7 +35,12 @@ export class Router {
     if (owner !== undefined && owner !== this.#context.node) return this.#send(shard, verb, id, message, extra);
     const kept = this.#kept.get(shard) ?? [];
     if (kept.length >= MOST_KEPT) {
-      return this.#listeners.fail(message.reply, new UnavailableError("SHARD_MOVED", `shard ${shard} has no owner at the moment; ask again`, { retryAfterMs: 500 }));
+      return this.#listeners.fail(
+        message.reply,
+        new UnavailableError("SHARD_MOVED", `shard ${shard} has no owner at the moment; ask again`, {
+          retryAfterMs: 500,
+        }),
+      );
     }
     const until = this.#context.clock.monotonic() + KEPT_MS;
     kept.push({ verb, id, message: copyOf(message, extra), until });
@@ -78,7 +84,11 @@ export class Router {
     const kept = this.#kept.get(shard) ?? [];
     const rest = kept.filter(({ until }) => until > now);
     for (const { message, until } of kept) {
-      if (until <= now) this.#listeners.fail(message.reply, new UnavailableError("SHARD_MOVED", `shard ${shard} has had no owner for ${KEPT_MS} ms; ask again`));
+      if (until <= now)
+        this.#listeners.fail(
+          message.reply,
+          new UnavailableError("SHARD_MOVED", `shard ${shard} has had no owner for ${KEPT_MS} ms; ask again`),
+        );
     }
     if (rest.length === 0) this.#kept.delete(shard);
     else {

@@ -24,15 +24,16 @@ import {
   type Message,
   type TaskSpec,
 } from "@ergon/core";
+
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { taskOf } from "../dispatch/task-state.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import type { Refusal } from "../shard/commit-queue.ts";
-import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { Host } from "../shard/host.ts";
-import { sameSpec } from "./same-spec.ts";
+import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { Asking, Listeners } from "./listeners.ts";
+import { sameSpec } from "./same-spec.ts";
 
 const LONGEST_WAIT_MS = 3_600_000;
 /** A submit that meets a task of a batch that is not decided yet looks again after so long. */
@@ -55,7 +56,13 @@ export class TaskDesk {
   /** Ids that are being looked up, with those who asked meanwhile. */
   readonly #lookups = new Map<string, (() => void)[]>();
 
-  constructor(context: NodeContext, host: Host, dispatcher: Dispatcher, listeners: Listeners, machines: MachineRegistry) {
+  constructor(
+    context: NodeContext,
+    host: Host,
+    dispatcher: Dispatcher,
+    listeners: Listeners,
+    machines: MachineRegistry,
+  ) {
     this.#context = context;
     this.#host = host;
     this.#dispatcher = dispatcher;
@@ -67,10 +74,18 @@ export class TaskDesk {
    * Stores a task, or answers with the one that has its id already. `fresh`: the id was made here just now, so nothing can be stored under it.
    * `done` hears of the outcome once it is stored.
    */
-  submit(shard: HostedShard, spec: TaskSpec, fresh: boolean, done: (outcome: Admission) => void, batch?: string, looks = 0): void {
+  submit(
+    shard: HostedShard,
+    spec: TaskSpec,
+    fresh: boolean,
+    done: (outcome: Admission) => void,
+    batch?: string,
+    looks = 0,
+  ): void {
     const live = shard.actors.get(spec.id);
     if (live !== undefined) return this.#meet(live, spec, done, batch, looks);
-    if (shard.unreadable.has(spec.id)) return done({ kind: "refused", error: unreadable(spec.id, shard.unreadable.get(spec.id) ?? "") });
+    if (shard.unreadable.has(spec.id))
+      return done({ kind: "refused", error: unreadable(spec.id, shard.unreadable.get(spec.id) ?? "") });
     if (fresh) return this.#create(shard, spec, done, batch);
     const others = this.#lookups.get(spec.id);
     if (others !== undefined) {
@@ -78,18 +93,20 @@ export class TaskDesk {
       return;
     }
     this.#lookups.set(spec.id, []);
-    void this.#lookUp(shard, spec.id).then(
-      (state) => {
-        if (shard.phase === "closed") done({ kind: "refused", error: moved(shard) });
-        else if (state !== undefined) done(this.#existing(undefined, state, spec));
-        else this.#create(shard, spec, done, batch);
-      },
-      (error: unknown) => done({ kind: "refused", error }),
-    ).finally(() => {
-      const waiting = this.#lookups.get(spec.id) ?? [];
-      this.#lookups.delete(spec.id);
-      for (const next of waiting) next();
-    });
+    void this.#lookUp(shard, spec.id)
+      .then(
+        (state) => {
+          if (shard.phase === "closed") done({ kind: "refused", error: moved(shard) });
+          else if (state !== undefined) done(this.#existing(undefined, state, spec));
+          else this.#create(shard, spec, done, batch);
+        },
+        (error: unknown) => done({ kind: "refused", error }),
+      )
+      .finally(() => {
+        const waiting = this.#lookups.get(spec.id) ?? [];
+        this.#lookups.delete(spec.id);
+        for (const next of waiting) next();
+      });
   }
 
   /** Answers a submit once its outcome is known. */
@@ -128,16 +145,25 @@ export class TaskDesk {
     const task = taskOf(state);
     const status = statusOf(task);
     if (status !== "failed" && status !== "cancelled") {
-      throw new ConflictError("TASK_NOT_FAILED", `task ${id} is ${status}; only failed and cancelled tasks are run again`);
+      throw new ConflictError(
+        "TASK_NOT_FAILED",
+        `task ${id} is ${status}; only failed and cancelled tasks are run again`,
+      );
     }
-    const spec: { -readonly [K in keyof TaskSpec]: TaskSpec[K] } = { id: newId ?? nextId(id), driver: task.driver, payload: task.payload, origin: id };
+    const spec: { -readonly [K in keyof TaskSpec]: TaskSpec[K] } = {
+      id: newId ?? nextId(id),
+      driver: task.driver,
+      payload: task.payload,
+      origin: id,
+    };
     if (task.contentType !== undefined) spec.contentType = task.contentType;
     if (task.correlationId !== undefined) spec.correlationId = task.correlationId;
     if (task.resource !== undefined) spec.resource = task.resource;
     if (task.arguments !== undefined) spec.arguments = task.arguments;
     if (task.tags !== undefined) spec.tags = task.tags;
     if (task.options !== undefined) spec.options = task.options;
-    if (!isId(spec.id)) throw new InvalidError("INVALID_ID", `id: "${spec.id}" is not an id; name the new task with ${H.id}`);
+    if (!isId(spec.id))
+      throw new InvalidError("INVALID_ID", `id: "${spec.id}" is not an id; name the new task with ${H.id}`);
     return spec;
   }
 
@@ -151,7 +177,8 @@ export class TaskDesk {
     }
     const kind = message.header(H.event);
     const agent = message.header(H.agent);
-    if (actor === undefined || flight === undefined || flight.attempt !== attempt) return this.#stale(id, attempt, agent, message);
+    if (actor === undefined || flight === undefined || flight.attempt !== attempt)
+      return this.#stale(id, attempt, agent, message);
     const now = this.#context.clock.monotonic();
     flight.heardAt = now;
     if (flight.agent === undefined) this.#dispatcher.served(actor);
@@ -168,9 +195,14 @@ export class TaskDesk {
       return;
     }
     const event = answerEvent(message, kind, attempt, agent);
-    const accepted = this.#host.send(actor, event.type === "succeeded" ? this.#fitting(actor, attempt, event, message.data.length) : event, (refusal) => {
-      if (message.reply !== undefined && refusal === undefined) this.#context.ports.bus.publish(message.reply, NO_BYTES);
-    });
+    const accepted = this.#host.send(
+      actor,
+      event.type === "succeeded" ? this.#fitting(actor, attempt, event, message.data.length) : event,
+      (refusal) => {
+        if (message.reply !== undefined && refusal === undefined)
+          this.#context.ports.bus.publish(message.reply, NO_BYTES);
+      },
+    );
     if (!accepted) this.#stale(id, attempt, agent, message);
   }
 
@@ -193,14 +225,27 @@ export class TaskDesk {
   #create(shard: HostedShard, spec: TaskSpec, done: (outcome: Admission) => void, batch: string | undefined): void {
     const at = this.#context.clock.now();
     const agent = batch === undefined ? this.#dispatcher.agentFor(spec) : undefined;
-    const actor = this.#host.create(shard, spec.id, taskMachine, { spec, at, chance: 0, batch, agent }, at, (refusal) => {
-      if (refusal !== undefined) done({ kind: "refused", error: refused(refusal) });
-      else done(this.#admitted(actor));
-    });
+    const actor = this.#host.create(
+      shard,
+      spec.id,
+      taskMachine,
+      { spec, at, chance: 0, batch, agent },
+      at,
+      (refusal) => {
+        if (refusal !== undefined) done({ kind: "refused", error: refused(refusal) });
+        else done(this.#admitted(actor));
+      },
+    );
   }
 
   /** A submit whose id is live already: answered once that task is stored, since a reply means stored (law 1). */
-  #meet(actor: LiveActor, spec: TaskSpec, done: (outcome: Admission) => void, batch: string | undefined, looks: number): void {
+  #meet(
+    actor: LiveActor,
+    spec: TaskSpec,
+    done: (outcome: Admission) => void,
+    batch: string | undefined,
+    looks: number,
+  ): void {
     const { shard } = actor;
     this.#host.whenStored(actor, (refusal) => {
       if (refusal !== undefined) return done({ kind: "refused", error: refused(refusal) });
@@ -232,7 +277,12 @@ export class TaskDesk {
   }
 
   /** A response shares its record with the payload: one that does not fit beside it is a final failure. */
-  #fitting<T extends { type: string }>(actor: LiveActor, attempt: number, event: T, bytes: number): T | { type: "failed"; attempt: number; failure: Failure } {
+  #fitting<T extends { type: string }>(
+    actor: LiveActor,
+    attempt: number,
+    event: T,
+    bytes: number,
+  ): T | { type: "failed"; attempt: number; failure: Failure } {
     const most = this.#context.ports.bus.maxMessageBytes - RECORD_BYTES - bytesOf(taskOf(this.#host.wake(actor)));
     if (bytes <= most) return event;
     const message = `the response has ${bytes} bytes; ${Math.max(0, most)} fit into the record beside the payload`;
@@ -241,7 +291,10 @@ export class TaskDesk {
 
   #stale(id: string, attempt: number, agent: string | undefined, message: Message): void {
     if (message.reply !== undefined) {
-      this.#listeners.fail(message.reply, new StaleError(`attempt ${attempt} of task ${id} is not the current one; its answer was not recorded`));
+      this.#listeners.fail(
+        message.reply,
+        new StaleError(`attempt ${attempt} of task ${id} is not the current one; its answer was not recorded`),
+      );
     } else if (agent !== undefined) {
       this.#dispatcher.abort(agent, id, attempt, "lost");
     }
@@ -252,7 +305,8 @@ export class TaskDesk {
     const actor = shard.actors.get(id);
     const state = actor === undefined ? await this.#lookUp(shard, id) : this.#host.committed(actor);
     // Just being created: there is nothing to read before it is stored.
-    if (actor !== undefined && state === undefined) return this.#whenStored(actor, message, () => this.#read(shard, verb, id, message));
+    if (actor !== undefined && state === undefined)
+      return this.#whenStored(actor, message, () => this.#read(shard, verb, id, message));
     if (state === undefined) throw notFound(id);
     if (verb === "wait") return this.#answerOrWait(message, shard, actor, state);
     const to = askingOf(message);
@@ -263,12 +317,14 @@ export class TaskDesk {
   #answerOrWait(message: Message, shard: HostedShard, actor: LiveActor | undefined, state: ActorState): void {
     const to = askingOf(message);
     const wait = message.header(H.wait);
-    if (wait === undefined || actor === undefined || state.snapshot.status !== "active") return this.#answer(to, shard, actor, state);
+    if (wait === undefined || actor === undefined || state.snapshot.status !== "active")
+      return this.#answer(to, shard, actor, state);
     this.#listeners.wait(actor, to, waitMs(wait));
   }
 
   #answer(to: Asking, shard: HostedShard, actor: LiveActor | undefined, state: ActorState): void {
-    const extra = actor === undefined ? undefined : { progress: actor.progress, reason: this.#dispatcher.waitingFor(state) };
+    const extra =
+      actor === undefined ? undefined : { progress: actor.progress, reason: this.#dispatcher.waitingFor(state) };
     this.#listeners.answer(to, shard.number, state, extra);
   }
 
@@ -333,11 +389,15 @@ export type Admission =
 /** The error that a client gets for the store's refusal. */
 export function refused(refusal: Refusal): Error {
   const { code, message } = refusal;
-  return code === "PAYLOAD_TOO_LARGE" || code === "NOT_PERMITTED" ? new InvalidError(code, message) : new UnavailableError(code, message);
+  return code === "PAYLOAD_TOO_LARGE" || code === "NOT_PERMITTED"
+    ? new InvalidError(code, message)
+    : new UnavailableError(code, message);
 }
 
 export function moved(shard: HostedShard): Error {
-  return new UnavailableError("SHARD_MOVED", `shard ${shard.number} has moved to another node; ask again`, { retryAfterMs: 100 });
+  return new UnavailableError("SHARD_MOVED", `shard ${shard.number} has moved to another node; ask again`, {
+    retryAfterMs: 100,
+  });
 }
 
 export function askingOf(message: Message): Asking {
@@ -362,11 +422,19 @@ export function checkWait(message: Message): void {
 function waitMs(text: string): number {
   const ms = parseDuration(text);
   const fault = `${H.wait}: must be a duration such as 30s`;
-  if (ms === undefined) throw new InvalidError("INVALID_OPTION", fault, { issues: [{ field: H.wait, code: "INVALID_OPTION", message: fault }] });
+  if (ms === undefined)
+    throw new InvalidError("INVALID_OPTION", fault, {
+      issues: [{ field: H.wait, code: "INVALID_OPTION", message: fault }],
+    });
   return Math.min(ms, LONGEST_WAIT_MS);
 }
 
-function answerEvent(message: Message, kind: string | undefined, attempt: number, agent: string | undefined): { type: string; [field: string]: unknown } {
+function answerEvent(
+  message: Message,
+  kind: string | undefined,
+  attempt: number,
+  agent: string | undefined,
+): { type: string; [field: string]: unknown } {
   if (kind === "returned") return { type: "returned", attempt, reason: message.header(H.reason) ?? "handed back" };
   const error = decodeError(message);
   if (kind === "failed" || error !== undefined) {
@@ -377,13 +445,30 @@ function answerEvent(message: Message, kind: string | undefined, attempt: number
     };
     return { type: "failed", attempt, agent, failure, retryAfterMs: error?.retryAfterMs };
   }
-  if (kind !== undefined && kind !== "succeeded") throw new InvalidError("INVALID_OPTION", `${H.event}: "${headerText(kind).slice(0, 64)}" is not an event of an attempt`);
+  if (kind !== undefined && kind !== "succeeded")
+    throw new InvalidError(
+      "INVALID_OPTION",
+      `${H.event}: "${headerText(kind).slice(0, 64)}" is not an event of an attempt`,
+    );
   // The bytes are a slice of what came from the socket: a copy lets go of the rest.
-  return { type: "succeeded", attempt, agent, response: Buffer.from(message.data), contentType: message.header(H.contentType) };
+  return {
+    type: "succeeded",
+    attempt,
+    agent,
+    response: Buffer.from(message.data),
+    contentType: message.header(H.contentType),
+  };
 }
 
 /** What a client put into a task, in bytes. */
-export function bytesOf({ payload, arguments: agentArguments, resource = "", tags = [], correlationId = "", contentType = "" }: Omit<TaskSpec, "id">): number {
+export function bytesOf({
+  payload,
+  arguments: agentArguments,
+  resource = "",
+  tags = [],
+  correlationId = "",
+  contentType = "",
+}: Omit<TaskSpec, "id">): number {
   const texts = JSON.stringify([agentArguments ?? {}, resource, tags, correlationId, contentType]);
   return payload.length + Buffer.byteLength(texts);
 }
@@ -402,11 +487,20 @@ function notFound(id: string): Error {
 }
 
 function unreadable(id: string, reason: string): Error {
-  return new ConflictError("TASK_UNREADABLE", `the record of ${id} cannot be read here: ${reason}; it was left as it is`);
+  return new ConflictError(
+    "TASK_UNREADABLE",
+    `the record of ${id} cannot be read here: ${reason}; it was left as it is`,
+  );
 }
 
 function isSpec(value: unknown): value is TaskSpec {
   if (typeof value !== "object" || value === null) return false;
   const { id, driver, payload, options } = value as Record<string, unknown>;
-  return typeof id === "string" && isId(id) && typeof driver === "string" && payload instanceof Uint8Array && (options === undefined || typeof options === "object");
+  return (
+    typeof id === "string" &&
+    isId(id) &&
+    typeof driver === "string" &&
+    payload instanceof Uint8Array &&
+    (options === undefined || typeof options === "object")
+  );
 }

@@ -1,7 +1,8 @@
 import type { ActorState, Effect, Machine } from "@ergon/core";
-import { UNQUEUED, type Due } from "./timer-queue.ts";
+
 import type { Settled } from "./commit-queue.ts";
 import type { HostedShard } from "./hosted-shard.ts";
+import { UNQUEUED, type Due } from "./timer-queue.ts";
 
 /** Somebody who waits for an actor's end, or watches it. */
 export interface Listener extends Due {
@@ -11,6 +12,8 @@ export interface Listener extends Due {
   readonly accept: string;
   /** Answer a success with the response itself. */
   readonly raw: boolean;
+  /** The reply-to of its last keepalive. */
+  ping?: string;
 }
 
 /** What the dispatcher knows of the attempt that is out. Times are monotonic. */

@@ -1,4 +1,5 @@
 import type { CommitResult, Logger, RecordStore, Write } from "@ergon/core";
+
 import type { LiveActor } from "./actor.ts";
 import type { HostedShard } from "./hosted-shard.ts";
 
@@ -129,7 +130,10 @@ export class CommitQueue {
         return;
       case "fenced":
       case "unknown":
-        this.#options.logger.warn({ writes: entries.length, reason: result.kind === "fenced" ? "fenced" : result.message }, "a commit is in doubt; taking its shards again");
+        this.#options.logger.warn(
+          { writes: entries.length, reason: result.kind === "fenced" ? "fenced" : result.message },
+          "a commit is in doubt; taking its shards again",
+        );
         for (const entry of present) if (result.kind === "unknown") entry.doubtful = true;
         this.#requeue(present);
         for (const shard of shardsOf(present)) this.#options.onDoubt(shard);

@@ -10,6 +10,7 @@ import {
   type MachineRegistry,
   type TimedEvent,
 } from "@ergon/core";
+
 import type { NodeContext } from "../node-context.ts";
 import { LiveActor } from "./actor.ts";
 import { CommitQueue, type Refusal, type Settled } from "./commit-queue.ts";
@@ -64,7 +65,11 @@ export class Host {
 
   constructor(options: HostOptions) {
     this.#options = options;
-    const { ports: { records }, logger, clock } = options.context;
+    const {
+      ports: { records },
+      logger,
+      clock,
+    } = options.context;
     this.#queues = Array.from(
       { length: records.buckets },
       () =>
@@ -80,7 +85,10 @@ export class Host {
             // Many writes are refused at once: one of them has it tried again.
             if (this.#retrying) return;
             this.#retrying = true;
-            logger.error({ code: refusal.code, reason: refusal.message }, "the store refuses writes; tried again every second");
+            logger.error(
+              { code: refusal.code, reason: refusal.message },
+              "the store refuses writes; tried again every second",
+            );
             clock.after(RETRY_REFUSED_MS, () => {
               this.#retrying = false;
               this.resume();
@@ -191,7 +199,8 @@ export class Host {
   wake(actor: LiveActor): ActorState {
     if (actor.state !== undefined) return actor.state;
     const record = decodeRecord(actor.parked ?? new Uint8Array(), this.#options.machines);
-    if (record.kind === "unreadable") throw new Error(`a parked record of ${actor.id} cannot be read: ${record.reason}`);
+    if (record.kind === "unreadable")
+      throw new Error(`a parked record of ${actor.id} cannot be read: ${record.reason}`);
     actor.parked = undefined;
     actor.state = record.state;
     actor.committed = record.state;
@@ -229,7 +238,8 @@ export class Host {
 
   /** The shard is served from now on: its actors go on from their records. */
   revive(shard: HostedShard): void {
-    for (const actor of [...shard.actors.values()]) if (actor.state !== undefined) this.#behaviour(actor).restored(actor);
+    for (const actor of [...shard.actors.values()])
+      if (actor.state !== undefined) this.#behaviour(actor).restored(actor);
   }
 
   /** Lets go of everything of a shard that this node no longer hosts. */
@@ -257,7 +267,10 @@ export class Host {
 
   #setAside(shard: HostedShard, id: string, reason: string): void {
     shard.unreadable.set(id, reason);
-    this.#options.context.logger.warn({ shard: shard.number, id, reason }, "a record cannot be read here; it is left as it is");
+    this.#options.context.logger.warn(
+      { shard: shard.number, id, reason },
+      "a record cannot be read here; it is left as it is",
+    );
   }
 
   #forget(actor: LiveActor): void {

@@ -1,4 +1,5 @@
 import type { Fence, Message, Subscription } from "@ergon/core";
+
 import type { LiveActor } from "./actor.ts";
 
 export type ShardPhase = "loading" | "serving" | "suspended" | "draining" | "closed";

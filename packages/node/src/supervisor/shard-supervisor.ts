@@ -1,9 +1,19 @@
-import { MSGPACK_TYPE, decodeBody, encodeBody, isErgonError, messageOf, type LoadRange, type Message, type Ownership } from "@ergon/core";
+import {
+  MSGPACK_TYPE,
+  decodeBody,
+  encodeBody,
+  isErgonError,
+  messageOf,
+  type LoadRange,
+  type Message,
+  type Ownership,
+} from "@ergon/core";
+
 import { assign } from "../membership/assignment.ts";
 import type { Cluster } from "../membership/cluster.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
-import { HostedShard } from "../shard/hosted-shard.ts";
 import type { Host } from "../shard/host.ts";
+import { HostedShard } from "../shard/hosted-shard.ts";
 import { createSupervisor, type Supervisor, type SupervisorEvent } from "./supervisor.machine.ts";
 
 const RETRY_MS = 250;
@@ -59,7 +69,8 @@ export class ShardSupervisor {
   /** The store says who owns a shard: if it is not this node, the shard is lost. */
   onOwnership({ shard, session, fence }: Ownership): void {
     const hosted = this.#parts.hosted.get(shard);
-    if (hosted !== undefined && session !== this.#context.node && fence > hosted.fence) this.#tell(shard, { type: "lost" });
+    if (hosted !== undefined && session !== this.#context.node && fence > hosted.fence)
+      this.#tell(shard, { type: "lost" });
   }
 
   /** Whether a write is stored, or whose fence the server refused, is not known: taking the shard again tells (design section 4). */
@@ -79,7 +90,10 @@ export class ShardSupervisor {
     const { cluster, hosted } = this.#parts;
     const { node } = this.#context;
     if (!cluster.alive) return false;
-    const target = assign(cluster.liveNodes(), cluster.ownerships().map(({ session }) => session));
+    const target = assign(
+      cluster.liveNodes(),
+      cluster.ownerships().map(({ session }) => session),
+    );
     return target.every((wanted, shard) => wanted !== node || hosted.get(shard)?.phase === "serving");
   }
 
@@ -129,7 +143,10 @@ export class ShardSupervisor {
     const { cluster, hosted } = this.#parts;
     if (this.#stopping || !cluster.alive) return;
     const { node } = this.#context;
-    const target = assign(cluster.liveNodes(), cluster.ownerships().map(({ session }) => session));
+    const target = assign(
+      cluster.liveNodes(),
+      cluster.ownerships().map(({ session }) => session),
+    );
     for (const [shard, wanted] of target.entries()) {
       const owner = cluster.ownerOf(shard);
       // A shard that is this node's by name only is taken like a free one, also to be given away: nobody else would take it.
@@ -143,7 +160,9 @@ export class ShardSupervisor {
     const hosted = new HostedShard(shard, records.bucketOf(shard));
     this.#parts.hosted.set(shard, hosted);
     // Listening before the claim: from the moment of the take-over no message goes by.
-    hosted.subscription = bus.subscribe(this.#context.names.shardAll(shard), (message) => this.#parts.onMessage(hosted, message));
+    hosted.subscription = bus.subscribe(this.#context.names.shardAll(shard), (message) =>
+      this.#parts.onMessage(hosted, message),
+    );
     this.#tell(shard, { type: "assigned" });
   }
 
@@ -170,10 +189,8 @@ export class ShardSupervisor {
       this.#parts.cluster.learn(owner);
       this.#tell(shard, { type: "lost" });
     } catch (error) {
-      this.#context.logger.warn({ shard, reason: messageOf(error) }, "a shard could not be claimed; tried again");
-      if (!this.#isHosted(hosted)) return;
-      this.#tell(shard, { type: "failed" });
-      this.#context.clock.after(RETRY_MS, () => this.reconcile());
+      this.#context.logger.debug({ shard, reason: messageOf(error) }, "a shard could not be claimed; tried again");
+      if (this.#isHosted(hosted)) this.#tell(shard, { type: "failed" });
     }
   }
 
@@ -191,7 +208,10 @@ export class ShardSupervisor {
     const { records, leases } = this.#context.ports;
     try {
       const ranges = await Promise.all(
-        shards.map(async ({ number }): Promise<LoadRange> => ({ shard: number, ...parseMark(await leases.readMark(number)) })),
+        shards.map(async ({ number }): Promise<LoadRange> => ({
+          shard: number,
+          ...parseMark(await leases.readMark(number)),
+        })),
       );
       const byNumber = new Map(shards.map((shard) => [shard.number, shard]));
       await records.load(ranges, (number, { id, data, revision }) => {
@@ -200,7 +220,10 @@ export class ShardSupervisor {
       });
       for (const shard of shards) if (this.#isHosted(shard)) this.#tell(shard.number, { type: "loaded" });
     } catch (error) {
-      this.#context.logger.warn({ shards: shards.length, reason: messageOf(error), code: isErgonError(error) ? error.code : undefined }, "shards could not be loaded; tried again");
+      this.#context.logger.debug(
+        { shards: shards.length, reason: messageOf(error), code: isErgonError(error) ? error.code : undefined },
+        "shards could not be loaded; tried again",
+      );
       for (const shard of shards) {
         if (!this.#isHosted(shard)) continue;
         this.#parts.host.clear(shard);
@@ -270,7 +293,10 @@ export class ShardSupervisor {
       if (result.kind === "claimed") this.#parts.cluster.learn({ shard, session: undefined, fence: result.fence });
       this.#tell(shard, { type: "released" });
     } catch (error) {
-      this.#context.logger.warn({ shard, reason: messageOf(error) }, "a shard could not be released; its next owner takes it");
+      this.#context.logger.warn(
+        { shard, reason: messageOf(error) },
+        "a shard could not be released; its next owner takes it",
+      );
       this.#tell(shard, { type: "failed" });
     }
   }
@@ -296,7 +322,10 @@ export class ShardSupervisor {
     try {
       await this.#context.ports.leases.writeMark(shard.number, data);
     } catch (error) {
-      this.#context.logger.warn({ shard: shard.number, reason: messageOf(error) }, "a shard's mark could not be written; its next owner reads more");
+      this.#context.logger.warn(
+        { shard: shard.number, reason: messageOf(error) },
+        "a shard's mark could not be written; its next owner reads more",
+      );
     }
   }
 }

@@ -17,7 +17,17 @@ export type SupervisorEvent =
   | { readonly type: "failed" };
 
 /** What a supervisor has done; `ShardSupervisor` does it. */
-export type SupervisorAction = "claim" | "load" | "serve" | "suspend" | "resume" | "drain" | "release" | "drop" | "claimAgain" | "loadAgain";
+export type SupervisorAction =
+  | "claim"
+  | "load"
+  | "serve"
+  | "suspend"
+  | "resume"
+  | "drain"
+  | "release"
+  | "drop"
+  | "claimAgain"
+  | "loadAgain";
 
 export interface Supervisor {
   send(event: SupervisorEvent): void;
@@ -43,11 +53,23 @@ const machine = setup({
   states: {
     elsewhere: { on: { assigned: "claiming" } },
     /** The compare-and-set of the owner key is under way. */
-    claiming: { entry: "claim", on: { claimed: "loading", lost: { target: "elsewhere", actions: "drop" }, failed: { target: "elsewhere", actions: "drop" } } },
+    claiming: {
+      entry: "claim",
+      on: {
+        claimed: "loading",
+        failed: { actions: "claimAgain" },
+        lost: { target: "elsewhere", actions: "drop" },
+        unassigned: { target: "elsewhere", actions: "drop" },
+      },
+    },
     /** From here on the server refuses every former owner; what is read now is complete. */
     loading: {
       entry: "load",
-      on: { loaded: { target: "serving", actions: "serve" }, failed: { actions: "loadAgain" }, lost: { target: "elsewhere", actions: "drop" } },
+      on: {
+        loaded: { target: "serving", actions: "serve" },
+        failed: { actions: "loadAgain" },
+        lost: { target: "elsewhere", actions: "drop" },
+      },
     },
     serving: {
       on: { doubt: "suspended", unassigned: "draining", lost: { target: "elsewhere", actions: "drop" } },
@@ -55,7 +77,11 @@ const machine = setup({
     /** In doubt over a write: the owner key is bumped, which cuts off this node's own stragglers (design section 4). */
     suspended: {
       entry: ["suspend", "claim"],
-      on: { claimed: { target: "serving", actions: "resume" }, lost: { target: "elsewhere", actions: "drop" }, failed: { actions: "claimAgain" } },
+      on: {
+        claimed: { target: "serving", actions: "resume" },
+        lost: { target: "elsewhere", actions: "drop" },
+        failed: { actions: "claimAgain" },
+      },
     },
     draining: {
       entry: "drain",
@@ -63,7 +89,11 @@ const machine = setup({
     },
     releasing: {
       entry: "release",
-      on: { released: { target: "elsewhere", actions: "drop" }, lost: { target: "elsewhere", actions: "drop" }, failed: { target: "elsewhere", actions: "drop" } },
+      on: {
+        released: { target: "elsewhere", actions: "drop" },
+        lost: { target: "elsewhere", actions: "drop" },
+        failed: { target: "elsewhere", actions: "drop" },
+      },
     },
   },
 });

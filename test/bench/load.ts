@@ -1,0 +1,105 @@
+import { H, MSGPACK_TYPE, createNames, decodeError, encodeBody, type Bus, type Names } from "@ergon/core";
+import { connectNats, createNatsBus, type NatsLink } from "@ergon/core/nats";
+
+const PAYLOAD = Buffer.alloc(100, "a");
+const TIMEOUT_MS = 120_000;
+const WAIT = { [H.wait]: "2m", [H.answer]: "response" };
+
+/** A client as any program could be one: requests and replies, no SDK. */
+export class Load {
+  readonly link: NatsLink;
+  readonly bus: Bus;
+  readonly names: Names;
+  readonly #subject: string;
+
+  constructor(link: NatsLink) {
+    this.link = link;
+    this.bus = createNatsBus(link);
+    this.names = createNames("default");
+    this.#subject = this.names.submit("bench");
+  }
+
+  static async connect(urls: string): Promise<Load> {
+    return new Load(await connectNats({ servers: urls, name: "bench" }));
+  }
+
+  /** One task from submit to response, in milliseconds. */
+  async roundTrip(): Promise<number> {
+    const start = performance.now();
+    const reply = await this.bus.request(this.#subject, PAYLOAD, { headers: WAIT, timeoutMs: TIMEOUT_MS });
+    const error = decodeError(reply);
+    if (error !== undefined) throw error;
+    if (reply.data.length !== PAYLOAD.length) throw new Error(`an answer of ${reply.data.length} bytes`);
+    return performance.now() - start;
+  }
+
+  async sequential(count: number): Promise<number[]> {
+    const times: number[] = [];
+    for (let index = 0; index < count; index++) times.push(await this.roundTrip());
+    return times;
+  }
+
+  /** `count` tasks with `inFlight` under way, each waited for. Answers milliseconds. */
+  async many(count: number, inFlight: number): Promise<number> {
+    const start = performance.now();
+    let left = count;
+    const lane = async (): Promise<void> => {
+      while (left-- > 0) await this.roundTrip();
+    };
+    await Promise.all(Array.from({ length: Math.min(inFlight, count) }, lane));
+    return performance.now() - start;
+  }
+
+  /** Tasks at a steady rate, whatever the answers do (open loop); answers their times from the moment each was due. */
+  async steady(ratePerSecond: number, seconds: number): Promise<number[]> {
+    const count = Math.floor(ratePerSecond * seconds);
+    const start = performance.now();
+    const times: Promise<number>[] = [];
+    while (times.length < count) {
+      const due = Math.min(count, Math.floor(((performance.now() - start) / 1_000) * ratePerSecond));
+      while (times.length < due) {
+        const behind = performance.now() - start - (times.length / ratePerSecond) * 1_000;
+        times.push(this.roundTrip().then((ms) => ms + behind));
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return Promise.all(times);
+  }
+
+  /** `count` tasks in batches, until the last has ended. Answers milliseconds. */
+  async bulk(count: number, perBatch: number, batchesUnderWay = 4): Promise<number> {
+    let ended = 0;
+    const done = Promise.withResolvers<void>();
+    const listening = this.bus.subscribe(this.names.event("task", "succeeded", "*"), () => {
+      if (++ended === count) done.resolve();
+    });
+    await this.bus.flush();
+    const start = performance.now();
+    let left = count;
+    const lane = async (): Promise<void> => {
+      while (left > 0) {
+        const size = Math.min(perBatch, left);
+        left -= size;
+        await this.batch(size, {});
+      }
+    };
+    await Promise.all(Array.from({ length: batchesUnderWay }, lane));
+    await done.promise;
+    listening.unsubscribe();
+    return performance.now() - start;
+  }
+
+  async batch(size: number, options: object): Promise<void> {
+    const tasks = Array.from({ length: size }, () => ({ driver: "bench", payload: PAYLOAD, ...options }));
+    const reply = await this.bus.request(this.names.batch, encodeBody({ tasks }, MSGPACK_TYPE), {
+      headers: { [H.contentType]: MSGPACK_TYPE },
+      timeoutMs: TIMEOUT_MS,
+    });
+    const error = decodeError(reply);
+    if (error !== undefined) throw error;
+  }
+
+  close(): Promise<void> {
+    return this.link.close();
+  }
+}
