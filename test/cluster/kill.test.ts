@@ -1,7 +1,9 @@
 import { describe, expect } from "vitest";
 
+import type { Member } from "../support/cluster.ts";
 import { eventually } from "../support/eventually.ts";
-import { pointTest } from "./point-fixtures.ts";
+import type { Expected } from "../support/ledger.ts";
+import { nodesOf, pointTest } from "./point-fixtures.ts";
 import { agentPoints, nodePoints } from "./points.ts";
 
 const { test, namespace } = pointTest(6_000);
@@ -9,20 +11,24 @@ const { test, namespace } = pointTest(6_000);
 /** Far more than a take-over takes, less than any timeout that would end the task without one. */
 const WITHIN_MS = 15_000;
 
-describe("a task ends once, with the right answer, when its node is killed (B-22, B-66, I-7)", () => {
-  test.for(nodePoints(namespace))("$name", async ({ name, of }, { cluster }) => {
-    const id = name.replaceAll(" ", "-");
-    const reached = cluster.hold("node", of(id));
-    const done = cluster.run({ id, attemptTimeout: "10m" });
-    const victim = await reached;
-    const killedAt = performance.now();
-    await victim.kill();
+test("a node is killed with a task at each point of a task's life: each ends once, with the right answer (B-22, B-66, I-7)", async ({
+  cluster,
+}) => {
+  const [victim] = nodesOf(cluster) as [Member];
+  const running: Promise<Expected>[] = [];
+  for (const point of nodePoints(namespace)) {
+    const id = await cluster.newIdAt(victim);
+    const reached = victim.proxy.withhold(id, point.of(id));
+    running.push(cluster.run({ id, attemptTimeout: "10m" }));
+    await reached;
+  }
+  const killedAt = performance.now();
+  await victim.kill();
 
-    const ended = await done;
+  const ended = await Promise.all(running);
 
-    expect(performance.now() - killedAt).toBeLessThan(WITHIN_MS);
-    cluster.ledger.check([ended]);
-  });
+  expect(performance.now() - killedAt).toBeLessThan(WITHIN_MS);
+  cluster.ledger.check(ended);
 });
 
 describe("a task ends once, with the right answer, when its agent is killed (M-2, B-22)", () => {

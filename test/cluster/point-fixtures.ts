@@ -20,7 +20,7 @@ export function pointTest(sessionTtlMs: number) {
     ],
     cluster: async ({ all }, use) => {
       while (nodesOf(all).length < 2) await all.startNode();
-      while (agentsOf(all).length < 2) await all.startAgent();
+      while (agentsOf(all).length < 2) await all.startAgent({ settings: { concurrency: 16 } });
       await all.waitForShards(nodesOf(all));
       await use(all);
       // A test that failed may have left one standing still.

@@ -72,7 +72,8 @@ export async function startProxy(target: { readonly host: string; readonly port:
   const isWithheld = (frame: Frame): boolean => {
     for (const entry of withheld) {
       if (!entry.isReached && !entry.match(frame)) continue;
-      const concerns = frame.subject.includes(entry.task) || frame.body.includes(entry.task) || entry.inboxes.has(frame.subject);
+      const concerns =
+        frame.subject.includes(entry.task) || frame.body.includes(entry.task) || entry.inboxes.has(frame.subject);
       if (entry.isReached && !concerns) continue;
       if (frame.reply !== "") entry.inboxes.add(frame.reply);
       const passes = !entry.isReached && entry.when === "after";
