@@ -90,11 +90,7 @@ export class ShardSupervisor {
     const { cluster, hosted } = this.#parts;
     const { node } = this.#context;
     if (!cluster.alive) return false;
-    const target = assign(
-      cluster.liveNodes(),
-      cluster.ownerships().map(({ session }) => session),
-    );
-    return target.every((wanted, shard) => wanted !== node || hosted.get(shard)?.phase === "serving");
+    return this.#target().every((wanted, shard) => wanted !== node || hosted.get(shard)?.phase === "serving");
   }
 
   /** Gives every shard away. Resolves when none is left. */
@@ -117,7 +113,7 @@ export class ShardSupervisor {
       drain: () => this.#drain(shard),
       release: () => void this.#release(shard),
       drop: () => this.#drop(shard),
-      claimAgain: () => this.#later(shard, () => void this.#claim(shard)),
+      claimAgain: () => this.#later(shard, () => this.#claimOrLeave(shard)),
       loadAgain: () => this.#later(shard, () => this.#load(shard)),
     });
   }
@@ -134,6 +130,24 @@ export class ShardSupervisor {
     });
   }
 
+  /** A shard that was never claimed, and should not be any more, is left. */
+  #claimOrLeave(shard: number): void {
+    const { cluster, hosted } = this.#parts;
+    const { node } = this.#context;
+    const wanted = !this.#stopping && (this.#target()[shard] === node || cluster.ownerOf(shard) === node);
+    if (hosted.get(shard)?.fence === 0 && !wanted) this.#tell(shard, { type: "lost" });
+    else void this.#claim(shard);
+  }
+
+  /** The owner that every shard should have. */
+  #target(): (string | undefined)[] {
+    const { cluster } = this.#parts;
+    return assign(
+      cluster.liveNodes(),
+      cluster.ownerships().map(({ session }) => session),
+    );
+  }
+
   /** Whether this is the shard that is hosted: it may have left, and even come again, while a question was under way. */
   #isHosted(shard: HostedShard): boolean {
     return this.#parts.hosted.get(shard.number) === shard;
@@ -143,11 +157,7 @@ export class ShardSupervisor {
     const { cluster, hosted } = this.#parts;
     if (this.#stopping || !cluster.alive) return;
     const { node } = this.#context;
-    const target = assign(
-      cluster.liveNodes(),
-      cluster.ownerships().map(({ session }) => session),
-    );
-    for (const [shard, wanted] of target.entries()) {
+    for (const [shard, wanted] of this.#target().entries()) {
       const owner = cluster.ownerOf(shard);
       // A shard that is this node's by name only is taken like a free one, also to be given away: nobody else would take it.
       if (!hosted.has(shard) && (owner === node || (owner === undefined && wanted === node))) this.#begin(shard);

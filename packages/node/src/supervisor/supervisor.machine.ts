@@ -52,14 +52,13 @@ const machine = setup({
   initial: "elsewhere",
   states: {
     elsewhere: { on: { assigned: "claiming" } },
-    /** The compare-and-set of the owner key is under way. */
+    /** The compare-and-set of the owner key is under way; it may succeed, so a shard that is no longer wanted is given away afterwards. */
     claiming: {
       entry: "claim",
       on: {
         claimed: "loading",
         failed: { actions: "claimAgain" },
         lost: { target: "elsewhere", actions: "drop" },
-        unassigned: { target: "elsewhere", actions: "drop" },
       },
     },
     /** From here on the server refuses every former owner; what is read now is complete. */
