@@ -6,7 +6,8 @@ import type { Expected } from "../support/ledger.ts";
 import { nodesOf, pointTest } from "./point-fixtures.ts";
 import { agentPoints, nodePoints } from "./points.ts";
 
-const { test, namespace } = pointTest(6_000);
+/** No session ends by itself within a test: only the proof that a node is dead gives its shards to another. */
+const { test, namespace } = pointTest(60_000);
 
 /** Far more than a take-over takes, less than any timeout that would end the task without one. */
 const WITHIN_MS = 15_000;

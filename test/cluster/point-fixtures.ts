@@ -35,4 +35,4 @@ export function pointTest(sessionTtlMs: number) {
 }
 
 export const nodesOf = ({ members }: Cluster): Member[] => members.filter(({ kind }) => kind === "node");
-export const agentsOf = ({ members }: Cluster): Member[] => members.filter(({ kind }) => kind === "agent");
+const agentsOf = ({ members }: Cluster): Member[] => members.filter(({ kind }) => kind === "agent");

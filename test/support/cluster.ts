@@ -38,7 +38,7 @@ export interface Member {
   stop(): Promise<number | NodeJS.Signals>;
 }
 
-export interface StartOptions<T> {
+interface StartOptions<T> {
   readonly settings?: T;
   /** Modules that the process loads first. */
   readonly imports?: readonly string[];

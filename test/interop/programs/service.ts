@@ -1,6 +1,6 @@
 // A NATS micro service that has never heard of Ergon.
 import { Svcm } from "@nats-io/services";
-import { connect } from "@nats-io/transport-node";
+import { connect } from "nats";
 
 const nats = await connect({ servers: process.env["NATS_URL"] ?? "" });
 const service = await new Svcm(nats as never).add({ name: "divider", version: "1.0.0" });
