@@ -1,0 +1,113 @@
+import { silentLogger, taskMachine, type CommitResult, type RecordStore, type Write } from "@ergon/core";
+import { CommitQueue, HostedShard, LiveActor, type Refusal } from "@ergon/node/testing";
+
+/** A commit as it reached the store, waiting for the test to answer it. */
+export interface Pending {
+  readonly writes: readonly Write[];
+  /** `id@sequence` of each write. */
+  readonly named: readonly string[];
+  answer(result: CommitResult): Promise<void>;
+}
+
+const unused = (): never => {
+  throw new Error("not part of this test");
+};
+
+/** A commit queue on a store that answers when, and what, the test says. */
+export class QueueStage {
+  readonly pending: Pending[] = [];
+  readonly doubts: number[] = [];
+  readonly refusals: Refusal[] = [];
+  readonly forgotten: string[] = [];
+  /** What callers were told, in order: `name stored` or `name CODE`. */
+  readonly told: string[] = [];
+  readonly shard: HostedShard;
+  readonly queue: CommitQueue;
+  #revision = 0;
+
+  constructor({ oneInFlight = false, maxWrites = 100, window = 100 } = {}) {
+    this.shard = this.newShard(0);
+    const records: RecordStore = {
+      shards: 4,
+      buckets: 1,
+      oneInFlight,
+      maxWrites,
+      bucketOf: () => 0,
+      claim: unused,
+      owner: unused,
+      watchOwners: unused,
+      read: unused,
+      load: unused,
+      time: unused,
+      commit: (writes) =>
+        new Promise((resolve) => {
+          const named = writes.map(({ id, data }) => `${id}@${Buffer.from(data).toString()}`);
+          this.pending.push({
+            writes,
+            named,
+            answer: async (result) => {
+              this.pending.splice(
+                this.pending.findIndex((one) => one.writes === writes),
+                1,
+              );
+              resolve(result);
+              await this.settle();
+            },
+          });
+        }),
+    };
+    this.queue = new CommitQueue({
+      records,
+      logger: silentLogger,
+      window,
+      encode: ({ sequence }) => ({ data: Buffer.from(String(sequence)), ttlMs: undefined }),
+      onRefused: (refusal) => this.refusals.push(refusal),
+      onDoubt: (shard) => {
+        this.doubts.push(shard.number);
+        shard.phase = "suspended";
+      },
+      onCreationRefused: ({ id }) => this.forgotten.push(id),
+    });
+  }
+
+  newShard(number: number): HostedShard {
+    const shard = new HostedShard(number, 0);
+    shard.phase = "serving";
+    shard.fence = 1;
+    return shard;
+  }
+
+  actor(id: string, { stored = true, shard = this.shard } = {}): LiveActor {
+    const actor = new LiveActor(id, shard, taskMachine);
+    if (stored) actor.sequence = actor.stored = 1;
+    return actor;
+  }
+
+  put(actor: LiveActor, name = `${actor.id}@${actor.sequence + 1}`): void {
+    this.queue.put(actor, (refusal) => this.told.push(`${name} ${refusal?.code ?? "stored"}`));
+  }
+
+  /** The shard was taken again, under a new fence. */
+  async takenAgain(shard: HostedShard = this.shard): Promise<void> {
+    shard.fence++;
+    shard.phase = "serving";
+    this.queue.resume();
+    await this.settle();
+  }
+
+  committed(): CommitResult {
+    return { kind: "committed", revision: ++this.#revision };
+  }
+
+  /** What is in flight, commit by commit. */
+  get inFlight(): (readonly string[])[] {
+    return this.pending.map(({ named }) => named);
+  }
+
+  /** Lets every promise job run. */
+  settle(): Promise<void> {
+    return new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+  }
+}

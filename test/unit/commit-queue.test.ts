@@ -1,0 +1,228 @@
+import type { CommitResult } from "@ergon/core";
+import { describe, expect, test } from "vitest";
+
+import { QueueStage } from "../support/scripted-records.ts";
+
+const fenced: CommitResult = { kind: "fenced" };
+const unknown: CommitResult = { kind: "unknown", message: "no answer" };
+const refused = (code: "STORE_FULL" | "PAYLOAD_TOO_LARGE" | "STORE_UNAVAILABLE"): CommitResult => ({
+  kind: "refused",
+  code,
+  message: "no",
+});
+
+describe("writes that may be pipelined", () => {
+  test("go out one by one at the end of the turn, up to the window, without waiting for each other", async () => {
+    const stage = new QueueStage({ window: 2 });
+    for (const id of ["a", "b", "c"]) stage.put(stage.actor(id));
+    expect(stage.inFlight).toEqual([]);
+
+    await stage.settle();
+    expect(stage.inFlight).toEqual([["a@2"], ["b@2"]]);
+
+    await stage.pending[1]?.answer(stage.committed());
+    expect(stage.inFlight).toEqual([["a@2"], ["c@2"]]);
+    expect(stage.told).toEqual(["b@2 stored"]);
+  });
+});
+
+describe("writes where one commit at a time may be in flight", () => {
+  test("go as one batch of everything that has queued meanwhile, up to the store's most", async () => {
+    const stage = new QueueStage({ oneInFlight: true, maxWrites: 3 });
+    stage.put(stage.actor("first"));
+    await stage.settle();
+    for (const id of ["a", "b", "c", "d"]) stage.put(stage.actor(id));
+    await stage.settle();
+    expect(stage.inFlight).toEqual([["first@2"]]);
+
+    await stage.pending[0]?.answer(stage.committed());
+    expect(stage.inFlight).toEqual([["a@2", "b@2", "c@2"]]);
+    await stage.pending[0]?.answer(stage.committed());
+    expect(stage.inFlight).toEqual([["d@2"]]);
+  });
+});
+
+describe("several changes of one actor", () => {
+  test("that are queued are one write, the newest, and all of them are told", async () => {
+    const stage = new QueueStage();
+    const actor = stage.actor("a");
+    stage.put(actor);
+    stage.put(actor);
+    stage.put(actor);
+    await stage.settle();
+
+    expect(stage.inFlight).toEqual([["a@4"]]);
+    await stage.pending[0]?.answer(stage.committed());
+    expect(stage.told).toEqual(["a@2 stored", "a@3 stored", "a@4 stored"]);
+    expect([actor.stored, stage.shard.writes]).toEqual([4, 0]);
+  });
+
+  test("are stored in their order, though both are in flight", async () => {
+    const stage = new QueueStage();
+    const actor = stage.actor("a");
+    stage.put(actor);
+    await stage.settle();
+    stage.put(actor);
+    await stage.settle();
+    expect(stage.inFlight).toEqual([["a@2"], ["a@3"]]);
+  });
+
+  test("a newer one that is stored overtakes an older one in doubt: that is told, and not written again", async () => {
+    const stage = new QueueStage();
+    const actor = stage.actor("a");
+    stage.put(actor);
+    await stage.settle();
+    stage.put(actor);
+    await stage.settle();
+    const [older, newer] = [...stage.pending];
+
+    await older?.answer(unknown);
+    await newer?.answer(stage.committed());
+    expect(stage.told).toEqual(["a@3 stored"]);
+    await stage.takenAgain();
+
+    expect(stage.inFlight).toEqual([]);
+    expect(stage.told).toEqual(["a@3 stored", "a@2 stored"]);
+    expect([actor.stored, stage.shard.writes]).toEqual([3, 0]);
+  });
+
+  test("an older one in doubt is written again as the newest, once, for both", async () => {
+    const stage = new QueueStage();
+    const actor = stage.actor("a");
+    stage.put(actor);
+    await stage.settle();
+    const [older] = [...stage.pending];
+    await older?.answer(unknown);
+    stage.put(actor);
+    await stage.settle();
+    expect(stage.inFlight).toEqual([]);
+
+    await stage.takenAgain();
+
+    expect(stage.inFlight).toEqual([["a@3"]]);
+    await stage.pending[0]?.answer(stage.committed());
+    expect(stage.told).toEqual(["a@2 stored", "a@3 stored"]);
+    expect(stage.shard.writes).toBe(0);
+  });
+});
+
+describe("a commit in doubt", () => {
+  test.for([fenced, unknown])(
+    "($kind) is held back until its shard is taken again, and goes under the new fence (I-2)",
+    async (result) => {
+      const stage = new QueueStage();
+      stage.put(stage.actor("a"));
+      await stage.settle();
+
+      await stage.pending[0]?.answer(result);
+      expect([stage.doubts, stage.told, stage.inFlight]).toEqual([[0], [], []]);
+      await stage.takenAgain();
+
+      expect(stage.pending[0]?.writes.map(({ fence }) => fence)).toEqual([2]);
+      await stage.pending[0]?.answer(stage.committed());
+      expect(stage.told).toEqual(["a@2 stored"]);
+    },
+  );
+
+  test("of several shards takes each of them again, and holds back no other", async () => {
+    const stage = new QueueStage({ oneInFlight: true });
+    const [one, two, three] = [stage.newShard(1), stage.newShard(2), stage.newShard(3)];
+    stage.put(stage.actor("a", { shard: one }));
+    stage.put(stage.actor("b", { shard: two }));
+    await stage.settle();
+
+    await stage.pending[0]?.answer(fenced);
+    stage.put(stage.actor("c", { shard: three }));
+    await stage.settle();
+
+    expect(stage.doubts).toEqual([1, 2]);
+    expect(stage.inFlight).toEqual([["c@2"]]);
+  });
+
+  test("of a shard that is lost by then is forgotten: nobody is told, nothing is written", async () => {
+    const stage = new QueueStage();
+    stage.put(stage.actor("a"));
+    await stage.settle();
+    stage.put(stage.actor("b"));
+    stage.shard.phase = "closed";
+    stage.queue.drop(stage.shard);
+
+    await stage.pending[0]?.answer(unknown);
+
+    expect([stage.told, stage.doubts, stage.inFlight, stage.queue.length]).toEqual([[], [], [], 0]);
+  });
+});
+
+describe("a refusal by the store", () => {
+  test("of a creation is its caller's to know, and the actor is forgotten", async () => {
+    const stage = new QueueStage();
+    stage.put(stage.actor("new", { stored: false }));
+    await stage.settle();
+    await stage.pending[0]?.answer(refused("STORE_FULL"));
+
+    expect([stage.told, stage.forgotten, stage.refusals, stage.shard.writes]).toEqual([
+      ["new@1 STORE_FULL"],
+      ["new"],
+      [],
+      0,
+    ]);
+  });
+
+  test("of a change waits until the store takes it, and nothing is sent meanwhile", async () => {
+    const stage = new QueueStage();
+    stage.put(stage.actor("a"));
+    await stage.settle();
+    await stage.pending[0]?.answer(refused("STORE_UNAVAILABLE"));
+    stage.put(stage.actor("b"));
+    await stage.settle();
+    expect([stage.inFlight, stage.told, stage.refusals.length]).toEqual([[], [], 1]);
+
+    stage.queue.resume();
+    await stage.settle();
+    expect(stage.inFlight).toEqual([["a@2"], ["b@2"]]);
+  });
+
+  test("of a creation that may be stored from an earlier try waits as well (I-7)", async () => {
+    const stage = new QueueStage();
+    stage.put(stage.actor("new", { stored: false }));
+    await stage.settle();
+    await stage.pending[0]?.answer(unknown);
+    await stage.takenAgain();
+
+    await stage.pending[0]?.answer(refused("STORE_FULL"));
+
+    expect([stage.told, stage.forgotten]).toEqual([[], []]);
+    stage.queue.resume();
+    await stage.settle();
+    await stage.pending[0]?.answer(stage.committed());
+    expect(stage.told).toEqual(["new@1 stored"]);
+  });
+
+  test("of a batch for the sake of one: each goes alone, and only that one is refused (I-12)", async () => {
+    const stage = new QueueStage({ oneInFlight: true });
+    for (const id of ["a", "large", "c"]) stage.put(stage.actor(id, { stored: false }));
+    await stage.settle();
+
+    await stage.pending[0]?.answer(refused("PAYLOAD_TOO_LARGE"));
+    expect(stage.inFlight).toEqual([["a@1"], ["large@1"], ["c@1"]]);
+    const [a, large, c] = [...stage.pending];
+    await a?.answer(stage.committed());
+    await large?.answer(refused("PAYLOAD_TOO_LARGE"));
+    await c?.answer(stage.committed());
+
+    expect(stage.told).toEqual(["a@1 stored", "large@1 PAYLOAD_TOO_LARGE", "c@1 stored"]);
+  });
+});
+
+test("a shard that waits for its last write hears of it", async () => {
+  const stage = new QueueStage();
+  let idle = 0;
+  stage.shard.onIdle = () => idle++;
+  stage.put(stage.actor("a"));
+  stage.put(stage.actor("b"));
+  await stage.settle();
+  await stage.pending[0]?.answer(stage.committed());
+  expect(idle).toBe(0);
+  await stage.pending[0]?.answer(stage.committed());
+  expect(idle).toBe(1);
+});

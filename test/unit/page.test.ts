@@ -1,0 +1,120 @@
+import { begin, describeTask, taskMachine, type ListRequest, type TaskContext } from "@ergon/core";
+import { Page, parseListRequest, type PageItem } from "@ergon/node/testing";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+
+const itemOf = (id: string, at: number, live: boolean): PageItem => {
+  const { state } = begin(taskMachine, { spec: { id, driver: "d", payload: Buffer.of() }, at, chance: 0 }, at);
+  return { live, at, view: describeTask(state) };
+};
+const anyItems = fc
+  .uniqueArray(fc.record({ id: fc.stringMatching(/^[a-z]{1,4}$/), at: fc.nat({ max: 20 }), live: fc.boolean() }), {
+    selector: ({ id }) => id,
+    maxLength: 60,
+  })
+  .map((raw) => raw.map(({ id, at, live }) => itemOf(id, at, live)));
+/** Live before ended, newest first, ties by id (M-1). */
+const inOrder = (items: readonly PageItem[]): string[] =>
+  items
+    .toSorted((a, b) => Number(b.live) - Number(a.live) || b.at - a.at || (a.view.id < b.view.id ? -1 : 1))
+    .map(({ view }) => view.id);
+
+/** Follows the cursors to the end; several nodes offer their own items. */
+function readAll(nodes: readonly (readonly PageItem[])[], limit: number): string[] {
+  const ids: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const request: ListRequest = { all: true, limit, ...(cursor === undefined ? {} : { cursor }) };
+    const merged = new Page(request);
+    for (const items of nodes) {
+      const own = new Page(request);
+      for (const item of items) own.offer(item);
+      for (const item of own.items()) merged.offer(item);
+    }
+    const reply = merged.reply();
+    ids.push(...reply.tasks.map(({ id }) => id));
+    cursor = reply.cursor;
+  } while (cursor !== undefined && ids.length < 1_000);
+  return ids;
+}
+
+describe("a list in pages", () => {
+  test("has every task once, in the stable order, however it is spread over nodes and pages (M-1)", () => {
+    const property = fc.property(
+      anyItems,
+      fc.integer({ min: 1, max: 20 }),
+      fc.integer({ min: 1, max: 4 }),
+      (items, limit, nodes) => {
+        const spread = Array.from({ length: nodes }, (_, node) =>
+          items.filter((_item, index) => index % nodes === node),
+        );
+        return JSON.stringify(readAll(spread, limit)) === JSON.stringify(inOrder(items));
+      },
+    );
+    expect(() => fc.assert(property, { numRuns: 300 })).not.toThrow();
+  });
+
+  test("does not depend on the order in which tasks are offered", () => {
+    const property = fc.property(
+      anyItems,
+      fc.integer({ min: 1, max: 20 }),
+      (items, limit) =>
+        JSON.stringify(readAll([items], limit)) === JSON.stringify(readAll([items.toReversed()], limit)),
+    );
+    expect(() => fc.assert(property, { numRuns: 100 })).not.toThrow();
+  });
+
+  test("has no cursor after the last page", () => {
+    const page = new Page({ limit: 10 });
+    page.offer(itemOf("a", 1, true));
+    expect(page.reply().cursor).toBeUndefined();
+  });
+});
+
+describe("filters", () => {
+  const { state } = begin(
+    taskMachine,
+    { spec: { id: "t", driver: "mail", payload: Buffer.of(), tags: ["red"], correlationId: "c" }, at: 0, chance: 0 },
+    0,
+  );
+  const task = state.snapshot.context as TaskContext;
+  test.each<[ListRequest, string, boolean]>([
+    [{}, "scheduled", true],
+    [{}, "succeeded", false],
+    [{ all: true }, "succeeded", true],
+    [{ status: "succeeded" }, "succeeded", true],
+    [{ status: "failed" }, "succeeded", false],
+    [{ driver: "mail" }, "started", true],
+    [{ driver: "post" }, "started", false],
+    [{ tag: "red" }, "started", true],
+    [{ tag: "blue" }, "started", false],
+    [{ correlationId: "c" }, "started", true],
+    [{ correlationId: "d" }, "started", false],
+  ])("%j and a task that is %s: %s", (request, status, wanted) => {
+    expect(new Page(request).wants(task, status)).toBe(wanted);
+  });
+});
+
+describe("a list request", () => {
+  test.each([
+    [[], "INVALID_BODY"],
+    [null, "INVALID_BODY"],
+    [{ limit: 0 }, "INVALID_OPTION"],
+    [{ limit: 1_001 }, "INVALID_OPTION"],
+    [{ limit: 1.5 }, "INVALID_OPTION"],
+    [{ driver: 5 }, "INVALID_OPTION"],
+    [{ all: "yes" }, "INVALID_OPTION"],
+    [{ colour: "red" }, "UNKNOWN_OPTION"],
+  ])("%j is refused as %s", (body, code) => {
+    expect(() => parseListRequest(body)).toThrow(expect.objectContaining({ code }) as Error);
+  });
+
+  test.each(["", "x", "e30", Buffer.from("[2,1,3]").toString("base64url")])(
+    "cursor %j, which no reply gave, is refused",
+    (cursor) => {
+      expect(() => new Page(parseListRequest({ cursor }))).toThrow(
+        expect.objectContaining({ code: "INVALID_OPTION" }) as Error,
+      );
+    },
+  );
+});
