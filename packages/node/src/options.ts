@@ -15,7 +15,7 @@ export interface LogOptions {
 export interface DriverOptions {
   /** Where its plain agents listen, when that is not `<prefix>.<namespace>.agent.<driver>`: any NATS micro service. */
   readonly subject?: string | undefined;
-  /** Most attempts in flight per node. @defaultValue what the agents announce; for plain agents no limit */
+  /** Most attempts in flight per node. @defaultValue what the agents announce; for plain agents 256 */
   readonly limit?: number | undefined;
 }
 

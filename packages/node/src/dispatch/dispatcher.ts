@@ -22,7 +22,7 @@ import { liveStateOf, taskOf } from "./task-state.ts";
 export interface DriverOptions {
   /** The subject that plain agents serve; `agent.<driver>` of the namespace when absent. */
   readonly subject?: string | undefined;
-  /** Most attempts in flight from one node, since plain agents announce no capacity. */
+  /** Most attempts in flight from one node. Absent: what the agents announce; 256 with plain agents, which announce nothing. */
   readonly limit?: number | undefined;
 }
 
@@ -31,11 +31,12 @@ const DEFAULT_PLAIN_LIMIT = 256;
 interface Driver {
   readonly name: string;
   readonly subject: string;
-  readonly limit: number;
+  /** Most attempts out at a time, where the node was told. */
+  readonly limit: number | undefined;
   readonly queue: DriverQueue;
   /** Whether anybody serves the plain subject: told by the server's 503, or the lack of one. */
   served: "unknown" | "yes" | "no";
-  /** Attempts out on the plain subject. */
+  /** Attempts out. */
   inFlight: number;
 }
 
@@ -149,7 +150,7 @@ export class Dispatcher implements Behaviour {
       if (actor === undefined || !this.#start(actor, driver)) break;
       this.#host?.commit(actor, () => undefined);
     }
-    this.credits.ask(name, driver.queue.size);
+    this.credits.ask(name, Math.min(driver.queue.size, room(driver)));
   }
 
   /** Tries again whether somebody serves the drivers that nobody served; no write is made unless somebody does. */
@@ -183,8 +184,8 @@ export class Dispatcher implements Behaviour {
 
   /** The agent that a new task may start with at once: one with a free slot, unless others wait for it. */
   agentFor(spec: TaskSpec): string | undefined {
-    const driver = this.#drivers.get(spec.driver);
-    return driver !== undefined && driver.queue.size > 0 ? undefined : this.credits.pick(spec.driver)?.agent.id;
+    const driver = this.#driver(spec.driver);
+    return driver.queue.size > 0 || room(driver) <= 0 ? undefined : this.credits.pick(spec.driver)?.agent.id;
   }
 
   /** Why a live task waits, when its record does not say. */
@@ -293,13 +294,13 @@ export class Dispatcher implements Behaviour {
     if (driver.served === "no" && this.agents.credits(driver.name).length === 0)
       this.#host?.transition(actor, { type: "unserved" });
     driver.queue.add(actor, this.#priority(actor));
-    this.credits.ask(driver.name, driver.queue.size);
+    this.credits.ask(driver.name, Math.min(driver.queue.size, room(driver)));
   }
 
   /** Begins an attempt if there is a slot. The caller commits. */
   #start(actor: LiveActor, driver: Driver): boolean {
     // An attempt that is tried again is out already, though its task stands in the queue until somebody has it.
-    if (actor.flight !== undefined) return false;
+    if (actor.flight !== undefined || room(driver) <= 0) return false;
     const credit = this.credits.pick(driver.name);
     if (credit === undefined) return driver.served !== "no" && this.#offer(actor, driver);
     if (this.#host?.transition(actor, { type: "start", agent: credit.agent.id }) !== true)
@@ -322,10 +323,9 @@ export class Dispatcher implements Behaviour {
   #offer(actor: LiveActor, driver: Driver): boolean {
     if (this.agents.credits(driver.name).length > 0) return false;
     // Until it is known that somebody serves the subject, one task finds out for all.
-    if (driver.inFlight >= (driver.served === "yes" ? driver.limit : 1)) return false;
+    if (driver.inFlight >= (driver.served === "yes" ? (driver.limit ?? DEFAULT_PLAIN_LIMIT) : 1)) return false;
     if (this.#host?.transition(actor, { type: "offer" }) !== true) return this.#skip(actor, driver);
     driver.queue.remove(actor);
-    driver.inFlight++;
     this.#launch(actor, undefined, this.#attemptOf(actor), 0);
     return true;
   }
@@ -339,6 +339,7 @@ export class Dispatcher implements Behaviour {
   #launch(actor: LiveActor, agent: string | undefined, attempt: number, sentAt: number): void {
     actor.flight = { agent, attempt, launchedAt: this.#context.clock.monotonic(), sentAt, heardAt: 0 };
     this.flights.add(actor);
+    this.#driverOf(actor).inFlight++;
   }
 
   #adopt(actor: LiveActor, entry: AgentEntry): void {
@@ -356,13 +357,11 @@ export class Dispatcher implements Behaviour {
     this.flights.delete(actor);
     this.offered.delete(actor);
     const driver = this.#driverOf(actor);
-    if (flight.agent === undefined) driver.inFlight = Math.max(0, driver.inFlight - 1);
-    else {
-      const entry = this.agents.get(flight.agent);
-      if (entry?.flights.delete(actor) === true) {
-        const credit = entry.credits.get(driver.name);
-        if (credit !== undefined) this.credits.free(credit);
-      }
+    driver.inFlight--;
+    const entry = flight.agent === undefined ? undefined : this.agents.get(flight.agent);
+    if (entry?.flights.delete(actor) === true) {
+      const credit = entry.credits.get(driver.name);
+      if (credit !== undefined) this.credits.free(credit);
     }
     if (pump && driver.queue.size > 0) queueMicrotask(() => this.pump(driver.name));
   }
@@ -395,7 +394,6 @@ export class Dispatcher implements Behaviour {
 
   async #tryAgain(actor: LiveActor, driver: Driver, attempt: number): Promise<void> {
     if (actor.flight !== undefined) return;
-    driver.inFlight++;
     this.#launch(actor, undefined, attempt, this.#context.clock.monotonic());
     this.offered.add(actor);
     this.#publish(actor, attempt, undefined);
@@ -444,7 +442,7 @@ export class Dispatcher implements Behaviour {
       driver = {
         name,
         subject: subject ?? this.#context.names.plainAgent(name),
-        limit: limit ?? DEFAULT_PLAIN_LIMIT,
+        limit,
         queue: new DriverQueue(),
         served: "unknown",
         inFlight: 0,
@@ -453,4 +451,9 @@ export class Dispatcher implements Behaviour {
     }
     return driver;
   }
+}
+
+/** How many more attempts the node may have out with the driver's agents. */
+function room({ limit, inFlight }: Driver): number {
+  return limit === undefined ? Number.POSITIVE_INFINITY : limit - inFlight;
 }
