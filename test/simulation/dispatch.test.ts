@@ -52,6 +52,26 @@ describe("a flood beyond the agents' capacity", () => {
     expect(Object.fromEntries(most)).toEqual(limits);
   });
 
+  test("never has more attempts out than the node's limit of the driver, whatever the agents announce", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNode("n1", { drivers: { work: { limit: 2 } } });
+    let [running, most] = [0, 0];
+    await cluster.addAgent("a1", {
+      concurrency: 50,
+      handler: async (attempt) => {
+        running += 1;
+        most = Math.max(most, running);
+        await attempt.sleep(20);
+        running -= 1;
+      },
+    });
+
+    const ids = await submitAll(cluster, 20);
+
+    expect(statusesOf(await endsOf(cluster, ids))).toEqual(["succeeded"]);
+    expect(most).toBe(2);
+  });
+
   test("is worked off by priority, then first come (B-20)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
