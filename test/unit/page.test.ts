@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 
 const itemOf = (id: string, at: number, live: boolean): PageItem => {
   const { state } = begin(taskMachine, { spec: { id, driver: "d", payload: Buffer.of() }, at, chance: 0 }, at);
-  return { live, at, view: describeTask(state) };
+  return { live, at, view: describeTask(state.snapshot.context as TaskContext) };
 };
 const anyItems = fc
   .uniqueArray(fc.record({ id: fc.stringMatching(/^[a-z]{1,4}$/), at: fc.nat({ max: 20 }), live: fc.boolean() }), {

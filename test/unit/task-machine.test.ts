@@ -54,7 +54,7 @@ describe("a task that runs to success", () => {
       failures: 0,
       lost: 0,
     });
-    expect(describeTask(subject.state)).toMatchObject({
+    expect(describeTask(subject.task)).toMatchObject({
       status: "succeeded",
       durationMs: 1_000,
       response: { text: "out" },
@@ -375,7 +375,7 @@ describe("offers to plain agents", () => {
 
   test("answered before it was heard of: started and ended in one step", () => {
     const subject = after(places.offered(), events.succeeded);
-    expect(describeTask(subject.state)).toMatchObject({ status: "succeeded", durationMs: 1_000, attempt: 1 });
+    expect(describeTask(subject.task)).toMatchObject({ status: "succeeded", durationMs: 1_000, attempt: 1 });
   });
 
   test("an offer that nobody answers ends with its deadline", () => {

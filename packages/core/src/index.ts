@@ -21,7 +21,7 @@ export type { ErgonErrorOptions, ErrorCode, ErrorKind, Issue } from "./base/erro
 // Time, chance, ids, logs.
 export { backoffMs } from "./base/backoff.ts";
 export type { Backoff } from "./base/backoff.ts";
-export { MAX_TIMER_MS, createSystemClock, delay } from "./base/clock.ts";
+export { MAX_TIMER_MS, createSystemClock, delay, isoTime, parseIsoTime } from "./base/clock.ts";
 export type { Clock, SystemClock, TimerHandle } from "./base/clock.ts";
 export { DAY, HOUR, MINUTE, SECOND, formatDuration, parseDuration } from "./base/duration.ts";
 export { createIdFactory, isId, shardOf } from "./base/id.ts";
@@ -62,6 +62,7 @@ export { decodeBody, describeContent, encodeBody, mediaType } from "./wire/codec
 export type { Content } from "./wire/codec.ts";
 export { decodeError, encodeError, headerText } from "./wire/error-headers.ts";
 export { BYTES_TYPE, H, JSON_TYPE, MSGPACK_TYPE, PROTOCOL, TEXT_TYPE } from "./wire/headers.ts";
+export type { Headers, Message } from "./wire/message.ts";
 export type {
   AgentView,
   BatchEntry,
@@ -80,7 +81,7 @@ export { describeTask, statusOf } from "./wire/task-view.ts";
 export type { HistoryView, TaskView } from "./wire/task-view.ts";
 
 // Ports: what the world is reached by.
-export type { Bus, BusStatus, Headers, Message, PublishOptions, RequestOptions, Subscription } from "./ports/bus.ts";
+export type { Bus, BusStatus, PublishOptions, RequestOptions, Subscription } from "./ports/bus.ts";
 export type { LeaseStore, Session } from "./ports/lease.ts";
 export type { Ports } from "./ports/ports.ts";
 export type {

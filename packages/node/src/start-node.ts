@@ -1,6 +1,7 @@
 import {
   createMachineRegistry,
   createNames,
+  isoTime,
   taskMachine,
   type Clock,
   type Logger,
@@ -67,7 +68,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     logger,
   };
   const machines = createMachineRegistry([taskMachine]);
-  const startedAt = new Date(clock.now()).toISOString();
+  const startedAt = isoTime(clock.now());
   const hosted = new Map<number, HostedShard>();
 
   const cluster = new Cluster(

@@ -47,3 +47,13 @@ export function delay(clock: Clock, delayMs: number): Promise<void> {
     clock.after(delayMs, resolve);
   });
 }
+
+/** A time as text: ISO 8601 in UTC. */
+export function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+/** The milliseconds since 1970 of a time as text; `NaN` for a text that is none. */
+export function parseIsoTime(text: string): number {
+  return Date.parse(text);
+}

@@ -1,7 +1,7 @@
 import { ErgonError, errorFrom, isErgonError, messageOf, type Issue } from "../base/errors.ts";
-import type { Headers, Message } from "../ports/bus.ts";
 import { encodeBody } from "./codec.ts";
 import { H, JSON_TYPE } from "./headers.ts";
+import type { Headers, Message } from "./message.ts";
 
 /** An error as a reply: NATS's micro-service headers, ours, and the issues as a JSON body. Control characters cannot reach a header. */
 export function encodeError(error: unknown): { data: Uint8Array; headers: Headers } {

@@ -49,8 +49,6 @@ export const H = {
   /** Of an answer, from an agent. */
   event: "Ergon-Event",
   agent: "Ergon-Agent",
-  progress: "Ergon-Progress",
-  credit: "Ergon-Credit",
 
   /** Of replies and events. */
   status: "Ergon-Status",

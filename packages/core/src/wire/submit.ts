@@ -1,9 +1,10 @@
+import { parseIsoTime } from "../base/clock.ts";
 import { parseDuration } from "../base/duration.ts";
 import { InvalidError, type ErrorCode, type Issue } from "../base/errors.ts";
 import { isId } from "../base/id.ts";
-import type { Message } from "../ports/bus.ts";
 import { taskDefaults, taskLimits, type SparseTaskOptions, type TaskSpec } from "../task/spec.ts";
 import { BYTES_TYPE, H, JSON_TYPE, TEXT_TYPE } from "./headers.ts";
+import type { Message } from "./message.ts";
 import { isName } from "./subjects.ts";
 
 /**
@@ -371,7 +372,7 @@ function time(name: string, value: unknown, faults: Faults): number | undefined 
       : typeof value === "string"
         ? /^\d+$/.test(value)
           ? Number(value)
-          : Date.parse(value)
+          : parseIsoTime(value)
         : Number.NaN;
   if (Number.isFinite(ms) && ms >= 0 && ms <= 8_640_000_000_000_000) return ms;
   return faults.add(

@@ -1,4 +1,4 @@
-import type { ActorState } from "../actor/step.ts";
+import { isoTime } from "../base/clock.ts";
 import type { TaskStatus } from "../task/status.ts";
 import type { Decision, Failure, TaskContext } from "../task/task.machine.ts";
 import { describeContent, type Content } from "./codec.ts";
@@ -54,8 +54,7 @@ export function statusOf(context: TaskContext): TaskStatus {
 }
 
 /** Describes a task for readers. */
-export function describeTask(state: ActorState, progress?: unknown): TaskView {
-  const task = state.snapshot.context as TaskContext;
+export function describeTask(task: TaskContext, progress?: unknown): TaskView {
   const status = statusOf(task);
   return {
     id: task.id,
@@ -71,14 +70,14 @@ export function describeTask(state: ActorState, progress?: unknown): TaskView {
       contentType: task.contentType,
     }),
     payloadBytes: task.payload.length,
-    scheduledAt: iso(task.scheduledAt),
+    scheduledAt: isoTime(task.scheduledAt),
     ...defined({
-      notBefore: optionalIso(task.notBefore),
-      startedAt: optionalIso(task.startedAt),
-      endedAt: optionalIso(task.endedAt),
+      notBefore: optionalTime(task.notBefore),
+      startedAt: optionalTime(task.startedAt),
+      endedAt: optionalTime(task.endedAt),
       durationMs:
         task.endedAt !== undefined && task.startedAt !== undefined ? task.endedAt - task.startedAt : undefined,
-      deadline: status === "started" ? optionalIso(task.deadline) : undefined,
+      deadline: status === "started" ? optionalTime(task.deadline) : undefined,
     }),
     attempt: task.attempt,
     failures: task.failures,
@@ -93,7 +92,7 @@ export function describeTask(state: ActorState, progress?: unknown): TaskView {
       origin: task.origin,
     }),
     history: task.history.map(([at, entryStatus, attempt, agent, reason]) => ({
-      at: iso(at),
+      at: isoTime(at),
       status: entryStatus,
       attempt,
       ...(agent === undefined || agent === "" ? {} : { agent }),
@@ -102,12 +101,8 @@ export function describeTask(state: ActorState, progress?: unknown): TaskView {
   };
 }
 
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
-}
-
-function optionalIso(ms: number | undefined): string | undefined {
-  return ms === undefined ? undefined : iso(ms);
+function optionalTime(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : isoTime(ms);
 }
 
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };

@@ -7,7 +7,9 @@ import {
   decodeError,
   encodeBody,
   isErgonError,
+  isoTime,
   messageOf,
+  parseIsoTime,
   parseTaskRequest,
   shardOf,
   statusOf,
@@ -205,7 +207,7 @@ export class BatchDesk {
         status: BatchEntry["status"];
         scheduledAt: string;
       };
-      return { spec, actor: undefined, scheduledAt: Date.parse(view.scheduledAt), status: view.status };
+      return { spec, actor: undefined, scheduledAt: parseIsoTime(view.scheduledAt), status: view.status };
     } catch (error) {
       return refusalOf(error);
     }
@@ -229,7 +231,7 @@ export class BatchDesk {
       driver: spec.driver,
       status,
       ...(spec.resource === undefined ? {} : { resource: spec.resource }),
-      scheduledAt: new Date(scheduledAt).toISOString(),
+      scheduledAt: isoTime(scheduledAt),
     }));
     this.#context.ports.bus.publish(message.reply, encodeBody({ correlationId, tasks }, accept), {
       headers: { [H.contentType]: accept },

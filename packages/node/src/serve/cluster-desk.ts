@@ -149,7 +149,7 @@ export class ClusterDesk {
         const state = actor.committed ?? readable(parked, this.#machines);
         if (state !== undefined && page.wants(taskOf(state), statusOf(taskOf(state)))) {
           const reason = this.#dispatcher.waitingFor(state);
-          const view = describeTask(state, actor.progress);
+          const view = describeTask(taskOf(state), actor.progress);
           page.offer({
             live: true,
             at: actor.scheduledAt,
@@ -171,7 +171,7 @@ export class ClusterDesk {
         if (state === undefined || state.snapshot.status === "active") return;
         const task = taskOf(state);
         if (page.mayTake(false, task.scheduledAt, id) && page.wants(task, statusOf(task)))
-          page.offer({ live: false, at: task.scheduledAt, view: describeTask(state) });
+          page.offer({ live: false, at: task.scheduledAt, view: describeTask(task) });
       },
     );
   }
@@ -191,14 +191,12 @@ export class ClusterDesk {
 
   #shards(): ShardView[] {
     const { records } = this.#context.ports;
-    return this.#cluster
-      .ownerships()
-      .map(({ shard, session, fence }) => ({
-        shard,
-        bucket: records.bucketOf(shard),
-        ...(session === undefined ? {} : { node: session }),
-        fence,
-      }));
+    return this.#cluster.ownerships().map(({ shard, session, fence }) => ({
+      shard,
+      bucket: records.bucketOf(shard),
+      ...(session === undefined ? {} : { node: session }),
+      fence,
+    }));
   }
 
   /** Another node's part of an answer, or `undefined` when it does not give it in time. */

@@ -68,7 +68,7 @@ export class Listeners {
       [H.final]: isTerminal(status) ? "true" : "false",
     };
     if (to.raw && isTerminal(status)) return this.#answerRaw(to, task, status, headers);
-    const view = describeTask(state, extra?.progress);
+    const view = describeTask(task, extra?.progress);
     headers[H.contentType] = to.accept;
     this.#send(
       to.reply,
