@@ -31,7 +31,8 @@ test("a node that is paused with a task at each point, deposed, and wakes change
   await cluster.waitForShards(nodesOf(cluster));
 
   expect(await Promise.all(ended.map(({ id }) => cluster.get(id)))).toEqual(before);
-  expect(victim.errors()).toContain("fenced");
+  // Refused, or, where the pause outlasted the wait for an acknowledgement, not known to be stored: the shard was to be taken again.
+  expect(victim.errors()).toContain("a commit is in doubt");
   cluster.ledger.check(ended);
 });
 

@@ -12,7 +12,7 @@ test("three servers, three copies: the stream's leader is killed under load, and
   const nats = await startTestCluster();
   const cluster = await startCluster({ url: nats.urls[0] ?? "", servers: nats.urls, namespace, node: { replicas: 3 } });
   const options = { servers: nats.urls };
-  const link = await connectNats({ servers: nats.urls, waitMs: 10_000 });
+  const link = await eventually("three servers with JetStream", () => connectNats({ servers: nats.urls }), 30_000);
   await cluster.startNode(options);
   await cluster.startNode(options);
   await cluster.startAgent(options);
