@@ -100,6 +100,7 @@ export async function createNatsRecords(
           keys: records[bucket] as Keys,
           read,
           fenceOf: (shard: number) => fences.get(shard) ?? 0,
+          shards: Math.ceil(shape.shards / shape.buckets),
         };
         covered.push(await loadRanges(loader, part as LoadRange[], visit));
       }
