@@ -18,6 +18,8 @@ import { startNode, type Node } from "./start-node.ts";
 import { VERSION } from "./version.ts";
 
 const OPEN_AGAIN_MS = 500;
+/** A new cluster of servers elects its leaders within this, at least. */
+const OPEN_MS = 10_000;
 
 /**
  * Connects to NATS and starts a node, which joins the cluster of its namespace and serves its share of the shards. Creates the namespace when it
@@ -34,7 +36,7 @@ export async function createNode(options: NodeOptions = {}, logger: Logger = cre
     const ports = await openPatiently(
       () => openNats(link, { namespace, prefix, shards, buckets, replicas }),
       clock,
-      nats.waitMs ?? 0,
+      Math.max(OPEN_MS, nats.waitMs ?? 0),
       logger,
     );
     if (!ports.records.oneInFlight) {

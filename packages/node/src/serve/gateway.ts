@@ -81,7 +81,9 @@ export class Gateway {
 
   /** A message on the subject of a hosted shard. */
   shardMessage(shard: HostedShard, message: Message): void {
-    if (shard.phase !== "serving") {
+    // That nobody received an attempt is a fact of this process alone: it is taken in at once, and is nothing to a shard that is being loaded.
+    const takes = shard.phase === "serving" || (message.noResponders && shard.phase === "suspended");
+    if (!takes) {
       if (!message.noResponders) shard.buffer.push(copyOf(message, undefined));
       return;
     }
