@@ -55,7 +55,7 @@ export type {
   TaskContext,
   TaskEvent,
   TaskInput,
-} from "./task/task.machine.ts";
+} from "./task/task-context.ts";
 
 // The wire.
 export { decodeBody, describeContent, encodeBody, mediaType } from "./wire/codec.ts";

@@ -1,0 +1,215 @@
+import { backoffMs } from "../base/backoff.ts";
+import { retryOption, retryPolicyOf, taskLimits, taskOption } from "./spec.ts";
+import type { TaskStatus } from "./status.ts";
+import type { Decision, Failure, HistoryEntry, TaskContext, TaskEvent, TaskInput } from "./task-context.ts";
+
+/** What an event makes of a task's fields. */
+export type Change = Partial<TaskContext>;
+export interface Happening {
+  readonly context: TaskContext;
+  readonly event: TaskEvent;
+}
+
+/** Longest reason in a line of the history, so that the longest history fits its record. */
+const HISTORY_REASON = 120;
+
+/** The event of a timer is XState's own, but the engine gives it time and chance like any other. The first event has the input. */
+export function at(event: TaskEvent): number {
+  return event.at ?? inputOf(event).at;
+}
+
+export function inputOf(event: TaskEvent): TaskInput {
+  return (event as unknown as { readonly input: TaskInput }).input;
+}
+
+/** A change by which the task comes to `status`: with its line in the history. */
+export function recorded({ context, event }: Happening, status: TaskStatus, change: Change): Change {
+  return {
+    ...change,
+    updatedAt: at(event),
+    history: [...trimmed(context.history), lineOf(context, event, status, change)],
+  };
+}
+
+function lineOf(context: TaskContext, event: TaskEvent, status: TaskStatus, change: Change): HistoryEntry {
+  const attempt = change.attempt ?? context.attempt;
+  const agent = change.agent ?? context.agent;
+  if (change.reason !== undefined) return [at(event), status, attempt, agent ?? "", shortened(change.reason)];
+  return agent === undefined ? [at(event), status, attempt] : [at(event), status, attempt, agent];
+}
+
+/** The first lines tell how it began, the last how it stands: the middle goes. */
+function trimmed(history: readonly HistoryEntry[]): readonly HistoryEntry[] {
+  return history.length < taskLimits.historyEntries ? history : [...history.slice(0, 4), ...history.slice(5)];
+}
+
+/** A line of the history is short; the whole reason stands beside it as long as it is the last. */
+function shortened(reason: string): string {
+  return reason.length <= HISTORY_REASON ? reason : `${reason.slice(0, HISTORY_REASON - 1)}…`;
+}
+
+/** Whether the event is of the current attempt, or of none. */
+export function isCurrent({ context, event }: Happening): boolean {
+  return !("attempt" in event) || event.attempt === context.attempt;
+}
+
+/** An answer after the deadline counts for nothing, even when the timer is late (B-64). */
+export function inTime(happening: Happening): boolean {
+  const { context, event } = happening;
+  return isCurrent(happening) && (context.deadline === undefined || at(event) < context.deadline);
+}
+
+/** Whether the retry policy gives another attempt after this failure. */
+export function retryable({ context, event }: Happening): boolean {
+  const { code, retryable: may } = failureOf(event, context);
+  return (
+    may && context.failures + 1 < retryOption(context, "maxAttempts") && !retryOption(context, "never").includes(code)
+  );
+}
+
+function failureOf(event: TaskEvent, context: TaskContext): Failure {
+  switch (event.type) {
+    case "failed":
+      return event.failure;
+    case "silent":
+      return {
+        code: "HEARTBEAT_TIMEOUT",
+        message: `attempt ${context.attempt} sent no heartbeat for ${taskOption(context, "heartbeatTimeoutMs")} ms`,
+        retryable: true,
+      };
+    default:
+      return {
+        code: "ATTEMPT_TIMEOUT",
+        message: `attempt ${context.attempt} ran longer than ${taskOption(context, "attemptTimeoutMs")} ms`,
+        retryable: true,
+      };
+  }
+}
+
+export function started({ context, event }: Happening): Change {
+  return {
+    attempt: context.attempt + 1,
+    attemptAt: at(event),
+    startedAt: context.startedAt ?? at(event),
+    agent: event.type === "start" ? event.agent : inputOf(event).agent,
+    deadline: at(event) + taskOption(context, "attemptTimeoutMs"),
+    reason: undefined,
+  };
+}
+
+export function offered({ context, event }: Happening): Change {
+  return {
+    attempt: context.attempt + 1,
+    attemptAt: at(event),
+    agent: undefined,
+    deadline: at(event) + taskOption(context, "attemptTimeoutMs"),
+  };
+}
+
+export function unserved({ context }: Happening): Change {
+  return { reason: `no agent serves driver ${context.driver}`, deadline: undefined };
+}
+
+export function taken({ context, event }: Happening): Change {
+  return {
+    startedAt: firstStart(context, event),
+    agent: event.type === "taken" ? event.agent : undefined,
+    deadline: context.deadline ?? at(event) + taskOption(context, "attemptTimeoutMs"),
+    reason: undefined,
+  };
+}
+
+export function succeeded({ context, event }: Happening): Change {
+  if (event.type !== "succeeded") return {};
+  return {
+    endedAt: at(event),
+    startedAt: firstStart(context, event),
+    response: event.response,
+    responseType: event.contentType,
+    reason: undefined,
+    ...(event.agent === undefined ? {} : { agent: event.agent }),
+  };
+}
+
+export function backOff({ context, event }: Happening): Change {
+  const failure = failureOf(event, context);
+  const pause = backoffMs(retryPolicyOf(context), context.failures + 1, event.chance);
+  const least = event.type === "failed" ? (event.retryAfterMs ?? 0) : 0;
+  return {
+    startedAt: firstStart(context, event),
+    failures: context.failures + 1,
+    failure,
+    backoff: Math.max(pause, least),
+    deadline: undefined,
+    reason: `${failure.code}: ${failure.message}`,
+  };
+}
+
+/** A return to the queue: what a running attempt left behind goes. */
+export function requeued(event: TaskEvent, reason?: string): Change {
+  return { readyAt: at(event), agent: undefined, deadline: undefined, reason };
+}
+
+export function lost({ context, event }: Happening): Change {
+  return { ...requeued(event, event.type === "lost" ? event.reason : undefined), lost: context.lost + 1 };
+}
+
+export function failed({ context, event }: Happening): Change {
+  const failure = failureOf(event, context);
+  return {
+    startedAt: firstStart(context, event),
+    failures: context.failures + 1,
+    failure,
+    endedAt: at(event),
+    reason: `${failure.code}: ${failure.message}`,
+  };
+}
+
+export function lostForGood({ context, event }: Happening): Change {
+  const reason = event.type === "lost" ? event.reason : "";
+  const message = `${context.lost + 1} attempts were lost with their agents; the last: ${reason}`;
+  return { lost: context.lost + 1, ...finalFailure("AGENTS_LOST", message, event) };
+}
+
+export function queueTimeout({ context, event }: Happening): Change {
+  const cause = context.reason ?? `no agent of driver ${context.driver} had a free slot`;
+  const message = `waited ${taskOption(context, "queueTimeoutMs")} ms for an agent: ${cause}`;
+  return finalFailure("QUEUE_TIMEOUT", message, event);
+}
+
+export function totalTimeout({ context, event }: Happening): Change {
+  return finalFailure("TOTAL_TIMEOUT", `did not end within ${taskOption(context, "totalTimeoutMs")} ms`, event);
+}
+
+export function cancelling({ event }: Happening): Change {
+  return {
+    ...(event.type === "cancel" ? { cancel: { by: event.by, reason: event.reason } } : {}),
+    reason: "cancelling",
+  };
+}
+
+export function cancelled({ context, event }: Happening): Change {
+  const decision =
+    event.type === "cancel" || event.type === "end"
+      ? { by: event.by, reason: event.reason }
+      : (context.cancel ?? { by: "", reason: "" });
+  return { cancel: decision, endedAt: at(event), reason: `cancelled by ${inWords(decision)}` };
+}
+
+export function ended({ event }: Happening): Change {
+  const decision = event.type === "end" ? event : { by: "", reason: "" };
+  return finalFailure("ENDED_BY_FORCE", `ended by ${inWords(decision)}`, event);
+}
+
+/** The start of the first attempt, also when an answer is the first that is heard of it. */
+function firstStart(context: TaskContext, event: TaskEvent): number {
+  return context.startedAt ?? context.attemptAt ?? at(event);
+}
+
+function finalFailure(code: string, message: string, event: TaskEvent): Change {
+  return { failure: { code, message, retryable: false }, endedAt: at(event), reason: message };
+}
+
+function inWords({ by, reason }: Decision): string {
+  return reason === "" ? by : `${by}: ${reason}`;
+}
