@@ -75,7 +75,8 @@ export type {
 } from "./wire/messages.ts";
 export { QUEUE, actorVerbs, clusterVerbs, createNames, isName, requireId, requireName } from "./wire/subjects.ts";
 export type { ActorVerb, ClusterVerb, Names, ShardSubject } from "./wire/subjects.ts";
-export { numberFields, parseSubmitMessage, parseTaskRequest } from "./wire/submit.ts";
+export { numberFields } from "./wire/number-fields.ts";
+export { parseSubmitMessage, parseTaskRequest } from "./wire/submit.ts";
 export type { Submission, TaskRequest } from "./wire/submit.ts";
 export { describeTask, statusOf } from "./wire/task-view.ts";
 export type { HistoryView, TaskView } from "./wire/task-view.ts";

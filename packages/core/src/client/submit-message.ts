@@ -1,8 +1,9 @@
 import { InvalidError, isErgonError, type Issue } from "../base/errors.ts";
 import type { Headers } from "../ports/bus.ts";
 import { H } from "../wire/headers.ts";
+import { numberFields } from "../wire/number-fields.ts";
 import type { TaskRequest } from "../wire/submit.ts";
-import { numberFields, parseTaskRequest } from "../wire/submit.ts";
+import { parseTaskRequest } from "../wire/submit.ts";
 
 /** A submit as it goes on the wire. */
 export interface SubmitMessage {

@@ -1,10 +1,10 @@
-import { parseIsoTime } from "../base/clock.ts";
-import { parseDuration } from "../base/duration.ts";
-import { InvalidError, type ErrorCode, type Issue } from "../base/errors.ts";
+import { InvalidError } from "../base/errors.ts";
 import { isId } from "../base/id.ts";
-import { taskDefaults, taskLimits, type SparseTaskOptions, type TaskSpec } from "../task/spec.ts";
+import { taskLimits, type SparseTaskOptions, type TaskSpec } from "../task/spec.ts";
 import { BYTES_TYPE, H, JSON_TYPE, TEXT_TYPE } from "./headers.ts";
 import type { Message } from "./message.ts";
+import { numberFields, takeNumber, type NumberField } from "./number-fields.ts";
+import { Faults, duration, isMap, argumentsMap, words, text, time } from "./option-checks.ts";
 import { isName } from "./subjects.ts";
 
 /**
@@ -53,73 +53,7 @@ export interface TaskRequest {
     | undefined;
 }
 
-type Kind = "duration" | "integer" | "number";
-interface NumberField {
-  readonly path: string;
-  readonly header: string;
-  readonly kind: Kind;
-  readonly min: number;
-  readonly max: number;
-  /** Where the value goes in the sparse options, and its default there. */
-  readonly target: string;
-  readonly retry: boolean;
-  readonly fallback: number;
-}
-
-const { minDurationMs: SHORTEST, maxDurationMs: LONGEST } = taskLimits;
-const own = (
-  path: string,
-  header: string,
-  kind: Kind,
-  min: number,
-  max: number,
-  target: Exclude<keyof typeof taskDefaults, "retry">,
-): NumberField => ({
-  path,
-  header,
-  kind,
-  min,
-  max,
-  target,
-  retry: false,
-  fallback: taskDefaults[target],
-});
-const retry = (
-  path: string,
-  header: string,
-  kind: Kind,
-  min: number,
-  max: number,
-  target: Exclude<keyof typeof taskDefaults.retry, "never">,
-): NumberField => ({
-  path: `retry.${path}`,
-  header,
-  kind,
-  min,
-  max,
-  target,
-  retry: true,
-  fallback: taskDefaults.retry[target],
-});
-
-/** Every numeric option with its two spellings and its limits. docs/protocol.md prints this table; a test compares them. */
-export const numberFields: readonly NumberField[] = [
-  own("priority", H.priority, "integer", 0, 9, "priority"),
-  own("queueTimeout", H.queueTimeout, "duration", SHORTEST, LONGEST, "queueTimeoutMs"),
-  own("attemptTimeout", H.attemptTimeout, "duration", SHORTEST, LONGEST, "attemptTimeoutMs"),
-  own("heartbeatTimeout", H.heartbeatTimeout, "duration", 0, LONGEST, "heartbeatTimeoutMs"),
-  own("totalTimeout", H.totalTimeout, "duration", SHORTEST, LONGEST, "totalTimeoutMs"),
-  own("cancelGrace", H.cancelGrace, "duration", 0, LONGEST, "cancelGraceMs"),
-  own("retention", H.retention, "duration", 1_000, LONGEST, "retentionMs"),
-  own("maxLost", H.maxLost, "integer", 0, 1_000, "maxLost"),
-  retry("maxAttempts", H.maxAttempts, "integer", 1, 1_000, "maxAttempts"),
-  retry("initial", H.retryInitial, "duration", 0, LONGEST, "initialMs"),
-  retry("factor", H.retryFactor, "number", 1, 100, "factor"),
-  retry("max", H.retryMax, "duration", 0, LONGEST, "maxMs"),
-  retry("jitter", H.retryJitter, "number", 0, 1, "jitter"),
-];
-
-const textFields = new Set([
+const requestFields: ReadonlySet<string> = new Set([
   "driver",
   "id",
   "correlationId",
@@ -133,9 +67,6 @@ const textFields = new Set([
   "delay",
   "notBefore",
   "retry",
-]);
-const requestFields: ReadonlySet<string> = new Set([
-  ...textFields,
   ...numberFields.filter((field) => !field.retry).map((field) => field.path),
 ]);
 const retryFields: ReadonlySet<string> = new Set([
@@ -145,23 +76,6 @@ const retryFields: ReadonlySet<string> = new Set([
 const numberHeaders: ReadonlyMap<string, NumberField> = new Map(numberFields.map((field) => [field.header, field]));
 /** Headers of a submit that are not options of the task, but of the asking. */
 const askingHeaders: ReadonlySet<string> = new Set([H.wait, H.answer, H.driver, H.protocol, H.by, H.reason]);
-
-/** Collects what is wrong with an input, field by field, so that all of it is reported at once. */
-class Faults {
-  readonly issues: Issue[] = [];
-
-  add(field: string, code: ErrorCode, message: string): undefined {
-    this.issues.push({ field, code, message: `${field}: ${message}` });
-    return undefined;
-  }
-
-  throwIfAny(): void {
-    const first = this.issues[0];
-    if (first === undefined) return;
-    const more = this.issues.length === 1 ? "" : ` (and ${this.issues.length - 1} more)`;
-    throw new InvalidError(first.code as ErrorCode, `${first.message}${more}`, { issues: this.issues });
-  }
-}
 
 interface Parts {
   readonly driver: unknown;
@@ -182,7 +96,7 @@ export function parseSubmitMessage(message: Message, driver: string): Submission
   const headers = message.headers();
   const options: Record<string, number> = {};
   const policy: Record<string, number> = {};
-  let body: Record<string, unknown> | undefined;
+  const named: Record<string, string> = {};
   for (const name in headers) {
     const value = headers[name] ?? "";
     const field = numberHeaders.get(name);
@@ -191,21 +105,20 @@ export function parseSubmitMessage(message: Message, driver: string): Submission
     } else if (name.startsWith("Ergon-") && !askingHeaders.has(name)) {
       if (headerParts[name] === undefined)
         faults.add(name, "UNKNOWN_OPTION", `no such option; docs/protocol.md lists them`);
-      else (body ??= {})[headerParts[name]] = value;
+      else named[headerParts[name]] = value;
     }
   }
   const parts: Parts = {
     driver,
-    id: body?.["id"],
-    correlationId: body?.["correlationId"],
-    resource: body?.["resource"],
-    arguments:
-      body?.["arguments"] === undefined ? undefined : parseJsonHeader(H.arguments, body["arguments"] as string, faults),
+    id: named["id"],
+    correlationId: named["correlationId"],
+    resource: named["resource"],
+    arguments: named["arguments"] === undefined ? undefined : parseJsonHeader(H.arguments, named["arguments"], faults),
     contentType: headers[H.contentType],
-    tags: listOf(body?.["tags"]),
-    delay: body?.["delay"],
-    notBefore: body?.["notBefore"],
-    never: listOf(body?.["never"]),
+    tags: listOf(named["tags"]),
+    delay: named["delay"],
+    notBefore: named["notBefore"],
+    never: listOf(named["never"]),
   };
   return complete(parts, message.data, options, policy, faults);
 }
@@ -266,7 +179,7 @@ function payloadOf(
   if (payload instanceof Uint8Array) return { data: payload };
   if (text !== undefined) {
     if (typeof text !== "string") faults.add("text", "INVALID_OPTION", "must be a string");
-    return { data: Buffer.from(String(text)), contentType: TEXT_TYPE };
+    return { data: Buffer.from(typeof text === "string" ? text : ""), contentType: TEXT_TYPE };
   }
   if (base64 !== undefined) {
     const valid = typeof base64 === "string" && /^[A-Za-z0-9+/]*={0,2}$/.test(base64) && base64.length % 4 === 0;
@@ -289,13 +202,14 @@ function complete(
     faults.add("driver", "INVALID_DRIVER", `must be 1 to 64 letters, digits, "_" or "-"`);
   if (id !== undefined && (typeof id !== "string" || !isId(id)))
     faults.add("id", "INVALID_ID", `must be 1 to 128 letters, digits, "_" or "-"`);
-  const never = strings("retry.never", parts.never, taskLimits.neverCodes, taskLimits.tagLength, faults);
-  const tags = strings("tags", parts.tags, taskLimits.tags, taskLimits.tagLength, faults);
+  const never = words("retry.never", parts.never, taskLimits.neverCodes, taskLimits.tagLength, faults);
+  const tags = words("tags", parts.tags, taskLimits.tags, taskLimits.tagLength, faults);
   const correlationId = text("correlationId", parts.correlationId, 128, faults);
   const resource = text("resource", parts.resource, taskLimits.resourceLength, faults);
   const contentType = text("contentType", parts.contentType, taskLimits.contentTypeLength, faults);
-  const agentArguments = stringMap(parts.arguments, faults);
-  const delayMs = parts.delay === undefined ? 0 : (duration("delay", parts.delay, 0, LONGEST, faults) ?? 0);
+  const agentArguments = argumentsMap(parts.arguments, faults);
+  const delayMs =
+    parts.delay === undefined ? 0 : (duration("delay", parts.delay, 0, taskLimits.maxDurationMs, faults) ?? 0);
   const notBefore = parts.notBefore === undefined ? undefined : time("notBefore", parts.notBefore, faults);
   faults.throwIfAny();
 
@@ -325,116 +239,6 @@ function sparseOptions(
   return hasPolicy ? { ...options, retry: never === undefined ? policy : { ...policy, never } } : options;
 }
 
-function takeNumber(
-  field: NumberField,
-  name: string,
-  value: unknown,
-  into: Record<string, number>,
-  faults: Faults,
-): void {
-  const number =
-    field.kind === "duration"
-      ? duration(name, value, field.min, field.max, faults)
-      : plainNumber(field, name, value, faults);
-  if (number !== undefined && number !== field.fallback) into[field.target] = number;
-}
-
-function plainNumber(field: NumberField, name: string, value: unknown, faults: Faults): number | undefined {
-  const number =
-    typeof value === "number"
-      ? value
-      : typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value.trim())
-        ? Number(value)
-        : Number.NaN;
-  const fits = field.kind === "integer" ? Number.isInteger(number) : Number.isFinite(number);
-  if (fits && number >= field.min && number <= field.max) return number;
-  return faults.add(
-    name,
-    "INVALID_OPTION",
-    `must be ${field.kind === "integer" ? "a whole number" : "a number"} from ${field.min} to ${field.max}`,
-  );
-}
-
-function duration(name: string, value: unknown, min: number, max: number, faults: Faults): number | undefined {
-  const ms = typeof value === "number" ? value : typeof value === "string" ? parseDuration(value) : undefined;
-  if (ms !== undefined && Number.isFinite(ms) && ms >= min && ms <= max) return Math.round(ms);
-  return faults.add(
-    name,
-    "INVALID_OPTION",
-    `must be a duration such as 250ms, 30s, 5m or 2d, from ${min} ms to ${max} ms`,
-  );
-}
-
-function time(name: string, value: unknown, faults: Faults): number | undefined {
-  const ms =
-    typeof value === "number"
-      ? value
-      : typeof value === "string"
-        ? /^\d+$/.test(value)
-          ? Number(value)
-          : parseIsoTime(value)
-        : Number.NaN;
-  if (Number.isFinite(ms) && ms >= 0 && ms <= 8_640_000_000_000_000) return ms;
-  return faults.add(
-    name,
-    "INVALID_OPTION",
-    "must be a time: ISO 8601 such as 2030-01-31T08:00:00Z, or milliseconds since 1970",
-  );
-}
-
-function text(name: string, value: unknown, longest: number, faults: Faults): string | undefined {
-  if (value === undefined) return undefined;
-  // oxlint-disable-next-line no-control-regex
-  if (typeof value === "string" && value.length <= longest && !/[\u0000-\u001f\u007f]/.test(value)) return value;
-  return faults.add(
-    name,
-    "INVALID_OPTION",
-    `must be a text of at most ${longest} characters, without control characters`,
-  );
-}
-
-function strings(
-  name: string,
-  value: unknown,
-  most: number,
-  longest: number,
-  faults: Faults,
-): readonly string[] | undefined {
-  if (value === undefined) return undefined;
-  if (!Array.isArray(value) || value.length > most)
-    return faults.add(name, "INVALID_OPTION", `must be a list of at most ${most} texts`);
-  for (const item of value as unknown[]) {
-    if (typeof item !== "string" || item === "" || item.length > longest || !/^[^\s,]+$/.test(item)) {
-      return faults.add(
-        name,
-        "INVALID_OPTION",
-        `each must be a text of 1 to ${longest} characters without spaces and commas`,
-      );
-    }
-  }
-  return value as string[];
-}
-
-function stringMap(value: unknown, faults: Faults): Readonly<Record<string, string>> | undefined {
-  if (value === undefined) return undefined;
-  if (!isMap(value)) return faults.add("arguments", "INVALID_OPTION", "must be an object of texts");
-  const entries = Object.entries(value);
-  if (entries.length > taskLimits.arguments)
-    return faults.add(
-      "arguments",
-      "INVALID_OPTION",
-      `has ${entries.length} entries; ${taskLimits.arguments} are allowed`,
-    );
-  let bytes = 0;
-  for (const [key, argument] of entries) {
-    if (typeof argument !== "string") return faults.add(`arguments.${key}`, "INVALID_OPTION", "must be a text");
-    bytes += Buffer.byteLength(key) + Buffer.byteLength(argument);
-  }
-  if (bytes > taskLimits.argumentsBytes)
-    return faults.add("arguments", "INVALID_OPTION", `has ${bytes} bytes; ${taskLimits.argumentsBytes} are allowed`);
-  return value as Record<string, string>;
-}
-
 function parseJsonHeader(name: string, value: string, faults: Faults): unknown {
   try {
     return JSON.parse(value) as unknown;
@@ -443,14 +247,6 @@ function parseJsonHeader(name: string, value: string, faults: Faults): unknown {
   }
 }
 
-function listOf(value: unknown): string[] | undefined {
-  return value === undefined || value === ""
-    ? undefined
-    : String(value)
-        .split(",")
-        .map((item) => item.trim());
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
+function listOf(value: string | undefined): string[] | undefined {
+  return value === undefined || value === "" ? undefined : value.split(",").map((item) => item.trim());
 }

@@ -1,0 +1,128 @@
+import { parseIsoTime } from "../base/clock.ts";
+import { parseDuration } from "../base/duration.ts";
+import { InvalidError, type ErrorCode, type Issue } from "../base/errors.ts";
+import { taskLimits } from "../task/spec.ts";
+
+/** Collects what is wrong with an input, field by field, so that all of it is reported at once. */
+export class Faults {
+  readonly issues: Issue[] = [];
+
+  add(field: string, code: ErrorCode, message: string): undefined {
+    this.issues.push({ field, code, message: `${field}: ${message}` });
+    return undefined;
+  }
+
+  throwIfAny(): void {
+    const first = this.issues[0];
+    if (first === undefined) return;
+    const more = this.issues.length === 1 ? "" : ` (and ${this.issues.length - 1} more)`;
+    throw new InvalidError(first.code as ErrorCode, `${first.message}${more}`, { issues: this.issues });
+  }
+}
+
+/** A number, or its decimal digits: other spellings of JavaScript (0x10, 1e3) are no numbers here. */
+export function plainNumber(
+  name: string,
+  value: unknown,
+  { whole, min, max }: { readonly whole: boolean; readonly min: number; readonly max: number },
+  faults: Faults,
+): number | undefined {
+  const number =
+    typeof value === "number"
+      ? value
+      : typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value.trim())
+        ? Number(value)
+        : Number.NaN;
+  const fits = whole ? Number.isInteger(number) : Number.isFinite(number);
+  if (fits && number >= min && number <= max) return number;
+  return faults.add(name, "INVALID_OPTION", `must be ${whole ? "a whole number" : "a number"} from ${min} to ${max}`);
+}
+
+/** Milliseconds, or a text such as `30s`. */
+export function duration(name: string, value: unknown, min: number, max: number, faults: Faults): number | undefined {
+  const ms = typeof value === "number" ? value : typeof value === "string" ? parseDuration(value) : undefined;
+  if (ms !== undefined && Number.isFinite(ms) && ms >= min && ms <= max) return Math.round(ms);
+  return faults.add(
+    name,
+    "INVALID_OPTION",
+    `must be a duration such as 250ms, 30s, 5m or 2d, from ${min} ms to ${max} ms`,
+  );
+}
+
+/** Milliseconds since 1970, or an ISO 8601 text. */
+export function time(name: string, value: unknown, faults: Faults): number | undefined {
+  const ms =
+    typeof value === "number"
+      ? value
+      : typeof value === "string"
+        ? /^\d+$/.test(value)
+          ? Number(value)
+          : parseIsoTime(value)
+        : Number.NaN;
+  if (Number.isFinite(ms) && ms >= 0 && ms <= 8_640_000_000_000_000) return ms;
+  return faults.add(
+    name,
+    "INVALID_OPTION",
+    "must be a time: ISO 8601 such as 2030-01-31T08:00:00Z, or milliseconds since 1970",
+  );
+}
+
+/** A text that may stand in a header. */
+export function text(name: string, value: unknown, longest: number, faults: Faults): string | undefined {
+  if (value === undefined) return undefined;
+  // oxlint-disable-next-line no-control-regex
+  if (typeof value === "string" && value.length <= longest && !/[\u0000-\u001f\u007f]/.test(value)) return value;
+  return faults.add(
+    name,
+    "INVALID_OPTION",
+    `must be a text of at most ${longest} characters, without control characters`,
+  );
+}
+
+/** A list of words. */
+export function words(
+  name: string,
+  value: unknown,
+  most: number,
+  longest: number,
+  faults: Faults,
+): readonly string[] | undefined {
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value) || value.length > most)
+    return faults.add(name, "INVALID_OPTION", `must be a list of at most ${most} texts`);
+  for (const item of value as unknown[]) {
+    if (typeof item !== "string" || item === "" || item.length > longest || !/^[^\s,]+$/.test(item)) {
+      return faults.add(
+        name,
+        "INVALID_OPTION",
+        `each must be a text of 1 to ${longest} characters without spaces and commas`,
+      );
+    }
+  }
+  return value as string[];
+}
+
+/** The arguments of a task. */
+export function argumentsMap(value: unknown, faults: Faults): Readonly<Record<string, string>> | undefined {
+  if (value === undefined) return undefined;
+  if (!isMap(value)) return faults.add("arguments", "INVALID_OPTION", "must be an object of texts");
+  const entries = Object.entries(value);
+  if (entries.length > taskLimits.arguments)
+    return faults.add(
+      "arguments",
+      "INVALID_OPTION",
+      `has ${entries.length} entries; ${taskLimits.arguments} are allowed`,
+    );
+  let bytes = 0;
+  for (const [key, argument] of entries) {
+    if (typeof argument !== "string") return faults.add(`arguments.${key}`, "INVALID_OPTION", "must be a text");
+    bytes += Buffer.byteLength(key) + Buffer.byteLength(argument);
+  }
+  if (bytes > taskLimits.argumentsBytes)
+    return faults.add("arguments", "INVALID_OPTION", `has ${bytes} bytes; ${taskLimits.argumentsBytes} are allowed`);
+  return value as Record<string, string>;
+}
+
+export function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
+}
