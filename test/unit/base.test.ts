@@ -107,6 +107,10 @@ describe("the pause between attempts", () => {
     ]);
   });
 
+  test("that begins as none stays none, however far the factor has grown", () => {
+    expect(backoffMs({ ...policy, initialMs: 0, factor: 100 }, 1_000, 0.5)).toBe(0);
+  });
+
   test("is spread around itself by chance, never beyond the longest, never negative", () => {
     const anyPolicy = fc.record({
       initialMs: fc.nat({ max: 1e6 }),

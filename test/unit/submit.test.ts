@@ -297,10 +297,13 @@ describe("payloads", () => {
 });
 
 describe("bodies", () => {
+  // A key "__proto__" is given another name by the reader of MessagePack, so that it cannot reach a prototype.
+  const anyBody = fc.jsonValue({ maxDepth: 4 }).filter((value) => !JSON.stringify(value).includes("__proto__"));
+
   test.each([JSON_TYPE, MSGPACK_TYPE])("in %s come back as they went", (type) => {
     expect(() =>
       fc.assert(
-        fc.property(fc.jsonValue({ maxDepth: 4 }), (value) => {
+        fc.property(anyBody, (value) => {
           const plain = JSON.parse(JSON.stringify(value)) as unknown;
           expect(decodeBody(encodeBody(plain, type), type)).toEqual(plain);
         }),

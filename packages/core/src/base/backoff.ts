@@ -15,7 +15,9 @@ export interface Backoff {
  * `jitter` around it and never above `max`. `chance` is a number in [0, 1).
  */
 export function backoffMs(policy: Backoff, failures: number, chance: number): number {
-  const exact = Math.min(policy.maxMs, policy.initialMs * policy.factor ** Math.max(0, failures - 1));
+  // What has grown beyond all numbers is still nothing when it began as nothing.
+  const grown = policy.initialMs === 0 ? 0 : policy.initialMs * policy.factor ** Math.max(0, failures - 1);
+  const exact = Math.min(policy.maxMs, grown);
   const spread = exact * (1 + policy.jitter * (2 * chance - 1));
   return Math.round(Math.min(policy.maxMs, Math.max(0, spread)));
 }
