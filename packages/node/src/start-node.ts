@@ -14,13 +14,16 @@ import { Dispatcher, type DriverOptions } from "./dispatch/dispatcher.ts";
 import { Cluster } from "./membership/cluster.ts";
 import { FailureDetector } from "./membership/failure-detector.ts";
 import type { NodeContext } from "./node-context.ts";
+import { AdmissionDesk } from "./serve/admission-desk.ts";
+import { AnswerDesk } from "./serve/answer-desk.ts";
 import { BatchDesk } from "./serve/batch-desk.ts";
 import { ClusterDesk } from "./serve/cluster-desk.ts";
 import { Gateway } from "./serve/gateway.ts";
 import { Listeners } from "./serve/listeners.ts";
 import { MicroService } from "./serve/micro-service.ts";
+import { moved } from "./serve/refusals.ts";
 import { Router } from "./serve/router.ts";
-import { TaskDesk, moved } from "./serve/task-desk.ts";
+import { TaskDesk } from "./serve/task-desk.ts";
 import { Host } from "./shard/host.ts";
 import type { HostedShard } from "./shard/hosted-shard.ts";
 import { ShardSupervisor } from "./supervisor/shard-supervisor.ts";
@@ -96,12 +99,24 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   dispatcher.attach(host);
   const observer = new AgentsObserver(context, dispatcher, host);
   const router = new Router(context, cluster, listeners);
+  const admissions = new AdmissionDesk(context, host, dispatcher, machines);
+  const answers = new AnswerDesk(context, host, dispatcher, listeners);
   const tasks = new TaskDesk(context, host, dispatcher, listeners, machines);
   const clusterDesk = new ClusterDesk(context, host, cluster, dispatcher, machines, hosted);
-  const batches: BatchDesk = new BatchDesk(context, host, tasks, dispatcher.agents, hosted);
-  const gateway = new Gateway(context, { host, tasks, batches, cluster: clusterDesk, router, listeners, hosted });
+  const batches: BatchDesk = new BatchDesk(context, host, admissions, dispatcher.agents, hosted);
+  const gateway = new Gateway(context, {
+    host,
+    admissions,
+    answers,
+    tasks,
+    batches,
+    cluster: clusterDesk,
+    router,
+    listeners,
+    hosted,
+  });
   batches.gateway = gateway;
-  tasks.undecided = (actor) => void batches.decideOrRetry(actor);
+  admissions.undecided = (actor) => void batches.decideOrRetry(actor);
 
   let announceReady: () => void = () => undefined;
   const ready = new Promise<void>((resolve) => {

@@ -14,6 +14,7 @@ import {
   shardOf,
   statusOf,
   taskLimits,
+  taskOption,
   type BatchEntry,
   type Issue,
   type Message,
@@ -26,8 +27,11 @@ import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
-import { lifeOf, type Gateway } from "./gateway.ts";
-import { askingOf, encodeAdmission, moved, type TaskDesk } from "./task-desk.ts";
+import { encodeAdmission, type AdmissionDesk } from "./admission-desk.ts";
+import { askingOf } from "./asking.ts";
+import { issuesOf, rejected, requireBatch } from "./batch-request.ts";
+import type { Gateway } from "./gateway.ts";
+import { moved } from "./refusals.ts";
 
 const DECISION_MARGIN_MS = 86_400_000;
 const ADMIT_TIMEOUT_MS = 10_000;
@@ -56,7 +60,7 @@ interface Refused {
 export class BatchDesk {
   readonly #context: NodeContext;
   readonly #host: Host;
-  readonly #tasks: TaskDesk;
+  readonly #admissions: AdmissionDesk;
   readonly #agents: AgentsTable;
   readonly #hosted: ReadonlyMap<number, HostedShard>;
   readonly #newId: () => string;
@@ -65,13 +69,13 @@ export class BatchDesk {
   constructor(
     context: NodeContext,
     host: Host,
-    tasks: TaskDesk,
+    admissions: AdmissionDesk,
     agents: AgentsTable,
     hosted: ReadonlyMap<number, HostedShard>,
   ) {
     this.#context = context;
     this.#host = host;
-    this.#tasks = tasks;
+    this.#admissions = admissions;
     this.#agents = agents;
     this.#hosted = hosted;
     this.#newId = createIdFactory(context.random);
@@ -181,7 +185,7 @@ export class BatchDesk {
     return new Promise((resolve) => {
       // A shard that is lost meanwhile says nothing more.
       const timer = clock.after(ADMIT_TIMEOUT_MS, () => resolve(refusalOf(moved(shard))));
-      this.#tasks.submit(
+      this.#admissions.submit(
         shard,
         spec,
         false,
@@ -219,8 +223,8 @@ export class BatchDesk {
     if (actor === undefined) {
       const { ports, names } = this.#context;
       ports.bus.publish(names.shard(shardOf(id, ports.records.shards), verb, id), Buffer.from(batch));
-    } else if (verb === "release") this.#tasks.release(actor.shard, id, batch);
-    else this.#tasks.discard(actor.shard, id, batch);
+    } else if (verb === "release") this.#admissions.release(actor.shard, id, batch);
+    else this.#admissions.discard(actor.shard, id, batch);
   }
 
   #answer(message: Message, correlationId: string, admitted: readonly Admitted[]): void {
@@ -239,48 +243,9 @@ export class BatchDesk {
   }
 }
 
-/** Checks the frame of a batch; its tasks are checked one by one. */
-function requireBatch(body: unknown): { tasks: unknown[]; correlationId?: string; requireAgents?: boolean } {
-  const { tasks, correlationId, requireAgents, ...unknown } = (
-    typeof body === "object" && body !== null ? body : {}
-  ) as Record<string, unknown>;
-  if (!Array.isArray(tasks)) throw new InvalidError("INVALID_BODY", "tasks: must be a list of tasks");
-  const issues = Object.keys(unknown).map((field): Issue => ({
-    field,
-    code: "UNKNOWN_OPTION",
-    message: `${field}: no such option of a batch`,
-  }));
-  const validId =
-    correlationId === undefined || (typeof correlationId === "string" && /^[^\p{Cc}]{1,128}$/u.test(correlationId));
-  if (!validId)
-    issues.push({
-      field: "correlationId",
-      code: "INVALID_OPTION",
-      message: "correlationId: must be a text of 1 to 128 characters, without control characters",
-    });
-  if (requireAgents !== undefined && typeof requireAgents !== "boolean")
-    issues.push({ field: "requireAgents", code: "INVALID_OPTION", message: "requireAgents: must be true or false" });
-  if (issues.length > 0) throw rejected(issues);
-  return {
-    tasks: tasks as unknown[],
-    ...(correlationId === undefined ? {} : { correlationId: correlationId as string }),
-    ...(requireAgents === true ? { requireAgents } : {}),
-  };
-}
-
-function rejected(issues: readonly Issue[]): InvalidError {
-  const more = issues.length === 1 ? "" : ` (and ${issues.length - 1} more)`;
-  return new InvalidError("BATCH_REJECTED", `nothing was stored: ${issues[0]?.message ?? ""}${more}`, { issues });
-}
-
-function issuesOf(error: unknown, index: number): Issue[] {
-  if (!isErgonError(error)) return [{ field: `tasks[${index}]`, code: "INTERNAL", message: messageOf(error) }];
-  const issues = error.issues.length === 0 ? [{ field: "", code: error.code, message: error.message }] : error.issues;
-  return issues.map(({ field, code, message }) => ({
-    field: field === "" ? `tasks[${index}]` : `tasks[${index}].${field}`,
-    code,
-    message: `tasks[${index}].${message}`,
-  }));
+/** The longest life of a task from `now`, so that a batch's decision outlives every task of it. */
+function lifeOf(spec: Pick<TaskSpec, "options" | "notBefore">, now: number): number {
+  return Math.max(0, (spec.notBefore ?? 0) - now) + taskOption(spec, "totalTimeoutMs");
 }
 
 function refusalOf(error: unknown): Refused {

@@ -26,8 +26,8 @@ import type { Cluster } from "../membership/cluster.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
+import { askingOf } from "./asking.ts";
 import { Page, parseListRequest, type PageItem } from "./page.ts";
-import { askingOf } from "./task-desk.ts";
 
 const NODE_TIMEOUT_MS = 5_000;
 

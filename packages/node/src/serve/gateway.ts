@@ -10,7 +10,6 @@ import {
   parseSubmitMessage,
   requireId,
   shardOf,
-  taskOption,
   type Message,
   type Submission,
   type Subscription,
@@ -20,20 +19,24 @@ import {
 import type { NodeContext } from "../node-context.ts";
 import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
+import { decodeAdmission, encodeAdmission, type AdmissionDesk } from "./admission-desk.ts";
+import type { AnswerDesk } from "./answer-desk.ts";
+import { checkWait } from "./asking.ts";
 import type { BatchDesk } from "./batch-desk.ts";
 import type { ClusterDesk } from "./cluster-desk.ts";
 import type { Listeners } from "./listeners.ts";
+import { bytesOf, roomForTask } from "./record-room.ts";
 import { copyOf, type Router } from "./router.ts";
-import { bytesOf, checkWait, encodeAdmission, type TaskDesk } from "./task-desk.ts";
+import type { TaskDesk } from "./task-desk.ts";
 
 /** Writes that may wait for the store before submits are refused: work waits at its senders, not in this process's memory. */
 const MOST_WAITING_WRITES = 20_000;
 const MOST_LIVE = 2_000_000;
-/** Room that a message needs beside the payload: headers, and the record's own fields. */
-const ENVELOPE_BYTES = 32_768;
 
 export interface GatewayParts {
   readonly host: Host;
+  readonly admissions: AdmissionDesk;
+  readonly answers: AnswerDesk;
   readonly tasks: TaskDesk;
   readonly batches: BatchDesk;
   readonly cluster: ClusterDesk;
@@ -88,7 +91,7 @@ export class Gateway {
       return;
     }
     const { verb, id, attempt } = this.#context.names.parseShard(message.subject);
-    if (verb === "reply") return this.guard(message, () => this.#parts.tasks.reply(shard, id, attempt, message));
+    if (verb === "reply") return this.guard(message, () => this.#parts.answers.take(shard, id, attempt, message));
     this.guard(message, () => this.#onShard(shard, verb, id, message));
   }
 
@@ -96,7 +99,7 @@ export class Gateway {
   serveKept(shard: HostedShard, verb: string, id: string, message: Message): void {
     if (verb === "reply") {
       const [task = "", attempt = ""] = id.split(".");
-      this.guard(message, () => this.#parts.tasks.reply(shard, task, Number(attempt), message));
+      this.guard(message, () => this.#parts.answers.take(shard, task, Number(attempt), message));
     } else this.guard(message, () => this.#onShard(shard, verb, id, message));
   }
 
@@ -137,14 +140,12 @@ export class Gateway {
     if (submission.spec.id === undefined) {
       const { id, shard } = this.localId();
       if (shard === undefined) return this.#forwardSubmit(message, { ...spec, id });
-      return this.#parts.tasks.submit(shard, { ...spec, id }, true, (outcome) =>
-        this.#parts.tasks.answerSubmit(message, outcome, shard),
-      );
+      return this.#admit(message, shard, { ...spec, id }, true);
     }
     const shard = this.#parts.hosted.get(shardOf(submission.spec.id, this.#context.ports.records.shards));
     const full = { ...spec, id: submission.spec.id };
     if (shard?.phase !== "serving") return this.#forwardSubmit(message, full);
-    this.#parts.tasks.submit(shard, full, false, (outcome) => this.#parts.tasks.answerSubmit(message, outcome, shard));
+    this.#admit(message, shard, full, false);
   }
 
   /** A submission's spec with its delay turned into a time, and its payload in memory of its own. */
@@ -168,7 +169,7 @@ export class Gateway {
 
   /** Payload and arguments go into one record, with room for what comes of the task. */
   #checkSize(bytes: number): void {
-    const room = this.#context.ports.bus.maxMessageBytes - ENVELOPE_BYTES;
+    const room = roomForTask(this.#context.ports.bus.maxMessageBytes);
     if (bytes <= room) return;
     throw new InvalidError(
       "PAYLOAD_TOO_LARGE",
@@ -189,9 +190,32 @@ export class Gateway {
     this.#parts.router.forward(number, verb, id, message);
   }
 
-  #onShard(shard: HostedShard, verb: string, id: string, message: Message): Promise<void> {
+  #onShard(shard: HostedShard, verb: string, id: string, message: Message): void | Promise<void> {
     if (!isId(id)) throw new InvalidError("INVALID_ID", `id "${id.slice(0, 140)}" is not an id`);
-    return verb === "retry" ? this.#retry(shard, id, message) : this.#parts.tasks.take(shard, verb, id, message);
+    switch (verb) {
+      case "retry":
+        return this.#retry(shard, id, message);
+      case "admit":
+        return this.#admitForwarded(shard, id, message);
+      case "release":
+        return this.#parts.admissions.release(shard, id, textOf(message));
+      case "discard":
+        return this.#parts.admissions.discard(shard, id, textOf(message));
+      default:
+        return this.#parts.tasks.take(shard, verb, id, message);
+    }
+  }
+
+  #admit(message: Message, shard: HostedShard, spec: TaskSpec, fresh: boolean, batch?: string): void {
+    const { admissions, tasks } = this.#parts;
+    admissions.submit(shard, spec, fresh, (outcome) => tasks.answerSubmit(message, outcome, shard), batch);
+  }
+
+  /** A task that another node took: its shard is here. */
+  #admitForwarded(shard: HostedShard, id: string, message: Message): void {
+    checkWait(message);
+    const { spec, batch } = decodeAdmission(message.data, id);
+    this.#admit(message, shard, spec, false, batch);
   }
 
   async #retry(shard: HostedShard, id: string, message: Message): Promise<void> {
@@ -202,15 +226,12 @@ export class Gateway {
     const number = shardOf(spec.id, this.#context.ports.records.shards);
     const target = this.#parts.hosted.get(number);
     if (target?.phase !== "serving") return this.#forwardSubmit(message, spec);
-    this.#parts.tasks.submit(target, spec, false, (outcome) =>
-      this.#parts.tasks.answerSubmit(message, outcome, target),
-    );
+    this.#admit(message, target, spec, false);
   }
 }
 
-/** The longest life of a task from `now`, so that a batch's decision outlives every task of it. */
-export function lifeOf(spec: Pick<TaskSpec, "options" | "notBefore">, now: number): number {
-  return Math.max(0, (spec.notBefore ?? 0) - now) + taskOption(spec, "totalTimeoutMs");
+function textOf(message: Message): string {
+  return Buffer.from(message.data).toString();
 }
 
 /** A message's parts, for a copy with another body. */

@@ -1,0 +1,204 @@
+import {
+  ConflictError,
+  InvalidError,
+  MSGPACK_TYPE,
+  decodeBody,
+  encodeBody,
+  isId,
+  taskMachine,
+  type ActorState,
+  type MachineRegistry,
+  type TaskSpec,
+} from "@ergon/core";
+
+import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import { taskOf } from "../dispatch/task-state.ts";
+import type { NodeContext } from "../node-context.ts";
+import type { LiveActor } from "../shard/actor.ts";
+import type { Host } from "../shard/host.ts";
+import type { HostedShard } from "../shard/hosted-shard.ts";
+import { moved, refused, unreadable } from "./refusals.ts";
+import { sameSpec } from "./same-spec.ts";
+import { readStored } from "./stored-tasks.ts";
+
+/** A submit that meets a task of a batch that is not decided yet looks again after so long. */
+const UNDECIDED_MS = 100;
+/** After so many looks the decision is asked for; after so many more the submit is given back. */
+const PATIENT_LOOKS = 10;
+const MOST_LOOKS = 50;
+
+/** What came of a submit. `actor` is absent when the task had ended before. */
+export type Admission =
+  | { readonly kind: "admitted"; readonly actor: LiveActor | undefined; readonly state: ActorState }
+  | { readonly kind: "refused"; readonly error: unknown };
+
+/** Stores new tasks, and finds those that were stored before under the same id. */
+export class AdmissionDesk {
+  readonly #context: NodeContext;
+  readonly #host: Host;
+  readonly #dispatcher: Dispatcher;
+  readonly #machines: MachineRegistry;
+  /** A held task's batch should have been decided long ago. */
+  undecided: (actor: LiveActor) => void = () => undefined;
+  /** Ids that are being looked up, with those who asked meanwhile. */
+  readonly #lookups = new Map<string, (() => void)[]>();
+
+  constructor(context: NodeContext, host: Host, dispatcher: Dispatcher, machines: MachineRegistry) {
+    this.#context = context;
+    this.#host = host;
+    this.#dispatcher = dispatcher;
+    this.#machines = machines;
+  }
+
+  /**
+   * Stores a task, or answers with the one that has its id already. `fresh`: the id was made here just now, so nothing can be stored under it.
+   * `done` hears of the outcome once it is stored.
+   */
+  submit(
+    shard: HostedShard,
+    spec: TaskSpec,
+    fresh: boolean,
+    done: (outcome: Admission) => void,
+    batch?: string,
+    looks = 0,
+  ): void {
+    const live = shard.actors.get(spec.id);
+    if (live !== undefined) return this.#meet(live, spec, done, batch, looks);
+    if (shard.unreadable.has(spec.id))
+      return done({ kind: "refused", error: unreadable(spec.id, shard.unreadable.get(spec.id) ?? "") });
+    if (fresh) return this.#create(shard, spec, done, batch);
+    const others = this.#lookups.get(spec.id);
+    if (others !== undefined) {
+      others.push(() => this.submit(shard, spec, false, done, batch));
+      return;
+    }
+    this.#lookups.set(spec.id, []);
+    void this.#lookUpFirst(shard, spec, done, batch);
+  }
+
+  /** A held task's batch is admitted: it goes on. Its record may go on saying "held": whoever reads it asks for the decision. */
+  release(shard: HostedShard, id: string, batch: string): void {
+    const actor = shard.actors.get(id);
+    if (actor !== undefined && this.#isHeldBy(actor, batch)) this.#host.send(actor, { type: "release" });
+  }
+
+  /** A held task's batch is refused: it was never there. */
+  discard(shard: HostedShard, id: string, batch: string): void {
+    const actor = shard.actors.get(id);
+    if (actor !== undefined && this.#isHeldBy(actor, batch)) this.#host.erase(actor);
+  }
+
+  #isHeldBy(actor: LiveActor, batch: string): boolean {
+    return !actor.erased && taskOf(this.#host.wake(actor)).batch === batch;
+  }
+
+  async #lookUpFirst(
+    shard: HostedShard,
+    spec: TaskSpec,
+    done: (outcome: Admission) => void,
+    batch: string | undefined,
+  ): Promise<void> {
+    try {
+      await this.#createUnlessStored(shard, spec, done, batch);
+    } finally {
+      const waiting = this.#lookups.get(spec.id) ?? [];
+      this.#lookups.delete(spec.id);
+      for (const next of waiting) next();
+    }
+  }
+
+  async #createUnlessStored(
+    shard: HostedShard,
+    spec: TaskSpec,
+    done: (outcome: Admission) => void,
+    batch: string | undefined,
+  ): Promise<void> {
+    let state: ActorState | undefined;
+    try {
+      state = await readStored(this.#context, this.#machines, shard, spec.id);
+    } catch (error) {
+      return done({ kind: "refused", error });
+    }
+    if (shard.phase === "closed") done({ kind: "refused", error: moved(shard) });
+    else if (state !== undefined) done(this.#existing(undefined, state, spec));
+    else this.#create(shard, spec, done, batch);
+  }
+
+  #create(shard: HostedShard, spec: TaskSpec, done: (outcome: Admission) => void, batch: string | undefined): void {
+    const at = this.#context.clock.now();
+    const agent = batch === undefined ? this.#dispatcher.agentFor(spec) : undefined;
+    const actor = this.#host.create(
+      shard,
+      spec.id,
+      taskMachine,
+      { spec, at, chance: 0, batch, agent },
+      at,
+      (refusal) => {
+        if (refusal !== undefined) done({ kind: "refused", error: refused(refusal) });
+        else done(this.#admitted(actor));
+      },
+    );
+  }
+
+  /** A submit whose id is live already: answered once that task is stored, since a reply means stored (law 1). */
+  #meet(
+    actor: LiveActor,
+    spec: TaskSpec,
+    done: (outcome: Admission) => void,
+    batch: string | undefined,
+    looks: number,
+  ): void {
+    const { shard } = actor;
+    this.#host.whenStored(actor, (refusal) => {
+      if (refusal !== undefined) return done({ kind: "refused", error: refused(refusal) });
+      // Whether a held task is there at all is for its own batch to decide, which takes moments, unless its coordinator is dead.
+      const holder = taskOf(this.#host.wake(actor)).batch;
+      if (holder !== undefined && holder !== batch) {
+        if (looks === PATIENT_LOOKS && !actor.erased) this.undecided(actor);
+        this.#context.clock.after(UNDECIDED_MS, () => {
+          // Longer than its coordinator waits, an admission must not go on.
+          if (shard.phase === "closed" || looks >= MOST_LOOKS) done({ kind: "refused", error: moved(shard) });
+          else this.submit(shard, spec, false, done, batch, looks + 1);
+        });
+        return;
+      }
+      const admission = this.#admitted(actor);
+      done(admission.kind === "refused" ? admission : this.#existing(actor, admission.state, spec));
+    });
+  }
+
+  #admitted(actor: LiveActor): Admission {
+    const state = this.#host.committed(actor);
+    return state === undefined ? { kind: "refused", error: moved(actor.shard) } : { kind: "admitted", actor, state };
+  }
+
+  #existing(actor: LiveActor | undefined, state: ActorState, spec: TaskSpec): Admission {
+    if (sameSpec(taskOf(state), spec)) return { kind: "admitted", actor, state };
+    const message = `id ${spec.id} is taken by a task with another payload or other arguments; choose another id`;
+    return { kind: "refused", error: new ConflictError("ID_CONFLICT", message) };
+  }
+}
+
+/** The body of an `admit`: a whole spec, from one node to another. */
+export function encodeAdmission(spec: TaskSpec, batch?: string): Uint8Array {
+  return encodeBody({ spec, batch }, MSGPACK_TYPE);
+}
+
+/** Throws `InvalidError` when the body of an `admit` is not the spec of the task `id`. */
+export function decodeAdmission(data: Uint8Array, id: string): { spec: TaskSpec; batch: string | undefined } {
+  const { spec, batch } = decodeBody(data, MSGPACK_TYPE) as { spec?: TaskSpec; batch?: string };
+  if (!isSpec(spec) || spec.id !== id) throw new InvalidError("INVALID_BODY", "the body is not a task's spec");
+  return { spec, batch };
+}
+
+function isSpec(value: unknown): value is TaskSpec {
+  if (typeof value !== "object" || value === null) return false;
+  const { id, driver, payload, options } = value as Record<string, unknown>;
+  return (
+    typeof id === "string" &&
+    isId(id) &&
+    typeof driver === "string" &&
+    payload instanceof Uint8Array &&
+    (options === undefined || typeof options === "object")
+  );
+}

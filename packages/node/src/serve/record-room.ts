@@ -1,0 +1,29 @@
+import type { TaskSpec } from "@ergon/core";
+
+/** Room that a message needs beside the payload: headers, and the record's own fields. */
+const ENVELOPE_BYTES = 32_768;
+/** Room that a record needs beside payload, response and what the client attached: history, failure, decisions, names. */
+const RECORD_BYTES = 24_576;
+
+/** What a client may put into a task, in bytes, where the server takes messages of `maxMessageBytes`. */
+export function roomForTask(maxMessageBytes: number): number {
+  return maxMessageBytes - ENVELOPE_BYTES;
+}
+
+/** What an agent may answer, in bytes: the response shares its record with the payload. */
+export function roomForResponse(maxMessageBytes: number, task: TaskSpec): number {
+  return maxMessageBytes - RECORD_BYTES - bytesOf(task);
+}
+
+/** What a client put into a task, in bytes. */
+export function bytesOf({
+  payload,
+  arguments: agentArguments,
+  resource = "",
+  tags = [],
+  correlationId = "",
+  contentType = "",
+}: Omit<TaskSpec, "id">): number {
+  const texts = JSON.stringify([agentArguments ?? {}, resource, tags, correlationId, contentType]);
+  return payload.length + Buffer.byteLength(texts);
+}
