@@ -316,12 +316,11 @@ describe("a connection that breaks at any moment", () => {
     for (const moment of moments) {
       const cluster = createMemoryCluster({ shards: SHARDS });
       const [first] = await cluster.addNodes("n1");
+      await submitMany(cluster, 20, { driver: "nobody" });
+      cluster.clock.after(moment / 4, () => first?.disconnect());
+      cluster.clock.after(moment / 4 + 200, () => first?.reconnect());
       const second = await cluster.addNode("n2");
-      await cluster.clock.advance(moment / 5);
-
-      first?.disconnect();
-      await cluster.clock.advance(200);
-      first?.reconnect();
+      await cluster.clock.advance(300);
 
       await cluster.drive(second.node.ready, 60_000);
       expect(await endsEverywhere(cluster)).toEqual(["succeeded"]);

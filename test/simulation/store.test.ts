@@ -168,6 +168,9 @@ describe("what is too large", () => {
     expect(await cluster.drive(codeOf(client.submit({ driver: "work", payload: Buffer.alloc(90_000) })))).toBe(
       "PAYLOAD_TOO_LARGE",
     );
+    const pair = { payload: Buffer.alloc(60_000), arguments: { a: "x".repeat(16_000) } };
+    expect(await cluster.drive(codeOf(client.submit({ driver: "work", ...pair })))).toBe("PAYLOAD_TOO_LARGE");
+    expect(await cluster.drive(codeOf(client.batch({ tasks: [{ driver: "work", ...pair }] })))).toBe("BATCH_REJECTED");
     expect(await cluster.stored()).toEqual([]);
   });
 

@@ -106,6 +106,26 @@ describe("several changes of one actor", () => {
   });
 });
 
+describe("a change that waits behind an older one of its actor in doubt", () => {
+  test("is one write with it: both are told, and the shard is idle then", async () => {
+    const stage = new QueueStage({ oneInFlight: true });
+    const actor = stage.actor("a");
+    stage.put(actor);
+    await stage.settle();
+    stage.put(actor);
+    await stage.settle();
+    expect(stage.inFlight).toEqual([["a@2"]]);
+
+    await stage.pending[0]?.answer(unknown);
+    await stage.takenAgain();
+    expect(stage.inFlight).toEqual([["a@3"]]);
+    await stage.pending[0]?.answer(stage.committed());
+
+    expect(stage.told).toEqual(["a@2 stored", "a@3 stored"]);
+    expect([stage.shard.writes, stage.queue.length]).toEqual([0, 0]);
+  });
+});
+
 describe("a commit in doubt", () => {
   test.for([fenced, unknown])(
     "($kind) is held back until its shard is taken again, and goes under the new fence (I-2)",

@@ -120,6 +120,22 @@ describe("the queue of timers", () => {
     expect(() => fc.assert(property, { numRuns: 300 })).not.toThrow();
   });
 
+  test("takes one out although the last has to rise into its place", () => {
+    const queue = new TimerQueue<Entry>();
+    const entries = [1, 100, 2, 101, 102, 3, 4, 103, 104, 105, 106, 5, 6, 7, 50].map((due) => {
+      const entry = new Entry(due);
+      queue.set(entry, due);
+      return entry;
+    });
+    for (const entry of entries.filter(({ name }) => name === 101)) queue.delete(entry);
+    const order: number[] = [];
+    for (let first = queue.peek(); first !== undefined; first = queue.peek()) {
+      order.push(first.due);
+      queue.delete(first);
+    }
+    expect(order).toEqual([1, 2, 3, 4, 5, 6, 7, 50, 100, 102, 103, 104, 105, 106]);
+  });
+
   test("ignores what is not in it", () => {
     const queue = new TimerQueue<Entry>();
     queue.delete(new Entry(1));
