@@ -77,9 +77,7 @@ async function runOn(processes: Processes, { root, names, report, view, onStop }
   const work = new Work(client, names, [marks.agent, marks.node]);
   const wireNames = createNames(NAMESPACE);
   work.listen(bus, wireNames);
-  view.line(view.style("dim", "An agent and a node will be killed at work: until then an answer is held back."));
-  if (work.isFew)
-    view.line(view.style("dim", "As the files are few, a third is submitted at a time, none during a recovery."));
+  view.line(view.style("dim", notes(work).join("\n")));
   view.follow("done", () => work.counts);
   const [kills] = await Promise.all([
     killInTheMiddle({ processes, client, bus, names: wireNames, work, view }, marks),
@@ -98,6 +96,15 @@ async function runOn(processes: Processes, { root, names, report, view, onStop }
   const isRight = printSummary(view, processes, { names, answers, verdicts, faults, kills });
   view.line(`${view.seconds.toFixed(1)} s in all`);
   return isRight;
+}
+
+/** What is done so that each kill hits work, for those who wonder. */
+function notes({ isFew }: Work): readonly string[] {
+  return [
+    "An agent and a node will be killed, and not replaced. Each time one answer is",
+    "held back until the kill, so that it is sure to hit work under way.",
+    ...(isFew ? ["As the files are few, a third is submitted at a time, none during a recovery."] : []),
+  ];
 }
 
 async function findFiles(folder: string | undefined, checkout: string): Promise<Files> {

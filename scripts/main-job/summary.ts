@@ -56,8 +56,7 @@ function printAgents(view: View, processes: Processes, { answers, kills }: Resul
       `${agent.name.padEnd(8)}${count(answered).padStart(10)}${count(lost).padStart(6)}${killNote(kills, agent.name)}`,
     );
   }
-  for (const node of processes.nodes)
-    view.line(`${node.name.padEnd(8)}${"".padStart(16)}${killNote(kills, node.name)}`);
+  for (const node of processes.nodes) view.line(`${node.name.padEnd(24)}${killNote(kills, node.name)}`.trimEnd());
 }
 
 function killNote(kills: readonly Kill[], name: string): string {

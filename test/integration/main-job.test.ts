@@ -176,7 +176,7 @@ describe("the main job", { timeout: 60_000 }, () => {
   test("leaves nothing behind when it is interrupted", async ({ folders, start }) => {
     writeMany(folders.files);
     const job = start(folders.files);
-    await eventually("the job is at work", () => job.output().includes("will be killed"), 30_000);
+    await eventually("the job is at work", () => job.output().includes("will be killed,"), 30_000);
 
     job.process.kill("SIGINT");
 
@@ -187,7 +187,7 @@ describe("the main job", { timeout: 60_000 }, () => {
   test("leaves nothing behind when it is killed", async ({ folders, start }) => {
     writeMany(folders.files);
     const job = start(folders.files);
-    await eventually("the job is at work", () => job.output().includes("will be killed"), 30_000);
+    await eventually("the job is at work", () => job.output().includes("will be killed,"), 30_000);
 
     job.process.kill("SIGKILL");
     await job.ended;
