@@ -76,19 +76,19 @@ export interface AgentMember extends Member {
   readonly agent: Agent;
 }
 
-export interface NodeSettings extends Partial<Pick<NodeParts, "drivers" | "sessionTtlMs">> {
+interface NodeSettings extends Partial<Pick<NodeParts, "drivers" | "sessionTtlMs">> {
   /** How far the machine's clock is off. */
   readonly clockOffsetMs?: number;
 }
 
-export type AgentSettings = Partial<AgentOptions> & {
+type AgentSettings = Partial<AgentOptions> & {
   readonly driver?: string;
   readonly handler?: Handler;
   readonly concurrency?: number;
 };
 
 /** How often each kind of write was asked of the server. */
-export interface WriteCounts {
+interface WriteCounts {
   commits: number;
   records: number;
   claims: number;
@@ -96,7 +96,7 @@ export interface WriteCounts {
   others: number;
 }
 
-export interface StoredTask {
+interface StoredTask {
   readonly id: string;
   readonly shard: number;
   readonly status: string;
