@@ -136,7 +136,7 @@ async function killNode(
   await processes.kill(node);
   view.event(
     "red",
-    `killed ${node.name} (kill -9 ${node.pid}), host of ${hosted} of ${shards.length} shards with ${counted(live, "live task")}`,
+    `killed ${node.name} (kill -9 ${node.pid}), host of ${hosted} shards with ${counted(live, "live task")}`,
   );
   afterwards();
   const timeout = AbortSignal.timeout(PATIENCE_MS);

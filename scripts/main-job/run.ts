@@ -71,7 +71,7 @@ async function runOn(processes: Processes, { root, names, report, view, onStop }
   const client = createClient({ bus, namespace: NAMESPACE });
   onStop(() => client.close());
   await everyNodeHasShards(client, processes.nodes.length);
-  view.event("dim", "started nats-server, two nodes and three agents, each in a process of its own");
+  view.event("dim", "started nats-server, two nodes and three agents, a process each");
 
   const marks = marksOf(names.length);
   const work = new Work(client, names, [marks.agent, marks.node]);

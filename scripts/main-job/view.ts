@@ -15,7 +15,7 @@ const TERMINAL_MS = 100;
 const PLAIN_MS = 1_000;
 /** The time over which the rate is measured. */
 const RATE_MS = 2_000;
-const BAR = 24;
+const BAR = 20;
 
 /** Shows a person how the work goes on: a bar that moves on a terminal, a line each second elsewhere; what happens meanwhile above it. */
 export class View {
@@ -117,9 +117,9 @@ export class View {
     const { total, ended, running, waiting, lost, retried } = counts;
     const share = total === 0 ? 1 : ended / total;
     const full = Math.floor(share * BAR);
-    const bar = withBar ? `${"█".repeat(full)}${"░".repeat(BAR - full)} ` : `${this.#what} `;
+    const bar = withBar ? `${"█".repeat(full)}${"░".repeat(BAR - full)} ` : "";
     const parts = [
-      `${bar}${count(ended)}/${count(total)} ${Math.floor(share * 100)}%`,
+      `${bar}${this.#what} ${count(ended)}/${count(total)} ${Math.floor(share * 100)}%`,
       `${count(Math.round(this.#rate()))}/s`,
     ];
     if (running + waiting > 0) parts.push(`${running} running, ${count(waiting)} waiting`);

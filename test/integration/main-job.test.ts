@@ -122,7 +122,7 @@ describe("the main job", { timeout: 60_000 }, () => {
     const secret = Buffer.from("secret\n");
     writeFileSync(unreadable, secret);
     chmodSync(unreadable, 0);
-    spawnSync("mkfifo", [path.join(folders.files, "pipe")]);
+    spawnSync("sh", ["-c", 'mkfifo "$0"', path.join(folders.files, "pipe")]);
     symlinkSync("empty", path.join(folders.files, "link"));
     symlinkSync("/nowhere", path.join(folders.files, "broken link"));
     const socket = createServer().listen(path.join(folders.files, "s"));
