@@ -20,6 +20,7 @@ import type { BusStatus } from "../ports/bus.ts";
 import { createApi } from "./api.ts";
 import type { Api } from "./api.ts";
 import { connectFailure, deniedSubject, isWorthRetrying, unreachable } from "./errors.ts";
+import { checkInsides } from "./message.ts";
 import { coalesceWrites } from "./outbound.ts";
 import { Replies } from "./replies.ts";
 import { checkServer } from "./server-check.ts";
@@ -84,6 +85,7 @@ const LEADER_MS = 5_000;
  * Throws `NATS_UNREACHABLE`, `NOT_PERMITTED`, `SERVER_UNSUITABLE` or `INVALID_OPTION`; no text holds a secret.
  */
 export async function connectNats(options: NatsOptions = {}, surroundings: NatsSurroundings = {}): Promise<NatsLink> {
+  checkInsides();
   const { clock = createSystemClock(), logger = silentLogger } = surroundings;
   const servers = readServers(options.servers);
   const where = servers.map((server) => server.where).join(", ");

@@ -1,5 +1,8 @@
 import type { Msg } from "@nats-io/nats-core";
+import { MsgImpl, Parser } from "@nats-io/nats-core/internal";
+import type { ParserEvent } from "@nats-io/nats-core/internal";
 
+import { ErgonError } from "../base/errors.ts";
 import type { Headers, Message } from "../ports/bus.ts";
 import { findHeader, parseHeaders } from "./headers.ts";
 
@@ -15,12 +18,24 @@ const [FIVE, ZERO, THREE] = [53, 48, 51];
 /** Where the status stands in `NATS/1.0 503`. */
 const STATUS_AT = 9;
 
-/** Throws when nats.js has changed its insides, so that this shows at start and not as garbage later. */
-export function checkInsides(message: Msg): void {
-  const { _msg, _rdata } = message as unknown as Partial<RawMsg>;
-  if (!(_msg?.subject instanceof Uint8Array) || typeof _msg.hdr !== "number" || !(_rdata instanceof Uint8Array)) {
-    throw new Error("this version of nats.js keeps its messages in another way; see packages/core/src/nats/message.ts");
-  }
+/** Throws `INTERNAL` when nats.js has changed its insides, so that this shows at start and not as garbage later. */
+export function checkInsides(): void {
+  let known = false;
+  const parser = new Parser({
+    push: (event) => {
+      const { msg, data } = event as ParserEvent;
+      if (msg === undefined || data === undefined) return;
+      const { _msg, _rdata } = new MsgImpl(msg, data, undefined as never) as unknown as Partial<RawMsg>;
+      known = _msg?.subject instanceof Uint8Array && typeof _msg.hdr === "number" && _rdata instanceof Uint8Array;
+    },
+  });
+  parser.parse(Buffer.from("MSG subject 1 4\r\ndata\r\n"));
+  if (known) return;
+  throw new ErgonError(
+    "terminal",
+    "INTERNAL",
+    "this version of nats.js keeps its messages in a way that is not known here: take @nats-io/nats-core 3.4",
+  );
 }
 
 /** A message of nats.js, read from its raw bytes and no more of them than asked for. */
