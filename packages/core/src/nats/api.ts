@@ -9,7 +9,7 @@ import { asBuffer } from "./message.ts";
 import type { Replies, Silence } from "./replies.ts";
 
 /** Either what was asked for or why not. */
-export type ApiAnswer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: ApiError };
+type ApiAnswer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: ApiError };
 
 /** Requests to JetStream's own API, `$JS.API.…`: all that sets up and reads, and none of the hot path. */
 export interface Api {

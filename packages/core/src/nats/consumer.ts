@@ -10,7 +10,7 @@ const SILENCE_MS = 2 * HEARTBEAT_MS + 500;
 /** A pause in what should be coming: the rest may have been removed meanwhile, so the server is asked. */
 const PAUSE_MS = 1_000;
 
-export type DeliverPolicy = "last_per_subject" | { readonly from: number };
+type DeliverPolicy = "last_per_subject" | { readonly from: number };
 
 export interface ConsumerOptions {
   readonly stream: string;

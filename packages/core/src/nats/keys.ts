@@ -9,7 +9,7 @@ import type { NatsMessage } from "./message.ts";
 import type { Silence } from "./replies.ts";
 
 /** A key's last message. */
-export interface Entry {
+interface Entry {
   readonly data: Uint8Array;
   /** It only says that the key was deleted or has expired. */
   readonly gone: boolean;
