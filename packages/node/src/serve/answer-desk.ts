@@ -5,6 +5,8 @@ import {
   decodeBody,
   decodeError,
   headerText,
+  isName,
+  taskLimits,
   type Failure,
   type Message,
 } from "@ergon/core";
@@ -41,7 +43,7 @@ export class AnswerDesk {
       return;
     }
     const kind = message.header(H.event);
-    const agent = message.header(H.agent);
+    const agent = agentOf(message);
     if (actor === undefined || flight === undefined || flight.attempt !== attempt)
       return this.#stale(id, attempt, agent, message);
     const now = this.#context.clock.monotonic();
@@ -96,14 +98,21 @@ export class AnswerDesk {
   }
 }
 
-/** An answer as the event that it is for the task. */
+/** Who answers. What is no agent's name is nobody's: it would become part of a subject. */
+function agentOf(message: Message): string | undefined {
+  const agent = message.header(H.agent);
+  return agent !== undefined && isName(agent) ? agent : undefined;
+}
+
+/** An answer as the event that it is for the task. Its texts have bounds, so that every answer that is taken fits into the record. */
 function answerEvent(
   message: Message,
   kind: string | undefined,
   attempt: number,
   agent: string | undefined,
 ): { type: string; [field: string]: unknown } {
-  if (kind === "returned") return { type: "returned", attempt, reason: message.header(H.reason) ?? "handed back" };
+  if (kind === "returned")
+    return { type: "returned", attempt, reason: headerText(message.header(H.reason) ?? "handed back") };
   const error = decodeError(message);
   if (kind === "failed" || error !== undefined) {
     const failure = {
@@ -118,12 +127,14 @@ function answerEvent(
       "INVALID_OPTION",
       `${H.event}: "${headerText(kind).slice(0, 64)}" is not an event of an attempt`,
     );
-  // The bytes are a slice of what came from the socket: a copy lets go of the rest.
+  const contentType = message.header(H.contentType);
   return {
     type: "succeeded",
     attempt,
     agent,
+    // The bytes are a slice of what came from the socket: a copy lets go of the rest.
     response: Buffer.from(message.data),
-    contentType: message.header(H.contentType),
+    contentType:
+      contentType === undefined || contentType.length > taskLimits.contentTypeLength ? undefined : contentType,
   };
 }

@@ -26,6 +26,7 @@ import type { BatchDesk } from "./batch-desk.ts";
 import type { ClusterDesk } from "./cluster-desk.ts";
 import type { Listeners } from "./listeners.ts";
 import { bytesOf, roomForTask } from "./record-room.ts";
+import { mayAnswer } from "./reply-to.ts";
 import { copyOf, type Router } from "./router.ts";
 import type { TaskDesk } from "./task-desk.ts";
 
@@ -84,6 +85,7 @@ export class Gateway {
 
   /** A message on the subject of a hosted shard. */
   shardMessage(shard: HostedShard, message: Message): void {
+    if (!mayAnswer(this.#context.names, message)) return this.#ignore(message);
     // That nobody received an attempt is a fact of this process alone: it is taken in at once, and is nothing to a shard that is being loaded.
     const takes = shard.phase === "serving" || (message.noResponders && shard.phase === "suspended");
     if (!takes) {
@@ -105,6 +107,7 @@ export class Gateway {
 
   /** Runs a handler; what it throws is the asker's answer. */
   guard(message: Message, run: (message: Message) => void | Promise<void>): void {
+    if (!mayAnswer(this.#context.names, message)) return this.#ignore(message);
     try {
       const pending = run(message);
       if (pending !== undefined) pending.catch((error: unknown) => this.#failed(message, error));
@@ -124,6 +127,10 @@ export class Gateway {
       if (hosted.size === 0) return { id, shard: undefined };
     }
     return { id: this.#newId(), shard: undefined };
+  }
+
+  #ignore({ subject, reply }: Message): void {
+    this.#context.logger.warn({ subject, reply }, "a message asks for an answer where nodes do not answer; ignored");
   }
 
   #failed(message: Message, error: unknown): void {

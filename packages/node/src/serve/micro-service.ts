@@ -1,6 +1,7 @@
 import { JSON_TYPE, H, encodeBody, type Message, type Subscription } from "@ergon/core";
 
 import type { NodeContext } from "../node-context.ts";
+import { mayAnswer } from "./reply-to.ts";
 
 const NAME = "ergon-node";
 
@@ -48,7 +49,7 @@ export class MicroService {
   }
 
   #answer(message: Message, body: object): void {
-    if (message.reply !== undefined)
+    if (message.reply !== undefined && mayAnswer(this.#context.names, message))
       this.#context.ports.bus.publish(message.reply, encodeBody(body, JSON_TYPE), {
         headers: { [H.contentType]: JSON_TYPE },
       });

@@ -238,8 +238,15 @@ export class Host {
 
   /** The shard is served from now on: its actors go on from their records. */
   revive(shard: HostedShard): void {
-    for (const actor of [...shard.actors.values()])
-      if (actor.state !== undefined) this.#behaviour(actor).restored(actor);
+    for (const actor of [...shard.actors.values()]) {
+      if (actor.state === undefined) continue;
+      try {
+        this.#behaviour(actor).restored(actor);
+      } catch (error) {
+        // One record that cannot go on must not take its shard down, at one node after the other. Its bounds end it.
+        this.#options.context.logger.error({ shard: shard.number, id: actor.id, err: error }, "an actor cannot go on");
+      }
+    }
   }
 
   /** Lets go of everything of a shard that this node no longer hosts. */
