@@ -1,34 +1,16 @@
-import {
-  MSGPACK_TYPE,
-  decodeBody,
-  encodeBody,
-  isErgonError,
-  messageOf,
-  type LoadRange,
-  type Message,
-  type Ownership,
-} from "@ergon/core";
+import { isErgonError, messageOf, type LoadRange, type Message, type Ownership } from "@ergon/core";
 
 import { assign } from "../membership/assignment.ts";
 import type { Cluster } from "../membership/cluster.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { Host } from "../shard/host.ts";
 import { HostedShard } from "../shard/hosted-shard.ts";
+import { decodeMark, encodeMark } from "./mark.ts";
 import { createSupervisor, type Supervisor, type SupervisorEvent } from "./supervisor.machine.ts";
 
 const RETRY_MS = 250;
-/** Writes after which a shard leaves its next owner a note of where to read from. */
+/** Writes after which a shard's mark is written anew. */
 const MARK_WRITES = 2_000;
-/** A note larger than this is not written: the next owner reads from the last one. */
-const MARK_BYTES = 512_000;
-
-/** A note for the shard's next owner: every live record is either newer than `after` or one of `ids` (design section 4, low-water mark). */
-interface Mark {
-  readonly after: number;
-  readonly ids: readonly string[];
-}
-
-const READ_ALL: Mark = { after: 0, ids: [] };
 
 export interface ShardSupervisorParts {
   readonly cluster: Cluster;
@@ -78,7 +60,7 @@ export class ShardSupervisor {
     this.#tell(shard.number, { type: "doubt" });
   }
 
-  /** A record of the shard was stored: now and then a note is left for its next owner. */
+  /** A record of the shard was stored: now and then its mark is written. */
   stored(shard: HostedShard): void {
     if (shard.writesSinceMark < Math.max(MARK_WRITES, 2 * shard.actors.size)) return;
     shard.writesSinceMark = 0;
@@ -220,7 +202,7 @@ export class ShardSupervisor {
       const ranges = await Promise.all(
         shards.map(async ({ number }): Promise<LoadRange> => ({
           shard: number,
-          ...parseMark(await leases.readMark(number)),
+          ...decodeMark(await leases.readMark(number)),
         })),
       );
       const byNumber = new Map(shards.map((shard) => [shard.number, shard]));
@@ -326,9 +308,9 @@ export class ShardSupervisor {
 
   async #mark(shard: HostedShard): Promise<void> {
     // What cannot be read here may be live for the next owner.
-    const mark: Mark = { after: shard.revision, ids: [...shard.actors.keys(), ...shard.unreadable.keys()] };
-    const data = encodeBody(mark, MSGPACK_TYPE);
-    if (data.length > MARK_BYTES || mark.after === 0) return;
+    const ids = [...shard.actors.keys(), ...shard.unreadable.keys()];
+    const data = encodeMark({ after: shard.revision, ids });
+    if (data === undefined) return;
     try {
       await this.#context.ports.leases.writeMark(shard.number, data);
     } catch (error) {
@@ -337,17 +319,5 @@ export class ShardSupervisor {
         "a shard's mark could not be written; its next owner reads more",
       );
     }
-  }
-}
-
-/** A note that cannot be read costs reading everything, not the shard. */
-function parseMark(data: Uint8Array | undefined): Mark {
-  if (data === undefined) return READ_ALL;
-  try {
-    const { after, ids } = (decodeBody(data, MSGPACK_TYPE) ?? {}) as Partial<Mark>;
-    const fits = typeof after === "number" && Array.isArray(ids) && ids.every((id) => typeof id === "string");
-    return fits ? { after, ids } : READ_ALL;
-  } catch {
-    return READ_ALL;
   }
 }
