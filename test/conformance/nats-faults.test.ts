@@ -2,7 +2,7 @@ import { createServer } from "node:net";
 
 import { isErgonError } from "@ergon/core";
 import type { Fence, Ownership, Session } from "@ergon/core";
-import { connectNats, openNats } from "@ergon/core/nats";
+import { connectNats, createNatsBus, openNats } from "@ergon/core/nats";
 import type { NatsLink, NatsOptions, NatsPorts } from "@ergon/core/nats";
 import { Heard } from "@ergon/core/testing";
 import { describe, expect } from "vitest";
@@ -109,11 +109,34 @@ describe("connecting", () => {
     expect((await connect({ servers: server.url.replace("//", "//ergon:right@") })).status).toBe("connected");
   });
 
-  test("an address that is none is refused without its password", async ({ connect }) => {
-    const attempt = connect({ servers: "nats://user:secret@:99999999" });
+  test.for(["nats://user:secret@:99999999", "user:secret@host:99999999", "nats://user:a@secret@host:99999999"])(
+    "an address that is none is refused without its password: %s",
+    async (servers, { connect }) => {
+      const attempt = connect({ servers });
 
-    await expect(attempt).rejects.toMatchObject({ code: "INVALID_OPTION" });
-    await expect(attempt).rejects.not.toThrow(/secret/);
+      await expect(attempt).rejects.toMatchObject({ code: "INVALID_OPTION" });
+      await expect(attempt).rejects.not.toThrow(/secret/);
+    },
+  );
+
+  test("who is asked cannot tell from the reply-to where JetStream's answers are awaited", async ({
+    connect,
+    start,
+  }) => {
+    const { url } = await start();
+    const [asker, asked] = [await connect({ servers: url }), createNatsBus(await connect({ servers: url }))];
+    const { promise: seen, resolve } = Promise.withResolvers<string>();
+    asked.subscribe("question", ({ reply = "" }) => {
+      resolve(reply);
+      asked.publish(reply, bytes("answer"));
+    });
+    await asked.flush();
+
+    await createNatsBus(asker).request("question", bytes(""), { timeoutMs: 1_000 });
+
+    const inbox = (await seen).split(".").slice(0, 2).join(".");
+    expect(asker.newInbox()).not.toContain(inbox);
+    expect(asker.replies.expect("anything", 1_000, { answer: () => true, fail: () => undefined })).not.toContain(inbox);
   });
 
   test("an old server is refused with the version that is needed", async ({ connect }) => {

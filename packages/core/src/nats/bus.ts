@@ -11,7 +11,7 @@ const DEFAULT_MAX_BYTES = 1_048_576;
 
 /** The bus over one NATS connection. */
 export function createNatsBus(link: NatsLink): Bus {
-  const { connection, replies, logger } = link;
+  const { connection, requests, logger } = link;
   const maxMessageBytes = (): number => connection.info?.max_payload ?? DEFAULT_MAX_BYTES;
 
   const encode = (
@@ -68,7 +68,7 @@ export function createNatsBus(link: NatsLink): Bus {
         requireSubject(subject);
         const headers = encode(data, options);
         if (link.status !== "connected") return reject(unreachable());
-        replies.ask(
+        requests.ask(
           subject,
           data,
           headers,

@@ -1,9 +1,9 @@
+import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 
 import {
   credsAuthenticator,
   nkeyAuthenticator,
-  nuid,
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from "@nats-io/nats-core";
@@ -61,7 +61,10 @@ export interface NatsLink {
   readonly connection: NatsConnection;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** What JetStream answers. */
   readonly replies: Replies;
+  /** What anybody else answers. They see the inbox, and must not guess from it where acknowledgements are awaited: who may answer could forge one. */
+  readonly requests: Replies;
   readonly api: Api;
   readonly status: BusStatus;
   onStatus(handler: (status: BusStatus) => void): void;
@@ -119,8 +122,9 @@ function createLink(connection: NatsConnection, inboxPrefix: string, clock: Cloc
     hold();
     publishNow(...message);
   };
-  const unique = nuid.next();
+  const unique = newSecret();
   const replies = new Replies(connection, clock, `${inboxPrefix}.${unique}`);
+  const requests = new Replies(connection, clock, `${inboxPrefix}.${newSecret()}`);
   const handlers: ((status: BusStatus) => void)[] = [];
   let status: BusStatus = "connected";
   let inboxes = 0;
@@ -129,13 +133,14 @@ function createLink(connection: NatsConnection, inboxPrefix: string, clock: Cloc
   const become = (next: BusStatus): void => {
     if (status === next || status === "closed") return;
     status = next;
-    if (next !== "connected") replies.failAll(next);
+    if (next !== "connected") for (const waiting of [replies, requests]) waiting.failAll(next);
     for (const handler of handlers) handler(next);
   };
   void followStatus(connection, become, (error) => {
     const denied = deniedSubject(error);
     logger.warn({ error: messageOf(error) }, "NATS reports an error");
-    if (denied?.operation === "publish") replies.failAll("not-permitted", denied.subject);
+    if (denied?.operation === "publish")
+      for (const waiting of [replies, requests]) waiting.failAll("not-permitted", denied.subject);
   });
   void connection.closed().then(() => become("closed"));
 
@@ -149,6 +154,7 @@ function createLink(connection: NatsConnection, inboxPrefix: string, clock: Cloc
     clock,
     logger,
     replies,
+    requests,
     api: createApi(replies, clock),
     get status() {
       return status;
@@ -158,6 +164,11 @@ function createLink(connection: NatsConnection, inboxPrefix: string, clock: Cloc
     drain: () => close(() => (status === "connected" ? connection.drain() : Promise.reject(unreachable()))),
     close: () => close(() => connection.close()),
   };
+}
+
+/** nats.js's own unique names count on from one to the next. */
+function newSecret(): string {
+  return randomBytes(16).toString("base64url");
 }
 
 async function followStatus(
@@ -188,7 +199,7 @@ function readServers(servers: string | readonly string[] = "nats://127.0.0.1:422
     const withScheme = trimmed.includes("://") ? trimmed : `nats://${trimmed}`;
     const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
     if (url === undefined || url.hostname === "") {
-      const shown = trimmed.replace(/\/\/[^@]*@/, "//…@");
+      const shown = withScheme.replace(/\/\/.*@/, "//…@");
       throw new InvalidError(
         "INVALID_OPTION",
         `"${shown}" is not the address of a NATS server, such as nats://host:4222`,
