@@ -166,6 +166,14 @@ describe("the queue of a driver", () => {
     expect(namesOf(queue)).toEqual(["2", "4", "0", "3", "1", "5"]);
   });
 
+  test("gives a task that was out before ahead of those of its priority that were not", () => {
+    const queue = new DriverQueue();
+    queue.add(actorOf(0), 5);
+    queue.add(actorOf(1), 5, true);
+    queue.add(actorOf(2), 6);
+    expect(namesOf(queue)).toEqual(["2", "1", "0"]);
+  });
+
   test("loses and doubles nothing, whatever comes, leaves and comes again (B-19)", () => {
     const anyStep = fc.record({
       what: fc.constantFrom("add", "add", "add", "remove", "take"),

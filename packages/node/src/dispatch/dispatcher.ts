@@ -127,7 +127,7 @@ export class Dispatcher implements Behaviour {
     driver.served = "no";
     this.#land(actor);
     const state = this.#host?.wake(actor);
-    if (state !== undefined && liveStateOf(state) === "unserved") driver.queue.add(actor, this.#priority(actor));
+    if (state !== undefined && liveStateOf(state) === "unserved") this.#enqueue(driver, actor);
     else this.#host?.send(actor, { type: "unserved", attempt: flight.attempt });
   }
 
@@ -215,7 +215,7 @@ export class Dispatcher implements Behaviour {
     if (live === "ready") this.#admit(actor);
     else if (live === "started" && actor.flight === undefined && task.agent !== undefined)
       this.#occupy(actor, task.agent, task.attempt);
-    else if (live === "unserved") this.#driverOf(actor).queue.add(actor, this.#priority(actor));
+    else if (live === "unserved") this.#enqueue(this.#driverOf(actor), actor);
     else if (actor.ticket !== 0) this.#driverOf(actor).queue.remove(actor);
   }
 
@@ -293,7 +293,7 @@ export class Dispatcher implements Behaviour {
     if (driver.queue.size === 0 && this.#start(actor, driver)) return;
     if (driver.served === "no" && this.agents.credits(driver.name).length === 0)
       this.#host?.transition(actor, { type: "unserved" });
-    driver.queue.add(actor, this.#priority(actor));
+    this.#enqueue(driver, actor);
     this.credits.ask(driver.name, Math.min(driver.queue.size, room(driver)));
   }
 
@@ -422,8 +422,10 @@ export class Dispatcher implements Behaviour {
     return actor.state === undefined ? 0 : taskOf(actor.state).attempt;
   }
 
-  #priority(actor: LiveActor): number {
-    return actor.state === undefined ? 0 : taskOption(taskOf(actor.state), "priority");
+  #enqueue(driver: Driver, actor: LiveActor): void {
+    if (actor.state === undefined) return;
+    const task = taskOf(actor.state);
+    driver.queue.add(actor, taskOption(task, "priority"), task.failures + task.lost > 0);
   }
 
   #waiting(view: AgentView): number {

@@ -1,16 +1,18 @@
 import type { LiveActor } from "../shard/actor.ts";
 
-const PRIORITIES = 10;
+/** Two for each priority: the upper one for tasks that had their turn and lost it, with their agent or by a failure. */
+const LANES = 20;
 
 interface Entry {
   readonly actor: LiveActor;
   readonly ticket: number;
 }
 
-/** The tasks of one driver that wait for a slot: by priority, then first come. A task that left is skipped when its turn comes. */
+/** The tasks of one driver that wait for a slot: by priority, then first come, where a task that was out before came
+ * first. A task that left is skipped when its turn comes. */
 export class DriverQueue {
-  readonly #lanes: Entry[][] = Array.from({ length: PRIORITIES }, () => []);
-  readonly #heads: number[] = Array.from({ length: PRIORITIES }, () => 0);
+  readonly #lanes: Entry[][] = Array.from({ length: LANES }, () => []);
+  readonly #heads: number[] = Array.from({ length: LANES }, () => 0);
   #tickets = 0;
   #waiting = 0;
 
@@ -19,11 +21,11 @@ export class DriverQueue {
     return this.#waiting;
   }
 
-  add(actor: LiveActor, priority: number): void {
+  add(actor: LiveActor, priority: number, wasOut = false): void {
     if (actor.ticket !== 0) return;
     actor.ticket = ++this.#tickets;
     this.#waiting++;
-    this.#lanes[priority]?.push({ actor, ticket: actor.ticket });
+    this.#lanes[2 * priority + (wasOut ? 1 : 0)]?.push({ actor, ticket: actor.ticket });
   }
 
   /** The task is no longer waiting. */
@@ -42,16 +44,16 @@ export class DriverQueue {
 
   peek(): LiveActor | undefined {
     if (this.#waiting === 0) return undefined;
-    for (let priority = PRIORITIES - 1; priority >= 0; priority--) {
-      const lane = this.#lanes[priority] ?? [];
-      let head = this.#heads[priority] ?? 0;
-      while (head < lane.length) {
-        const entry = lane[head];
+    for (let lane = LANES - 1; lane >= 0; lane--) {
+      const entries = this.#lanes[lane] ?? [];
+      let head = this.#heads[lane] ?? 0;
+      while (head < entries.length) {
+        const entry = entries[head];
         if (entry !== undefined && entry.actor.ticket === entry.ticket) break;
         head++;
       }
-      const found = lane[head]?.actor;
-      this.#heads[priority] = this.#trim(lane, head);
+      const found = entries[head]?.actor;
+      this.#heads[lane] = this.#trim(entries, head);
       if (found !== undefined) return found;
     }
     return undefined;

@@ -157,8 +157,10 @@ export class Listeners {
   #publishEvent(actor: LiveActor, state: ActorState): void {
     const task = state.snapshot.context as TaskContext;
     const status = statusOf(task);
-    if (actor.published === status && status !== "retrying") return;
-    actor.published = status;
+    // One commit may hold several changes: that an attempt was lost and the next has begun is told as the latter.
+    const change = status === "scheduled" ? status : `${status} ${task.attempt}`;
+    if (actor.published === change) return;
+    actor.published = change;
     const { ports, names } = this.#context;
     const event = {
       id: task.id,

@@ -51,7 +51,7 @@ export class LiveActor implements Due {
   progress: unknown;
   /** Its record is to be deleted (a batch that was refused). */
   erased = false;
-  /** The status that listeners were told last. */
+  /** The status and attempt that listeners were told last. */
   published: string | undefined;
   /** Growing number of its place in a driver's queue; 0: not queued. */
   ticket = 0;
