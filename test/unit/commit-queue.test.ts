@@ -218,6 +218,58 @@ describe("a refusal by the store", () => {
     expect(stage.told).toEqual(["new@1 stored"]);
   });
 
+  test("of a creation refuses the changes that wait behind it: what does not exist is not written (I-7)", async () => {
+    const stage = new QueueStage({ oneInFlight: true });
+    const actor = stage.actor("new", { stored: false });
+    stage.put(actor);
+    await stage.settle();
+    stage.put(actor);
+
+    await stage.pending[0]?.answer(refused("STORE_UNAVAILABLE"));
+
+    expect(stage.inFlight).toEqual([]);
+    expect(stage.told).toEqual(["new@1 STORE_UNAVAILABLE", "new@2 STORE_UNAVAILABLE"]);
+    expect([stage.forgotten, stage.shard.writes]).toEqual([["new"], 0]);
+  });
+
+  test("of a creation waits for the changes that are under way: one of them may have created it (I-7)", async () => {
+    const stage = new QueueStage();
+    const actor = stage.actor("new", { stored: false });
+    stage.put(actor);
+    await stage.settle();
+    stage.put(actor);
+    await stage.settle();
+    const [first, second] = [...stage.pending];
+
+    await first?.answer(refused("STORE_FULL"));
+    expect([stage.told, stage.forgotten]).toEqual([[], []]);
+    await second?.answer(stage.committed());
+    stage.queue.resume();
+    await stage.settle();
+
+    expect([stage.told, stage.forgotten, stage.inFlight]).toEqual([["new@2 stored", "new@1 stored"], [], []]);
+    expect(stage.shard.writes).toBe(0);
+  });
+
+  test("of a change before its creation is known leaves the actor to that (I-7)", async () => {
+    const stage = new QueueStage();
+    const actor = stage.actor("new", { stored: false });
+    stage.put(actor);
+    await stage.settle();
+    stage.put(actor);
+    await stage.settle();
+    const [first, second] = [...stage.pending];
+
+    await second?.answer(refused("STORE_UNAVAILABLE"));
+    await first?.answer(unknown);
+    await stage.takenAgain();
+
+    expect([stage.told, stage.forgotten, stage.inFlight]).toEqual([[], [], [["new@2"]]]);
+    await stage.pending[0]?.answer(stage.committed());
+    expect(stage.told.toSorted()).toEqual(["new@1 stored", "new@2 stored"]);
+    expect(stage.shard.writes).toBe(0);
+  });
+
   test("of a batch for the sake of one: each goes alone, and only that one is refused (I-12)", async () => {
     const stage = new QueueStage({ oneInFlight: true });
     for (const id of ["a", "large", "c"]) stage.put(stage.actor(id, { stored: false }));

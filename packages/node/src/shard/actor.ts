@@ -44,6 +44,8 @@ export class LiveActor implements Due {
   /** The number of its last change, and of the last change that is stored; 0: none. */
   sequence = 0;
   stored = 0;
+  /** Writes that are with the store. */
+  writesOut = 0;
   /** Who waits until a change is stored. */
   waiting: { readonly sequence: number; readonly run: Settled }[] | undefined;
   listeners: Listener[] | undefined;

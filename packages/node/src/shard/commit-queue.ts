@@ -115,8 +115,10 @@ export class CommitQueue {
       entry.sequence = actor.sequence;
       return { shard: actor.shard.number, id: actor.id, fence: actor.shard.fence, ...this.#options.encode(actor) };
     });
+    for (const { actor } of entries) actor.writesOut++;
     void this.#options.records.commit(writes).then((result) => {
       this.#inFlight--;
+      for (const { actor } of entries) actor.writesOut--;
       this.#settle(entries, result);
       this.#schedule();
     });
@@ -174,12 +176,18 @@ export class CommitQueue {
     }
     const kept: Entry[] = [];
     for (const entry of entries) {
-      if (entry.actor.stored > 0 || entry.doubtful === true) {
+      const { actor } = entry;
+      // Changes of an actor may follow its creation before that is stored. Any of them creates it, so it is refused with the last of them.
+      const later = this.#queued.get(actor);
+      if (actor.stored > 0 || actor.writesOut > 0 || entry.doubtful === true || later?.doubtful === true) {
         kept.push(entry);
         continue;
       }
-      this.#options.onCreationRefused(entry.actor);
+      this.#options.onCreationRefused(actor);
       this.#settled(entry, refusal);
+      if (later === undefined) continue;
+      this.#queued.delete(actor);
+      this.#settled(later, refusal);
     }
     if (kept.length === 0) return;
     this.#requeue(kept);
