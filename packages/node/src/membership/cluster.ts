@@ -135,12 +135,18 @@ export class Cluster {
     await this.#context.ports.leases.renew(this.#context.node, encodeBody(this.#self, JSON_TYPE), this.#ttlMs);
   }
 
+  async #tryToRenew(): Promise<void> {
+    try {
+      await this.#renew();
+    } catch (error) {
+      this.#context.logger.warn({ reason: messageOf(error) }, "the session could not be renewed; tried again");
+    }
+  }
+
   #renewLater(): void {
     this.#timer = this.#context.clock.after(this.#ttlMs / 3, () => {
       if (this.#stopped) return;
-      this.#renew().catch((error: unknown) =>
-        this.#context.logger.warn({ reason: messageOf(error) }, "the session could not be renewed; tried again"),
-      );
+      void this.#tryToRenew();
       this.#renewLater();
     });
   }
@@ -151,9 +157,7 @@ export class Cluster {
       // Judged dead while paused or cut off: this node lives again with its next renewal, and gets shards then.
       if (id === this.#context.node && !this.#stopped) {
         this.#context.logger.warn({}, "this node's session has ended; opening it again");
-        this.#renew().catch((error: unknown) =>
-          this.#context.logger.warn({ reason: messageOf(error) }, "the session could not be renewed; tried again"),
-        );
+        void this.#tryToRenew();
       }
     } else if (!this.#members.has(id)) {
       const view = parseSession(id, data);

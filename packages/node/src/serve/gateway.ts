@@ -89,7 +89,7 @@ export class Gateway {
     // That nobody received an attempt is a fact of this process alone: it is taken in at once, and is nothing to a shard that is being loaded.
     const takes = shard.phase === "serving" || (message.noResponders && shard.phase === "suspended");
     if (!takes) {
-      if (!message.noResponders) shard.buffer.push(copyOf(message, undefined));
+      if (!message.noResponders) shard.buffer.push(copyOf(message));
       return;
     }
     const { verb, id, attempt } = this.#context.names.parseShard(message.subject);

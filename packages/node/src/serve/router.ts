@@ -1,4 +1,4 @@
-import { UnavailableError, type Headers, type Message } from "@ergon/core";
+import { UnavailableError, type Message } from "@ergon/core";
 
 import type { Cluster } from "../membership/cluster.ts";
 import type { NodeContext } from "../node-context.ts";
@@ -30,9 +30,9 @@ export class Router {
   }
 
   /** Sends on to another owner, with the reply-to of the one who asked. */
-  forward(shard: number, verb: string, id: string, message: Message, extra?: Headers): void {
+  forward(shard: number, verb: string, id: string, message: Message): void {
     const owner = this.#cluster.ownerOf(shard);
-    if (owner !== undefined && owner !== this.#context.node) return this.#send(shard, verb, id, message, extra);
+    if (owner !== undefined && owner !== this.#context.node) return this.#send(shard, verb, id, message);
     const kept = this.#kept.get(shard) ?? [];
     if (kept.length >= MOST_KEPT) {
       return this.#listeners.fail(
@@ -43,7 +43,7 @@ export class Router {
       );
     }
     const until = this.#context.clock.monotonic() + KEPT_MS;
-    kept.push({ verb, id, message: copyOf(message, extra), until });
+    kept.push({ verb, id, message: copyOf(message), until });
     this.#kept.set(shard, kept);
     if (kept.length === 1) this.#context.clock.after(KEPT_MS, () => this.#expire(shard));
   }
@@ -73,10 +73,9 @@ export class Router {
     return kept;
   }
 
-  #send(shard: number, verb: string, id: string, message: Message, extra?: Headers): void {
+  #send(shard: number, verb: string, id: string, message: Message): void {
     const { ports, names } = this.#context;
-    const headers = extra === undefined ? message.headers() : { ...message.headers(), ...extra };
-    ports.bus.publish(names.shard(shard, verb, id), message.data, { headers, reply: message.reply });
+    ports.bus.publish(names.shard(shard, verb, id), message.data, { headers: message.headers(), reply: message.reply });
   }
 
   #expire(shard: number): void {
@@ -99,8 +98,8 @@ export class Router {
 }
 
 /** A message that outlives its handler. */
-export function copyOf(message: Message, extra: Headers | undefined): Message {
-  const headers = { ...message.headers(), ...extra };
+export function copyOf(message: Message): Message {
+  const headers = { ...message.headers() };
   return {
     subject: message.subject,
     data: new Uint8Array(message.data),
