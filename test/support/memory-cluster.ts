@@ -247,8 +247,8 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       const agent = createAgent({
         driver: "work",
         handler: (attempt) => attempt.payload,
-        ...settings,
         id: name,
+        ...settings,
         ports: { bus: process.bus, clock: own, random, logger: logger(name) },
       } as AgentOptions);
       await drive(agent.start());

@@ -64,7 +64,7 @@ export class AgentsTable {
     entry.heardAt = now;
     entry.quiet = false;
     if (known === undefined) this.#agents.set(view.id, entry);
-    if (before === undefined || before.state !== view.state) this.#index(entry);
+    if (before === undefined || before.state !== view.state || !sameDrivers(before, view)) this.#index(entry);
     for (const { name, concurrency } of view.drivers) {
       const credit = entry.credits.get(name);
       if (credit !== undefined) credit.concurrency = concurrency;
@@ -78,6 +78,11 @@ export class AgentsTable {
   }
 
   #index(entry: AgentEntry): void {
+    for (const driver of entry.credits.keys()) {
+      if (entry.view.drivers.some(({ name }) => name === driver)) continue;
+      this.#unlist(entry, driver);
+      entry.credits.delete(driver);
+    }
     for (const { name, concurrency } of entry.view.drivers) {
       let credit = entry.credits.get(name);
       if (credit === undefined) {
@@ -94,6 +99,14 @@ export class AgentsTable {
     if (rest.length === 0) this.#byDriver.delete(driver);
     else this.#byDriver.set(driver, rest);
   }
+}
+
+/** An agent that was started again under its id may serve others. */
+function sameDrivers(before: AgentView, now: AgentView): boolean {
+  return (
+    before.drivers.length === now.drivers.length &&
+    before.drivers.every(({ name }, index) => name === now.drivers[index]?.name)
+  );
 }
 
 /** Reads a beat. Anything else on the subject is `undefined`. */

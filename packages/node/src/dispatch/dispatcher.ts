@@ -120,6 +120,8 @@ export class Dispatcher implements Behaviour {
     if (flight.agent !== undefined) {
       const entry = this.agents.get(flight.agent);
       if (entry === undefined) this.#loseAttempt(actor, `agent ${flight.agent} is gone`);
+      else if (!entry.credits.has(this.#driverOf(actor).name))
+        this.#loseAttempt(actor, `agent ${flight.agent} no longer serves the driver`);
       else this.probe(entry);
       return;
     }
@@ -156,6 +158,7 @@ export class Dispatcher implements Behaviour {
   /** Tries again whether somebody serves the drivers that nobody served; no write is made unless somebody does. */
   tryUnserved(): void {
     for (const driver of this.#drivers.values()) {
+      this.#forgetIfIdle(driver);
       if (driver.served !== "no" || driver.queue.size === 0 || this.agents.credits(driver.name).length > 0) continue;
       const actor = driver.queue.peek();
       const state = actor === undefined ? undefined : this.#host?.wake(actor);
@@ -435,6 +438,13 @@ export class Dispatcher implements Behaviour {
   #driverOf(actor: LiveActor): Driver {
     const state = this.#host?.wake(actor);
     return this.#driver(state === undefined ? "" : taskOf(state).driver);
+  }
+
+  /** Whoever may submit names drivers: what nobody is known to serve, and nothing waits for, takes no room. */
+  #forgetIfIdle(driver: Driver): void {
+    const { name, inFlight, queue, served } = driver;
+    if (inFlight === 0 && queue.size === 0 && served !== "yes" && this.agents.credits(name).length === 0)
+      this.#drivers.delete(name);
   }
 
   #driver(name: string): Driver {
