@@ -34,6 +34,8 @@ import type { Gateway } from "./gateway.ts";
 import { moved } from "./refusals.ts";
 
 const DECISION_MARGIN_MS = 86_400_000;
+/** A hundred years. The server counts in nanoseconds, which end after 292: what it is told to keep for longer may be gone at once. */
+const LONGEST_LIFE_MS = 3_155_760_000_000;
 const ADMIT_TIMEOUT_MS = 10_000;
 /** A held task whose coordinator said nothing for so long asks for the decision, which refuses the batch if there is none yet. */
 const DECIDE_AFTER_MS = 15_000;
@@ -82,6 +84,7 @@ export class BatchDesk {
   }
 
   async take(message: Message): Promise<void> {
+    this.gateway?.requireRoom();
     const { specs, correlationId } = this.#parse(message);
     const batch = this.#newId();
     const outcomes = await Promise.all(specs.map((spec) => this.#admit(spec, batch)));
@@ -243,9 +246,9 @@ export class BatchDesk {
   }
 }
 
-/** The longest life of a task from `now`, so that a batch's decision outlives every task of it. */
+/** The longest life of a task from `now`, so that a batch's decision outlives every task of it, as far as the server can count. */
 function lifeOf(spec: Pick<TaskSpec, "options" | "notBefore">, now: number): number {
-  return Math.max(0, (spec.notBefore ?? 0) - now) + taskOption(spec, "totalTimeoutMs");
+  return Math.min(LONGEST_LIFE_MS, Math.max(0, (spec.notBefore ?? 0) - now) + taskOption(spec, "totalTimeoutMs"));
 }
 
 function refusalOf(error: unknown): Refused {

@@ -33,6 +33,8 @@ import type { TaskDesk } from "./task-desk.ts";
 /** Writes that may wait for the store before submits are refused: work waits at its senders, not in this process's memory. */
 const MOST_WAITING_WRITES = 20_000;
 const MOST_LIVE = 2_000_000;
+/** Messages that wait for one shard to serve: what comes in seconds under load. */
+const MOST_BUFFERED = 5_000;
 
 export interface GatewayParts {
   readonly host: Host;
@@ -89,12 +91,22 @@ export class Gateway {
     // That nobody received an attempt is a fact of this process alone: it is taken in at once, and is nothing to a shard that is being loaded.
     const takes = shard.phase === "serving" || (message.noResponders && shard.phase === "suspended");
     if (!takes) {
-      if (!message.noResponders) shard.buffer.push(copyOf(message));
+      if (!message.noResponders) this.#buffer(shard, message);
       return;
     }
     const { verb, id, attempt } = this.#context.names.parseShard(message.subject);
     if (verb === "reply") return this.guard(message, () => this.#parts.answers.take(shard, id, attempt, message));
     this.guard(message, () => this.#onShard(shard, verb, id, message));
+  }
+
+  /** Keeps a message until the shard serves. Of very many, those whose senders ask again are given back: without its store a shard may be long in coming. */
+  #buffer(shard: HostedShard, message: Message): void {
+    if (shard.buffer.length < MOST_BUFFERED || message.reply === undefined) {
+      shard.buffer.push(copyOf(message));
+      return;
+    }
+    const text = `shard ${shard.number} cannot serve at the moment; ask again`;
+    this.#parts.listeners.fail(message.reply, new UnavailableError("SHARD_MOVED", text, { retryAfterMs: 500 }));
   }
 
   /** A message that was kept until the shard had an owner, which is this node now. */
@@ -120,13 +132,18 @@ export class Gateway {
   localId(): { id: string; shard: HostedShard | undefined } {
     const { hosted } = this.#parts;
     const { shards } = this.#context.ports.records;
-    for (let tries = 0; tries < 64 * shards; tries++) {
+    const most = this.#serves() ? 64 * shards : 0;
+    for (let tries = 0; tries < most; tries++) {
       const id = this.#newId();
       const shard = hosted.get(shardOf(id, shards));
       if (shard?.phase === "serving") return { id, shard };
-      if (hosted.size === 0) return { id, shard: undefined };
     }
     return { id: this.#newId(), shard: undefined };
+  }
+
+  #serves(): boolean {
+    for (const { phase } of this.#parts.hosted.values()) if (phase === "serving") return true;
+    return false;
   }
 
   #ignore({ subject, reply }: Message): void {
@@ -140,7 +157,8 @@ export class Gateway {
   }
 
   #submit(message: Message, driver: string): void {
-    this.#checkRoom(message);
+    this.requireRoom();
+    this.#checkSize(message.data.length);
     checkWait(message);
     const submission = parseSubmitMessage(message, driver);
     const spec = this.complete(submission);
@@ -163,10 +181,14 @@ export class Gateway {
     return delayMs > 0 ? { ...rest, payload, notBefore: this.#context.clock.now() + delayMs } : { ...rest, payload };
   }
 
-  #checkRoom(message: Message): void {
+  /** Throws `UnavailableError` when this node takes no new work. */
+  requireRoom(): void {
     if (this.#stopping)
       throw new UnavailableError("NODE_STOPPING", "this node is stopping; ask again", { retryAfterMs: 50 });
-    this.#checkSize(message.data.length);
+    this.#requireMemory();
+  }
+
+  #requireMemory(): void {
     if (this.#parts.host.backlog > MOST_WAITING_WRITES || this.#parts.host.live > MOST_LIVE) {
       throw new UnavailableError("OVERLOADED", "this node has all the work that it can hold; ask again", {
         retryAfterMs: 200,
@@ -220,12 +242,14 @@ export class Gateway {
 
   /** A task that another node took: its shard is here. */
   #admitForwarded(shard: HostedShard, id: string, message: Message): void {
+    this.#requireMemory();
     checkWait(message);
     const { spec, batch } = decodeAdmission(message.data, id);
     this.#admit(message, shard, spec, false, batch);
   }
 
   async #retry(shard: HostedShard, id: string, message: Message): Promise<void> {
+    this.requireRoom();
     const newId = message.header(H.id);
     if (newId !== undefined) requireId(newId);
     checkWait(message);
