@@ -3,6 +3,7 @@ import { destination, pino, stdTimeFunctions } from "pino";
 import { PinoPretty } from "pino-pretty";
 
 import type { LogOptions } from "./options.ts";
+import { visible } from "./visible.ts";
 
 /** Logs go to standard error; standard output belongs to what a command answers. */
 const STDERR = 2;
@@ -21,6 +22,13 @@ export function createLogger(options: LogOptions = {}): Logger {
   const colorize = process.stderr.isTTY && !process.env["NO_COLOR"];
   return pino(
     { level, base: {} },
-    PinoPretty({ destination: STDERR, sync: true, colorize, translateTime: "SYS:HH:MM:ss.l" }),
+    PinoPretty({
+      destination: STDERR,
+      sync: true,
+      colorize,
+      translateTime: "SYS:HH:MM:ss.l",
+      // A program's standard error comes this way, too.
+      messageFormat: (log, key) => visible(log[key] as string),
+    }),
   );
 }

@@ -1,5 +1,7 @@
 // A node's parts, for tests that look inside. No promise is made for what is here.
 
+export { printTask } from "./cli/format.ts";
+export { createOutput } from "./cli/output.ts";
 export { DriverQueue } from "./dispatch/driver-queue.ts";
 export { assign } from "./membership/assignment.ts";
 export { Gateway } from "./serve/gateway.ts";

@@ -30,10 +30,9 @@ function contentText(content: Content): string {
 /** Everything that is known of a task, a line for each. */
 export function printTask(output: Output, view: TaskView): void {
   if (output.json) return output.value(view);
-  const status = statusCell(view.status);
-  const rows: (readonly [string, string | undefined])[] = [
+  const rows: (readonly [string, string | Cell | undefined])[] = [
     ["id", view.id],
-    ["status", output.paint(status.text, status.paint)],
+    ["status", statusCell(view.status)],
     ["reason", view.reason],
     ["driver", view.driver],
     ["agent", view.agent],
@@ -55,12 +54,14 @@ export function printTask(output: Output, view: TaskView): void {
     ["failure", view.failure === undefined ? undefined : `${view.failure.code}: ${view.failure.message}`],
     ["origin", view.origin],
   ];
-  for (const [name, value] of rows)
-    if (value !== undefined) output.line(`${output.paint(name.padEnd(12), "dim")} ${value}`);
+  for (const [name, value] of rows) if (value !== undefined) output.line(nameCell(name), value);
   for (const [index, entry] of view.history.entries()) {
-    const name = index === 0 ? "history" : "";
-    output.line(`${output.paint(name.padEnd(12), "dim")} ${entry.at} ${historyText(entry)}`);
+    output.line(nameCell(index === 0 ? "history" : ""), entry.at, historyText(entry));
   }
+}
+
+function nameCell(name: string): Cell {
+  return { text: name.padEnd(12), paint: "dim" };
 }
 
 /** One line of a task's history, without its time. */

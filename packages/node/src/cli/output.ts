@@ -1,6 +1,7 @@
 import Table from "cli-table3";
 import { createColors } from "picocolors";
 
+import { visible, visibleJson } from "../visible.ts";
 import type { Io } from "./io.ts";
 
 /** How a cell is coloured on a terminal. */
@@ -11,19 +12,22 @@ export interface Cell {
   readonly paint?: Paint | undefined;
 }
 
-/** Standard output and standard error of one command. Tables and colours are for terminals; others get tabs. */
+/**
+ * Standard output and standard error of one command. Tables and colours are for terminals; others get tabs. What tasks and agents say is
+ * theirs: nothing in it reaches a terminal as a command.
+ */
 export interface Output {
   readonly json: boolean;
-  line(text: string): void;
+  /** The parts with a space between them. */
+  line(...parts: readonly (string | Cell)[]): void;
   /** One JSON value on one line. */
   value(value: unknown): void;
-  /** Bytes as they are. */
+  /** Bytes as they are; on a terminal as the text that they are. */
   bytes(data: Uint8Array): void;
   /** Rows under a head; elsewhere than on a terminal without it, the cells between tabs. */
   table(head: readonly string[], rows: readonly (readonly Cell[])[]): void;
   /** For people, to standard error. */
   note(text: string): void;
-  paint(text: string, paint: Paint | undefined): string;
 }
 
 const noBorders = {
@@ -44,20 +48,23 @@ export function createOutput(io: Io, json: boolean): Output {
   const { stdout, stderr, env } = io;
   const terminal = stdout.isTTY === true;
   const colors = createColors(terminal && !env["NO_COLOR"] && env["TERM"] !== "dumb");
-  const paint = (text: string, color: Paint | undefined): string => (color === undefined ? text : colors[color](text));
+  const paint = ({ text, paint: color }: Cell): string =>
+    color === undefined ? visible(text) : colors[color](visible(text));
 
   return {
     json,
-    line: (text) => void stdout.write(`${text}\n`),
-    value: (value) => void stdout.write(`${JSON.stringify(value)}\n`),
+    line: (...parts) =>
+      void stdout.write(`${parts.map((part) => paint(typeof part === "string" ? { text: part } : part)).join(" ")}\n`),
+    value: (value) => void stdout.write(`${visibleJson(JSON.stringify(value))}\n`),
     bytes: (data) => {
-      stdout.write(data);
+      stdout.write(terminal ? visible(Buffer.from(data).toString()) : data);
       // The prompt of a terminal begins a line of its own.
       if (terminal && data.length > 0 && data.at(-1) !== 0x0a) stderr.write("\n");
     },
     table: (head, rows) => {
       if (!terminal) {
-        for (const row of rows) stdout.write(`${row.map((cell) => cell.text.replace(/[\t\n]/g, " ")).join("\t")}\n`);
+        for (const row of rows)
+          stdout.write(`${row.map((cell) => visible(cell.text.replace(/[\t\n]/g, " "))).join("\t")}\n`);
         return;
       }
       const table = new Table({
@@ -65,11 +72,10 @@ export function createOutput(io: Io, json: boolean): Output {
         chars: noBorders,
         style: { head: [], border: [], "padding-left": 0, "padding-right": 2 },
       });
-      for (const row of rows) table.push(row.map((cell) => paint(cell.text, cell.paint)));
+      for (const row of rows) table.push(row.map(paint));
       stdout.write(`${trimLines(table.toString())}\n`);
     },
-    note: (text) => void stderr.write(`${text}\n`),
-    paint,
+    note: (text) => void stderr.write(`${visible(text)}\n`),
   };
 }
 

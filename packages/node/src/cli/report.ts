@@ -1,5 +1,6 @@
 import { isErgonError, messageOf, type ErrorCode } from "@ergon/core";
 
+import { visible, visibleJson } from "../visible.ts";
 import type { Io } from "./io.ts";
 
 /** What to do next, where the message does not say it. */
@@ -23,19 +24,19 @@ export function reportError(
   const known = isErgonError(error);
   const code = known ? error.code : "INTERNAL";
   const hint = known ? hints[code as ErrorCode] : "this is a fault of Ergon; --debug shows where";
-  const message = oneLine(messageOf(error));
+  const message = visible(oneLine(messageOf(error)));
   if (json) {
     const issues = known && error.issues.length > 0 ? { issues: error.issues } : {};
     const kind = known ? error.kind : "terminal";
     io.stderr.write(
-      `${JSON.stringify({ error: code, kind, message, ...issues, ...(hint === undefined ? {} : { hint }) })}\n`,
+      `${visibleJson(JSON.stringify({ error: code, kind, message, ...issues, ...(hint === undefined ? {} : { hint }) }))}\n`,
     );
   } else {
     io.stderr.write(
       `ergon: ${code}: ${message}${hint === undefined ? "" : `${/[.?!]$/.test(message) ? "" : ";"} ${hint}`}\n`,
     );
   }
-  if (debug && error instanceof Error) io.stderr.write(`${error.stack ?? ""}${causeOf(error)}\n`);
+  if (debug && error instanceof Error) io.stderr.write(`${visible(`${error.stack ?? ""}${causeOf(error)}`)}\n`);
 }
 
 function oneLine(text: string): string {

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 
 import { exitCodeOfTask } from "../ended.ts";
 import { historyText, statusCell } from "../format.ts";
-import type { Output } from "../output.ts";
+import type { Cell, Output } from "../output.ts";
 import type { Cli } from "../session.ts";
 
 export function watch(program: Command, cli: Cli): void {
@@ -29,14 +29,14 @@ export function watch(program: Command, cli: Cli): void {
 }
 
 function printNews(output: Output, view: TaskView, printed: Set<string>): void {
-  const news = (key: string, line: string): void => {
+  const news = (key: string, ...parts: readonly (string | Cell)[]): void => {
     if (printed.has(key)) return;
     printed.add(key);
-    output.line(line);
+    output.line(...parts);
   };
   for (const entry of view.history) {
     const { paint } = statusCell(entry.status);
-    news(JSON.stringify(entry), `${output.paint(entry.at, "dim")} ${output.paint(historyText(entry), paint)}`);
+    news(JSON.stringify(entry), { text: entry.at, paint: "dim" }, { text: historyText(entry), paint });
   }
   const progress = JSON.stringify(view.progress);
   if (progress !== undefined) news(`progress ${progress}`, `progress ${progress}`);
