@@ -1,5 +1,5 @@
 import { H, JSON_TYPE, decodeBody, type BatchReply, type Message } from "@ergon/core";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 
 import { createMemoryCluster } from "../support/memory-cluster.ts";
 
@@ -31,6 +31,25 @@ describe("a node whose store takes nothing", () => {
     );
 
     expect(answers.map(codeOf)).toEqual(["OVERLOADED", "OVERLOADED", "OVERLOADED"]);
+  });
+});
+
+describe("a list of many tasks that wait for their time", () => {
+  test("gives others their turn, however few of them it wants", async () => {
+    const cluster = createMemoryCluster({ oneInFlight: true });
+    const { clock } = await cluster.addNode("n1");
+    await cluster.waitForOwners();
+    const client = cluster.client();
+    await cluster.drive(
+      client.batch({ tasks: Array.from({ length: 1_500 }, () => ({ driver: "work", delay: "1h" })) }),
+    );
+    await cluster.clock.advance(1_000);
+    const after = vi.spyOn(clock, "after");
+
+    const page = await cluster.drive(client.list({ tag: "none" }));
+
+    expect(page).toEqual({ tasks: [] });
+    expect(after.mock.calls.filter(([delayMs]) => delayMs === 0)).toHaveLength(3);
   });
 });
 

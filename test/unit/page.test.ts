@@ -39,6 +39,13 @@ function readAll(nodes: readonly (readonly PageItem[])[], limit: number): string
 }
 
 describe("a list in pages", () => {
+  test("has a task once that two nodes tell of, since its shard moves at that moment", () => {
+    const items = [itemOf("a", 3, true), itemOf("b", 2, true), itemOf("c", 1, false)];
+
+    expect(readAll([items, items.slice(1)], 2)).toEqual(["a", "b", "c"]);
+    expect(readAll([items, items], 10)).toEqual(["a", "b", "c"]);
+  });
+
   test("has every task once, in the stable order, however it is spread over nodes and pages (M-1)", () => {
     const property = fc.property(
       anyItems,

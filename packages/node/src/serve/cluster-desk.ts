@@ -4,6 +4,7 @@ import {
   JSON_TYPE,
   decodeBody,
   decodeRecord,
+  delay,
   describeTask,
   encodeBody,
   isTerminal,
@@ -30,6 +31,8 @@ import { askingOf } from "./asking.ts";
 import { Page, parseListRequest, type PageItem } from "./page.ts";
 
 const NODE_TIMEOUT_MS = 5_000;
+/** Parked tasks looked into in one turn: of a million, a list takes seconds, in which the node has to renew its session. */
+const UNPACKED_PER_TURN = 500;
 
 interface NodePage {
   readonly items: readonly PageItem[];
@@ -140,10 +143,13 @@ export class ClusterDesk {
 
   async #ownPage(request: ListRequest): Promise<NodePage> {
     const page = new Page(request);
-    const shards = [...this.#hosted.values()].filter(({ phase }) => phase === "serving" || phase === "suspended");
+    const isReadable = ({ phase }: HostedShard): boolean => phase === "serving" || phase === "suspended";
+    const shards = [...this.#hosted.values()].filter(isReadable);
+    let unpacked = 0;
     for (const shard of shards) {
       for (const actor of shard.actors.values()) {
         if (!page.mayTake(true, actor.scheduledAt, actor.id)) continue;
+        if (actor.parked !== undefined && ++unpacked % UNPACKED_PER_TURN === 0) await delay(this.#context.clock, 0);
         const { parked } = actor;
         // A parked task is looked into without unpacking it for good.
         const state = actor.committed ?? readable(parked, this.#machines);
@@ -159,7 +165,8 @@ export class ClusterDesk {
       }
     }
     if (request.all === true || isTerminal(request.status ?? "")) await this.#addEnded(page, shards);
-    return { items: page.items(), shards: shards.map(({ number }) => number) };
+    // A shard that left meanwhile is its next owner's to answer for.
+    return { items: page.items(), shards: shards.filter(isReadable).map(({ number }) => number) };
   }
 
   async #addEnded(page: Page, shards: readonly HostedShard[]): Promise<void> {

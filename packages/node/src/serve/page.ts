@@ -66,6 +66,9 @@ export class Page {
       if (other !== undefined && compare(placeOf(other), place) < 0) low = middle + 1;
       else high = middle;
     }
+    const standing = this.#items[low];
+    // Two nodes may tell of a task whose shard moves at this moment.
+    if (standing !== undefined && compare(placeOf(standing), place) === 0) return;
     this.#items.splice(low, 0, item);
     if (this.#items.length > this.#limit) {
       this.#items.pop();
