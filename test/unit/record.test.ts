@@ -75,7 +75,11 @@ describe("a record", () => {
         contentType: text,
         correlationId: text,
         resource: text,
-        arguments: fc.dictionary(text, text),
+        // Refused by its name when a task is submitted: decoders rename it.
+        arguments: fc.dictionary(
+          text.filter((name) => name !== "__proto__"),
+          text,
+        ),
         tags: fc.array(text, { maxLength: 5 }),
         notBefore: fc.nat(),
         origin: text,

@@ -186,6 +186,11 @@ describe("the other options", () => {
     ],
     ["arguments that are too long", { arguments: { a: long(taskLimits.argumentsBytes) } }, "arguments INVALID_OPTION"],
     ["an argument that is no text", { arguments: { a: 1 } }, "arguments.a INVALID_OPTION"],
+    [
+      "an argument whose name no record keeps",
+      { arguments: JSON.parse('{"__proto__":"a"}') as object },
+      "arguments.__proto__ INVALID_OPTION",
+    ],
     ["arguments that are a list", { arguments: [] }, "arguments INVALID_OPTION"],
     ["a delay beyond the longest", { delay: "401d" }, "delay INVALID_OPTION"],
     ["a negative delay", { delay: -1 }, "delay INVALID_OPTION"],
@@ -206,6 +211,11 @@ describe("the other options", () => {
     ["an id with a space", { [H.id]: "a b" }, "id INVALID_ID"],
   ])("%s is refused", (_, headers, fault) => {
     expect(faultsOf(() => fromHeaders(headers as unknown as Headers))).toEqual([fault]);
+  });
+
+  test("an argument named as no reader keeps it is refused", () => {
+    const parse = (): unknown => fromHeaders({ [H.arguments]: '{"__proto__":"x"}' });
+    expect(faultsOf(parse)).toEqual(["arguments.__proto__ INVALID_OPTION"]);
   });
 
   test("headers that are not ours are left alone", () => {

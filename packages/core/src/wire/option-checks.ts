@@ -115,7 +115,12 @@ export function argumentsMap(value: unknown, faults: Faults): Readonly<Record<st
     );
   let bytes = 0;
   for (const [key, argument] of entries) {
+    // MessagePack libraries rename it, to protect who reads: the task would not be the same once its record was read.
+    if (key === "__proto__")
+      return faults.add(`arguments.${key}`, "INVALID_OPTION", "cannot be the name of an argument");
     if (typeof argument !== "string") return faults.add(`arguments.${key}`, "INVALID_OPTION", "must be a text");
+    // Readers of MessagePack rename it, so that it cannot reach a prototype: it would arrive as another argument.
+    if (key === "__proto__") return faults.add(`arguments.${key}`, "INVALID_OPTION", "is no name for an argument");
     bytes += Buffer.byteLength(key) + Buffer.byteLength(argument);
   }
   if (bytes > taskLimits.argumentsBytes)
