@@ -36,7 +36,7 @@ export async function measureScale(
   });
   const takeOverMs = await timeOfOwners(load, half, async () => victim?.kill());
   return {
-    parkedBytesInNode: (after.rssBytes - before.rssBytes) / live,
+    parkedBytesInNode: (after.heapBytes - before.heapBytes) / live,
     parkedBytesInServer: (serverAfter.rssBytes - serverBefore.rssBytes) / live,
     takeOverMs,
     live,

@@ -320,6 +320,19 @@ describe("retries", () => {
     after(subject, { type: "start", agent: "b" });
     expect(subject.task.attempt).toBe(2);
   });
+
+  test("an attempt that is handed back again and again is followed with a pause from the fourth time on", () => {
+    const subject = places.started();
+    for (let attempt = 1; attempt <= 3; attempt++) {
+      after(subject, { type: "returned", attempt, reason: "busy" }, { type: "start", agent: "a" });
+      expect(subject.task).toMatchObject({ attempt: attempt + 1 });
+    }
+
+    after(subject, { type: "returned", attempt: 4, reason: "busy" });
+
+    expect(timerNames(subject.state)).toEqual(["backoff", "total"]);
+    expect(subject.task).toMatchObject({ failures: 0, returns: 4 });
+  });
 });
 
 describe("attempts that are lost with their agents", () => {

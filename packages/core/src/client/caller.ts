@@ -10,8 +10,12 @@ import type { Moves } from "./moves.ts";
 const ROUND_MS = 10_000;
 /** How much later than the wait it asked for an answer may come. */
 const GRACE_MS = 3_000;
-/** How long the first try of a request waits for its answer; each further one twice as long. */
-const FIRST_TRY_MS = 2_000;
+/**
+ * How long a try of a request waits for its answer: the first three so long, each further one twice as long as the one before. A node that
+ * stands still keeps getting its share of the requests until its session ends: the next try may reach another.
+ */
+const TRY_MS = 1_000;
+const SHORT_TRIES = 3;
 /** A request that is not there to wait is repeated after a change of owner only when it is older than this. */
 const OVERDUE_MS = 250;
 
@@ -27,6 +31,8 @@ export interface Question<T> {
   /** Only a change of this shard's owner makes the question be asked again at once; `undefined`: of any. */
   readonly shard?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** How long the first tries wait, where an answer takes its time. */
+  readonly tryMs?: number | undefined;
   /** Reads the answer in the turn in which it comes; throws the error that it carries. */
   read(message: Message): T;
 }
@@ -111,7 +117,8 @@ export function createCaller({ bus, clock, random, moves, timeoutMs }: CallerPar
       const headers =
         waitUntil === undefined ? question.headers : { ...question.headers, [H.wait]: `${Math.max(1, wait)}ms` };
       requireFitting(question.data, headers, bus.maxMessageBytes);
-      const patience = waitUntil === undefined ? FIRST_TRY_MS * 2 ** failures : wait + GRACE_MS;
+      const tryMs = (question.tryMs ?? TRY_MS) * 2 ** Math.max(0, failures + 1 - SHORT_TRIES);
+      const patience = waitUntil === undefined ? tryMs : wait + GRACE_MS;
       const outcome = await once(question, Math.ceil(Math.max(1, Math.min(patience, deadline - now))), headers);
       if (outcome.kind === "answer") return outcome.value;
       if (outcome.kind === "moved") continue;

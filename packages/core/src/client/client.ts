@@ -25,6 +25,9 @@ import { readBody, readTask, type TaskReply, type TaskResponse } from "./task-re
 import { untilEnded, untilResponse, type WaitOptions } from "./wait.ts";
 import { watchTask, type WatchOptions } from "./watch.ts";
 
+/** Thousands of tasks are stored before a batch is answered. */
+const BATCH_TRY_MS = 5_000;
+
 export interface ClientOptions {
   /** The connection; the client does not close it. */
   readonly bus: Bus;
@@ -157,7 +160,13 @@ export function createClient(options: ClientOptions): Client {
       const body: BatchRequest = { ...rest, tasks: normalizeTasks(tasks, newId), correlationId };
       const headers = { [H.contentType]: MSGPACK_TYPE };
       const read = (message: Parameters<typeof readBody>[0]): BatchReply => readBody(message) as BatchReply;
-      return caller.ask({ subject: names.batch, data: encodeBody(body, MSGPACK_TYPE), headers, read });
+      return caller.ask({
+        subject: names.batch,
+        data: encodeBody(body, MSGPACK_TYPE),
+        headers,
+        tryMs: BATCH_TRY_MS,
+        read,
+      });
     },
     get: async (id) => (await caller.ask({ subject: names.verb("get", requireId(id)), read: readTask })).view,
     wait: async (id, wait) => untilEnded(caller, names, requireId(id), wait),

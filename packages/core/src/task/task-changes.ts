@@ -150,6 +150,19 @@ export function requeued(event: TaskEvent, reason?: string): Change {
   return { readyAt: at(event), agent: undefined, deadline: undefined, reason };
 }
 
+/** The first returns are followed at once; an agent that hands everything back is not to be asked without a pause. */
+const PROMPT_RETURNS = 3;
+
+export function mayFollowAtOnce({ context }: Happening): boolean {
+  return (context.returns ?? 0) < PROMPT_RETURNS;
+}
+
+export function returned({ context, event }: Happening): Change {
+  const returns = (context.returns ?? 0) + 1;
+  const pause = backoffMs(retryPolicyOf(context), Math.max(1, returns - PROMPT_RETURNS), event.chance);
+  return { ...requeued(event, event.type === "returned" ? event.reason : undefined), returns, backoff: pause };
+}
+
 export function lost({ context, event }: Happening): Change {
   return { ...requeued(event, event.type === "lost" ? event.reason : undefined), lost: context.lost + 1 };
 }

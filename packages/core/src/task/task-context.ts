@@ -33,6 +33,8 @@ export interface TaskContext extends TaskSpec {
   /** Attempts that failed, and attempts that were lost with their agent. */
   readonly failures: number;
   readonly lost: number;
+  /** Attempts that were handed back unfinished. */
+  readonly returns?: number;
   readonly agent?: string | undefined;
   /** Latest end of the current attempt. */
   readonly deadline?: number | undefined;

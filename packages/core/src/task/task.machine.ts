@@ -43,6 +43,7 @@ const machine = setup({
     inTime,
     retryable: (happening) => inTime(happening) && retryable(happening),
     timedOutRetryable: retryable,
+    returnedPromptly: (happening) => isCurrent(happening) && changes.mayFollowAtOnce(happening),
     silentRetryable: (happening) => isCurrent(happening) && retryable(happening),
     mayLose: ({ context, event }) => isCurrent({ context, event }) && context.lost < taskOption(context, "maxLost"),
   },
@@ -61,7 +62,7 @@ const machine = setup({
     taken: moved("started", changes.taken),
     backOff: moved("retrying", changes.backOff),
     lost: moved("retrying", changes.lost),
-    returned: moved("retrying", ({ event }) => requeued(event, event.type === "returned" ? event.reason : undefined)),
+    returned: moved("retrying", changes.returned),
     succeeded: moved("succeeded", changes.succeeded),
     failed: moved("failed", changes.failed),
     lostForGood: moved("failed", changes.lostForGood),
@@ -202,7 +203,10 @@ function answers() {
       { guard: "retryable", target: "backoff", actions: "backOff" },
       { guard: "inTime", target: "#task.failed", actions: "failed" },
     ],
-    returned: { guard: "isCurrent", target: "ready", actions: "returned" },
+    returned: [
+      { guard: "returnedPromptly", target: "ready", actions: "returned" },
+      { guard: "isCurrent", target: "backoff", actions: "returned" },
+    ],
   } as const;
 }
 

@@ -119,8 +119,6 @@ export function argumentsMap(value: unknown, faults: Faults): Readonly<Record<st
     if (key === "__proto__")
       return faults.add(`arguments.${key}`, "INVALID_OPTION", "cannot be the name of an argument");
     if (typeof argument !== "string") return faults.add(`arguments.${key}`, "INVALID_OPTION", "must be a text");
-    // Readers of MessagePack rename it, so that it cannot reach a prototype: it would arrive as another argument.
-    if (key === "__proto__") return faults.add(`arguments.${key}`, "INVALID_OPTION", "is no name for an argument");
     bytes += Buffer.byteLength(key) + Buffer.byteLength(argument);
   }
   if (bytes > taskLimits.argumentsBytes)

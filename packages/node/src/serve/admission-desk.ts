@@ -79,7 +79,7 @@ export class AdmissionDesk {
   /** A held task's batch is admitted: it goes on. Its record may go on saying "held": whoever reads it asks for the decision. */
   release(shard: HostedShard, id: string, batch: string): void {
     const actor = shard.actors.get(id);
-    if (actor !== undefined && this.#isHeldBy(actor, batch)) this.#host.send(actor, { type: "release" });
+    if (actor !== undefined && this.#isHeldBy(actor, batch)) this.#host.sendKnown(actor, { type: "release" });
   }
 
   /** A held task's batch is refused: it was never there. */

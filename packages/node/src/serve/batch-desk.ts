@@ -85,9 +85,9 @@ export class BatchDesk {
 
   async take(message: Message): Promise<void> {
     this.gateway?.requireRoom();
-    const { specs, correlationId } = this.#parse(message);
+    const { specs, made, correlationId } = this.#parse(message);
     const batch = this.#newId();
-    const outcomes = await Promise.all(specs.map((spec) => this.#admit(spec, batch)));
+    const outcomes = await Promise.all(specs.map((spec) => this.#admit(spec, made.has(spec.id), batch)));
     const admitted = outcomes.filter((outcome): outcome is Admitted => !("code" in outcome));
     const issues = outcomes.flatMap((outcome, index): Issue[] =>
       "code" in outcome
@@ -143,7 +143,7 @@ export class BatchDesk {
     });
   }
 
-  #parse(message: Message): { specs: TaskSpec[]; correlationId: string } {
+  #parse(message: Message): { specs: TaskSpec[]; made: ReadonlySet<string>; correlationId: string } {
     const { tasks, ...body } = requireBatch(decodeBody(message.data, message.header(H.contentType)));
     if (tasks.length < 1 || tasks.length > taskLimits.batchTasks) {
       const text = `tasks: must be 1 to ${taskLimits.batchTasks} tasks, not ${tasks.length}`;
@@ -154,6 +154,8 @@ export class BatchDesk {
     const correlationId = body.correlationId ?? this.#newId();
     const issues: Issue[] = [];
     const ids = new Set<string>();
+    /** Ids that were made here just now. */
+    const made = new Set<string>();
     const specs: TaskSpec[] = [];
     for (const [index, task] of tasks.entries()) {
       try {
@@ -166,6 +168,7 @@ export class BatchDesk {
             issues: [{ field: "id", code: "INVALID_ID", message: "id: stands twice in the batch" }],
           });
         ids.add(id);
+        if (submission.spec.id === undefined) made.add(id);
         if (body.requireAgents === true && this.#agents.credits(spec.driver).length === 0) {
           const text = `driver ${spec.driver} not found: no agent announces it`;
           throw new InvalidError("INVALID_DRIVER", text, {
@@ -178,10 +181,10 @@ export class BatchDesk {
       }
     }
     if (issues.length > 0) throw rejected(issues);
-    return { specs, correlationId };
+    return { specs, made, correlationId };
   }
 
-  #admit(spec: TaskSpec, batch: string): Promise<Admitted | Refused> {
+  #admit(spec: TaskSpec, fresh: boolean, batch: string): Promise<Admitted | Refused> {
     const { clock, ports } = this.#context;
     const shard = this.#hosted.get(shardOf(spec.id, ports.records.shards));
     if (shard?.phase !== "serving") return this.#admitElsewhere(spec, batch);
@@ -191,7 +194,7 @@ export class BatchDesk {
       this.#admissions.submit(
         shard,
         spec,
-        false,
+        fresh,
         (outcome) => {
           clock.cancel(timer);
           if (outcome.kind === "refused") return resolve(refusalOf(outcome.error));

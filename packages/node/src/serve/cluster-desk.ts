@@ -154,7 +154,7 @@ export class ClusterDesk {
         // A parked task is looked into without unpacking it for good.
         const state = actor.committed ?? readable(parked, this.#machines);
         if (state !== undefined && page.wants(taskOf(state), statusOf(taskOf(state)))) {
-          const reason = this.#dispatcher.waitingFor(state);
+          const reason = this.#dispatcher.waitingFor(actor.state ?? state);
           const view = describeTask(taskOf(state), actor.progress);
           page.offer({
             live: true,

@@ -122,7 +122,9 @@ export class TaskDesk {
 
   #answer(to: Asking, shard: HostedShard, actor: LiveActor | undefined, state: ActorState): void {
     const extra =
-      actor === undefined ? undefined : { progress: actor.progress, reason: this.#dispatcher.waitingFor(state) };
+      actor === undefined
+        ? undefined
+        : { progress: actor.progress, reason: this.#dispatcher.waitingFor(actor.state ?? state) };
     this.#listeners.answer(to, shard.number, state, extra);
   }
 

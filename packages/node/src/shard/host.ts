@@ -136,6 +136,15 @@ export class Host {
     return true;
   }
 
+  /** Delivers an event that what is stored leads to anyway: only what the event makes the actor do needs a write. */
+  sendKnown(actor: LiveActor, event: EventWithoutTime): void {
+    if (!this.transition(actor, event)) return;
+    this.#behaviour(actor).settle(actor);
+    if (actor.effects.length > 0) return this.commit(actor, ignore);
+    this.#schedule(actor, this.wake(actor));
+    this.#parkIfIdle(actor);
+  }
+
   /** Delivers an event without storing the outcome: the caller commits. Answers whether the actor took it. */
   transition(actor: LiveActor, event: EventWithoutTime): boolean {
     const state = this.wake(actor);

@@ -208,9 +208,16 @@ export class ShardSupervisor {
       const byNumber = new Map(shards.map((shard) => [shard.number, shard]));
       await records.load(ranges, (number, { id, data, revision }) => {
         const shard = byNumber.get(number);
-        if (shard !== undefined && shard.phase === "loading") this.#parts.host.restore(shard, id, data, revision);
+        if (shard === undefined || shard.phase !== "loading") return;
+        shard.writesSinceMark++;
+        this.#parts.host.restore(shard, id, data, revision);
       });
-      for (const shard of shards) if (this.#isHosted(shard)) this.#tell(shard.number, { type: "loaded" });
+      for (const shard of shards) {
+        if (!this.#isHosted(shard)) continue;
+        this.#tell(shard.number, { type: "loaded" });
+        // What was much to read is not to be read again by the next owner.
+        this.stored(shard);
+      }
     } catch (error) {
       this.#context.logger.debug(
         { shards: shards.length, reason: messageOf(error), code: isErgonError(error) ? error.code : undefined },
