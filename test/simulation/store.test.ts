@@ -91,7 +91,7 @@ describe("a record that cannot be read", () => {
 
 describe("a full disk", () => {
   test.for([false, true])(
-    "refuses submits and holds running tasks until there is room (one in flight: %s)",
+    "refuses submits and tries the writes of running tasks again until there is room (B-23; one in flight: %s)",
     async (oneInFlight) => {
       const cluster = createMemoryCluster({ shards: 4, oneInFlight });
       await cluster.addNodes("n1");

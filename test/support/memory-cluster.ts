@@ -76,7 +76,7 @@ export interface AgentMember extends Member {
   readonly agent: Agent;
 }
 
-interface NodeSettings extends Partial<Pick<NodeParts, "drivers" | "sessionTtlMs">> {
+interface NodeSettings extends Partial<Pick<NodeParts, "drivers" | "random" | "sessionTtlMs">> {
   /** How far the machine's clock is off. */
   readonly clockOffsetMs?: number;
 }
@@ -87,7 +87,7 @@ type AgentSettings = Partial<AgentOptions> & {
   readonly concurrency?: number;
 };
 
-/** How often each kind of write was asked of the server. */
+/** How often each kind of write, and reading, was asked of the server. */
 interface WriteCounts {
   commits: number;
   records: number;
@@ -151,7 +151,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
   const names = createNames("default");
   const nodes: NodeMember[] = [];
   const agents: AgentMember[] = [];
-  const writes: WriteCounts = { commits: 0, records: 0, claims: 0, renewals: 0, others: 0 };
+  const writes: WriteCounts = { reads: 0, commits: 0, records: 0, claims: 0, renewals: 0, others: 0 };
   const observer = network.connect("observer");
   let clients = 0;
 
@@ -206,7 +206,8 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
     writes,
     onCommit: () => undefined,
     drive,
-    addNode: async (name, { clockOffsetMs = 0, drivers = {}, sessionTtlMs = options.sessionTtlMs ?? 6_000 } = {}) => {
+    addNode: async (name, settings = {}) => {
+      const { clockOffsetMs = 0, drivers = {}, sessionTtlMs = options.sessionTtlMs ?? 6_000 } = settings;
       const own = clock.view(clockOffsetMs);
       const process = network.connect(name, { clock: own, logger: logger(name) });
       const records = countRecords(process.records, writes, (batch) => cluster.onCommit(name, batch));
@@ -223,7 +224,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
         namespace: "default",
         ports,
         clock: own,
-        random,
+        random: settings.random ?? random,
         logger: logger(name),
         sessionTtlMs,
         drivers,
@@ -321,6 +322,10 @@ function countRecords(
     claim: (...args) => {
       counts.claims++;
       return records.claim(...args);
+    },
+    read: (...args) => {
+      counts.reads++;
+      return records.read(...args);
     },
     commit: (batch) => {
       counts.commits++;

@@ -1,0 +1,64 @@
+import { H, SECOND } from "@ergon/core";
+import { expect, test } from "vitest";
+
+import { createMemoryCluster } from "../support/memory-cluster.ts";
+
+test("without an id to give, a task is refused with the reason and nothing is stored (B-8)", async () => {
+  const cluster = createMemoryCluster();
+  let broken = false;
+  await cluster.addNode("n1", {
+    random: () => {
+      if (broken) throw new Error("no random numbers are left");
+      return cluster.random();
+    },
+  });
+  await cluster.waitForOwners();
+  const { bus } = cluster.connect("stranger");
+  broken = true;
+
+  const reply = await cluster.drive(bus.request(cluster.names.submit("work"), new Uint8Array(), { timeoutMs: SECOND }));
+
+  expect(reply.header(H.serviceError)).toBe("no random numbers are left");
+  broken = false;
+  expect(await cluster.stored()).toEqual([]);
+});
+
+test("reading an ended task asks the store once (B-15)", async () => {
+  const cluster = createMemoryCluster();
+  await cluster.addNode("n1");
+  await cluster.waitForOwners();
+  await cluster.addAgent("a1");
+  const client = cluster.client();
+  await cluster.drive(client.run({ driver: "work", id: "123", text: "x" }));
+  const reads = cluster.writes.reads;
+
+  const view = await cluster.drive(client.get("123"));
+
+  expect(view).toMatchObject({ id: "123", status: "succeeded" });
+  expect(cluster.writes.reads - reads).toBe(1);
+});
+
+test("a decision taken through one node reaches the agent of another's task within a moment (M-19)", async () => {
+  const cluster = createMemoryCluster();
+  await cluster.addNodes("n1", "n2");
+  const toldAt: number[] = [];
+  await cluster.addAgent("a1", {
+    concurrency: 20,
+    handler: async (attempt) => {
+      attempt.signal.addEventListener("abort", () => toldAt.push(cluster.clock.monotonic()));
+      await attempt.sleep(60 * SECOND);
+    },
+  });
+  const client = cluster.client();
+  const tasks = await cluster.drive(
+    Promise.all(Array.from({ length: 8 }, () => client.submit({ driver: "work", attemptTimeout: "5m" }))),
+  );
+  await cluster.clock.advance(SECOND);
+  const decidedAt = cluster.clock.monotonic();
+
+  await cluster.drive(Promise.all(tasks.map((task) => task.cancel())));
+
+  await cluster.clock.advance(50);
+  expect(toldAt).toHaveLength(8);
+  expect(Math.max(...toldAt) - decidedAt).toBeLessThan(50);
+});
