@@ -89,6 +89,8 @@ type AgentSettings = Partial<AgentOptions> & {
 
 /** How often each kind of write, and reading, was asked of the server. */
 interface WriteCounts {
+  /** Records that were read one by one. */
+  reads: number;
   commits: number;
   records: number;
   claims: number;
