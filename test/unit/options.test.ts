@@ -39,6 +39,7 @@ describe("options of a node", () => {
       buckets: 1,
       replicas: 1,
       sessionTtlMs: 6_000,
+      commitMode: "auto",
       drivers: {},
       log: { level: "info", format: "auto" },
       drainMs: 30_000,

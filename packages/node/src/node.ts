@@ -26,7 +26,7 @@ const OPEN_MS = 10_000;
  * is new. Throws `INVALID_CONFIGURATION` with an issue per fault, `NATS_UNREACHABLE`, `SERVER_UNSUITABLE` (version, JetStream) and `NOT_PERMITTED`.
  */
 export async function createNode(options: NodeOptions = {}, logger: Logger = createLogger(options.log)): Promise<Node> {
-  const { nats, namespace, prefix, id, shards, buckets, replicas, sessionTtlMs, drivers, drainMs } =
+  const { nats, namespace, prefix, id, shards, buckets, replicas, sessionTtlMs, commitMode, drivers, drainMs } =
     resolveNodeOptions(options);
   const clock = createSystemClock();
   // A session is one life of a process: the name is the user's, the end is ours.
@@ -34,7 +34,7 @@ export async function createNode(options: NodeOptions = {}, logger: Logger = cre
   const link = await connectNats({ name: `ergon-node ${node}`, ...nats }, { clock, logger });
   try {
     const ports = await openPatiently(
-      () => openNats(link, { namespace, prefix, shards, buckets, replicas }),
+      () => openNats(link, { namespace, prefix, shards, buckets, replicas, commitMode }),
       clock,
       Math.max(OPEN_MS, nats.waitMs ?? 0),
       logger,

@@ -1,6 +1,8 @@
 import { InvalidError, MINUTE, SECOND, isName, parseDuration, type Issue, type NatsOptions } from "@ergon/core";
+import type { CommitMode } from "@ergon/core/nats";
 import { z } from "zod";
 
+const commitModes = ["auto", "pipelined", "grouped"] as const satisfies readonly CommitMode[];
 const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
 const logFormats = ["auto", "json", "pretty"] as const;
 
@@ -36,6 +38,11 @@ export interface NodeOptions {
   readonly replicas?: number | undefined;
   /** How long a node that vanished without a word still counts as alive, in milliseconds. @defaultValue 6,000 */
   readonly sessionTtlMs?: number | undefined;
+  /**
+   * How writes go into a bucket with one replica: `pipelined`, many at a time; `grouped`, one atomic batch at a time, which is faster where the
+   * server syncs every write. `auto` measures which when the node starts. Replicated buckets are always grouped. @defaultValue "auto"
+   */
+  readonly commitMode?: CommitMode | undefined;
   readonly drivers?: Readonly<Record<string, DriverOptions>> | undefined;
   readonly log?: LogOptions | undefined;
   /** Longest a stop waits for what is under way, in milliseconds. @defaultValue 30,000 */
@@ -52,6 +59,7 @@ export interface ResolvedNodeOptions {
   readonly buckets: number;
   readonly replicas: number;
   readonly sessionTtlMs: number;
+  readonly commitMode: CommitMode;
   readonly drivers: Readonly<Record<string, DriverOptions>>;
   readonly log: Required<LogOptions>;
   readonly drainMs: number;
@@ -142,6 +150,7 @@ const schema = strict({
     .refine((count) => count % 2 === 1, fault("must be 1, 3 or 5"))
     .default(1),
   sessionTtlMs: duration("1s", "10m").default(6 * SECOND),
+  commitMode: z.enum(commitModes, fault(`must be one of ${commitModes.join(", ")}`)).default("auto"),
   drivers: drivers.default({}),
   log: strict({
     level: z.enum(logLevels, fault(`must be one of ${logLevels.join(", ")}`)).default("info"),

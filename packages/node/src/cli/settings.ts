@@ -65,6 +65,13 @@ export const settings: readonly Setting[] = [
   own("node", "buckets", "--buckets <n>", "BUCKETS", "streams that the shards are spread over; fixed likewise"),
   own("node", "replicas", "--replicas <n>", "REPLICAS", "copies of everything stored, each on a server of its own"),
   own("node", "sessionTtlMs", "--session-ttl <duration>", "SESSION_TTL", "how long a vanished node counts as alive"),
+  own(
+    "node",
+    "commitMode",
+    "--commit-mode <mode>",
+    "COMMIT_MODE",
+    "pipelined, grouped, or auto: measured at the start",
+  ),
   own("node", "drivers", "--drivers <json>", "DRIVERS", 'limits and subjects of drivers: {"mail": {"limit": 10}}'),
 ];
 
