@@ -1,6 +1,7 @@
 import {
   createMachineRegistry,
   createNames,
+  delay,
   isoTime,
   taskMachine,
   type Clock,
@@ -172,12 +173,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     gateway.stop();
     service.stop();
     const drained = supervisor.stop();
-    await Promise.race([
-      drained,
-      new Promise<void>((resolve) => {
-        clock.after(drainMs, resolve);
-      }),
-    ]);
+    await Promise.race([drained, delay(clock, drainMs)]);
     detector.stop();
     observer.stop();
     clusterDesk.stop();

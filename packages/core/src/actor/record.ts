@@ -1,6 +1,6 @@
-import { Packr } from "msgpackr";
 import type { AnyMachineSnapshot, EventObject } from "xstate";
 
+import { isMap, msgpack } from "../base/msgpack.ts";
 import type { Machine, MachineRegistry } from "./machine.ts";
 import type { ActorState, Timer } from "./step.ts";
 
@@ -35,9 +35,6 @@ export interface ReadableRecord {
   readonly rest: Readonly<Record<string, unknown>> | undefined;
 }
 
-const packr = new Packr({ useRecords: false, variableMapSize: true, skipValues: [undefined] } as ConstructorParameters<
-  typeof Packr
->[0]);
 const VERSION_PREFIX = Buffer.of(RECORD_VERSION);
 
 /** Encodes an actor's record: the version byte, then one MessagePack map (docs/protocol.md, "The record"). */
@@ -54,7 +51,7 @@ export function encodeRecord(
     snapshot: { status, value, context },
     timers: state.timers.map(encodeTimer),
   };
-  return Buffer.concat([VERSION_PREFIX, packr.pack(fields)]);
+  return Buffer.concat([VERSION_PREFIX, msgpack.pack(fields)]);
 }
 
 /** Decodes a record for the machines that are known here. Never throws. */
@@ -79,7 +76,7 @@ export function decodeFields(data: Uint8Array): RecordFields | UnreadableRecord 
     return { kind: "unreadable", reason: `record version ${data[0] ?? "missing"} is not known here` };
   let raw: unknown;
   try {
-    raw = packr.unpack(data.subarray(1));
+    raw = msgpack.unpack(data.subarray(1));
   } catch (cause) {
     return { kind: "unreadable", reason: `not MessagePack: ${String(cause)}` };
   }
@@ -114,8 +111,4 @@ function decodeTimer(raw: unknown): Timer | undefined {
   return isMap(event) && typeof event["type"] === "string"
     ? { id, due, event: event as unknown as EventObject }
     : undefined;
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
 }

@@ -1,11 +1,7 @@
-import { Packr } from "msgpackr";
-
 import { InvalidError, messageOf } from "../base/errors.ts";
+import { msgpack } from "../base/msgpack.ts";
 import { JSON_TYPE, MSGPACK_TYPE } from "./headers.ts";
 
-const packr = new Packr({ useRecords: false, variableMapSize: true, skipValues: [undefined] } as ConstructorParameters<
-  typeof Packr
->[0]);
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /** The media type of a `Content-Type`, without its parameters, in lower case. */
@@ -15,14 +11,14 @@ export function mediaType(contentType: string | undefined): string {
 
 /** Encodes a structured message as the peer likes it: MessagePack where it asked for that, else JSON. */
 export function encodeBody(value: unknown, type: string): Uint8Array {
-  return type === MSGPACK_TYPE ? packr.pack(value) : Buffer.from(JSON.stringify(value));
+  return type === MSGPACK_TYPE ? msgpack.pack(value) : Buffer.from(JSON.stringify(value));
 }
 
 /** Decodes a structured message. No content type means JSON. Throws `InvalidError` (`INVALID_BODY`, `UNSUPPORTED_CONTENT_TYPE`). */
 export function decodeBody(data: Uint8Array, contentType: string | undefined): unknown {
   const type = mediaType(contentType);
   try {
-    if (type === MSGPACK_TYPE) return packr.unpack(data);
+    if (type === MSGPACK_TYPE) return msgpack.unpack(data);
     if (type === "" || type === JSON_TYPE) return JSON.parse(decoder.decode(data));
   } catch (cause) {
     throw new InvalidError(

@@ -1,6 +1,7 @@
 import { parseIsoTime } from "../base/clock.ts";
 import { parseDuration } from "../base/duration.ts";
 import { InvalidError, type ErrorCode, type Issue } from "../base/errors.ts";
+import { isMap } from "../base/msgpack.ts";
 import { taskLimits } from "../task/spec.ts";
 
 /** Collects what is wrong with an input, field by field, so that all of it is reported at once. */
@@ -124,8 +125,4 @@ export function argumentsMap(value: unknown, faults: Faults): Readonly<Record<st
   if (bytes > taskLimits.argumentsBytes)
     return faults.add("arguments", "INVALID_OPTION", `has ${bytes} bytes; ${taskLimits.argumentsBytes} are allowed`);
   return value as Record<string, string>;
-}
-
-export function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
 }

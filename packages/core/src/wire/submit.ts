@@ -1,10 +1,11 @@
 import { InvalidError } from "../base/errors.ts";
 import { isId } from "../base/id.ts";
+import { isMap } from "../base/msgpack.ts";
 import { taskLimits, type SparseTaskOptions, type TaskSpec } from "../task/spec.ts";
 import { BYTES_TYPE, H, JSON_TYPE, TEXT_TYPE } from "./headers.ts";
 import type { Message } from "./message.ts";
 import { numberFields, takeNumber, type NumberField } from "./number-fields.ts";
-import { Faults, duration, isMap, argumentsMap, words, text, time } from "./option-checks.ts";
+import { Faults, duration, argumentsMap, words, text, time } from "./option-checks.ts";
 import { isName } from "./subjects.ts";
 
 /**

@@ -1,6 +1,7 @@
-import { H, decodeBody, isErgonError, messageOf, taskOption, type Message, type Subscription } from "@ergon/core";
+import { H, decodeBody, delay, messageOf, taskOption, type Message, type Subscription } from "@ergon/core";
 
-import { NO_BYTES, type NodeContext } from "../node-context.ts";
+import { probe } from "../membership/proof-of-death.ts";
+import type { NodeContext } from "../node-context.ts";
 import type { Host } from "../shard/host.ts";
 import { parsePresence, type AgentEntry } from "./agents-table.ts";
 import type { Dispatcher } from "./dispatcher.ts";
@@ -139,26 +140,15 @@ export class AgentsObserver {
       this.#dispatcher.lose(entry, "is gone");
   }
 
-  #again(entry: AgentEntry): Promise<boolean> {
-    return new Promise((resolve) => {
-      this.#context.clock.after(CONFIRM_MS, () => {
-        void this.#isDead(entry).then(resolve);
-      });
-    });
+  async #again(entry: AgentEntry): Promise<boolean> {
+    await delay(this.#context.clock, CONFIRM_MS);
+    return this.#isDead(entry);
   }
 
   async #isDead(entry: AgentEntry): Promise<boolean> {
     const { ports, names, clock } = this.#context;
-    try {
-      await ports.bus.request(names.control(entry.id), NO_BYTES, {
-        headers: { [H.event]: "ping" },
-        timeoutMs: PROBE_TIMEOUT_MS,
-      });
-      entry.heardAt = clock.monotonic();
-      return false;
-    } catch (error) {
-      // A slow agent is not a dead one, and without NATS nothing can be known.
-      return isErgonError(error) && error.code === "NO_NODE";
-    }
+    const found = await probe(ports.bus, names.control(entry.id), PROBE_TIMEOUT_MS, { [H.event]: "ping" });
+    if (found === "answered") entry.heardAt = clock.monotonic();
+    return found === "deserted";
   }
 }

@@ -1,7 +1,8 @@
-import { JSON_TYPE, encodeBody, isErgonError, messageOf, type Subscription } from "@ergon/core";
+import { JSON_TYPE, delay, encodeBody, messageOf, type Subscription } from "@ergon/core";
 
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { Cluster } from "./cluster.ts";
+import { probe } from "./proof-of-death.ts";
 
 const PROBE_MS = 250;
 const CONFIRM_MS = 100;
@@ -76,19 +77,12 @@ export class FailureDetector {
     const peer = this.#cluster.successor();
     if (peer === undefined || !this.#cluster.alive || this.#cluster.knownFor(peer) < GRACE_MS) return;
     if (!(await this.#isDead(peer))) return;
-    await new Promise<void>((resolve) => {
-      this.#context.clock.after(CONFIRM_MS, resolve);
-    });
+    await delay(this.#context.clock, CONFIRM_MS);
     if (!this.#stopped && (await this.#isDead(peer))) await this.#cluster.declareDead(peer);
   }
 
   async #isDead(peer: string): Promise<boolean> {
     const { ports, names } = this.#context;
-    try {
-      await ports.bus.request(names.node(peer), NO_BYTES, { timeoutMs: PROBE_MS });
-      return false;
-    } catch (error) {
-      return isErgonError(error) && error.code === "NO_NODE";
-    }
+    return (await probe(ports.bus, names.node(peer), PROBE_MS)) === "deserted";
   }
 }
