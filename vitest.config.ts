@@ -23,6 +23,8 @@ export default defineConfig({
     ],
     setupFiles: ["test/support/fail-on-console.ts"],
     pool: "forks",
+    // Most of a file's time is waiting for processes; vitest alone would run one file at a time on two cores.
+    maxWorkers: 2,
     hookTimeout: 30_000,
     retry: 0,
     coverage: { provider: "v8", include: ["packages/*/src/**"] },
