@@ -1,4 +1,4 @@
-import { H, JSON_TYPE, decodeBody, type BatchReply, type Message } from "@ergon/core";
+import { H, JSON_TYPE, decodeBody, type BatchReply, type Message, type TaskSummary } from "@ergon/core";
 import { describe, expect, test, vi } from "vitest";
 
 import { createMemoryCluster } from "../support/memory-cluster.ts";
@@ -50,6 +50,33 @@ describe("a list of many tasks that wait for their time", () => {
 
     expect(page).toEqual({ tasks: [] });
     expect(after.mock.calls.filter(([delayMs]) => delayMs === 0)).toHaveLength(3);
+  });
+});
+
+describe("a list of what is large", () => {
+  test("fits into a message however large responses are, and leaves none out", async () => {
+    const cluster = createMemoryCluster({ maxMessageBytes: 131_072 });
+    await cluster.addNodes("n1", "n2");
+    await cluster.addAgent("a1", { handler: () => "r".repeat(20_000) });
+    const client = cluster.client();
+    const resource = `urn:${"x".repeat(2_000)}`;
+    const ids = Array.from({ length: 60 }, (_, index) => `t-${index}`);
+    await cluster.drive(
+      Promise.all(ids.map((id) => client.run({ driver: "work", id, resource, arguments: { a: "b" } }))),
+    );
+
+    const first = await cluster.drive(client.list({ all: true, limit: 1_000 }));
+    const tasks: TaskSummary[] = [];
+    await cluster.drive(
+      (async () => {
+        for await (const task of client.listAll({ all: true, limit: 1_000 })) tasks.push(task);
+      })(),
+    );
+
+    expect(first).toMatchObject({ cursor: expect.any(String) as string });
+    expect(tasks.map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
+    expect(tasks[0]).toMatchObject({ status: "succeeded", responseBytes: 20_000 });
+    for (const large of ["response", "arguments", "history"]) expect(tasks[0]).not.toHaveProperty(large);
   });
 });
 

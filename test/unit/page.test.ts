@@ -1,37 +1,47 @@
-import { begin, describeTask, taskMachine, type ListRequest, type TaskContext } from "@ergon/core";
+import { begin, summarizeTask, taskMachine, type ListRequest, type TaskContext } from "@ergon/core";
 import { Page, parseListRequest, type PageItem } from "@ergon/node/testing";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-const itemOf = (id: string, at: number, live: boolean): PageItem => {
-  const { state } = begin(taskMachine, { spec: { id, driver: "d", payload: Buffer.of() }, at, chance: 0 }, at);
-  return { live, at, view: describeTask(state.snapshot.context as TaskContext) };
+const itemOf = (id: string, at: number, live: boolean, resource = ""): PageItem => {
+  const spec = { id, driver: "d", payload: Buffer.of(), resource };
+  const { state } = begin(taskMachine, { spec, at, chance: 0 }, at);
+  return { live, at, view: summarizeTask(state.snapshot.context as TaskContext) };
 };
+const PLENTY = 1_000_000;
 const anyItems = fc
-  .uniqueArray(fc.record({ id: fc.stringMatching(/^[a-z]{1,4}$/), at: fc.nat({ max: 20 }), live: fc.boolean() }), {
-    selector: ({ id }) => id,
-    maxLength: 60,
-  })
-  .map((raw) => raw.map(({ id, at, live }) => itemOf(id, at, live)));
+  .uniqueArray(
+    fc.record({
+      id: fc.stringMatching(/^[a-z]{1,4}$/),
+      at: fc.nat({ max: 20 }),
+      live: fc.boolean(),
+      resource: fc.nat({ max: 2_000 }).map((length) => "x".repeat(length)),
+    }),
+    { selector: ({ id }) => id, maxLength: 60 },
+  )
+  .map((raw) => raw.map(({ id, at, live, resource }) => itemOf(id, at, live, resource)));
 /** Live before ended, newest first, ties by id (M-1). */
 const inOrder = (items: readonly PageItem[]): string[] =>
   items
     .toSorted((a, b) => Number(b.live) - Number(a.live) || b.at - a.at || (a.view.id < b.view.id ? -1 : 1))
     .map(({ view }) => view.id);
 
-/** Follows the cursors to the end; several nodes offer their own items. */
-function readAll(nodes: readonly (readonly PageItem[])[], limit: number): string[] {
+/** Follows the cursors to the end; several nodes offer their own items. Throws when a page is larger than it may be, or empty without a need. */
+function readAll(nodes: readonly (readonly PageItem[])[], limit: number, mostBytes = PLENTY): string[] {
   const ids: string[] = [];
   let cursor: string | undefined;
   do {
     const request: ListRequest = { all: true, limit, ...(cursor === undefined ? {} : { cursor }) };
-    const merged = new Page(request);
+    const merged = new Page(request, mostBytes);
     for (const items of nodes) {
-      const own = new Page(request);
+      const own = new Page(request, mostBytes);
       for (const item of items) own.offer(item);
       for (const item of own.items()) merged.offer(item);
     }
     const reply = merged.reply();
+    const bytes = Buffer.byteLength(JSON.stringify(reply.tasks));
+    if (reply.tasks.length > limit || (bytes > mostBytes && reply.tasks.length > 1)) throw new Error("too much");
+    if (reply.tasks.length === 0 && cursor !== undefined) throw new Error("a cursor to nothing");
     ids.push(...reply.tasks.map(({ id }) => id));
     cursor = reply.cursor;
   } while (cursor !== undefined && ids.length < 1_000);
@@ -51,11 +61,12 @@ describe("a list in pages", () => {
       anyItems,
       fc.integer({ min: 1, max: 20 }),
       fc.integer({ min: 1, max: 4 }),
-      (items, limit, nodes) => {
+      fc.integer({ min: 1, max: 20_000 }),
+      (items, limit, nodes, mostBytes) => {
         const spread = Array.from({ length: nodes }, (_, node) =>
           items.filter((_item, index) => index % nodes === node),
         );
-        return JSON.stringify(readAll(spread, limit)) === JSON.stringify(inOrder(items));
+        return JSON.stringify(readAll(spread, limit, mostBytes)) === JSON.stringify(inOrder(items));
       },
     );
     expect(() => fc.assert(property, { numRuns: 300 })).not.toThrow();
@@ -72,9 +83,24 @@ describe("a list in pages", () => {
   });
 
   test("has no cursor after the last page", () => {
-    const page = new Page({ limit: 10 });
-    page.offer(itemOf("a", 1, true));
+    const page = new Page({ limit: 2 }, PLENTY);
+    page.offer(itemOf("a", 2, true));
     expect(page.reply().cursor).toBeUndefined();
+    page.offer(itemOf("b", 1, true));
+    expect(page.reply().cursor).toBeUndefined();
+    page.offer(itemOf("c", 3, true));
+    expect(page.reply()).toMatchObject({ tasks: [{ id: "c" }, { id: "a" }], cursor: expect.any(String) as string });
+  });
+
+  test("is as short as it has to be, and never empty", () => {
+    const page = new Page({ limit: 10 }, 5_000);
+    for (const [index, id] of ["a", "b", "c", "d"].entries()) page.offer(itemOf(id, index, true, "x".repeat(2_000)));
+    expect(page.reply().tasks.map(({ id }) => id)).toEqual(["d", "c"]);
+
+    const narrow = new Page({ limit: 10 }, 100);
+    narrow.offer(itemOf("a", 1, true, "x".repeat(2_000)));
+    expect(narrow.reply()).toMatchObject({ tasks: [{ id: "a" }] });
+    expect(narrow.reply().cursor).toBeUndefined();
   });
 });
 
@@ -98,7 +124,7 @@ describe("filters", () => {
     [{ correlationId: "c" }, "started", true],
     [{ correlationId: "d" }, "started", false],
   ])("%j and a task that is %s: %s", (request, status, wanted) => {
-    expect(new Page(request).wants(task, status)).toBe(wanted);
+    expect(new Page(request, PLENTY).wants(task, status)).toBe(wanted);
   });
 });
 
@@ -111,15 +137,23 @@ describe("a list request", () => {
     [{ limit: 1.5 }, "INVALID_OPTION"],
     [{ driver: 5 }, "INVALID_OPTION"],
     [{ all: "yes" }, "INVALID_OPTION"],
+    [{ status: "done" }, "INVALID_OPTION"],
+    [{ status: "" }, "INVALID_OPTION"],
     [{ colour: "red" }, "UNKNOWN_OPTION"],
   ])("%j is refused as %s", (body, code) => {
     expect(() => parseListRequest(body)).toThrow(expect.objectContaining({ code }) as Error);
   });
 
+  test("of a status that is none is told which there are", () => {
+    expect(() => parseListRequest({ status: "done" })).toThrow(
+      "status: must be one of scheduled, started, retrying, succeeded, failed, cancelled",
+    );
+  });
+
   test.each(["", "x", "e30", Buffer.from("[2,1,3]").toString("base64url")])(
     "cursor %j, which no reply gave, is refused",
     (cursor) => {
-      expect(() => new Page(parseListRequest({ cursor }))).toThrow(
+      expect(() => new Page(parseListRequest({ cursor }), PLENTY)).toThrow(
         expect.objectContaining({ code: "INVALID_OPTION" }) as Error,
       );
     },

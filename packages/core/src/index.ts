@@ -78,8 +78,8 @@ export type { ActorVerb, ClusterVerb, Names, ShardSubject } from "./wire/subject
 export { numberFields } from "./wire/number-fields.ts";
 export { parseSubmitMessage, parseTaskRequest } from "./wire/submit.ts";
 export type { Submission, TaskRequest } from "./wire/submit.ts";
-export { describeTask, statusOf } from "./wire/task-view.ts";
-export type { HistoryView, TaskView } from "./wire/task-view.ts";
+export { describeTask, statusOf, summarizeTask } from "./wire/task-view.ts";
+export type { HistoryView, TaskSummary, TaskView } from "./wire/task-view.ts";
 
 // Ports: what the world is reached by.
 export type { Bus, BusStatus, PublishOptions, RequestOptions, Subscription } from "./ports/bus.ts";

@@ -16,7 +16,7 @@ import type {
 } from "../wire/messages.ts";
 import { createNames, requireId, type ActorVerb, type ClusterVerb } from "../wire/subjects.ts";
 import type { TaskRequest } from "../wire/submit.ts";
-import type { TaskView } from "../wire/task-view.ts";
+import type { TaskSummary, TaskView } from "../wire/task-view.ts";
 import { createCaller } from "./caller.ts";
 import { createMoves } from "./moves.ts";
 import { encodeSubmit, normalizeTasks } from "./submit-message.ts";
@@ -94,10 +94,10 @@ export interface Client {
   retry(id: string, options?: RetryOptions): Promise<TaskHandle>;
   /** Fails a live task by force, whatever its agent does. Throws `TASK_ENDED`. */
   end(id: string, options?: DecisionOptions): Promise<TaskView>;
-  /** One page of the live tasks, with `all` of the ended ones too. */
+  /** One page of the live tasks, with `all` of the ended ones too. Throws `INVALID_OPTION` naming the field. */
   list(request?: ListRequest): Promise<ListReply>;
   /** Every page of `list`, task by task. */
-  listAll(request?: ListRequest): AsyncIterable<TaskView>;
+  listAll(request?: ListRequest): AsyncIterable<TaskSummary>;
   nodes(): Promise<readonly NodeView[]>;
   agents(): Promise<readonly AgentView[]>;
   shards(): Promise<ShardMap>;
@@ -194,7 +194,7 @@ export function createClient(options: ClientOptions): Client {
   return client;
 }
 
-async function* listAll(client: Client, request: ListRequest = {}): AsyncGenerator<TaskView, void, void> {
+async function* listAll(client: Client, request: ListRequest = {}): AsyncGenerator<TaskSummary, void, void> {
   for (let { cursor } = request; ;) {
     const page = await client.list(cursor === undefined ? request : { ...request, cursor });
     yield* page.tasks;

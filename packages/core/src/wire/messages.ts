@@ -1,6 +1,6 @@
 import type { TaskStatus } from "../task/status.ts";
 import type { TaskRequest } from "./submit.ts";
-import type { TaskView } from "./task-view.ts";
+import type { TaskSummary } from "./task-view.ts";
 
 /** Body of `batch`. All tasks are admitted, or none (B-4). */
 export interface BatchRequest {
@@ -27,21 +27,22 @@ export interface BatchReply {
 
 /** Body of `cluster.list`. Live tasks first, newest first; ties by id. */
 export interface ListRequest {
+  /** One of the task statuses; any other is refused. */
   readonly status?: string;
   readonly driver?: string;
   readonly tag?: string;
   readonly correlationId?: string;
   /** Ended tasks too, as long as they are retained. */
   readonly all?: boolean;
-  /** 1 to 1,000; 50 when absent. */
+  /** The most tasks on a page: 1 to 1,000; 50 when absent. A page of what is large may hold fewer. */
   readonly limit?: number;
   /** From the reply before. */
   readonly cursor?: string;
 }
 
 export interface ListReply {
-  readonly tasks: readonly TaskView[];
-  /** Where the next page begins; absent after the last. */
+  readonly tasks: readonly TaskSummary[];
+  /** Where the next page begins; only its absence says that this was the last. */
   readonly cursor?: string;
   /** Shards that nobody answered for: their tasks are missing here. */
   readonly missingShards?: readonly number[];

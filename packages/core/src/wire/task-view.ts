@@ -40,6 +40,11 @@ export interface TaskView {
   readonly history: readonly HistoryView[];
 }
 
+/** A task as lists show it: without what may be large, the response's size in its place. */
+export interface TaskSummary extends Omit<TaskView, "arguments" | "response" | "progress" | "history"> {
+  readonly responseBytes?: number;
+}
+
 export interface HistoryView {
   readonly at: string;
   readonly status: string;
@@ -55,6 +60,29 @@ export function statusOf(context: TaskContext): TaskStatus {
 
 /** Describes a task for readers. */
 export function describeTask(task: TaskContext, progress?: unknown): TaskView {
+  return {
+    ...describeFacts(task),
+    ...defined({
+      arguments: task.arguments,
+      response: task.response === undefined ? undefined : describeContent(task.response, task.responseType),
+      progress,
+    }),
+    history: task.history.map(([at, entryStatus, attempt, agent, reason]) => ({
+      at: isoTime(at),
+      status: entryStatus,
+      attempt,
+      ...(agent === undefined || agent === "" ? {} : { agent }),
+      ...(reason === undefined ? {} : { reason }),
+    })),
+  };
+}
+
+/** Describes a task for a list. */
+export function summarizeTask(task: TaskContext): TaskSummary {
+  return { ...describeFacts(task), ...defined({ responseBytes: task.response?.length }) };
+}
+
+function describeFacts(task: TaskContext): Omit<TaskSummary, "responseBytes"> {
   const status = statusOf(task);
   return {
     id: task.id,
@@ -64,7 +92,6 @@ export function describeTask(task: TaskContext, progress?: unknown): TaskView {
     ...defined({
       correlationId: task.correlationId,
       resource: task.resource,
-      arguments: task.arguments,
       tags: task.tags,
       priority: task.options?.priority,
       contentType: task.contentType,
@@ -87,17 +114,8 @@ export function describeTask(task: TaskContext, progress?: unknown): TaskView {
       reason: task.reason,
       failure: task.failure,
       cancelled: task.cancel,
-      response: task.response === undefined ? undefined : describeContent(task.response, task.responseType),
-      progress,
       origin: task.origin,
     }),
-    history: task.history.map(([at, entryStatus, attempt, agent, reason]) => ({
-      at: isoTime(at),
-      status: entryStatus,
-      attempt,
-      ...(agent === undefined || agent === "" ? {} : { agent }),
-      ...(reason === undefined ? {} : { reason }),
-    })),
   };
 }
 

@@ -5,11 +5,11 @@ import {
   decodeBody,
   decodeRecord,
   delay,
-  describeTask,
   encodeBody,
   isTerminal,
   messageOf,
   statusOf,
+  summarizeTask,
   type ActorState,
   type ClusterVerb,
   type ListReply,
@@ -121,7 +121,7 @@ export class ClusterDesk {
   }
 
   async #list(request: ListRequest): Promise<ListReply> {
-    const page = new Page(request);
+    const page = this.#page(request);
     const body = encodeBody(request, JSON_TYPE);
     const answered = new Set<number>();
     const pages = await Promise.all(
@@ -141,8 +141,13 @@ export class ClusterDesk {
     return { ...page.reply(), ...(missingShards.length === 0 ? {} : { missingShards }) };
   }
 
+  /** Half a message: the task behind the page, the missing shards and the headers have to go with it. */
+  #page(request: ListRequest): Page {
+    return new Page(request, this.#context.ports.bus.maxMessageBytes / 2);
+  }
+
   async #ownPage(request: ListRequest): Promise<NodePage> {
-    const page = new Page(request);
+    const page = this.#page(request);
     const isReadable = ({ phase }: HostedShard): boolean => phase === "serving" || phase === "suspended";
     const shards = [...this.#hosted.values()].filter(isReadable);
     let unpacked = 0;
@@ -155,7 +160,7 @@ export class ClusterDesk {
         const state = actor.committed ?? readable(parked, this.#machines);
         if (state !== undefined && page.wants(taskOf(state), statusOf(taskOf(state)))) {
           const reason = this.#dispatcher.waitingFor(actor.state ?? state);
-          const view = describeTask(taskOf(state), actor.progress);
+          const view = summarizeTask(taskOf(state));
           page.offer({
             live: true,
             at: actor.scheduledAt,
@@ -178,7 +183,7 @@ export class ClusterDesk {
         if (state === undefined || state.snapshot.status === "active") return;
         const task = taskOf(state);
         if (page.mayTake(false, task.scheduledAt, id) && page.wants(task, statusOf(task)))
-          page.offer({ live: false, at: task.scheduledAt, view: describeTask(task) });
+          page.offer({ live: false, at: task.scheduledAt, view: summarizeTask(task) });
       },
     );
   }

@@ -1,35 +1,50 @@
 import {
   InvalidError,
   isTerminal,
+  taskStatuses,
   type ListReply,
   type ListRequest,
   type TaskContext,
-  type TaskView,
+  type TaskStatus,
+  type TaskSummary,
 } from "@ergon/core";
 
 export interface PageItem {
   readonly live: boolean;
   /** When it was scheduled, epoch milliseconds. */
   readonly at: number;
-  readonly view: TaskView;
+  readonly view: TaskSummary;
 }
 
 type Place = readonly [live: 0 | 1, at: number, id: string];
 
+interface Entry {
+  readonly item: PageItem;
+  readonly place: Place;
+  /** As it is in a reply. */
+  readonly bytes: number;
+}
+
 const DEFAULT_LIMIT = 50;
 const MOST = 1_000;
 
-/** The first tasks after a cursor in a stable order: live before ended, newest first, ties by id (M-1). Holds one page, however many are offered. */
+/**
+ * The first tasks after a cursor in a stable order: live before ended, newest first, ties by id (M-1). As many as the request asks for, as long
+ * as they have no more than `mostBytes` together. Holds one page and the task behind it, however many are offered.
+ */
 export class Page {
   readonly #request: ListRequest;
   readonly #limit: number;
+  readonly #mostBytes: number;
   readonly #after: Place | undefined;
-  #items: PageItem[] = [];
-  #more = false;
+  /** In order. The last one is not on the page when those before it fill the page: it shows that there is another. */
+  readonly #entries: Entry[] = [];
+  #bytes = 0;
 
-  constructor(request: ListRequest) {
+  constructor(request: ListRequest, mostBytes: number) {
     this.#request = request;
     this.#limit = request.limit ?? DEFAULT_LIMIT;
+    this.#mostBytes = mostBytes;
     this.#after = request.cursor === undefined ? undefined : parseCursor(request.cursor);
   }
 
@@ -37,11 +52,8 @@ export class Page {
   mayTake(live: boolean, at: number, id: string): boolean {
     const place: Place = [live ? 0 : 1, at, id];
     if (this.#after !== undefined && compare(place, this.#after) <= 0) return false;
-    const last = this.#items.at(-1);
-    if (this.#items.length < this.#limit || last === undefined) return true;
-    if (compare(place, placeOf(last)) < 0) return true;
-    this.#more = true;
-    return false;
+    const last = this.#entries.at(-1);
+    return last === undefined || !this.#hasMore() || compare(place, last.place) < 0;
   }
 
   wants(task: TaskContext, status: string): boolean {
@@ -59,34 +71,45 @@ export class Page {
     if (!this.mayTake(item.live, item.at, item.view.id)) return;
     const place = placeOf(item);
     let low = 0;
-    let high = this.#items.length;
+    let high = this.#entries.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      const other = this.#items[middle];
-      if (other !== undefined && compare(placeOf(other), place) < 0) low = middle + 1;
+      const other = this.#entries[middle];
+      if (other !== undefined && compare(other.place, place) < 0) low = middle + 1;
       else high = middle;
     }
-    const standing = this.#items[low];
+    const standing = this.#entries[low];
     // Two nodes may tell of a task whose shard moves at this moment.
-    if (standing !== undefined && compare(placeOf(standing), place) === 0) return;
-    this.#items.splice(low, 0, item);
-    if (this.#items.length > this.#limit) {
-      this.#items.pop();
-      this.#more = true;
+    if (standing !== undefined && compare(standing.place, place) === 0) return;
+    const bytes = Buffer.byteLength(JSON.stringify(item));
+    this.#entries.splice(low, 0, { item, place, bytes });
+    this.#bytes += bytes;
+    for (let last = this.#entries.at(-1); last !== undefined; last = this.#entries.at(-1)) {
+      if (!this.#isTooMuch(this.#entries.length - 1, this.#bytes - last.bytes)) break;
+      this.#entries.pop();
+      this.#bytes -= last.bytes;
     }
   }
 
-  /** One item more than fits would be lost between nodes: each sends a full page, and the merged page knows that there is more. */
+  /** The page and, if there is more, the task behind it: a page made of several nodes' must not pass over one that a node left out. */
   items(): readonly PageItem[] {
-    return this.#items;
+    return this.#entries.map(({ item }) => item);
   }
 
   reply(): ListReply {
-    const last = this.#items.at(-1);
-    const tasks = this.#items.map(({ view }) => view);
-    return (this.#more || tasks.length === this.#limit) && last !== undefined
-      ? { tasks, cursor: encodeCursor(placeOf(last)) }
-      : { tasks };
+    const page = this.#hasMore() ? this.#entries.slice(0, -1) : this.#entries;
+    const last = page.at(-1);
+    const tasks = page.map(({ item }) => item.view);
+    return this.#hasMore() && last !== undefined ? { tasks, cursor: encodeCursor(last.place) } : { tasks };
+  }
+
+  #hasMore(): boolean {
+    return this.#isTooMuch(this.#entries.length, this.#bytes);
+  }
+
+  /** One task is always a page: or a list would not go on behind a large one. */
+  #isTooMuch(count: number, bytes: number): boolean {
+    return count > this.#limit || (count > 1 && bytes > this.#mostBytes);
   }
 }
 
@@ -104,7 +127,9 @@ export function parseListRequest(body: unknown): ListRequest {
   }
   if (request["all"] !== undefined && typeof request["all"] !== "boolean")
     throw invalid("all", "must be true or false");
-  const { limit } = request;
+  const { status, limit } = request;
+  if (status !== undefined && !taskStatuses.includes(status as TaskStatus))
+    throw invalid("status", `must be one of ${taskStatuses.join(", ")}`);
   if (limit !== undefined && !(typeof limit === "number" && Number.isInteger(limit) && limit >= 1 && limit <= MOST))
     throw invalid("limit", `must be a whole number from 1 to ${MOST}`);
   return request as ListRequest;

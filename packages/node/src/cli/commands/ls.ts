@@ -1,4 +1,4 @@
-import { taskStatuses, type Client, type ListRequest, type TaskView } from "@ergon/core";
+import { taskStatuses, type ListRequest, type TaskSummary } from "@ergon/core";
 import { Option, type Command } from "commander";
 
 import { age, cell, statusCell } from "../format.ts";
@@ -12,6 +12,9 @@ Examples:
   ergon ls --all --limit 0                     every page of them
 
 Elsewhere than on a terminal, cells are between tabs and there is no head.`;
+
+/** The most that one reply holds. */
+const PAGE = 1_000;
 
 interface Flags extends Omit<ListRequest, "limit"> {
   readonly limit: number;
@@ -32,31 +35,28 @@ export function ls(program: Command, cli: Cli): void {
     .addHelpText("after", examples)
     .action(
       cli.clientAction(async ({ output }, client, { limit, ...filter }: Flags) => {
-        if (limit === 0) return printAll(output, client, filter);
-        const page = await client.list({ ...filter, limit });
-        print(output, page.tasks);
-        if (page.missingShards !== undefined && page.missingShards.length > 0) {
-          output.note(`ergon: shards ${page.missingShards.join(", ")} did not answer; their tasks are missing here`);
+        const missing = new Set<number>();
+        let cursor = filter.cursor;
+        for (let left = limit === 0 ? Infinity : limit; left > 0;) {
+          const page = await client.list({
+            ...filter,
+            limit: Math.min(left, PAGE),
+            ...(cursor === undefined ? {} : { cursor }),
+          });
+          print(output, page.tasks);
+          for (const shard of page.missingShards ?? []) missing.add(shard);
+          left -= page.tasks.length;
+          ({ cursor } = page);
+          if (cursor === undefined) break;
         }
-        if (page.cursor !== undefined) output.note(`more: add --cursor ${page.cursor}`);
+        if (missing.size > 0)
+          output.note(`ergon: shards ${[...missing].join(", ")} did not answer; their tasks are missing here`);
+        if (cursor !== undefined) output.note(`more: add --cursor ${cursor}`);
       }),
     );
 }
 
-const PAGE = 1_000;
-
-async function printAll(output: Output, client: Client, filter: ListRequest): Promise<void> {
-  let page: TaskView[] = [];
-  for await (const task of client.listAll({ ...filter, limit: PAGE })) {
-    page.push(task);
-    if (page.length < PAGE) continue;
-    print(output, page);
-    page = [];
-  }
-  print(output, page);
-}
-
-function print(output: Output, tasks: readonly TaskView[]): void {
+function print(output: Output, tasks: readonly TaskSummary[]): void {
   if (output.json) return tasks.forEach((task) => output.value(task));
   if (tasks.length === 0) return;
   const now = Date.now();
