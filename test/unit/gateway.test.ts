@@ -1,5 +1,5 @@
 import { createNames, silentLogger, type Message } from "@ergon/core";
-import { Gateway, HostedShard } from "@ergon/node/testing";
+import { Gateway, HostedShard, WaitingRoom } from "@ergon/node/testing";
 import { expect, test } from "vitest";
 
 const names = createNames("default");
@@ -7,15 +7,21 @@ const names = createNames("default");
 function stage() {
   const failed: (string | undefined)[] = [];
   const listeners = {
-    fail: (reply: string | undefined, { code }: { code: string }) => failed.push(`${reply} ${code}`),
+    fail: (reply: string | undefined, { code, retryAfterMs }: { code: string; retryAfterMs: number }) =>
+      failed.push(`${reply} ${code} ${retryAfterMs}`),
   };
+  const router = { room: new WaitingRoom() };
   const context = { names, logger: silentLogger, random: () => 0.5 };
-  return { failed, gateway: new Gateway(context as never, { listeners } as never), shard: new HostedShard(3, 0) };
+  return {
+    failed,
+    gateway: new Gateway(context as never, { listeners, router } as never),
+    shard: new HostedShard(3, 0),
+  };
 }
 
-const messageOf = (reply: string | undefined): Message => ({
+const messageOf = (reply: string | undefined, data = new Uint8Array()): Message => ({
   subject: names.shard(3, "get", "id"),
-  data: new Uint8Array(),
+  data,
   reply,
   header: () => undefined,
   headers: () => ({}),
@@ -30,6 +36,27 @@ test("a shard that cannot serve keeps what comes, but of very much only what nob
   gateway.shardMessage(shard, messageOf("_INBOX.b"));
   gateway.shardMessage(shard, messageOf(undefined));
 
-  expect(failed).toEqual(["_INBOX.b SHARD_MOVED"]);
+  expect(failed).toEqual(["_INBOX.b SHARD_MOVED 500"]);
   expect(shard.buffer).toHaveLength(5_001);
+});
+
+test("what waits for all shards together has a bound in bytes, and what no longer waits makes room", () => {
+  const { failed, gateway, shard } = stage();
+  const other = new HostedShard(4, 0);
+  const large = new Uint8Array(1_000_000);
+
+  for (let count = 0; count < 33; count++) {
+    gateway.shardMessage(shard, messageOf("_INBOX.a", large));
+    gateway.shardMessage(other, messageOf("_INBOX.a", large));
+  }
+  expect(failed).toEqual([]);
+  gateway.shardMessage(shard, messageOf("_INBOX.b", large.subarray(0, 999_999)));
+  gateway.shardMessage(other, messageOf("_INBOX.c", large));
+  gateway.shardMessage(other, messageOf(undefined, large));
+
+  expect(failed).toEqual(["_INBOX.c OVERLOADED 500", "undefined OVERLOADED 500"]);
+  const [first] = shard.buffer.splice(0, 1);
+  if (first !== undefined) gateway.shardMessage(shard, first);
+  expect(failed).toHaveLength(2);
+  expect(shard.buffer).toHaveLength(34);
 });

@@ -27,7 +27,7 @@ import type { ClusterDesk } from "./cluster-desk.ts";
 import type { Listeners } from "./listeners.ts";
 import { bytesOf, roomForTask } from "./record-room.ts";
 import { mayAnswer } from "./reply-to.ts";
-import { copyOf, type Router } from "./router.ts";
+import type { Router } from "./router.ts";
 import type { TaskDesk } from "./task-desk.ts";
 
 /** Writes that may wait for the store before submits are refused: work waits at its senders, not in this process's memory. */
@@ -87,6 +87,7 @@ export class Gateway {
 
   /** A message on the subject of a hosted shard. */
   shardMessage(shard: HostedShard, message: Message): void {
+    this.#parts.router.room.leave(message);
     if (!mayAnswer(this.#context.names, message)) return this.#ignore(message);
     // That nobody received an attempt is a fact of this process alone: it is taken in at once, and is nothing to a shard that is being loaded.
     const takes = shard.phase === "serving" || (message.noResponders && shard.phase === "suspended");
@@ -101,12 +102,16 @@ export class Gateway {
 
   /** Keeps a message until the shard serves. Of very many, those whose senders ask again are given back: without its store a shard may be long in coming. */
   #buffer(shard: HostedShard, message: Message): void {
-    if (shard.buffer.length < MOST_BUFFERED || message.reply === undefined) {
-      shard.buffer.push(copyOf(message));
-      return;
+    const { listeners, router } = this.#parts;
+    try {
+      if (shard.buffer.length >= MOST_BUFFERED && message.reply !== undefined) {
+        const text = `shard ${shard.number} cannot serve at the moment; ask again`;
+        throw new UnavailableError("SHARD_MOVED", text, { retryAfterMs: 500 });
+      }
+      shard.buffer.push(router.room.enter(message));
+    } catch (error) {
+      listeners.fail(message.reply, error);
     }
-    const text = `shard ${shard.number} cannot serve at the moment; ask again`;
-    this.#parts.listeners.fail(message.reply, new UnavailableError("SHARD_MOVED", text, { retryAfterMs: 500 }));
   }
 
   /** A message that was kept until the shard had an owner, which is this node now. */

@@ -4,6 +4,7 @@ import type { Cluster } from "../membership/cluster.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { Listeners } from "./listeners.ts";
+import { WaitingRoom } from "./waiting-room.ts";
 
 /** Messages kept for a shard without an owner, and how long: a take-over is quicker. */
 const MOST_KEPT = 2_000;
@@ -22,6 +23,8 @@ export class Router {
   readonly #cluster: Cluster;
   readonly #listeners: Listeners;
   readonly #kept = new Map<number, Kept[]>();
+  /** Of all messages that wait at this node, those that {@link Gateway} keeps for its own shards too. */
+  readonly room: WaitingRoom = new WaitingRoom();
 
   constructor(context: NodeContext, cluster: Cluster, listeners: Listeners) {
     this.#context = context;
@@ -43,7 +46,13 @@ export class Router {
       );
     }
     const until = this.#context.clock.monotonic() + KEPT_MS;
-    kept.push({ verb, id, message: copyOf(message), until });
+    let copy: Message;
+    try {
+      copy = this.room.enter(message);
+    } catch (error) {
+      return this.#listeners.fail(message.reply, error);
+    }
+    kept.push({ verb, id, message: copy, until });
     this.#kept.set(shard, kept);
     if (kept.length === 1) this.#context.clock.after(KEPT_MS, () => this.#expire(shard));
   }
@@ -53,6 +62,7 @@ export class Router {
     const { buffer } = shard;
     shard.buffer = [];
     for (const message of buffer) {
+      this.room.leave(message);
       const { verb, id, attempt } = this.#context.names.parseShard(message.subject);
       if (!message.noResponders) this.forward(shard.number, verb, verb === "reply" ? `${id}.${attempt}` : id, message);
     }
@@ -60,16 +70,14 @@ export class Router {
 
   /** Another node owns the shard now. */
   owned(shard: number): void {
-    const kept = this.#kept.get(shard);
-    if (kept === undefined) return;
-    this.#kept.delete(shard);
-    for (const { verb, id, message } of kept) this.forward(shard, verb, id, message);
+    for (const { verb, id, message } of this.take(shard)) this.forward(shard, verb, id, message);
   }
 
   /** This node owns the shard now: it takes what was kept. */
   take(shard: number): readonly Kept[] {
     const kept = this.#kept.get(shard) ?? [];
     this.#kept.delete(shard);
+    for (const { message } of kept) this.room.leave(message);
     return kept;
   }
 
@@ -83,11 +91,10 @@ export class Router {
     const kept = this.#kept.get(shard) ?? [];
     const rest = kept.filter(({ until }) => until > now);
     for (const { message, until } of kept) {
-      if (until <= now)
-        this.#listeners.fail(
-          message.reply,
-          new UnavailableError("SHARD_MOVED", `shard ${shard} has had no owner for ${KEPT_MS} ms; ask again`),
-        );
+      if (until > now) continue;
+      this.room.leave(message);
+      const text = `shard ${shard} has had no owner for ${KEPT_MS} ms; ask again`;
+      this.#listeners.fail(message.reply, new UnavailableError("SHARD_MOVED", text));
     }
     if (rest.length === 0) this.#kept.delete(shard);
     else {
@@ -95,17 +102,4 @@ export class Router {
       this.#context.clock.after(1_000, () => this.#expire(shard));
     }
   }
-}
-
-/** A message that outlives its handler. */
-export function copyOf(message: Message): Message {
-  const headers = { ...message.headers() };
-  return {
-    subject: message.subject,
-    data: new Uint8Array(message.data),
-    reply: message.reply,
-    header: (name) => headers[name],
-    headers: () => headers,
-    noResponders: false,
-  };
 }
