@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 
-import { isErgonError } from "@ergon/core";
-import type { Fence, Ownership, Session } from "@ergon/core";
+import { isErgonError, silentLogger } from "@ergon/core";
+import type { Fence, Logger, Ownership, Session } from "@ergon/core";
 import { connectNats, createNatsBus, openNats } from "@ergon/core/nats";
 import type { NatsLink, NatsOptions, NatsPorts } from "@ergon/core/nats";
 import { Heard } from "@ergon/core/testing";
@@ -336,6 +336,32 @@ describe("when the server fails", () => {
 
     expect(heard.items.slice(before)).toEqual([{ id: "lost", data: undefined, revision: 0 }]);
     watch.stop();
+  });
+
+  test("a watch whose handler throws hears of everything else, once", async ({ connect, server, namespace }) => {
+    const lines: string[] = [];
+    const error = (_fields: object, message: string) => lines.push(message);
+    const logger: Logger = { ...silentLogger, error, child: () => logger };
+    const link = await connectNats({ servers: server.url }, { logger });
+    const ports = await openNats(link, { namespace });
+    const other = await openNats(await connect({ servers: server.url }), { namespace });
+    await other.leases.renew("bad", bytes("1"), 60_000);
+    const heard = new Heard<Session>();
+    const told: string[] = [];
+    const watch = await ports.leases.watch((session) => {
+      told.push(session.id);
+      if (session.id === "bad") throw new Error("cannot be read");
+      heard.hear(session);
+    });
+
+    await other.leases.renew("bad", bytes("2"), 60_000);
+    await other.leases.renew("good", bytes("1"), 60_000);
+    await heard.until((sessions) => sessions.some(({ id }) => id === "good"));
+    watch.stop();
+    await ports.close();
+
+    expect(told).toEqual(["bad", "bad", "good"]);
+    expect(lines).toEqual(["a change could not be taken in", "a change could not be taken in"]);
   });
 
   test("a watch of owners hears what changed while its own connection was away", async ({

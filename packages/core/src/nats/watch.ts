@@ -34,10 +34,21 @@ export async function watchKeys(link: NatsLink, source: KeySource, tell: (state:
   const known = new Map<string, number>();
   let consumer: OrderedConsumer | undefined;
   let round = 0;
+  let startedAt = 0;
   let stopped = false;
+
+  /** A change that cannot be taken in would not be if it were told again: the others are. */
+  const tellOn = (state: KeyState): void => {
+    try {
+      tell(state);
+    } catch (error) {
+      link.logger.error({ stream: source.stream, key: state.key, err: error }, "a change could not be taken in");
+    }
+  };
 
   const start = async (): Promise<void> => {
     const mine = ++round;
+    startedAt = link.clock.monotonic();
     const isCurrent = (): boolean => !stopped && mine === round;
     const present = new Set<string>();
     let isComplete = false;
@@ -48,7 +59,7 @@ export async function watchKeys(link: NatsLink, source: KeySource, tell: (state:
       for (const key of [...known.keys()]) {
         if (present.has(key)) continue;
         known.delete(key);
-        tell({ key, data: NOTHING, gone: true, revision: 0 });
+        tellOn({ key, data: NOTHING, gone: true, revision: 0 });
       }
       becomeReady();
     };
@@ -65,13 +76,13 @@ export async function watchKeys(link: NatsLink, source: KeySource, tell: (state:
         const isNews = gone ? isComplete || known.has(key) : known.get(key) !== revision;
         if (gone) known.delete(key);
         else known.set(key, revision);
-        if (isNews) tell({ key, data: message.data, gone, revision });
+        if (isNews) tellOn({ key, data: message.data, gone, revision });
       },
       onCaughtUp: () => {
         if (isCurrent()) complete();
       },
       onBroken: (reason) => {
-        if (isCurrent()) restart(reason);
+        if (isCurrent()) restartWhenDue(reason);
       },
     });
     if (!isCurrent()) return opened.stop();
@@ -85,10 +96,16 @@ export async function watchKeys(link: NatsLink, source: KeySource, tell: (state:
     const mine = round;
     started.catch((error: unknown) => {
       link.logger.debug({ stream: source.stream, error: messageOf(error) }, "a watch could not start over yet");
-      link.clock.after(RETRY_MS, () => {
-        // Without a connection its return is what starts the watch over.
-        if (!stopped && mine === round && link.status === "connected") restart("another try");
-      });
+      if (mine === round) restartWhenDue("another try");
+    });
+  };
+
+  /** At once, unless it has just started: what breaks it may still be there. */
+  const restartWhenDue = (reason: string): void => {
+    const mine = round;
+    link.clock.after(Math.max(0, startedAt + RETRY_MS - link.clock.monotonic()), () => {
+      // Without a connection its return is what starts the watch over.
+      if (!stopped && mine === round && link.status === "connected") restart(reason);
     });
   };
 

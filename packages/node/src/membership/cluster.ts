@@ -1,4 +1,5 @@
 import {
+  InvalidError,
   JSON_TYPE,
   decodeBody,
   encodeBody,
@@ -84,7 +85,8 @@ export class Cluster {
 
   /** Takes what the store told, by a watch or as an answer. */
   learn(ownership: Ownership): void {
-    if (ownership.fence <= this.ownership(ownership.shard).fence) return;
+    // An owner key of no shard is nobody's doing here.
+    if (this.#owners[ownership.shard] === undefined || ownership.fence <= this.ownership(ownership.shard).fence) return;
     this.#owners[ownership.shard] = ownership;
     this.#events?.onOwnership(ownership);
     this.#events?.onChange();
@@ -160,15 +162,30 @@ export class Cluster {
         void this.#tryToRenew();
       }
     } else if (!this.#members.has(id)) {
-      const view = parseSession(id, data);
-      this.#members.set(id, { ...view, seenAt: this.#context.clock.monotonic() });
+      this.#members.set(id, { ...this.#read(id, data), seenAt: this.#context.clock.monotonic() });
     } else return;
     this.#events?.onChange();
   }
+
+  /** Whoever holds the session lives, whatever it says of itself: a node of another version, or nobody, which its witness finds out. */
+  #read(id: string, data: Uint8Array): SessionView {
+    try {
+      return parseSession(id, data);
+    } catch (error) {
+      this.#context.logger.warn(
+        { session: id, reason: messageOf(error) },
+        "a session cannot be read; it counts as a node's",
+      );
+      return { id, host: "", pid: 0, version: "", startedAt: "", machines: [] };
+    }
+  }
 }
 
+/** Throws when the value is not a JSON map. */
 function parseSession(id: string, data: Uint8Array): SessionView {
-  const { host, pid, version, startedAt, machines } = decodeBody(data, JSON_TYPE) as Partial<SessionView>;
+  const view = decodeBody(data, JSON_TYPE);
+  if (typeof view !== "object" || view === null) throw new InvalidError("INVALID_BODY", "its value is not a map");
+  const { host, pid, version, startedAt, machines } = view as Partial<SessionView>;
   return {
     id,
     host: host ?? "",
