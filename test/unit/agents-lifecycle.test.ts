@@ -24,6 +24,18 @@ describe("presence", () => {
     expect(presence.slice(4).map(({ state }) => state)).toEqual(["draining", "gone"]);
   });
 
+  test("is of one incarnation as long as the agent lives, and of another when it is started again", async ({
+    start,
+  }) => {
+    const [former, next] = [await start(() => undefined, { id: "same" }), await start(() => undefined, { id: "same" })];
+    await former.clock.advance(2_000);
+    await next.clock.advance(2_000);
+
+    const [all, others] = [former, next].map(({ presence }) => new Set(presence.map(({ incarnation }) => incarnation)));
+    expect([all?.size, others?.size]).toEqual([1, 1]);
+    expect(new Set([...(all ?? []), ...(others ?? [])]).size).toBe(2);
+  });
+
   test("tells the version of the package, and how much runs", async ({ start }) => {
     const { version } = createRequire(import.meta.url)("@ergon/agents/package.json") as { version: string };
     const { presence, clock, node } = await start(() => gate().promise);

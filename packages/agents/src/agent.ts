@@ -37,7 +37,10 @@ interface CommonOptions {
   readonly namespace?: string | undefined;
   /** What every subject begins with. @defaultValue "ergon" */
   readonly prefix?: string | undefined;
-  /** The agent's id, a name; of one incarnation: two that live at once must differ. @defaultValue the host's name and 21 random characters */
+  /**
+   * The agent's id, a name. Two that live at once must differ; one that is started again under the id of a former life takes its
+   * place at once, and the attempts of that one are lost. @defaultValue the host's name and 21 random characters
+   */
   readonly id?: string | undefined;
   /** Around every driver's handler. The last is the outermost. @defaultValue none */
   readonly middleware?: readonly Middleware[] | undefined;
@@ -112,6 +115,7 @@ class ErgonAgent implements Agent {
   readonly #options: AgentOptions;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #newId: () => string;
   readonly #lanes: ReadonlyMap<string, Lane>;
   #session: Session | undefined;
   #connection: Connection | undefined;
@@ -123,7 +127,8 @@ class ErgonAgent implements Agent {
     const { ports } = options;
     this.#options = options;
     createNames(options.namespace ?? defaults.namespace, options.prefix ?? defaults.prefix);
-    this.id = requireName("id", options.id ?? createAgentId(ports?.random ?? systemRandom));
+    this.#newId = createIdFactory(ports?.random ?? systemRandom);
+    this.id = requireName("id", options.id ?? createAgentId(this.#newId()));
     this.#clock = ports?.clock ?? createSystemClock();
     this.#logger = (options.logger ?? ports?.logger ?? silentLogger).child({ agent: this.id });
     this.#lanes = createLanes("drivers" in options ? options.drivers : [options], options.middleware ?? []);
@@ -165,7 +170,7 @@ class ErgonAgent implements Agent {
       logger: this.#logger,
       lanes: this.#lanes,
       cutOffMs: cutOffMs ?? defaults.cutOffMs,
-      identity: { version: VERSION, host: hostname(), pid: process.pid },
+      identity: { incarnation: this.#newId(), version: VERSION, host: hostname(), pid: process.pid },
     });
     try {
       await session.start();
@@ -201,10 +206,10 @@ class ErgonAgent implements Agent {
 }
 
 /** The host's name, as far as a name may hold it, and what makes this incarnation another. */
-function createAgentId(random: Random): string {
+function createAgentId(unique: string): string {
   const host = hostname()
     .split(".", 1)[0]
     ?.replace(/[^A-Za-z0-9_-]+/g, "-")
     .slice(0, 40);
-  return `${host ?? "agent"}-${createIdFactory(random)()}`;
+  return `${host ?? "agent"}-${unique}`;
 }

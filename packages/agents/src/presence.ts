@@ -6,6 +6,8 @@ export type AgentState = "here" | "draining" | "gone";
 /** What an agent says of itself. */
 export interface PresenceBody {
   readonly agent: string;
+  /** Random, of this start: what another incarnation of the same id had claimed is lost. */
+  readonly incarnation: string;
   readonly drivers: readonly { readonly name: string; readonly concurrency: number }[];
   readonly state: AgentState;
   /** Attempts that run now. */

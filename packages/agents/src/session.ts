@@ -17,7 +17,7 @@ export interface SessionOptions {
   readonly lanes: ReadonlyMap<string, Lane>;
   readonly cutOffMs: number;
   /** What presence says that does not change. */
-  readonly identity: Pick<PresenceBody, "version" | "host" | "pid">;
+  readonly identity: Pick<PresenceBody, "incarnation" | "version" | "host" | "pid">;
 }
 
 /** How long handlers have to stop once a drain has told them to, before their attempts go back without them. */

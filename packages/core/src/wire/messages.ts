@@ -65,6 +65,8 @@ export interface NodeView {
 
 export interface AgentView {
   readonly id: string;
+  /** Of this life of it: an agent that is started again under its id has another. Absent where it does not say. */
+  readonly incarnation?: string;
   readonly drivers: readonly { readonly name: string; readonly concurrency: number }[];
   readonly state: "here" | "draining" | "gone";
   readonly running: number;

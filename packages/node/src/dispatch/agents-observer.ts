@@ -1,4 +1,13 @@
-import { H, decodeBody, delay, messageOf, taskOption, type Message, type Subscription } from "@ergon/core";
+import {
+  H,
+  decodeBody,
+  delay,
+  messageOf,
+  taskOption,
+  type AgentView,
+  type Message,
+  type Subscription,
+} from "@ergon/core";
 
 import { probe } from "../membership/proof-of-death.ts";
 import type { NodeContext } from "../node-context.ts";
@@ -75,10 +84,22 @@ export class AgentsObserver {
   #heard(message: Message): void {
     try {
       const view = parsePresence(decodeBody(message.data, message.header(H.contentType)));
-      if (view !== undefined) this.#dispatcher.heard(view);
+      if (view !== undefined) this.#present(view);
     } catch (error) {
       this.#context.logger.warn({ reason: messageOf(error) }, "a beat on the presence subject cannot be read");
     }
+  }
+
+  /** An agent that was started again under its id has nothing of what its former incarnation had claimed. */
+  #present(view: AgentView): void {
+    const { agents } = this.#dispatcher;
+    const before = agents.get(view.id);
+    const whose = agents.whose(view);
+    if (whose === "former") return;
+    if (whose === "next" && before !== undefined) this.#dispatcher.lose(before, "was started again");
+    this.#dispatcher.heard(view);
+    const now = agents.get(view.id);
+    if (whose === "next" && now !== undefined) now.former = before?.view;
   }
 
   #sweepLater(): void {

@@ -19,6 +19,8 @@ export interface Credit {
 export interface AgentEntry {
   readonly id: string;
   view: AgentView;
+  /** The incarnation whose place this one took, as it was heard last: what is still heard of it counts for nothing. */
+  former: AgentView | undefined;
   readonly credits: Map<string, Credit>;
   /** Attempts of this node's tasks at the agent. */
   readonly flights: Set<LiveActor>;
@@ -47,12 +49,22 @@ export class AgentsTable {
     return this.#byDriver.get(driver) ?? [];
   }
 
+  /** Whose beat it is: of the incarnation that is known, if any is, of one that took its place, or of one that is no more. */
+  whose(view: AgentView): "present" | "next" | "former" {
+    const known = this.#agents.get(view.id);
+    if (known === undefined || known.view.incarnation === view.incarnation) return "present";
+    // A goodbye is the last word of its own incarnation, and says nothing of another.
+    if (view.state === "gone") return "former";
+    return known.former !== undefined && known.former.incarnation === view.incarnation ? "former" : "next";
+  }
+
   /** Takes an agent's beat. Answers its entry, new or known. */
   heard(view: AgentView, now: number): AgentEntry {
     const known = this.#agents.get(view.id);
     const entry = known ?? {
       id: view.id,
       view,
+      former: undefined,
       credits: new Map<string, Credit>(),
       flights: new Set<LiveActor>(),
       heardAt: now,
@@ -112,7 +124,7 @@ function sameDrivers(before: AgentView, now: AgentView): boolean {
 /** Reads a beat. Anything else on the subject is `undefined`. */
 export function parsePresence(value: unknown): AgentView | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const { agent, drivers, state, running, version, host, pid } = value as Record<string, unknown>;
+  const { agent, incarnation, drivers, state, running, version, host, pid } = value as Record<string, unknown>;
   if (typeof agent !== "string" || !isName(agent) || !Array.isArray(drivers)) return undefined;
   if (state !== "here" && state !== "draining" && state !== "gone") return undefined;
   const parsed: { name: string; concurrency: number }[] = [];
@@ -130,6 +142,7 @@ export function parsePresence(value: unknown): AgentView | undefined {
   }
   return {
     id: agent,
+    ...(typeof incarnation === "string" ? { incarnation: incarnation.slice(0, 64) } : {}),
     drivers: parsed,
     state,
     running: typeof running === "number" ? running : 0,

@@ -1,0 +1,106 @@
+import { SECOND, type TaskView } from "@ergon/core";
+import { describe, expect, test } from "vitest";
+
+import { createMemoryCluster, type MemoryCluster } from "../support/memory-cluster.ts";
+
+const ids = ["t0", "t1", "t2", "t3"];
+
+async function submitAll(cluster: MemoryCluster): Promise<void> {
+  const client = cluster.client();
+  await cluster.drive(Promise.all(ids.map((id) => client.submit({ driver: "work", id, attemptTimeout: "20m" }))));
+}
+
+function endsOf(cluster: MemoryCluster): Promise<TaskView[]> {
+  const client = cluster.client();
+  return cluster.drive(Promise.all(ids.map((id) => client.wait(id))));
+}
+
+/** Says presence as anybody could. */
+function say(cluster: MemoryCluster, presence: { readonly agent: string; readonly [field: string]: unknown }): void {
+  const body = { drivers: [{ name: "work", concurrency: 10 }], state: "here", running: 0, ...presence };
+  cluster.connect("herald").bus.publish(cluster.names.presence, Buffer.from(JSON.stringify(body)));
+}
+
+describe("an agent that is started again under its own id", () => {
+  test("before it is missed loses what it had at once, at no cost of retries (M-2)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1", "n2");
+    const first = await cluster.addAgent("a1", { handler: (attempt) => attempt.sleep(600_000) });
+    await submitAll(cluster);
+    await cluster.clock.advance(1_000);
+    const begin = cluster.clock.monotonic();
+
+    first.kill();
+    await cluster.addAgent("a1", { handler: () => "again" });
+    const ends = await endsOf(cluster);
+
+    expect(ends.map(({ status, attempt, lost, failures }) => [status, attempt, lost, failures])).toEqual(
+      ids.map(() => ["succeeded", 2, 1, 0]),
+    );
+    expect(ends[0]?.history.find(({ status }) => status === "retrying")?.reason).toBe("agent a1 was started again");
+    expect(cluster.clock.monotonic() - begin).toBeLessThan(2 * SECOND);
+  });
+
+  test("keeps what it has begun since, whatever is still heard of its former life", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1");
+    say(cluster, { agent: "a1", incarnation: "former" });
+    await cluster.clock.advance(10);
+    await cluster.addAgent("a1", { handler: async (attempt) => (await attempt.sleep(5_000), "done") });
+    await submitAll(cluster);
+    await cluster.clock.advance(1_000);
+
+    say(cluster, { agent: "a1", incarnation: "former", state: "draining" });
+    await cluster.clock.advance(500);
+    say(cluster, { agent: "a1", incarnation: "former", state: "gone" });
+    say(cluster, { agent: "a1", incarnation: "one before", state: "gone" });
+    const ends = await endsOf(cluster);
+
+    expect(ends.map(({ status, attempt, lost }) => [status, attempt, lost])).toEqual(
+      ids.map(() => ["succeeded", 1, 0]),
+    );
+  });
+
+  test("is welcome with what its former life answers late, as long as the attempt is the current one", async () => {
+    const cluster = createMemoryCluster({ shards: 1 });
+    await cluster.addNodes("n1");
+    say(cluster, { agent: "s1", incarnation: "first" });
+    const stranger = cluster.connect("stranger");
+    stranger.bus.subscribe(cluster.names.control("s1"), ({ reply = "" }) =>
+      stranger.bus.publish(reply, Buffer.from('{"granted":4}')),
+    );
+    const replies: string[] = [];
+    stranger.bus.subscribe(cluster.names.agent("work", "s1"), ({ reply = "" }) => replies.push(reply));
+    await submitAll(cluster);
+    await cluster.clock.advance(100);
+    say(cluster, { agent: "s1", incarnation: "second" });
+    await cluster.clock.advance(100);
+
+    const second = replies.filter((reply) => reply.endsWith(".2"));
+    for (const reply of second) stranger.bus.publish(reply, Buffer.from("by the first"));
+    const ends = await endsOf(cluster);
+
+    expect(second).toHaveLength(ids.length);
+    expect(ends.map(({ response }) => response)).toMatchObject(ids.map(() => ({ text: "by the first" })));
+  });
+});
+
+test("an agent that does not tell its incarnations apart is an agent as well", async () => {
+  const cluster = createMemoryCluster();
+  await cluster.addNodes("n1");
+  const stranger = cluster.connect("stranger");
+  stranger.bus.subscribe(cluster.names.control("s1"), ({ reply = "" }) =>
+    stranger.bus.publish(reply, Buffer.from('{"granted":4}')),
+  );
+  stranger.bus.subscribe(cluster.names.agent("work", "s1"), ({ reply = "" }) => {
+    say(cluster, { agent: "s1", running: 1 });
+    stranger.bus.publish(reply, Buffer.from("fine"));
+  });
+  say(cluster, { agent: "s1" });
+
+  await submitAll(cluster);
+  const ends = await endsOf(cluster);
+
+  expect(ends.map(({ status, attempt }) => [status, attempt])).toEqual(ids.map(() => ["succeeded", 1]));
+  expect((await cluster.drive(cluster.client().agents()))[0]).not.toHaveProperty("incarnation");
+});
