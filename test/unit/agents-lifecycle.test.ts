@@ -1,7 +1,8 @@
 import { createRequire } from "node:module";
 
 import { createAgent, echo, noop, type Middleware } from "@ergon/agents";
-import { H, InvalidError } from "@ergon/core";
+import { H, InvalidError, createNames } from "@ergon/core";
+import { createManualClock, createMemoryNetwork } from "@ergon/core/testing";
 import { describe, expect, test as plain } from "vitest";
 
 import { gate, test } from "../support/agent-stage.ts";
@@ -68,6 +69,31 @@ describe("presence", () => {
     expect(reply.data).toHaveLength(0);
     expect(reply.header(H.error)).toBeUndefined();
   });
+});
+
+plain("an agent that could not start says nothing, and may be started again", async () => {
+  const clock = createManualClock();
+  const network = createMemoryNetwork({ clock });
+  const [process, node] = [network.connect(), network.connect()];
+  const states: unknown[] = [];
+  node.bus.subscribe(createNames("default").presence, ({ data }) =>
+    states.push((JSON.parse(Buffer.from(data).toString()) as { state: unknown }).state),
+  );
+  const agent = createAgent({ ports: { bus: process.bus, clock }, ...noop() });
+  process.disconnect();
+  await expect(agent.start()).rejects.toMatchObject({ code: "NATS_UNREACHABLE" });
+  process.reconnect();
+  await clock.advance(100);
+  expect([agent.state, states]).toEqual(["gone", []]);
+
+  const started = agent.start();
+  await clock.advance(100);
+  await started;
+
+  expect([agent.state, states]).toEqual(["here", ["here"]]);
+  const stopped = agent.stop();
+  await clock.advance(100);
+  await stopped;
 });
 
 describe("an agent that drains (M-4)", () => {

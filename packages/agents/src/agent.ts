@@ -72,8 +72,9 @@ export interface Agent {
   /** Attempts that run now. */
   readonly running: number;
   /**
-   * Connects if need be, and takes work from when it resolves. Idempotent. Throws what connecting throws (`NATS_UNREACHABLE`,
-   * `NOT_PERMITTED`, `SERVER_UNSUITABLE`), and `INVALID_OPTION` once the agent has stopped: a new incarnation is a new agent.
+   * Connects if need be, and takes work from when it resolves. Idempotent; after a failure it may be called again. Throws what connecting
+   * throws (`NATS_UNREACHABLE`, `NOT_PERMITTED`, `SERVER_UNSUITABLE`), `NOT_PERMITTED` when it may not listen to one of its subjects, and
+   * `INVALID_OPTION` once the agent has stopped: a new incarnation is a new agent.
    */
   start(): Promise<void>;
   /**
@@ -145,7 +146,10 @@ class ErgonAgent implements Agent {
   start(): Promise<void> {
     if (this.#stopping !== undefined)
       return Promise.reject(new InvalidError("INVALID_OPTION", "this agent has stopped; create another"));
-    this.#starting ??= this.#start();
+    this.#starting ??= this.#start().catch((error: unknown) => {
+      this.#starting = undefined;
+      throw error;
+    });
     return this.#starting;
   }
 

@@ -8,10 +8,13 @@ import {
   isErgonError,
   messageOf,
 } from "@ergon/core";
-import type { Bus, BusStatus, Clock, ErgonError, Headers, Logger, Message, Names, Subscription } from "@ergon/core";
+import type { Bus, BusStatus, Clock, ErgonError, Headers, Logger, Message, Names } from "@ergon/core";
 
 import { Recent } from "./recent.ts";
 import { EARLY_MS } from "./sweep.ts";
+
+/** Takes what comes on a subject, for as long as the agent lives. */
+export type Listen = (subject: string, take: (message: Message) => void) => void;
 
 /** How an attempt ended, on its way to the owner of its shard. */
 export interface Answer {
@@ -36,6 +39,7 @@ export interface AnswersOptions {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly listen: Listen;
   wake(due: number): void;
   /** The owner refused the answer: the attempt is no longer the current one. */
   refused(key: string): void;
@@ -55,7 +59,6 @@ export class Answers {
   readonly #inbox: string;
   readonly #pending: Map<string, Pending> = new Map();
   readonly #recent: Recent = new Recent();
-  #subscriptions: readonly Subscription[] = [];
   #connected = true;
   #idle: (() => void)[] = [];
 
@@ -65,15 +68,12 @@ export class Answers {
   }
 
   start(): void {
-    const { agent, bus, names } = this.#options;
-    this.#subscriptions = [
-      bus.subscribe(names.recorded(agent, ">"), (message) => this.#heard(message)),
-      bus.subscribe(names.ownedAll, (message) => this.#owned(message.subject)),
-    ];
+    const { agent, listen, names } = this.#options;
+    listen(names.recorded(agent, ">"), (message) => this.#heard(message));
+    listen(names.ownedAll, (message) => this.#owned(message.subject));
   }
 
   stop(): void {
-    for (const subscription of this.#subscriptions) subscription.unsubscribe();
     this.#pending.clear();
   }
 

@@ -1,8 +1,9 @@
 import { H, InvalidError, decodeBody, encodeBody, encodeError, JSON_TYPE } from "@ergon/core";
-import type { Bus, Clock, Logger, Message, Names, Subscription } from "@ergon/core";
+import type { Bus, Clock, Logger, Message, Names } from "@ergon/core";
 
 import { parseAbortReason } from "./abort.ts";
 import type { AbortReason } from "./abort.ts";
+import type { Listen } from "./answers.ts";
 import type { CreditChange } from "./capacity.ts";
 import type { Lane } from "./driver.ts";
 import { Nodes } from "./nodes.ts";
@@ -14,6 +15,7 @@ export interface CreditsOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly lanes: ReadonlyMap<string, Lane>;
+  readonly listen: Listen;
   abort(task: string, attempt: number, reason: AbortReason): void;
   /** A node that this agent did not know is there. */
   met(node: string): void;
@@ -25,7 +27,6 @@ const EMPTY = new Uint8Array();
 export class Credits {
   readonly #options: CreditsOptions;
   readonly #nodes: Nodes;
-  #subscriptions: readonly Subscription[] = [];
 
   constructor(options: CreditsOptions) {
     this.#options = options;
@@ -33,15 +34,9 @@ export class Credits {
   }
 
   start(): void {
-    const { agent, bus, names } = this.#options;
-    this.#subscriptions = [
-      bus.subscribe(names.control(agent), (message) => this.#control(message)),
-      bus.subscribe(names.roll, (message) => this.#roll(message)),
-    ];
-  }
-
-  stop(): void {
-    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+    const { agent, listen, names } = this.#options;
+    listen(names.control(agent), (message) => this.#control(message));
+    listen(names.roll, (message) => this.#roll(message));
   }
 
   /** A node's word, whatever it was about. */

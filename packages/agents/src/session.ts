@@ -1,6 +1,7 @@
-import type { Bus, BusStatus, Clock, Logger, Names, Subscription, TimerHandle } from "@ergon/core";
+import type { Bus, BusStatus, Clock, ErgonError, Logger, Names, Subscription, TimerHandle } from "@ergon/core";
 
 import { Answers } from "./answers.ts";
+import type { Listen } from "./answers.ts";
 import { Credits } from "./credits.ts";
 import type { Lane } from "./driver.ts";
 import { Executor } from "./executor.ts";
@@ -35,9 +36,11 @@ export class Session {
   readonly #credits: Credits;
   readonly #presence: Presence;
   readonly #sweep: Sweep;
-  #subscriptions: readonly Subscription[] = [];
+  readonly #subscriptions: Subscription[] = [];
+  #refusal: ErgonError | undefined;
   #state: AgentState = "here";
   #connected = true;
+  #announced = false;
   #cutOff: TimerHandle;
   #hurry: () => void = () => undefined;
 
@@ -52,11 +55,12 @@ export class Session {
       bus,
       clock,
       logger,
+      listen: this.#listen,
       wake,
       refused: (key) => this.#executor.abortKey(key, "stale"),
     });
     this.#credits = new Credits({
-      ...{ agent, names, bus, clock, logger, lanes },
+      ...{ agent, names, bus, clock, logger, lanes, listen: this.#listen },
       abort: (task, attempt, reason) => this.#executor.abort(task, attempt, reason),
       met: () => this.#say(),
     });
@@ -76,16 +80,18 @@ export class Session {
     return this.#executor.running;
   }
 
-  /** Subscribes, and says that the agent is there once the server knows where to reach it. */
+  /** Subscribes, and says that the agent is there once the server knows where to reach it. Throws `NOT_PERMITTED` when that refuses. */
   async start(): Promise<void> {
     const { agent, bus, lanes, names } = this.#options;
     bus.onStatus((status) => this.#onStatus(status));
     this.#answers.start();
     this.#credits.start();
-    this.#subscriptions = [...lanes.values()].map((lane) =>
-      bus.subscribe(names.agent(lane.driver, agent), (message) => this.#executor.dispatched(lane, message)),
-    );
+    for (const lane of lanes.values())
+      this.#listen(names.agent(lane.driver, agent), (message) => this.#executor.dispatched(lane, message));
     await bus.flush();
+    // Whoever does not hear all that it is told must not ask for work.
+    if (this.#refusal !== undefined) throw this.#refusal;
+    this.#announced = true;
     this.#presence.start();
   }
 
@@ -116,15 +122,22 @@ export class Session {
   async close(): Promise<void> {
     const { bus, clock } = this.#options;
     this.#presence.stop();
-    this.#become("gone");
+    this.#state = "gone";
+    if (this.#announced) this.#say();
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
-    this.#credits.stop();
     this.#answers.stop();
     this.#sweep.stop();
     if (this.#cutOff !== undefined) clock.cancel(this.#cutOff);
     // The goodbye may fail with the connection: then the agent's silence says it.
     if (this.#connected) await this.#within(GOODBYE_MS, (done) => void settled(bus.flush()).finally(done));
   }
+
+  readonly #listen: Listen = (subject, take) => {
+    const onRefused = (error: ErgonError): void => {
+      this.#refusal ??= error;
+    };
+    this.#subscriptions.push(this.#options.bus.subscribe(subject, take, { onRefused }));
+  };
 
   #become(state: AgentState): void {
     this.#state = state;

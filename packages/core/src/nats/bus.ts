@@ -45,8 +45,10 @@ export function createNatsBus(link: NatsLink): Bus {
     subscribe: (subject, handler, options = {}) => {
       requireSubject(subject);
       const callback = (error: Error | null, message: ConstructorParameters<typeof NatsMessage>[0]): void => {
-        if (error !== null)
-          return logger.error({ subject, error: messageOf(error) }, "a subscription was ended by the server");
+        if (error !== null) {
+          logger.error({ subject, error: messageOf(error) }, "a subscription was ended by the server");
+          return options.onRefused?.(notPermitted(`subscribe to ${subject}`));
+        }
         try {
           handler(new NatsMessage(message));
         } catch (thrown) {

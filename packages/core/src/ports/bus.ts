@@ -1,3 +1,4 @@
+import type { ErgonError } from "../base/errors.ts";
 import type { Headers, Message } from "../wire/message.ts";
 
 export type { Headers, Message };
@@ -10,6 +11,16 @@ export interface PublishOptions {
 export interface RequestOptions {
   readonly headers?: Headers | undefined;
   readonly timeoutMs: number;
+}
+
+interface SubscribeOptions {
+  readonly queue?: string | undefined;
+  /**
+   * Called with `NOT_PERMITTED`, which names the subject, when the server refuses the subscription: nothing will come. It is called before a
+   * `flush` that was begun after the subscription resolves, or later when
+   * permissions have changed, and once at most. An adapter without permissions never calls it.
+   */
+  readonly onRefused?: ((error: ErgonError) => void) | undefined;
 }
 
 export interface Subscription {
@@ -31,7 +42,7 @@ export type BusStatus = "connected" | "disconnected" | "closed";
  */
 export interface Bus {
   publish(subject: string, data: Uint8Array, options?: PublishOptions): void;
-  subscribe(subject: string, handler: (message: Message) => void, options?: { readonly queue?: string }): Subscription;
+  subscribe(subject: string, handler: (message: Message) => void, options?: SubscribeOptions): Subscription;
   /**
    * Sends and waits for one answer. Throws `UnavailableError`: `NO_NODE` when nobody serves the subject, `REQUEST_TIMEOUT` when no
    * answer came within `timeoutMs`, `NATS_UNREACHABLE` when the connection is gone.
