@@ -235,6 +235,7 @@ describe("the http driver", () => {
     ["no URL", { resource: "no url" }],
     ["another scheme", { resource: "file:///etc/passwd" }],
     ["an unknown method", { resource: "http://127.0.0.1:1/", arguments: { "agent.method": "CONNECT" } }],
+    ["credentials that cannot be read", { resource: "http://user:%@127.0.0.1:1/" }],
     ["a header of the connection's own", { resource: "http://127.0.0.1:1/", arguments: { Expect: "100-continue" } }],
     ["a header with a line break", { resource: "http://127.0.0.1:1/", arguments: { "X-A": "a\r\nX-B: b" } }],
   ])("fails for good on what cannot be asked: %s", async ([, task], { run }) => {
@@ -308,16 +309,48 @@ describe("a redirect", () => {
       else response.end();
     };
 
-    await run({ resource: `http://user:pass@127.0.0.1:${target.port}/from`, arguments: { Cookie: "a=b", "X-A": "1" } });
+    await run({
+      resource: `http://user:pass@127.0.0.1:${target.port}/from`,
+      arguments: { Cookie: "a=b", "Proxy-Authorization": "Basic x", Host: "inside.example", "X-A": "1" },
+    });
 
     expect(target.asked[0]?.headers).toMatchObject({
       authorization: `Basic ${Buffer.from("user:pass").toString("base64")}`,
       cookie: "a=b",
+      "proxy-authorization": "Basic x",
+      host: "inside.example",
     });
     expect(target.asked[1]?.url).toBe("/to");
+    expect(target.asked[1]?.headers.host).toBe(`localhost:${target.port}`);
+    expect(target.asked[1]?.headers).not.toHaveProperty("proxy-authorization");
     expect(target.asked[1]?.headers).not.toHaveProperty("authorization");
     expect(target.asked[1]?.headers).not.toHaveProperty("cookie");
     expect(target.asked[1]?.headers).toHaveProperty("x-a", "1");
+  });
+
+  test("to the same origin carries all that the task gave", async ({ target, run }) => {
+    hops(target);
+
+    await run({
+      resource: `http://127.0.0.1:${target.port}/1`,
+      arguments: { Authorization: "Bearer x", Host: "inside.example" },
+    });
+
+    expect(target.asked[1]?.headers).toMatchObject({ authorization: "Bearer x", host: "inside.example" });
+  });
+
+  test("that becomes a GET tells nothing of the body that it no longer has", async ({ target, run }) => {
+    hops(target, 303);
+
+    await run({
+      resource: `http://127.0.0.1:${target.port}/1`,
+      arguments: { "agent.method": "POST", "Content-Type": "text/plain", "Content-Language": "de" },
+      payload: "hallo",
+    });
+
+    expect(target.asked[0]?.headers).toMatchObject({ "content-type": "text/plain", "content-language": "de" });
+    expect(target.asked[1]?.headers).not.toHaveProperty("content-type");
+    expect(target.asked[1]?.headers).not.toHaveProperty("content-language");
   });
 
   test("to an address that is not allowed is refused", async ({ target, run }) => {
@@ -360,6 +393,12 @@ describe("an address that is not public", () => {
       "255.255.255.255",
       "192.0.2.1",
     ],
+    // Where clouds serve credentials and settings to whoever asks from within.
+    ...["168.63.129.16", "100.100.100.200", "192.0.0.192", "169.254.170.2"],
+    ...["[fd00:ec2::254]", "[fd20:ce::254]", "[fd00:c1::a9fe:a9fe]", "[fe80::a9fe:a9fe]"],
+    // The same, and what is private, in the clothes of IPv6: mapped, NAT64 (both prefixes), 6to4, Teredo.
+    ...["[::ffff:169.254.169.254]", "[::ffff:168.63.129.16]", "[64:ff9b::a9fe:a9fe]", "[64:ff9b::a83f:8110]"],
+    ...["[64:ff9b:1::a9fe:a9fe]", "[2002:a83f:8110::]", "[2001:0:a83f:8110::]"],
     ...[
       "[::1]",
       "[::]",

@@ -11,6 +11,9 @@ type Range = readonly [ipaddr.IPv4 | ipaddr.IPv6, number];
 /** What the public part of IPv6 lies in: much of what is outside carries an IPv4 address within (mapped, compatible, NAT64). */
 const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR("2000::/3");
 
+/** Looks public, and is Azure's own within each of its machines: settings, and credentials for extensions. */
+const NOT_PUBLIC: ReadonlySet<string> = new Set(["168.63.129.16"]);
+
 /** Which addresses a connection may go to. */
 export type AddressGuard = (address: string) => boolean;
 
@@ -64,7 +67,7 @@ function parseRange(text: string): Range {
 }
 
 function isPublic(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
-  if (address.range() !== "unicast") return false;
+  if (address.range() !== "unicast" || NOT_PUBLIC.has(address.toString())) return false;
   return address.kind() === "ipv4" || isWithin(address, GLOBAL_UNICAST);
 }
 

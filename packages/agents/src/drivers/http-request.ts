@@ -29,7 +29,9 @@ const RESERVED: ReadonlySet<string> = new Set([
     "upgrade",
   ],
 ]);
-const SECRET = ["authorization", "cookie", "proxy-authorization"] as const;
+/** What is meant for the origin that the task names, and for no other. */
+const OF_ORIGIN = ["authorization", "cookie", "host", "proxy-authorization"] as const;
+const OF_BODY = ["content-encoding", "content-language", "content-location", "content-type"] as const;
 
 /** The request that a task asks for. Throws `TerminalError` (`INVALID_OPTION`). */
 export function readRequest(attempt: Attempt): HttpRequest {
@@ -53,14 +55,14 @@ export function readFailing(attempt: Attempt, otherwise: StatusList): StatusList
   return list;
 }
 
-/** Where a redirect leads: as `fetch` does it, and with no credentials to another origin. */
+/** Where a redirect leads: as `fetch` does it, and with no credentials and no `Host` of the task's to another origin. */
 export function redirected(request: HttpRequest, status: number, location: string): HttpRequest {
   const url = readUrl(location, request.url);
   const headers = { ...request.headers };
-  if (url.origin !== request.url.origin) for (const name of SECRET) delete headers[name];
+  if (url.origin !== request.url.origin) for (const name of OF_ORIGIN) delete headers[name];
   const becomesGet = (status === 303 && request.method !== "HEAD") || (status < 303 && request.method === "POST");
   if (!becomesGet) return { ...request, url, headers };
-  delete headers["content-type"];
+  for (const name of OF_BODY) delete headers[name];
   return { url, method: "GET", headers, body: undefined };
 }
 
@@ -91,8 +93,12 @@ function readUrl(text: string, base: URL | undefined): URL {
 }
 
 function basicAuthorization(url: URL): string {
-  const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-  return `Basic ${Buffer.from(pair).toString("base64")}`;
+  try {
+    const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+    return `Basic ${Buffer.from(pair).toString("base64")}`;
+  } catch (cause) {
+    throw invalid("user and password in the task's resource are not percent-encoded UTF-8", cause);
+  }
 }
 
 export function invalid(message: string, cause?: unknown): TerminalError {

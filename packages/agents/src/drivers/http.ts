@@ -17,7 +17,7 @@ export interface HttpDriverOptions {
   readonly concurrency?: number | undefined;
   /**
    * Addresses beside public ones that requests may go to, as ranges (`127.0.0.0/8`), or `"all"`. Whoever may submit a task can
-   * reach these through this agent. @defaultValue none
+   * reach these through this agent. Where clouds tell machines their secrets counts as not public. @defaultValue none
    */
   readonly allow?: readonly string[] | "all" | undefined;
   /** Statuses that fail the attempt, unless the task's argument `agent.fail` says otherwise: `500-599,404`, `none`. @defaultValue "400-599" */
@@ -43,7 +43,8 @@ const AGAIN: ReadonlySet<number> = new Set([408, 425, 429]);
 /**
  * Sends a request to the task's resource, an http or https URL, and answers the response's body with its content type.
  * Arguments: `agent.method` (default GET), `agent.fail` (see `fail`); every other that does not begin with `agent.` is a
- * header, by its name or as `headers.NAME`. The payload is the body of POST, PUT and PATCH. Up to 5 redirects are followed.
+ * header, by its name or as `headers.NAME`. The payload is the body of POST, PUT and PATCH. Up to 5 redirects are followed, to another
+ * origin without `Authorization`, `Proxy-Authorization`, `Cookie` and `Host`.
  *
  * Fails with `HTTP_<status>`: 408, 425, 429 and 5xx may be tried again, not before their `Retry-After`; the rest is final. A
  * target out of reach is `HTTP_UNREACHABLE` (tried again), one that is not allowed `ADDRESS_REFUSED` (final), too many
