@@ -53,7 +53,7 @@ export function createLocal(
         drainMs: 0,
         ...options,
         namespace,
-        nats: { servers: url },
+        nats: { servers: url, ...options.nats },
       });
       stops.push(() => agent.stop({ drainMs: 0 }));
       await agent.start();

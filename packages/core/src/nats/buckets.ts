@@ -5,6 +5,7 @@ import type { NatsLink } from "./connection.ts";
 import { apiFailure, isNameInUse, isStreamMissing } from "./errors.ts";
 import { createKeys } from "./keys.ts";
 import type { Keys } from "./keys.ts";
+import { requireJetStream } from "./server-check.ts";
 
 /** What is fixed when a namespace is created. */
 export interface NamespaceShape {
@@ -38,9 +39,10 @@ export interface Namespace {
 
 /**
  * Opens the buckets of a namespace, creating what is missing. The first who opens decides the shape; who comes later gets that one,
- * and a warning in the log when it asked for another.
+ * and a warning in the log when it asked for another. Throws `SERVER_UNSUITABLE` or `NOT_PERMITTED` where JetStream is not there for us.
  */
 export async function openNamespace(link: NatsLink, names: Names, wanted: NamespaceShape): Promise<Namespace> {
+  await requireJetStream(link);
   const leaseStream = await ensureBucket(link.api, names.leaseBucket, wanted.replicas, {
     subject_delete_marker_ttl: MARKER_SECONDS * NANOS,
   });

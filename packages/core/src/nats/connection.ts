@@ -1,33 +1,29 @@
 import { randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
 
-import {
-  credsAuthenticator,
-  nkeyAuthenticator,
-  tokenAuthenticator,
-  usernamePasswordAuthenticator,
-} from "@nats-io/nats-core";
-import type { Authenticator, NatsConnection } from "@nats-io/nats-core";
+import type { NatsConnection } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import type { NodeConnectionOptions } from "@nats-io/transport-node";
 
 import { createSystemClock, delay } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
-import { InvalidError, isErgonError, messageOf } from "../base/errors.ts";
+import { isErgonError, messageOf } from "../base/errors.ts";
 import { silentLogger } from "../base/logger.ts";
 import type { Logger } from "../base/logger.ts";
 import type { BusStatus } from "../ports/bus.ts";
 import { createApi } from "./api.ts";
 import type { Api } from "./api.ts";
+import { checkTls, readAuthenticator } from "./credentials.ts";
 import { connectFailure, deniedSubject, isWorthRetrying, unreachable } from "./errors.ts";
 import { checkInsides } from "./message.ts";
 import { coalesceWrites } from "./outbound.ts";
 import { Replies } from "./replies.ts";
-import { checkServer } from "./server-check.ts";
+import { requireVersion } from "./server-check.ts";
+import { readServers } from "./servers.ts";
+import type { ServerAddress } from "./servers.ts";
 
 /** Where NATS is and who we are. */
 export interface NatsOptions {
-  /** One or more URLs. @defaultValue `nats://127.0.0.1:4222` */
+  /** One or more URLs, as a list or with commas. The first that names a user does so for all. @defaultValue `nats://127.0.0.1:4222` */
   readonly servers?: string | readonly string[];
   /** What `nats server report connections` shows. @defaultValue `ergon` */
   readonly name?: string;
@@ -80,17 +76,16 @@ export interface NatsLink {
 const RECONNECT = { reconnectTimeWait: 250, reconnectJitter: 500, reconnectJitterTLS: 500 } as const;
 const CONNECT_TIMEOUT_MS = 5_000;
 const RETRY_MS = 250;
-/** A cluster that has just started elects its leader in this time. */
-const LEADER_MS = 5_000;
 
 /**
- * Connects, checks that the server will do, and keeps the connection from then on, however long the server is away.
- * Throws `NATS_UNREACHABLE`, `NOT_PERMITTED`, `SERVER_UNSUITABLE` or `INVALID_OPTION`; no text holds a secret.
+ * Connects, checks that the server is new enough, and keeps the connection from then on, however long the server is away. Nothing is asked of
+ * JetStream, which clients and agents need not be permitted. Throws `NATS_UNREACHABLE`, `NOT_PERMITTED`, `SERVER_UNSUITABLE` or
+ * `INVALID_OPTION`; no text holds a secret.
  */
 export async function connectNats(options: NatsOptions = {}, surroundings: NatsSurroundings = {}): Promise<NatsLink> {
   checkInsides();
   const { clock = createSystemClock(), logger = silentLogger } = surroundings;
-  const servers = readServers(options.servers);
+  const servers = readServers(options.servers ?? "nats://127.0.0.1:4222");
   const where = servers.map((server) => server.where).join(", ");
   const settings = await readSettings(options, servers);
   const end = clock.monotonic() + (options.waitMs ?? 0);
@@ -100,7 +95,7 @@ export async function connectNats(options: NatsOptions = {}, surroundings: NatsS
       const connection = await connect(settings);
       const link = createLink(connection, options.inboxPrefix ?? "_INBOX", clock, logger);
       try {
-        await checkServer(link, Math.max(LEADER_MS, end - clock.monotonic()));
+        requireVersion(connection.info?.version);
         return link;
       } catch (error) {
         await link.close();
@@ -184,39 +179,12 @@ async function followStatus(
   }
 }
 
-interface ServerAddress {
-  readonly url: string;
-  /** For texts: host and port, without a user. */
-  readonly where: string;
-  readonly user: string | undefined;
-  readonly password: string | undefined;
-}
-
-function readServers(servers: string | readonly string[] = "nats://127.0.0.1:4222"): readonly ServerAddress[] {
-  const list = typeof servers === "string" ? servers.split(",") : servers;
-  return list.map((text) => {
-    const trimmed = text.trim();
-    const withScheme = trimmed.includes("://") ? trimmed : `nats://${trimmed}`;
-    const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
-    if (url === undefined || url.hostname === "") {
-      const shown = withScheme.replace(/\/\/.*@/, "//…@");
-      throw new InvalidError(
-        "INVALID_OPTION",
-        `"${shown}" is not the address of a NATS server, such as nats://host:4222`,
-      );
-    }
-    const host = url.port === "" ? `${url.hostname}:4222` : url.host;
-    return {
-      url: `${url.protocol}//${host}`,
-      where: host,
-      user: url.username === "" ? undefined : decodeURIComponent(url.username),
-      password: url.password === "" ? undefined : decodeURIComponent(url.password),
-    };
-  });
-}
-
 async function readSettings(options: NatsOptions, servers: readonly ServerAddress[]): Promise<NodeConnectionOptions> {
-  const authenticator = await readAuthenticator(options, servers[0]);
+  const authenticator = await readAuthenticator(
+    options,
+    servers.find(({ user }) => user !== undefined),
+  );
+  if (options.tls !== undefined) await checkTls(options.tls);
   const wantsTls = options.tls !== undefined || servers.some((server) => server.url.startsWith("tls:"));
   return {
     servers: servers.map((server) => server.url),
@@ -233,27 +201,4 @@ async function readSettings(options: NatsOptions, servers: readonly ServerAddres
     ...(authenticator === undefined ? {} : { authenticator }),
     ...(wantsTls ? { tls: { ...options.tls } } : {}),
   };
-}
-
-async function readAuthenticator(
-  options: NatsOptions,
-  server: ServerAddress | undefined,
-): Promise<Authenticator | undefined> {
-  if (options.credsFile !== undefined) return credsAuthenticator(await readSecret(options.credsFile));
-  if (options.nkeySeed !== undefined) return nkeyAuthenticator(new TextEncoder().encode(options.nkeySeed));
-  if (options.token !== undefined) return tokenAuthenticator(options.token);
-  const user = options.user ?? server?.user;
-  const password = options.password ?? server?.password;
-  if (user === undefined) return undefined;
-  // A URL with a name and no password carries a token.
-  if (password === undefined && options.user === undefined) return tokenAuthenticator(user);
-  return usernamePasswordAuthenticator(user, password);
-}
-
-async function readSecret(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    throw new InvalidError("INVALID_OPTION", `the credentials file ${path} cannot be read`, { cause: error });
-  }
 }

@@ -8,16 +8,11 @@ const REQUIRED = [2, 14] as const;
 
 const TRY_MS = 1_000;
 const PAUSE_MS = 50;
+/** A cluster that has just started elects its leader in this time. */
+const LEADER_MS = 5_000;
 
-/**
- * Throws `SERVER_UNSUITABLE` or `NOT_PERMITTED`, saying what to do. Servers of a cluster say nothing before they have elected a leader, which
- * takes them a second or more after their start: that is waited for.
- */
-export async function checkServer(
-  link: Pick<NatsLink, "connection" | "api" | "clock">,
-  patienceMs: number,
-): Promise<void> {
-  const version = link.connection.info?.version ?? "unknown";
+/** Throws `SERVER_UNSUITABLE` for a server that is too old. */
+export function requireVersion(version = "unknown"): void {
   const [major = 0, minor = 0] = version.split(".").map((part) => Number.parseInt(part, 10));
   if (major < REQUIRED[0] || (major === REQUIRED[0] && minor < REQUIRED[1])) {
     throw new ErgonError(
@@ -26,16 +21,23 @@ export async function checkServer(
       `nats-server is ${version}; Ergon needs ${REQUIRED.join(".")} or later: upgrade the server`,
     );
   }
-  const end = link.clock.monotonic() + patienceMs;
+}
+
+/**
+ * Throws `SERVER_UNSUITABLE` or `NOT_PERMITTED`, saying what to do, where JetStream is not there for us. Servers of a cluster say nothing before
+ * they have elected a leader, which takes them a second or more after their start: that is waited for.
+ */
+export async function requireJetStream({ api, clock }: Pick<NatsLink, "api" | "clock">): Promise<void> {
+  const end = clock.monotonic() + LEADER_MS;
   for (;;) {
     try {
-      const answer = await link.api.ask("INFO", undefined, TRY_MS);
+      const answer = await api.ask("INFO", undefined, TRY_MS);
       if (answer.ok) return;
       throw apiFailure("INFO", answer.error);
     } catch (error) {
       const mayPass = isErgonError(error) && error.code === "STORE_UNAVAILABLE";
-      if (!mayPass || link.clock.monotonic() >= end) throw error;
-      await delay(link.clock, PAUSE_MS);
+      if (!mayPass || clock.monotonic() >= end) throw error;
+      await delay(clock, PAUSE_MS);
     }
   }
 }

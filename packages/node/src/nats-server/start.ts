@@ -19,6 +19,8 @@ export interface NatsServerOptions {
   readonly sync?: string;
   /** Most bytes that JetStream may store. @defaultValue the server's own: three quarters of the free disk */
   readonly maxFileStoreBytes?: number;
+  /** A configuration file of nats-server's own that is read first. */
+  readonly include?: string;
   /** Anything else of nats-server's configuration, by its own names. */
   readonly configuration?: Readonly<Record<string, unknown>>;
   /** Hears every line of the server's log. */
@@ -70,7 +72,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   await mkdir(options.storeDir, { recursive: true });
   const runDir = await mkdtemp(path.join(tmpdir(), "ergon-nats-"));
   const configFile = path.join(runDir, "nats-server.conf");
-  await writeFile(configFile, JSON.stringify(configurationOf(options, runDir)));
+  await writeFile(configFile, configurationOf(options, runDir));
 
   const child = start(binary, configFile);
   const lines: string[] = [];
@@ -110,8 +112,10 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   };
 }
 
-function configurationOf(options: NatsServerOptions, runDir: string): object {
-  return {
+/** JSON without its outer braces is nats-server's own notation, in which files are included by their way from this one. */
+function configurationOf(options: NatsServerOptions, runDir: string): string {
+  const include = options.include === undefined ? "" : `include '${path.relative(runDir, options.include)}'\n`;
+  const configuration = {
     listen: `127.0.0.1:${options.port ?? -1}`,
     ports_file_dir: runDir,
     ...options.configuration,
@@ -121,6 +125,7 @@ function configurationOf(options: NatsServerOptions, runDir: string): object {
       ...(options.maxFileStoreBytes === undefined ? {} : { max_file_store: options.maxFileStoreBytes }),
     },
   };
+  return include + JSON.stringify(configuration).slice(1, -1);
 }
 
 function start(binary: string, configFile: string): ChildProcess {
