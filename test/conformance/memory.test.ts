@@ -1,6 +1,7 @@
 import {
   createMemoryNetwork,
   createSystemClock,
+  describeAlarmStore,
   describeBus,
   describeLeaseStore,
   describeRecordStore,
@@ -21,6 +22,7 @@ describe("in memory", () => {
   describeBus({ describe, test }, suite);
   describeRecordStore({ describe, test }, suite);
   describeLeaseStore({ describe, test }, suite);
+  describeAlarmStore({ describe, test }, suite);
 });
 
 describe("in memory, four buckets, one commit in flight", () => {

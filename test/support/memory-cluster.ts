@@ -217,6 +217,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
         bus: process.bus,
         records,
         leases: countLeases(process.leases, writes),
+        alarms: process.alarms,
         close: () => process.close(),
       };
       // What `createNode` does first: the server's clock is the cluster's.

@@ -82,6 +82,7 @@ export { describeTask, statusOf, summarizeTask } from "./wire/task-view.ts";
 export type { HistoryView, TaskSummary, TaskView } from "./wire/task-view.ts";
 
 // Ports: what the world is reached by.
+export type { Alarm, AlarmStore } from "./ports/alarms.ts";
 export type { Bus, BusStatus, PublishOptions, RequestOptions, Subscription } from "./ports/bus.ts";
 export type { LeaseStore, Session } from "./ports/lease.ts";
 export type { Ports } from "./ports/ports.ts";

@@ -5,6 +5,7 @@ export { createManualClock } from "./memory/clock.ts";
 export { createMemoryNetwork } from "./memory/network.ts";
 
 // What every adapter must do, as tests that run on any of them.
+export { describeAlarmStore } from "./testing/alarms.ts";
 export { describeBus } from "./testing/bus.ts";
 export { describeLeaseStore } from "./testing/lease.ts";
 export { describeRecordStore } from "./testing/store.ts";

@@ -1,6 +1,7 @@
 import { silentLogger } from "../base/logger.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Ports } from "../ports/ports.ts";
+import { AlarmState, createMemoryAlarms } from "./alarms.ts";
 import { Broker } from "./broker.ts";
 import type { BrokerOptions, Faults, Storage } from "./broker.ts";
 import { createMemoryBus } from "./bus.ts";
@@ -56,6 +57,7 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
     oneInFlight: options.oneInFlight ?? false,
   });
   const leases = new LeaseState(broker.clock);
+  const alarms = new AlarmState(broker);
 
   return {
     faults: broker.faults,
@@ -72,6 +74,7 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
         bus: createMemoryBus(link),
         records: createMemoryRecords(link, records),
         leases: createMemoryLeases(link, leases),
+        alarms: createMemoryAlarms(link, alarms),
         close: async () => link.close(),
         kill: () => {
           clock?.stop();

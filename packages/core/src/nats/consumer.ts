@@ -145,7 +145,9 @@ function consumerConfig(name: string, inbox: string, options: ConsumerOptions): 
 }
 
 /** Out of `$JS.ACK.[domain.account.]stream.consumer.delivered.revision.order.time.pending[.token]`. */
-function readPosition(reply: string | undefined): {
+export function readPosition(reply: string | undefined): {
+  /** How often this message has been delivered. */
+  readonly deliveries: number;
   readonly revision: number;
   readonly order: number;
   readonly pending: number;
@@ -154,5 +156,10 @@ function readPosition(reply: string | undefined): {
   if (tokens[1] !== "ACK" || tokens.length < 9)
     throw new UnavailableError("STORE_UNAVAILABLE", "a message of a consumer without its position");
   const first = tokens.length === 9 ? 5 : 7;
-  return { revision: Number(tokens[first]), order: Number(tokens[first + 1]), pending: Number(tokens[first + 3]) };
+  return {
+    deliveries: Number(tokens[first - 1]),
+    revision: Number(tokens[first]),
+    order: Number(tokens[first + 1]),
+    pending: Number(tokens[first + 3]),
+  };
 }

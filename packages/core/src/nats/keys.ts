@@ -54,20 +54,7 @@ export function createKeys(link: NatsLink, bucket: string, replicas: number): Ke
   const prefix = `$KV.${bucket}.`;
 
   const publish = (key: string, data: Uint8Array, headers: Readonly<Record<string, string>>): Promise<PutResult> =>
-    new Promise((resolve, reject) => {
-      const what = `write of ${bucket}/${key}`;
-      const waiter = {
-        answer: (message: NatsMessage): boolean => {
-          if (message.noResponders)
-            reject(new UnavailableError("STORE_UNAVAILABLE", `${what}: the bucket has no leader`));
-          else resolve(readAcknowledgement(message));
-          return true;
-        },
-        fail: (why: Silence) => reject(silenceOf(what, why)),
-      };
-      if (link.status !== "connected") return reject(unreachable());
-      link.replies.ask(prefix + key, data, encodeHeaders(headers), TIMEOUT_MS, waiter);
-    });
+    publishStored(link, `write of ${bucket}/${key}`, prefix + key, data, headers);
 
   const swap: Keys["swap"] = async (key, data, expected, ttlMs) => {
     const headers: Record<string, string> = { "Nats-Expected-Last-Subject-Sequence": String(expected) };
@@ -123,6 +110,29 @@ export function createKeys(link: NatsLink, bucket: string, replicas: number): Ke
       }
     },
   };
+}
+
+/** Publishes to a stream and answers what it says; `what` names it in errors. Throws when it says nothing. */
+export function publishStored(
+  link: NatsLink,
+  what: string,
+  subject: string,
+  data: Uint8Array,
+  headers: Readonly<Record<string, string>>,
+): Promise<PutResult> {
+  return new Promise((resolve, reject) => {
+    const waiter = {
+      answer: (message: NatsMessage): boolean => {
+        if (message.noResponders)
+          reject(new UnavailableError("STORE_UNAVAILABLE", `${what}: the bucket has no leader`));
+        else resolve(readAcknowledgement(message));
+        return true;
+      },
+      fail: (why: Silence) => reject(silenceOf(what, why)),
+    };
+    if (link.status !== "connected") return reject(unreachable());
+    link.replies.ask(subject, data, encodeHeaders(headers), TIMEOUT_MS, waiter);
+  });
 }
 
 /** A stream's answer to a message that it took or refused. */
