@@ -101,7 +101,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   const observer = new AgentsObserver(context, dispatcher, host);
   const router = new Router(context, cluster, listeners);
   const admissions = new AdmissionDesk(context, host, dispatcher, machines);
-  const answers = new AnswerDesk(context, host, dispatcher, listeners);
+  const answers = new AnswerDesk(context, host, dispatcher, listeners, machines);
   const tasks = new TaskDesk(context, host, dispatcher, listeners, machines);
   const clusterDesk = new ClusterDesk(context, host, cluster, dispatcher, machines, hosted);
   const batches: BatchDesk = new BatchDesk(context, host, admissions, dispatcher.agents, hosted);

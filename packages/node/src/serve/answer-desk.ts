@@ -7,8 +7,9 @@ import {
   headerText,
   isName,
   taskLimits,
-  type Failure,
+  type MachineRegistry,
   type Message,
+  type TaskContext,
 } from "@ergon/core";
 
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
@@ -19,6 +20,8 @@ import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { Listeners } from "./listeners.ts";
 import { roomForResponse } from "./record-room.ts";
+import { isRecorded, type AnswerEvent } from "./recorded-answer.ts";
+import { readStored } from "./stored-tasks.ts";
 
 /** Takes what agents say of their attempts. */
 export class AnswerDesk {
@@ -26,16 +29,24 @@ export class AnswerDesk {
   readonly #host: Host;
   readonly #dispatcher: Dispatcher;
   readonly #listeners: Listeners;
+  readonly #machines: MachineRegistry;
 
-  constructor(context: NodeContext, host: Host, dispatcher: Dispatcher, listeners: Listeners) {
+  constructor(
+    context: NodeContext,
+    host: Host,
+    dispatcher: Dispatcher,
+    listeners: Listeners,
+    machines: MachineRegistry,
+  ) {
     this.#context = context;
     this.#host = host;
     this.#dispatcher = dispatcher;
     this.#listeners = listeners;
+    this.#machines = machines;
   }
 
   /** An agent's answer, or the server's word that nobody received the attempt. */
-  take(shard: HostedShard, id: string, attempt: number, message: Message): void {
+  take(shard: HostedShard, id: string, attempt: number, message: Message): void | Promise<void> {
     const actor = shard.actors.get(id);
     const flight = actor?.flight;
     if (message.noResponders) {
@@ -45,7 +56,7 @@ export class AnswerDesk {
     const kind = message.header(H.event);
     const agent = agentOf(message);
     if (actor === undefined || flight === undefined || flight.attempt !== attempt)
-      return this.#stale(id, attempt, agent, message);
+      return this.#late(shard, id, attempt, message);
     const now = this.#context.clock.monotonic();
     flight.heardAt = now;
     if (flight.agent === undefined) this.#dispatcher.served(actor);
@@ -53,7 +64,7 @@ export class AnswerDesk {
       const entry = this.#dispatcher.agents.get(flight.agent);
       if (entry !== undefined) entry.heardAt = now;
     }
-    if (kind === "claimed" || kind === "heartbeat" || kind === "progress") {
+    if (isNews(kind)) {
       if (kind === "progress") {
         actor.progress = decodeBody(message.data, message.header(H.contentType));
         this.#listeners.progressed(actor);
@@ -61,41 +72,73 @@ export class AnswerDesk {
       if (this.#dispatcher.offered.delete(actor)) this.#host.send(actor, { type: "taken", attempt, agent });
       return;
     }
-    const event = answerEvent(message, kind, attempt, agent);
-    const accepted = this.#host.send(
-      actor,
-      event.type === "succeeded" ? this.#fitting(actor, attempt, event, message.data.length) : event,
-      (refusal) => {
-        if (message.reply !== undefined && refusal === undefined)
-          this.#context.ports.bus.publish(message.reply, NO_BYTES);
-      },
-    );
-    if (!accepted) this.#stale(id, attempt, agent, message);
+    const { reply } = message;
+    const event = this.#fitting(taskOf(this.#host.wake(actor)), answerEvent(message, kind, attempt, agent));
+    const accepted = this.#host.send(actor, event, (refusal) => {
+      if (reply !== undefined && refusal === undefined) this.#acknowledge(reply);
+    });
+    if (!accepted) return this.#late(shard, id, attempt, message);
   }
 
   /** A response shares its record with the payload: one that does not fit beside it is a final failure. */
-  #fitting<T extends { type: string }>(
-    actor: LiveActor,
-    attempt: number,
-    event: T,
-    bytes: number,
-  ): T | { type: "failed"; attempt: number; failure: Failure } {
-    const most = roomForResponse(this.#context.ports.bus.maxMessageBytes, taskOf(this.#host.wake(actor)));
+  #fitting(task: TaskContext, event: AnswerEvent): AnswerEvent {
+    if (event.type !== "succeeded") return event;
+    const bytes = (event["response"] as Uint8Array).length;
+    const most = roomForResponse(this.#context.ports.bus.maxMessageBytes, task);
     if (bytes <= most) return event;
     const message = `the response has ${bytes} bytes; ${Math.max(0, most)} fit into the record beside the payload`;
-    return { type: "failed", attempt, failure: { code: "RESPONSE_TOO_LARGE", message, retryable: false } };
+    return {
+      type: "failed",
+      attempt: event.attempt,
+      failure: { code: "RESPONSE_TOO_LARGE", message, retryable: false },
+    };
   }
 
-  #stale(id: string, attempt: number, agent: string | undefined, message: Message): void {
-    if (message.reply !== undefined) {
-      this.#listeners.fail(
-        message.reply,
-        new StaleError(`attempt ${attempt} of task ${id} is not the current one; its answer was not recorded`),
-      );
-    } else if (agent !== undefined) {
-      this.#dispatcher.abort(agent, id, attempt, "lost");
+  /** A word about an attempt that is not out. Who wants to know is told whether it is the recorded answer, whose acknowledgement may have been lost. */
+  #late(shard: HostedShard, id: string, attempt: number, message: Message): void | Promise<void> {
+    const { reply } = message;
+    const kind = message.header(H.event);
+    const agent = agentOf(message);
+    if (reply === undefined) {
+      if (agent !== undefined) this.#dispatcher.abort(agent, id, attempt, "lost");
+      return;
     }
+    if (isNews(kind)) return this.#stale(reply, id, attempt);
+    const event = answerEvent(message, kind, attempt, agent);
+    const actor = shard.actors.get(id);
+    return actor === undefined ? this.#compare(shard, id, event, reply) : this.#repeated(actor, event, reply);
   }
+
+  #repeated(actor: LiveActor, event: AnswerEvent, reply: string): void {
+    const task = taskOf(this.#host.wake(actor));
+    if (!isRecorded(task, this.#fitting(task, event))) return this.#stale(reply, actor.id, event.attempt);
+    this.#host.whenStored(actor, (refusal) => {
+      if (refusal === undefined) this.#acknowledge(reply);
+    });
+  }
+
+  async #compare(shard: HostedShard, id: string, event: AnswerEvent, reply: string): Promise<void> {
+    const state = await readStored(this.#context, this.#machines, shard, id);
+    const task = state === undefined ? undefined : taskOf(state);
+    if (task !== undefined && isRecorded(task, this.#fitting(task, event))) this.#acknowledge(reply);
+    else this.#stale(reply, id, event.attempt);
+  }
+
+  #acknowledge(reply: string): void {
+    this.#context.ports.bus.publish(reply, NO_BYTES);
+  }
+
+  #stale(reply: string, id: string, attempt: number): void {
+    this.#listeners.fail(
+      reply,
+      new StaleError(`attempt ${attempt} of task ${id} is not the current one; its answer was not recorded`),
+    );
+  }
+}
+
+/** What an attempt says while it goes on. */
+function isNews(kind: string | undefined): boolean {
+  return kind === "claimed" || kind === "heartbeat" || kind === "progress";
 }
 
 /** Who answers. What is no agent's name is nobody's: it would become part of a subject. */
@@ -110,7 +153,7 @@ function answerEvent(
   kind: string | undefined,
   attempt: number,
   agent: string | undefined,
-): { type: string; [field: string]: unknown } {
+): AnswerEvent {
   if (kind === "returned")
     return { type: "returned", attempt, reason: headerText(message.header(H.reason) ?? "handed back") };
   const error = decodeError(message);

@@ -1,0 +1,143 @@
+import { H, RetryableError, SECOND, TerminalError, encodeError, type Headers } from "@ergon/core";
+import { describe, expect, test as base } from "vitest";
+
+import { createMemoryCluster, type MemoryCluster } from "../support/memory-cluster.ts";
+
+interface Answer {
+  readonly event: string;
+  readonly data?: Uint8Array;
+  readonly headers?: Headers;
+}
+
+/** An agent that answers what a test tells it to, as often as that says. */
+interface Speaker {
+  readonly cluster: MemoryCluster;
+  /** Submits task `t`, and lets its first attempt begin. */
+  readonly begin: (options?: object) => Promise<void>;
+  /** Answers an attempt, with a word in return for each. */
+  readonly answer: (attempt: number, ...answers: Answer[]) => void;
+  /** What was said in return: `recorded`, or the error's code. */
+  readonly told: string[];
+}
+
+const succeeded = (text: string): Answer => ({ event: "succeeded", data: Buffer.from(text) });
+const failed = (error: Error): Answer => ({ event: "failed", ...encodeError(error) });
+const broken = failed(new RetryableError("BROKEN", "it broke"));
+
+const test = base.extend<{ speaker: Speaker }>({
+  speaker: async ({}, use) => {
+    const cluster = createMemoryCluster({ shards: 1, maxMessageBytes: 65_536 });
+    await cluster.addNodes("n1");
+    const { names } = cluster;
+    const { bus } = cluster.connect("s1");
+    const told: string[] = [];
+    bus.subscribe(names.control("s1"), ({ reply = "" }) => bus.publish(reply, Buffer.from('{"granted":1}')));
+    bus.subscribe(names.recorded("s1", ">"), (message) => told.push(message.header(H.error) ?? "recorded"));
+    bus.subscribe(names.agent("work", "s1"), () => undefined);
+    const presence = { agent: "s1", drivers: [{ name: "work", concurrency: 1 }], state: "here", running: 0 };
+    const beat = (): void => {
+      bus.publish(names.presence, Buffer.from(JSON.stringify(presence)));
+      cluster.clock.after(SECOND, beat);
+    };
+    beat();
+    await use({
+      cluster,
+      told,
+      begin: async (options = {}) => {
+        await cluster.drive(cluster.client().submit({ driver: "work", id: "t", attemptTimeout: "1h", ...options }));
+        await cluster.clock.advance(50);
+      },
+      answer: (attempt, ...answers) => {
+        for (const { event, data = new Uint8Array(), headers = {} } of answers)
+          bus.publish(names.reply(0, "t", attempt), data, {
+            headers: { ...headers, [H.event]: event, [H.agent]: "s1" },
+            reply: names.recorded("s1", `t.${attempt}`),
+          });
+      },
+    });
+  },
+});
+
+describe("an answer whose acknowledgement was lost, sent again", () => {
+  test.for<[string, Answer, object]>([
+    ["a response", succeeded("done"), {}],
+    ["a final failure", failed(new TerminalError("WRONG", "never")), {}],
+    ["the last failure that may be", broken, { retry: { maxAttempts: 1 } }],
+    ["a failure with a long reason", failed(new TerminalError("LONG", "x".repeat(1_000))), {}],
+    ["a response that does not fit into its record", { event: "succeeded", data: new Uint8Array(65_000) }, {}],
+  ])("after the task has ended is told that it is recorded: %s", async ([, answer, options], { speaker }) => {
+    const { cluster, told } = speaker;
+    await speaker.begin(options);
+    const { reads } = cluster.writes;
+    speaker.answer(1, answer);
+    await cluster.clock.advance(100);
+    const readsOnce = cluster.writes.reads - reads;
+
+    speaker.answer(1, answer);
+    await cluster.clock.advance(100);
+
+    expect(told).toEqual(["recorded", "recorded"]);
+    expect([readsOnce, cluster.writes.reads - reads]).toEqual([0, 1]);
+  });
+
+  test.for<[string, Answer, object]>([
+    ["a failure, in the pause that follows", broken, { retry: { initial: "1h", max: "1h" } }],
+    ["a failure, while the next attempt runs", broken, { retry: { initial: 0 } }],
+    ["a return, while the next attempt runs", { event: "returned", headers: { [H.reason]: "not now" } }, {}],
+  ])("while the task lives is told the same, at the cost of no read: %s", async ([, answer, options], { speaker }) => {
+    const { cluster, told } = speaker;
+    await speaker.begin(options);
+    const { reads } = cluster.writes;
+    speaker.answer(1, answer);
+    await cluster.clock.advance(100);
+
+    speaker.answer(1, answer);
+    await cluster.clock.advance(100);
+
+    expect(told).toEqual(["recorded", "recorded"]);
+    expect(cluster.writes.reads).toBe(reads);
+  });
+
+  test("before it is stored is told so once it is", async ({ speaker }) => {
+    const { cluster, told } = speaker;
+    await speaker.begin();
+    let storedBefore = -1;
+    cluster.onCommit = () => (storedBefore = told.length);
+
+    speaker.answer(1, succeeded("done"), succeeded("done"));
+    await cluster.clock.advance(100);
+
+    expect([storedBefore, told]).toEqual([0, ["recorded", "recorded"]]);
+  });
+});
+
+describe("an answer that is not the recorded one is refused", () => {
+  test.for<[string, Answer, number, Answer]>([
+    ["another response of the attempt", succeeded("done"), 1, succeeded("otherwise")],
+    ["a failure of an attempt that succeeded", succeeded("done"), 1, broken],
+    ["a response of an attempt that failed", failed(new TerminalError("WRONG", "never")), 1, succeeded("done")],
+    ["another failure", failed(new TerminalError("WRONG", "never")), 1, broken],
+    ["the same of an attempt that never was", succeeded("done"), 2, succeeded("done")],
+  ])("%s", async ([, recorded, attempt, other], { speaker }) => {
+    const { cluster, told } = speaker;
+    await speaker.begin();
+    speaker.answer(1, recorded);
+    await cluster.clock.advance(100);
+
+    speaker.answer(attempt, other);
+    await cluster.clock.advance(100);
+
+    expect(told).toEqual(["recorded", "ATTEMPT_STALE"]);
+  });
+
+  test("that of a task that was ended by force meanwhile", async ({ speaker }) => {
+    const { cluster, told } = speaker;
+    await speaker.begin();
+    await cluster.drive(cluster.client().end("t"));
+
+    speaker.answer(1, succeeded("done"), broken);
+    await cluster.clock.advance(100);
+
+    expect(told).toEqual(["ATTEMPT_STALE", "ATTEMPT_STALE"]);
+  });
+});
