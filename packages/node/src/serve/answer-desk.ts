@@ -7,15 +7,16 @@ import {
   headerText,
   isName,
   taskLimits,
+  type ActorState,
   type MachineRegistry,
   type Message,
   type TaskContext,
 } from "@ergon/core";
 
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
-import { taskOf } from "../dispatch/task-state.ts";
+import { liveStateOf, taskOf } from "../dispatch/task-state.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
-import type { LiveActor } from "../shard/actor.ts";
+import type { Flight, LiveActor } from "../shard/actor.ts";
 import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { Listeners } from "./listeners.ts";
@@ -55,15 +56,9 @@ export class AnswerDesk {
     }
     const kind = message.header(H.event);
     const agent = agentOf(message);
-    if (actor === undefined || flight === undefined || flight.attempt !== attempt)
-      return this.#late(shard, id, attempt, message);
-    const now = this.#context.clock.monotonic();
-    flight.heardAt = now;
-    if (flight.agent === undefined) this.#dispatcher.served(actor);
-    else {
-      const entry = this.#dispatcher.agents.get(flight.agent);
-      if (entry !== undefined) entry.heardAt = now;
-    }
+    const isOut = flight === undefined ? !isNews(kind) && mayBeOut(actor, attempt) : flight.attempt === attempt;
+    if (actor === undefined || !isOut) return this.#late(shard, id, attempt, message);
+    if (flight !== undefined) this.#heard(actor, flight);
     if (isNews(kind)) {
       if (kind === "progress") {
         actor.progress = decodeBody(message.data, message.header(H.contentType));
@@ -78,6 +73,16 @@ export class AnswerDesk {
       if (reply !== undefined && refusal === undefined) this.#acknowledge(reply);
     });
     if (!accepted) return this.#late(shard, id, attempt, message);
+  }
+
+  #heard(actor: LiveActor, flight: Flight): void {
+    const now = this.#context.clock.monotonic();
+    flight.heardAt = now;
+    if (flight.agent === undefined) this.#dispatcher.served(actor);
+    else {
+      const entry = this.#dispatcher.agents.get(flight.agent);
+      if (entry !== undefined) entry.heardAt = now;
+    }
   }
 
   /** A response shares its record with the payload: one that does not fit beside it is a final failure. */
@@ -110,8 +115,7 @@ export class AnswerDesk {
   }
 
   #repeated(actor: LiveActor, event: AnswerEvent, reply: string): void {
-    const task = taskOf(this.#host.wake(actor));
-    if (!isRecorded(task, this.#fitting(task, event))) return this.#stale(reply, actor.id, event.attempt);
+    if (!this.#isRecorded(this.#host.wake(actor), event)) return this.#stale(reply, actor.id, event.attempt);
     this.#host.whenStored(actor, (refusal) => {
       if (refusal === undefined) this.#acknowledge(reply);
     });
@@ -119,9 +123,13 @@ export class AnswerDesk {
 
   async #compare(shard: HostedShard, id: string, event: AnswerEvent, reply: string): Promise<void> {
     const state = await readStored(this.#context, this.#machines, shard, id);
-    const task = state === undefined ? undefined : taskOf(state);
-    if (task !== undefined && isRecorded(task, this.#fitting(task, event))) this.#acknowledge(reply);
+    if (state !== undefined && this.#isRecorded(state, event)) this.#acknowledge(reply);
     else this.#stale(reply, id, event.attempt);
+  }
+
+  #isRecorded(state: ActorState, event: AnswerEvent): boolean {
+    const task = taskOf(state);
+    return isTask(task) && isRecorded(task, this.#fitting(task, event));
   }
 
   #acknowledge(reply: string): void {
@@ -134,6 +142,18 @@ export class AnswerDesk {
       new StaleError(`attempt ${attempt} of task ${id} is not the current one; its answer was not recorded`),
     );
   }
+}
+
+/** Whether somebody may have an attempt that this node has not out: an offer that was thought undelivered, when the connection was lost. */
+function mayBeOut(actor: LiveActor | undefined, attempt: number): boolean {
+  if (actor?.state === undefined) return false;
+  const task = taskOf(actor.state);
+  return isTask(task) && task.attempt === attempt && liveStateOf(actor.state) === "unserved";
+}
+
+/** Actors of other machines have no attempts, and no answers. */
+function isTask(task: Partial<TaskContext>): boolean {
+  return task.attempt !== undefined && task.history !== undefined;
 }
 
 /** What an attempt says while it goes on. */
