@@ -3,6 +3,8 @@ import type { NatsFacts } from "@ergon/core/nats";
 import { judge, type ClusterFacts, type Finding, type Sync } from "@ergon/node/cli";
 import { describe, expect, test } from "vitest";
 
+import { readText } from "../support/documents.ts";
+
 const names = createNames("default");
 const bucket = { name: "ergon_default_tasks_0", replicas: 3, leader: "n1", current: 3, records: 10, bytes: 1_000 };
 
@@ -94,6 +96,48 @@ describe("doctor", () => {
     ["a part denied", { deny: ["ergon.default.submit.*"] }, "note"],
   ] as const)("permissions: %s", ([, publish, level]) => {
     expect(find("permissions", { permissions: { publish, subscribe: {} } })).toMatchObject({ level });
+  });
+
+  test("permissions that cannot be asked for are not called enough", () => {
+    expect(find("permissions", { permissions: undefined, user: undefined })).toMatchObject({
+      level: "note",
+      text: expect.stringContaining("could not be determined"),
+    });
+  });
+
+  test("permissions.conf's node is enough for a node", () => {
+    const conf = readText("docker/nats/permissions.conf");
+    const [, node = ""] = /NODE = \{\s*publish: \{ allow: \[([^\]]*)\]/.exec(conf) ?? [];
+    const allow = [...node.matchAll(/"([^"]+)"/g)].map(([, subject = ""]) => subject);
+
+    expect(find("permissions", { permissions: { publish: { allow }, subscribe: {} } })).toMatchObject({
+      level: "good",
+    });
+    const less = allow.filter((subject) => subject !== "$KV.ergon_default_leases.>");
+    expect(find("permissions", { permissions: { publish: { allow: less }, subscribe: {} } })).toMatchObject({
+      level: "note",
+      text: expect.stringContaining("may not publish $KV.ergon_default_leases.>:"),
+    });
+  });
+
+  test("a namespace that its nodes have lost, or a bucket of it, must be mended", () => {
+    expect(find("namespace", { shape: undefined, buckets: [] })).toMatchObject({
+      level: "bad",
+      text: expect.stringContaining("start all nodes again"),
+    });
+    const none = judge({ ...facts, shape: undefined, buckets: [] }, names, always, undefined);
+    expect(none).toContainEqual(expect.objectContaining({ topic: "namespace", level: "note" }));
+    expect(find("namespace", { shape: { shards: 2, buckets: 2, replicas: 3 } })).toMatchObject({
+      level: "bad",
+      text: expect.stringContaining("has lost ergon_default_tasks_1."),
+    });
+  });
+
+  test("shards of nodes that are gone must be mended", () => {
+    expect(find("shards", {}, always, { ...cluster, nodes: [node] })).toMatchObject({
+      level: "bad",
+      text: "1 are owned by nodes that are gone: their tasks wait",
+    });
   });
 
   test("a full store, free shards and silent nodes must be mended", () => {

@@ -28,7 +28,8 @@ export interface NatsFacts {
   /** How far this machine's clock is ahead of the server's; `undefined` when the server does not tell. */
   readonly clockAheadMs: number | undefined;
   readonly user: { readonly name: string; readonly account: string } | undefined;
-  readonly permissions: { readonly publish: Permission; readonly subscribe: Permission };
+  /** `undefined`: the user may not ask for its own. */
+  readonly permissions: { readonly publish: Permission; readonly subscribe: Permission } | undefined;
   /** Of the account. A limit of -1 is none. */
   readonly storage: { readonly used: number; readonly limit: number };
   /** `undefined`: the namespace has not been created. */
@@ -77,10 +78,10 @@ export async function inspectNats(link: NatsLink, names: Names): Promise<NatsFac
     roundTripMs,
     clockAheadMs: serverTime === undefined ? undefined : clock.now() - roundTripMs / 2 - serverTime,
     user: user?.data === undefined ? undefined : { name: user.data.user ?? "", account: user.data.account ?? "" },
-    permissions: {
-      publish: user?.data?.permissions?.publish ?? {},
-      subscribe: user?.data?.permissions?.subscribe ?? {},
-    },
+    permissions:
+      user?.data === undefined
+        ? undefined
+        : { publish: user.data.permissions?.publish ?? {}, subscribe: user.data.permissions?.subscribe ?? {} },
     storage: { used: account.storage, limit: account.limits.max_storage },
     shape,
     buckets: buckets.filter((bucket) => bucket !== undefined),

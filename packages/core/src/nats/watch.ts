@@ -3,6 +3,7 @@ import type { Watch } from "../ports/store.ts";
 import type { NatsLink } from "./connection.ts";
 import { openConsumer } from "./consumer.ts";
 import type { OrderedConsumer } from "./consumer.ts";
+import { isStreamMissing } from "./errors.ts";
 import { isGoneHeader } from "./keys.ts";
 
 /** A key's state. */
@@ -36,6 +37,7 @@ export async function watchKeys(link: NatsLink, source: KeySource, tell: (state:
   let round = 0;
   let startedAt = 0;
   let stopped = false;
+  let isLost = false;
 
   /** A change that cannot be taken in would not be if it were told again: the others are. */
   const tellOn = (state: KeyState): void => {
@@ -87,6 +89,23 @@ export async function watchKeys(link: NatsLink, source: KeySource, tell: (state:
     });
     if (!isCurrent()) return opened.stop();
     consumer = opened;
+    if (!isLost) return;
+    isLost = false;
+    link.logger.error(
+      { code: "STORE_UNAVAILABLE", stream: source.stream },
+      "a bucket that was gone is there again: what this node knows of it is of the one before. Start the node again",
+    );
+  };
+
+  /** That a bucket is gone is no passing trouble: somebody has to hear of it. Creating it anew would hide that all of it is lost. */
+  const reportLoss = async (): Promise<void> => {
+    const info = await link.api.ask(`STREAM.INFO.${source.stream}`);
+    if (isLost || stopped || info.ok || !isStreamMissing(info.error)) return;
+    isLost = true;
+    link.logger.error(
+      { code: "STORE_UNAVAILABLE", stream: source.stream },
+      "a bucket is gone: NATS is there without its files. Nothing is taken until it is restored or all nodes are started again",
+    );
   };
 
   const restart = (reason: string): void => {
@@ -96,7 +115,10 @@ export async function watchKeys(link: NatsLink, source: KeySource, tell: (state:
     const mine = round;
     started.catch((error: unknown) => {
       link.logger.debug({ stream: source.stream, error: messageOf(error) }, "a watch could not start over yet");
-      if (mine === round) restartWhenDue("another try");
+      if (mine !== round) return;
+      // Whether NATS answers is what the next try finds out too.
+      reportLoss().catch(() => undefined);
+      restartWhenDue("another try");
     });
   };
 

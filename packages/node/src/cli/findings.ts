@@ -39,7 +39,7 @@ export function judge(
     ...grouped(facts.buckets.map(replicas)),
     permissions(facts, names),
     clock(facts),
-    namespace(facts, names),
+    namespace(facts, names, cluster !== undefined),
     ...(cluster === undefined
       ? [bad("nodes", 'no node answers: tasks are neither taken nor run. Start one with "ergon node"')]
       : hosting(cluster)),
@@ -104,20 +104,31 @@ function replicas({ name, replicas: wanted, current, leader }: NatsFacts["bucket
   );
 }
 
-function permissions({ permissions: { publish, subscribe }, user }: NatsFacts, names: Names): Finding {
+function permissions({ permissions: known, user }: NatsFacts, names: Names): Finding {
+  if (known === undefined)
+    return note(
+      "permissions",
+      "could not be determined: this user may not publish $SYS.REQ.USER.INFO, or was not answered. What each role needs is in docs/protocol.md",
+    );
   const who = user === undefined || user.name === "" ? "this user" : `user "${user.name}" of account ${user.account}`;
   const own = `${names.root}.>`;
   const missing = [
-    ...[own, "$JS.API.>", `$KV.${names.leaseBucket}.>`, `$KV.${names.recordBucket(0)}.>`]
-      .filter((subject) => !permits(publish, subject))
+    ...[own, "$JS.API.INFO", ...[names.leaseBucket, names.recordBucket(0)].flatMap(ofBucket)]
+      .filter((subject) => !permits(known.publish, subject))
       .map((subject) => `publish ${subject}`),
-    ...[own].filter((subject) => !permits(subscribe, subject)).map((subject) => `subscribe ${subject}`),
+    ...[own].filter((subject) => !permits(known.subscribe, subject)).map((subject) => `subscribe ${subject}`),
   ];
   if (missing.length === 0) return good("permissions", `${who} may do all that a node, an agent or a client does`);
-  return note(
-    "permissions",
-    `${who} may not ${missing.join(", ")}: enough for a client or an agent perhaps, not for a node`,
-  );
+  const [first, ...others] = missing;
+  const more = others.length === 0 ? "" : ` (and ${others.length} more)`;
+  return note("permissions", `${who} may not ${first}${more}: enough for a client or an agent perhaps, not for a node`);
+}
+
+/** What a node publishes for one bucket. */
+function ofBucket(bucket: string): readonly string[] {
+  const stream = `KV_${bucket}`;
+  const asked = ["STREAM.INFO", "STREAM.CREATE", "STREAM.MSG.GET"].map((verb) => `$JS.API.${verb}.${stream}`);
+  return [`$KV.${bucket}.>`, ...asked, `$JS.API.CONSUMER.CREATE.${stream}.>`];
 }
 
 function clock({ clockAheadMs }: NatsFacts): Finding {
@@ -131,13 +142,24 @@ function clock({ clockAheadMs }: NatsFacts): Finding {
   );
 }
 
-function namespace({ shape }: NatsFacts, { namespace: name }: Names): Finding {
-  if (shape === undefined) return note("namespace", `"${name}" has not been created; its first node does`);
+function namespace({ shape, buckets }: NatsFacts, names: Names, hasNodes: boolean): Finding {
+  const { namespace: name } = names;
+  const again =
+    "Restore a backup if there is one, then start all nodes again: the first creates what is missing, empty";
+  if (shape === undefined)
+    return hasNodes
+      ? bad("namespace", `"${name}" is gone, and its nodes are there: NATS has lost its files. ${again}`)
+      : note("namespace", `"${name}" has not been created; its first node does`);
+  const wanted = Array.from({ length: shape.buckets }, (_, bucket) => names.recordBucket(bucket));
+  const missing = wanted.filter((bucket) => !buckets.some((found) => found.name === bucket));
+  if (missing.length > 0) return bad("namespace", `"${name}" has lost ${missing.join(", ")}. ${again}`);
   return good("namespace", `"${name}": ${shape.shards} shards in ${shape.buckets} bucket(s)`);
 }
 
 function hosting({ nodes, agents, map }: ClusterFacts): Finding[] {
   const free = map.shards.filter(({ node }) => node === undefined).length;
+  const there = new Set(nodes.map(({ id }) => id));
+  const left = map.shards.filter(({ node }) => node !== undefined && !there.has(node)).length;
   const silent = nodes.filter(({ live }) => live === undefined).map(({ id }) => id);
   const unreadable = nodes.reduce((sum, node) => sum + (node.unreadable ?? 0), 0);
   const drivers = [
@@ -153,7 +175,9 @@ function hosting({ nodes, agents, map }: ClusterFacts): Finding[] {
           `${nodes.length}: the tasks of one that dies go on elsewhere within 2 s, after a loss of its host within 10 s`,
         ),
     ...(silent.length === 0 ? [] : [bad("nodes", `no answer from ${silent.join(", ")}`)]),
-    free === 0 ? good("shards", "all are hosted") : bad("shards", `${free} have no owner: their tasks wait`),
+    ...(free === 0 ? [] : [bad("shards", `${free} have no owner: their tasks wait`)]),
+    ...(left === 0 ? [] : [bad("shards", `${left} are owned by nodes that are gone: their tasks wait`)]),
+    ...(free + left === 0 ? [good("shards", "all are hosted")] : []),
     ...(unreadable === 0
       ? []
       : [bad("records", `${unreadable} cannot be read by these nodes and were set aside: a newer node may`)]),

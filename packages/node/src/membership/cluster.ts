@@ -66,7 +66,11 @@ export class Cluster {
     this.#stopped = true;
     this.#context.clock.cancel(this.#timer);
     for (const watch of this.#watches) watch.stop();
-    await this.#context.ports.leases.end(this.#context.node);
+    try {
+      await this.#context.ports.leases.end(this.#context.node);
+    } catch (error) {
+      this.#context.logger.warn({ reason: messageOf(error) }, "the session could not be ended; it ends by its time");
+    }
   }
 
   /** The owner of the shard, as far as it is known and lives. */
