@@ -6,7 +6,7 @@ import { ALARM_ACK_MS, alarmPauseMs, requireAlarm, requireAlarmKey } from "../po
 import type { AlarmStore } from "../ports/alarms.ts";
 import type { Names } from "../wire/subjects.ts";
 import type { NatsLink } from "./connection.ts";
-import { apiFailure, isNameInUse, isStreamMissing } from "./errors.ts";
+import { apiFailure, isNameInUse, isStreamMissing, unreachable } from "./errors.ts";
 import { publishStored } from "./keys.ts";
 import { pull } from "./pull.ts";
 
@@ -34,7 +34,8 @@ export function createNatsAlarms(link: NatsLink, names: Names, replicas: number)
   const newId = createIdFactory(systemRandom);
   let ready: Promise<void> | undefined;
 
-  const open = (): Promise<void> => {
+  const open = async (): Promise<void> => {
+    if (link.status !== "connected") throw unreachable();
     ready ??= ensureStream(link, names, replicas).catch((error: unknown) => {
       ready = undefined;
       throw error;
