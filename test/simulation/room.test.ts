@@ -53,6 +53,29 @@ describe("a list of many tasks that wait for their time", () => {
   });
 });
 
+describe("tasks that wait for their time", () => {
+  test("are packed again after somebody has read them or waited for them", async () => {
+    const cluster = createMemoryCluster({ oneInFlight: true });
+    const { clock } = await cluster.addNode("n1");
+    await cluster.waitForOwners();
+    const client = cluster.client();
+    const { tasks } = await cluster.drive(
+      client.batch({ tasks: Array.from({ length: 1_000 }, () => ({ driver: "work", delay: "1h" })) }),
+    );
+    await cluster.clock.advance(1_000);
+    await cluster.drive(
+      Promise.all(tasks.map(({ id }, index) => (index < 500 ? client.get(id) : client.wait(id, { timeoutMs: 3_000 })))),
+    );
+    await cluster.clock.advance(2_000);
+    const after = vi.spyOn(clock, "after");
+
+    await cluster.drive(client.list({ tag: "none" }));
+
+    // One turn for each 500 that are packed.
+    expect(after.mock.calls.filter(([delayMs]) => delayMs === 0)).toHaveLength(2);
+  });
+});
+
 describe("a list of what is large", () => {
   test("fits into a message however large responses are, and leaves none out", async () => {
     const cluster = createMemoryCluster({ maxMessageBytes: 131_072 });

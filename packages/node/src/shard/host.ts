@@ -16,6 +16,7 @@ import { LiveActor } from "./actor.ts";
 import { CommitQueue, type Refusal, type Settled } from "./commit-queue.ts";
 import type { HostedShard } from "./hosted-shard.ts";
 import { TimerQueue } from "./timer-queue.ts";
+import { Woken } from "./woken.ts";
 
 /** What a kind of machine needs of its host beyond being stepped: `task` is one kind. */
 export interface Behaviour {
@@ -59,6 +60,7 @@ export class Host {
   readonly #timers = new TimerQueue<LiveActor>();
   #armedFor = Number.POSITIVE_INFINITY;
   #armed: unknown;
+  readonly #woken: Woken;
   #retrying = false;
   /** The last refusal by the store, until something was stored again. */
   refusal: Refusal | undefined;
@@ -70,6 +72,7 @@ export class Host {
       logger,
       clock,
     } = options.context;
+    this.#woken = new Woken(clock, (actor) => this.#parkIfIdle(actor));
     this.#queues = Array.from(
       { length: records.buckets },
       () =>
@@ -210,6 +213,7 @@ export class Host {
     const record = decodeRecord(actor.parked ?? new Uint8Array(), this.#options.machines);
     if (record.kind === "unreadable")
       throw new Error(`a parked record of ${actor.id} cannot be read: ${record.reason}`);
+    this.#woken.add(actor);
     actor.parked = undefined;
     actor.state = record.state;
     actor.committed = record.state;
@@ -270,6 +274,7 @@ export class Host {
   }
 
   stop(): void {
+    this.#woken.stop();
     this.#options.context.clock.cancel(this.#armed);
   }
 

@@ -1,0 +1,49 @@
+import type { Clock } from "@ergon/core";
+
+import type { LiveActor } from "./actor.ts";
+
+/** Who looks at an actor once often does so again. */
+const LOOK_MS = 1_000;
+/** Packing takes some ten microseconds; others have to get their turn. */
+const PER_TURN = 500;
+
+/** Actors that were unpacked for somebody: they are packed again, or what is merely read would fill the memory. */
+export class Woken {
+  readonly #clock: Clock;
+  readonly #park: (actor: LiveActor) => void;
+  /** With the monotonic time at which each is looked at, the earliest first. */
+  readonly #actors = new Map<LiveActor, number>();
+  #timer: unknown;
+
+  /** `park` packs an actor that nothing but a far timer or an event can move, and leaves any other alone. */
+  constructor(clock: Clock, park: (actor: LiveActor) => void) {
+    this.#clock = clock;
+    this.#park = park;
+  }
+
+  add(actor: LiveActor): void {
+    this.#actors.set(actor, this.#clock.monotonic() + LOOK_MS);
+    this.#timer ??= this.#clock.after(LOOK_MS, () => this.#look());
+  }
+
+  stop(): void {
+    this.#clock.cancel(this.#timer);
+  }
+
+  #look(): void {
+    this.#timer = undefined;
+    const now = this.#clock.monotonic();
+    let looked = 0;
+    for (const [actor, due] of this.#actors) {
+      if (due > now || looked === PER_TURN) {
+        this.#timer = this.#clock.after(Math.max(0, due - now), () => this.#look());
+        return;
+      }
+      looked++;
+      this.#actors.delete(actor);
+      this.#park(actor);
+      // Whoever waits for it will leave. Anything else that keeps it here ends with a commit, after which it is packed anyway.
+      if (actor.listeners !== undefined) this.#actors.set(actor, now + LOOK_MS);
+    }
+  }
+}
