@@ -42,6 +42,8 @@ describe("a handler", () => {
   test.for<[unknown, string, string | undefined]>([
     [undefined, "", undefined],
     [Buffer.from("bytes"), "bytes", undefined],
+    [new Uint8Array(Buffer.from("buffer")).buffer, "buffer", undefined],
+    [new DataView(new Uint8Array(Buffer.from("a view")).buffer, 2), "view", undefined],
     ["text", "text", "text/plain"],
     [{ a: 1 }, '{"a":1}', "application/json"],
     [null, "null", "application/json"],
@@ -312,6 +314,7 @@ describe("a malformed dispatch", () => {
     ["an id that is none", { [H.task]: "a.b" }],
     ["arguments that are not JSON", { [H.arguments]: "{" }],
     ["arguments that are not texts", { [H.arguments]: '{"a":1}' }],
+    ["a node that is no id", { [H.node]: "n 1" }],
     ["a timeout that is no number", { [H.timeoutMs]: "soon" }],
   ])("is refused for good: %s", async ([, headers], { start }) => {
     let runs = 0;

@@ -74,9 +74,11 @@ describe("a node that reserves", () => {
 
     const other = await n1.control("reserve", { node: "n1", driver: "other", want: 1 });
     const nonsense = await n1.control("reserve", { node: "n1", driver: "work", want: -1 });
+    const nobody = await n1.control("reserve", { node: "n 1", driver: "work", want: 1 });
 
     expect(other.header(H.error)).toBe("INVALID_DRIVER");
     expect(nonsense.header(H.error)).toBe("INVALID_BODY");
+    expect(nobody.header(H.error)).toBe("INVALID_BODY");
   });
 });
 
@@ -94,6 +96,22 @@ describe("a recall", () => {
       { agent: "a1", driver: "work", recall: 1 },
       { agent: "a1", driver: "work", recall: 1 },
     ]);
+  });
+
+  test("tells a node that does not know of its credits, since a grant was lost, how many it holds", async ({
+    start,
+  }) => {
+    const { node, clock } = await start([forever]);
+    const [n1, n2] = [node("n1"), node("n2")];
+    await n1.reserve(4);
+    await n2.reserve(1);
+
+    for (let second = 0; second < 5; second++) {
+      n1.roll("here");
+      await clock.advance(1_000);
+    }
+
+    expect(n1.credits.at(-1)).toEqual({ agent: "a1", driver: "work", held: 4, recall: 1 });
   });
 
   test("is not said again while all credits are in use: they come back by themselves", async ({ start }) => {

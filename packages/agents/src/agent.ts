@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 
 import {
   InvalidError,
+  MAX_TIMER_MS,
   createIdFactory,
   createNames,
   createSystemClock,
@@ -114,6 +115,8 @@ export function createAgent(options: AgentOptions): Agent {
 class ErgonAgent implements Agent {
   readonly id: string;
   readonly #options: AgentOptions;
+  readonly #cutOffMs: number;
+  readonly #drainMs: number;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #newId: () => string;
@@ -127,6 +130,8 @@ class ErgonAgent implements Agent {
   constructor(options: AgentOptions) {
     const { ports } = options;
     this.#options = options;
+    this.#cutOffMs = requireTime("cutOffMs", options.cutOffMs ?? defaults.cutOffMs);
+    this.#drainMs = requireTime("drainMs", options.drainMs ?? defaults.drainMs);
     createNames(options.namespace ?? defaults.namespace, options.prefix ?? defaults.prefix);
     this.#newId = createIdFactory(ports?.random ?? systemRandom);
     this.id = requireName("id", options.id ?? createAgentId(this.#newId()));
@@ -155,7 +160,7 @@ class ErgonAgent implements Agent {
 
   stop(options: StopOptions = {}): Promise<void> {
     if (this.#stopping !== undefined && options.drainMs === 0) this.#session?.hurry();
-    this.#stopping ??= this.#stop(options.drainMs ?? this.#options.drainMs ?? defaults.drainMs);
+    this.#stopping ??= this.#stop(options.drainMs ?? this.#drainMs);
     return this.#stopping;
   }
 
@@ -164,7 +169,7 @@ class ErgonAgent implements Agent {
   }
 
   async #start(): Promise<void> {
-    const { namespace, prefix, cutOffMs, ports, signals } = this.#options;
+    const { namespace, prefix, ports, signals } = this.#options;
     this.#connection = ports === undefined ? await this.#connect() : { bus: ports.bus, close: async () => undefined };
     const session = new Session({
       agent: this.id,
@@ -173,7 +178,7 @@ class ErgonAgent implements Agent {
       clock: this.#clock,
       logger: this.#logger,
       lanes: this.#lanes,
-      cutOffMs: cutOffMs ?? defaults.cutOffMs,
+      cutOffMs: this.#cutOffMs,
       identity: { incarnation: this.#newId(), version: VERSION, host: hostname(), pid: process.pid },
     });
     try {
@@ -207,6 +212,14 @@ class ErgonAgent implements Agent {
     );
     return { bus: createNatsBus(link), close: () => link.drain() };
   }
+}
+
+function requireTime(field: string, ms: number): number {
+  if (ms >= 0 && ms <= MAX_TIMER_MS) return ms;
+  throw new InvalidError(
+    "INVALID_OPTION",
+    `${field} must be a number of milliseconds from 0 to ${MAX_TIMER_MS}, not ${ms}`,
+  );
 }
 
 /** The host's name, as far as a name may hold it, and what makes this incarnation another. */

@@ -18,14 +18,14 @@ interface Holder {
   recalled: number;
   /** It is no more: a credit of it is free once it is idle. */
   gone: boolean;
-  /** Fewest idle credits since the last review, and how many reviews in a row found some although the node waits. */
+  /** Fewest idle credits since the last review, and how many reviews in a row found some although the node waits, or was asked for some. */
   leastIdle: number;
   idleReviews: number;
 }
 
 const NOTHING: readonly CreditChange[] = [];
 
-/** A node that waits has no idle credits for long; after so many reviews it has not heard that they are its own. */
+/** A node that waits, or is asked for credits, has no idle ones for long; after so many reviews it has not heard that they are its own. */
 const UNHEARD_REVIEWS = 3;
 
 /**
@@ -132,17 +132,18 @@ export class Capacity {
   }
 
   /**
-   * Says again what may not have been heard: a recall to who still has idle credits, and to who waits although it has some
-   * how many it holds. To be called now and then, with the nodes that were heard of since.
+   * Says again what may not have been heard: a recall to who still has idle credits, and how many it holds to who waits, or keeps what it
+   * was asked for, although it has idle ones. To be called now and then, with the nodes that were heard of since.
    */
   review(isHeard: (node: string) => boolean): readonly CreditChange[] {
     const changes: CreditChange[] = [];
     for (const holder of this.#holders.values()) {
-      const { node, demand, leastIdle } = holder;
+      const { node, demand, leastIdle, recalled } = holder;
       const idle = holder.reserved - holder.running;
-      holder.idleReviews = demand > 0 && leastIdle > 0 && isHeard(node) ? holder.idleReviews + 1 : 0;
+      const wouldUse = demand > 0 || recalled > 0;
+      holder.idleReviews = wouldUse && leastIdle > 0 && isHeard(node) ? holder.idleReviews + 1 : 0;
       holder.leastIdle = idle;
-      const recall = Math.min(idle, holder.recalled);
+      const recall = Math.min(idle, recalled);
       // A node that does not know of its credits cannot give them back either.
       const unheard = holder.idleReviews >= UNHEARD_REVIEWS ? this.holding(node) : { node };
       if (recall > 0 && !holder.gone) changes.push({ ...unheard, recall });

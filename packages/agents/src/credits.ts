@@ -1,4 +1,4 @@
-import { H, InvalidError, decodeBody, encodeBody, encodeError, JSON_TYPE } from "@ergon/core";
+import { H, InvalidError, JSON_TYPE, decodeBody, encodeBody, encodeError, isId } from "@ergon/core";
 import type { Bus, Clock, Logger, Message, Names } from "@ergon/core";
 
 import { parseAbortReason } from "./abort.ts";
@@ -104,7 +104,8 @@ export class Credits {
   #body(message: Message): { node: string; lane: Lane; want?: unknown; count?: unknown } {
     const body = (decodeBody(message.data, message.header(H.contentType)) ?? {}) as Record<string, unknown>;
     const { node, driver, want, count } = body;
-    if (typeof node !== "string" || node === "") throw new InvalidError("INVALID_BODY", "node must be a node's id");
+    // It becomes part of a subject.
+    if (typeof node !== "string" || !isId(node)) throw new InvalidError("INVALID_BODY", "node must be a node's id");
     const lane = typeof driver === "string" ? this.#options.lanes.get(driver) : undefined;
     if (lane === undefined)
       throw new InvalidError("INVALID_DRIVER", `this agent does not serve driver "${String(driver)}"`);
@@ -117,7 +118,7 @@ export class Credits {
       node?: unknown;
       state?: unknown;
     };
-    if (typeof node !== "string") return;
+    if (typeof node !== "string" || !isId(node)) return;
     if (state !== "gone") return this.heard(node);
     this.#nodes.gone(node);
     this.#gone(node);

@@ -37,6 +37,8 @@ export function parseDispatch(driver: string, message: Message): Dispatch {
   if (!isId(task)) throw malformed(H.task, task);
   const attempt = requireNumber(message, H.attempt) ?? 0;
   if (!Number.isSafeInteger(attempt) || attempt < 1) throw malformed(H.attempt, String(attempt));
+  const node = message.header(H.node) ?? "";
+  if (node !== "" && !isId(node)) throw malformed(H.node, node);
   const { data, reply } = message;
   if (reply === undefined) throw new InvalidError("INVALID_BODY", "a dispatch needs a reply-to");
   return {
@@ -45,7 +47,7 @@ export function parseDispatch(driver: string, message: Message): Dispatch {
     attempt,
     driver,
     replyTo: reply,
-    node: message.header(H.node) ?? "",
+    node,
     payload: data.length === 0 ? EMPTY : data.slice(),
     contentType: message.header(H.contentType),
     correlationId: message.header(H.correlationId),

@@ -42,6 +42,8 @@ export function createLanes(
   const lanes = new Map<string, Lane>();
   for (const definition of drivers) {
     const driver = requireName("driver", definition.driver);
+    if (typeof definition.handler !== "function")
+      throw new InvalidError("INVALID_OPTION", `handler of driver "${driver}" must be a function`);
     if (lanes.has(driver))
       throw new InvalidError("INVALID_DRIVER", `driver "${driver}" is given twice; one agent serves it once`);
     lanes.set(driver, {

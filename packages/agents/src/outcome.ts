@@ -32,8 +32,8 @@ export function returned(agent: string, reason: string): Outcome {
 }
 
 /**
- * Anything thrown as an answer. Ergon's errors keep their code: `retryable` and `unavailable` ones may be tried again, the rest
- * is final. Anything else is retryable, `AGENT_FAILED`, with its message.
+ * Anything thrown as an answer; never throws itself. Ergon's errors keep their code, up to 64 characters of it: `retryable` and
+ * `unavailable` ones may be tried again, the rest is final. Anything else is retryable, `AGENT_FAILED`, with its message.
  */
 export function failed(agent: string, error: unknown): Outcome {
   const { headers, data } = encodeError(failureOf(error));
@@ -53,15 +53,22 @@ function isOwnVerdict(error: unknown): boolean {
   );
 }
 
+/** What of an error goes on the wire. The record keeps no issues, and these may be anything: they stay here. */
 function failureOf(error: unknown): ErgonError {
-  const message = messageOf(error).slice(0, 1_024);
-  if (!isErgonError(error)) return new RetryableError("AGENT_FAILED", message, { cause: error });
-  const options = {
-    cause: error,
-    issues: error.issues,
-    ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
-  };
+  const message = textOf(error);
+  if (!isErgonError(error)) return new RetryableError("AGENT_FAILED", message);
+  const code = headerText(String(error.code)).slice(0, 64) || "AGENT_FAILED";
+  const options = error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs };
   return error.kind === "retryable" || error.kind === "unavailable"
-    ? new RetryableError(error.code, message, options)
-    : new TerminalError(error.code, message, options);
+    ? new RetryableError(code, message, options)
+    : new TerminalError(code, message, options);
+}
+
+/** The text of anything thrown. A handler may throw what cannot be turned into one, and its attempt has to end all the same. */
+function textOf(error: unknown): string {
+  try {
+    return messageOf(error).slice(0, 1_024);
+  } catch {
+    return "the handler threw what has no text";
+  }
 }

@@ -1,4 +1,4 @@
-import { JSON_TYPE, TEXT_TYPE } from "@ergon/core";
+import { JSON_TYPE, RetryableError, TEXT_TYPE, messageOf } from "@ergon/core";
 
 /** A response as it goes on the wire. */
 export interface AttemptResponse {
@@ -9,12 +9,14 @@ export interface AttemptResponse {
 const NOTHING: AttemptResponse = { data: new Uint8Array() };
 
 /**
- * What a handler's value means: `undefined` an empty response; bytes themselves; a string `text/plain`; an object of nothing
- * but `data` (bytes, or a string with a `contentType`) and `contentType` exactly that; anything else JSON.
+ * What a handler's value means: `undefined` an empty response; bytes (an `ArrayBuffer`, or any view of one) themselves; a string
+ * `text/plain`; an object of nothing but `data` (bytes, or a string with a `contentType`) and `contentType` exactly that; anything
+ * else JSON. Throws `RetryableError` (`AGENT_FAILED`) for what JSON cannot tell.
  */
 export function toResponse(value: unknown): AttemptResponse {
   if (value === undefined) return NOTHING;
-  if (value instanceof Uint8Array) return { data: value };
+  const bytes = copyOfBytes(value);
+  if (bytes !== undefined) return { data: bytes };
   if (typeof value === "string") return { data: Buffer.from(value), contentType: TEXT_TYPE };
   return typedResponse(value) ?? { data: Buffer.from(toJson(value)), contentType: JSON_TYPE };
 }
@@ -24,12 +26,29 @@ function typedResponse(value: unknown): AttemptResponse | undefined {
   const { data, contentType } = value as { data?: unknown; contentType?: unknown };
   if (contentType !== undefined && typeof contentType !== "string") return undefined;
   for (const name in value) if (name !== "data" && name !== "contentType") return undefined;
-  if (data instanceof Uint8Array) return { data, contentType };
+  const bytes = copyOfBytes(data);
+  if (bytes !== undefined) return { data: bytes, contentType };
   return typeof data === "string" && contentType !== undefined ? { data: Buffer.from(data), contentType } : undefined;
 }
 
+/** The answer is kept and sent again until it is recorded, when the handler may long have put its bytes to another use. */
+function copyOfBytes(value: unknown): Uint8Array | undefined {
+  if (ArrayBuffer.isView(value))
+    return new Uint8Array(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
+  return value instanceof ArrayBuffer ? new Uint8Array(value.slice(0)) : undefined;
+}
+
 function toJson(value: unknown): string {
-  const text = JSON.stringify(value) as string | undefined;
-  if (text === undefined) throw new TypeError(`a handler's response cannot be a ${typeof value}`);
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value) as string | undefined;
+  } catch (cause) {
+    throw untellable(messageOf(cause), cause);
+  }
+  if (text === undefined) throw untellable(`it is a ${typeof value}`);
   return text;
+}
+
+function untellable(reason: string, cause?: unknown): RetryableError {
+  return new RetryableError("AGENT_FAILED", `the response cannot be told as JSON: ${reason}`, { cause });
 }
