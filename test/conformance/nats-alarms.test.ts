@@ -1,8 +1,12 @@
+import path from "node:path";
+
+import { silentLogger } from "@ergon/core";
 import { connectNats, openNats } from "@ergon/core/nats";
 import type { NatsPorts } from "@ergon/core/nats";
 import { Heard } from "@ergon/core/testing";
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 
+import { root } from "../support/documents.ts";
 import { eventually } from "../support/eventually.ts";
 import { test as base } from "../support/nats-fixtures.ts";
 import { startTestServer } from "../support/nats-server.ts";
@@ -151,6 +155,33 @@ test("while the server is away an alarm is not set: UnavailableError", async ({ 
   expect(outcomes).toMatchObject(
     outcomes.map(() => ({ status: "rejected", reason: { code: "NATS_UNREACHABLE", kind: "unavailable" } })),
   );
+});
+
+test("the node of docker/nats/permissions.conf may do all that alarms need", async ({ start }) => {
+  for (const role of ["NODE", "AGENT", "PLAIN", "CLIENT", "ADMIN"]) vi.stubEnv(`ERGON_${role}_PASSWORD`, "p");
+  const server = await start({ include: path.join(root, "docker/nats/permissions.conf") });
+  vi.unstubAllEnvs();
+  const options = { servers: server.url.replace("nats://", "nats://node:p@"), inboxPrefix: "_INBOX_node" };
+  const complaints: unknown[] = [];
+  const logger = { ...silentLogger, warn: (fields: object) => void complaints.push(fields) };
+  const ports = await openNats(await connectNats(options, { logger }), { namespace: "default", commitMode: "grouped" });
+  const heard = new Heard<string>();
+  let failures = 0;
+
+  await ports.alarms.set("cancelled", 0, nothing);
+  await ports.alarms.cancel("cancelled");
+  await ports.alarms.set("key", 0, nothing);
+  await ports.alarms.listen(async ({ key }) => {
+    if (failures++ === 0) throw new Error("not yet");
+    heard.hear(key);
+  });
+  await heard.until((all) => all.length > 0);
+  const admin = server.url.replace("nats://", "nats://admin:p@");
+  await eventually("it is acknowledged", async () => (await stored(admin, "default")) === 0);
+  await ports.close();
+
+  expect(heard.items).toEqual(["key"]);
+  expect(complaints).toEqual([]);
 });
 
 test("a stream of somebody else's with the name is not touched", async ({ server, open, namespace }) => {

@@ -70,13 +70,17 @@ test("docs/protocol.md has every subject", () => {
   expect(subjects.filter((subject) => !told.includes(`\`${subject}\``))).toEqual([]);
 });
 
-test("docs/protocol.md has every bucket and the keys in it", () => {
+test("docs/protocol.md has every bucket and stream, and what is in it", () => {
   const names = createNames("<namespace>".slice(1, -1), "prefix");
 
   expect(names.recordBucket(0)).toBe("prefix_namespace_tasks_0");
   expect(page).toContain("`<prefix>_<namespace>_tasks_<b>`");
   expect(names.leaseBucket).toBe("prefix_namespace_leases");
   expect(page).toContain("`<prefix>_<namespace>_leases`");
+  expect(names.alarmStream).toBe("prefix_namespace_alarms");
+  expect(page).toContain("`<prefix>_<namespace>_alarms`");
+  for (const state of ["set", "due"])
+    expect(page).toContain(`\`…${names.alarm("<key>", `${state}.<due>.<unique>`).slice(names.root.length + 1)}\``);
   expect(page).toContain(`\`${names.configurationKey}\``);
 });
 

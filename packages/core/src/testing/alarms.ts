@@ -41,13 +41,13 @@ export function describeAlarmStore({ describe, test }: TestApi, suite: Suite): v
         );
         const now = await setter.records.time();
 
-        for (const ms of [700, 0, 300]) await setter.alarms.set(`a${ms}`, now + ms, bytes(`data ${ms}`));
+        for (const ms of [700, 0, 150]) await setter.alarms.set(`a${ms}`, now + ms, bytes(`data ${ms}`));
         const calls = await heard.until((all) => all.length === 3);
 
         const told = calls.map(({ key, data, dueAt }) => ({ key, data, dueAt })).sort((a, b) => a.dueAt - b.dueAt);
         assert.deepEqual(
           told,
-          [0, 300, 700].map((ms) => ({ key: `a${ms}`, data: `data ${ms}`, dueAt: now + ms })),
+          [0, 150, 700].map((ms) => ({ key: `a${ms}`, data: `data ${ms}`, dueAt: now + ms })),
         );
         for (const { key, at, dueAt } of calls) assert.ok(at >= dueAt, `${key} went off ${dueAt - at} ms early`);
         watch.stop();
