@@ -14,7 +14,7 @@ import {
   type Message,
 } from "@ergon/core";
 import { createMemoryNetwork } from "@ergon/core/testing";
-import { describe, expect, test as base } from "vitest";
+import { describe, expect, onTestFinished, test as base } from "vitest";
 
 interface Answer {
   readonly message: Message;
@@ -203,6 +203,19 @@ describe("a command", () => {
 
     expect((await answer).error?.code).toBe("TASK_CANCELLED");
     expect(await Promise.all(lines.slice(0, 2).map((pid) => lives(Number(pid))))).toEqual([false, false]);
+  });
+
+  test("ends although somebody who left its group keeps its output open", async ({ start }) => {
+    const script = `
+      const left = require("node:child_process").spawn("sleep", ["1000"], { detached: true, stdio: "inherit" });
+      left.unref();
+      console.error(left.pid);
+      console.log("done");
+    `;
+    const { answer, lines } = await start([process.execPath, "-e", script], "", {}, { killAfterMs: 50 });
+    onTestFinished(() => void process.kill(Number(lines[0]), "SIGKILL"));
+
+    expect(await answer).toMatchObject({ text: "done\n", error: undefined });
   });
 
   test("leaves nothing behind that it started and forgot", async ({ start }) => {

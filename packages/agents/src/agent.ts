@@ -160,7 +160,7 @@ class ErgonAgent implements Agent {
 
   stop(options: StopOptions = {}): Promise<void> {
     if (this.#stopping !== undefined && options.drainMs === 0) this.#session?.hurry();
-    this.#stopping ??= this.#stop(options.drainMs ?? this.#drainMs);
+    this.#stopping ??= this.#stop(Math.min(options.drainMs ?? this.#drainMs, MAX_TIMER_MS));
     return this.#stopping;
   }
 

@@ -25,7 +25,7 @@ export type ProgramEnd =
 const TAIL_BYTES = 1_024;
 const LINE_CHARACTERS = 4_096;
 
-/** Runs a program in a process group of its own, of which nothing is left when it resolves. Never rejects. */
+/** Runs a program in a process group of its own, of which nothing is left when it resolves; it waits for nobody else. Never rejects. */
 export function startProgram(options: ProgramOptions): Promise<ProgramEnd> {
   return new Promise((resolve) => {
     let child: ChildProcessWithoutNullStreams;
@@ -78,13 +78,22 @@ class ProcessGroup {
   }
 
   killLater(): void {
-    this.#timer ??= setTimeout(() => this.#send("SIGKILL"), this.#killAfterMs);
+    this.#timer ??= setTimeout(() => this.#kill(), this.#killAfterMs);
   }
 
   /** What has let go of the program's output and still runs is killed. */
   end(): void {
     clearTimeout(this.#timer);
     this.#send("SIGKILL");
+  }
+
+  /** Who has left the group lives on, and may keep the pipes open: once what the program itself wrote has been read, nobody listens any more. */
+  #kill(): void {
+    this.#send("SIGKILL");
+    this.#timer = setTimeout(() => {
+      this.#child.stdout.destroy();
+      this.#child.stderr.destroy();
+    }, this.#killAfterMs);
   }
 
   #send(signal: NodeJS.Signals): void {
