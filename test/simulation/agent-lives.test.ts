@@ -85,6 +85,31 @@ describe("an agent that is started again under its own id", () => {
   });
 });
 
+test("an agent that was out of reach for so long that its attempts were lost stops them as soon as it is back", async () => {
+  const cluster = createMemoryCluster();
+  await cluster.addNodes("n1");
+  const stopped: unknown[] = [];
+  const first = await cluster.addAgent("a1", {
+    handler: async (attempt) => {
+      attempt.signal.addEventListener("abort", () =>
+        stopped.push((attempt.signal.reason as { reason: string }).reason),
+      );
+      await attempt.sleep(60_000);
+    },
+  });
+  await submitAll(cluster);
+  await cluster.clock.advance(1_000);
+  first.disconnect();
+  await cluster.addAgent("a2", { handler: () => "elsewhere" });
+
+  const ends = await endsOf(cluster);
+  first.reconnect();
+  await cluster.clock.advance(100);
+
+  expect(ends.map(({ attempt, agent }) => [attempt, agent])).toEqual(ids.map(() => [2, "a2"]));
+  expect(stopped).toEqual(ids.map(() => "lost"));
+});
+
 test("an agent that does not tell its incarnations apart is an agent as well", async () => {
   const cluster = createMemoryCluster();
   await cluster.addNodes("n1");

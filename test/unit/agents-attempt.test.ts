@@ -291,6 +291,33 @@ describe("an attempt that is dispatched again", () => {
     expect(stage.said.map(({ text }) => text)).toEqual(["1", "1", "1"]);
   });
 
+  test("is another one when it is of a later task of the same id: it does not get the answer of the earlier", async ({
+    start,
+  }) => {
+    const [first, runs]: [ReturnType<typeof gate<string>>, string[]] = [gate<string>(), []];
+    const { node, clock, said } = await start((attempt) => {
+      runs.push(attempt.text());
+      return runs.length === 1 ? first.promise : attempt.text();
+    });
+    const n1 = node("n1");
+    n1.dispatch("t1", { payload: "earlier", headers: { [H.deadline]: "1000" } });
+    await clock.advance(20);
+
+    n1.dispatch("t1", { payload: "later", headers: { [H.deadline]: "900000" } });
+    await clock.advance(20);
+    n1.dispatch("t1", { attempt: 2, payload: "later", headers: { [H.deadline]: "950000" } });
+    await clock.advance(20);
+
+    expect(said.map(({ event, attempt, text }) => [event, attempt, text])).toEqual([
+      ["returned", 1, ""],
+      ["succeeded", 2, "later"],
+    ]);
+    expect(runs).toEqual(["earlier", "later"]);
+    first.open("of the earlier");
+    await clock.advance(20);
+    expect(said).toHaveLength(2);
+  });
+
   test("under the next number runs", async ({ start }) => {
     let runs = 0;
     const { node, clock, said } = await start(() => ++runs);

@@ -4,8 +4,8 @@ import type { ErrorKind } from "@ergon/core";
 /**
  * Why an attempt has to stop:
  * `cancelled`, `ended`: somebody decided so over the task; `timeout`: its deadline has passed; `lost`: the node gave the
- * attempt up, or this agent was cut off from NATS for too long; `stale`: its answer was refused, another attempt is the
- * current one; `drain`: the agent stops.
+ * attempt up, or this agent was cut off from NATS for too long; `stale`: its task has ended, and a later one of the same id has
+ * begun; `drain`: the agent stops.
  */
 export type AbortReason = "cancelled" | "timeout" | "ended" | "lost" | "stale" | "drain";
 
@@ -20,7 +20,7 @@ const meanings: Readonly<Record<AbortReason, Meaning>> = {
   timeout: { kind: "retryable", code: "ATTEMPT_TIMEOUT", message: "the attempt's deadline has passed" },
   ended: { kind: "terminal", code: "ENDED_BY_FORCE", message: "the task was ended by force" },
   lost: { kind: "stale", code: "ATTEMPT_STALE", message: "the attempt counts as lost" },
-  stale: { kind: "stale", code: "ATTEMPT_STALE", message: "another attempt is the current one" },
+  stale: { kind: "stale", code: "ATTEMPT_STALE", message: "the task has ended; a later one has its id" },
   drain: { kind: "retryable", code: "AGENT_DRAINING", message: "the agent stops; the attempt goes to another" },
 };
 

@@ -41,8 +41,6 @@ export interface AnswersOptions {
   readonly logger: Logger;
   readonly listen: Listen;
   wake(due: number): void;
-  /** The owner refused the answer: the attempt is no longer the current one. */
-  refused(key: string): void;
 }
 
 const UNAVAILABLE_MS = 250;
@@ -158,8 +156,7 @@ export class Answers {
       case "stale":
       case "not-found":
       case "conflict":
-        this.#settle(key, pending);
-        return this.#options.refused(key);
+        return this.#settle(key, pending);
       case "unavailable":
       case "retryable":
         pending.due = this.#options.clock.monotonic() + UNAVAILABLE_MS;

@@ -66,6 +66,8 @@ export class Run implements Attempt {
   aborted: AttemptAborted | undefined;
   /** Its answer is given: whatever the handler still does counts for nothing. */
   over = false;
+  /** A later task has its id, and an attempt of its number: what this one says would be taken for the word of that. */
+  superseded = false;
   readonly #host: RunHost;
   readonly #deadlineAt: number;
   readonly #beatMs: number;

@@ -67,6 +67,8 @@ export class Executor {
     }
     if (dispatch.node !== "") this.#options.heard(dispatch.node);
     const running = this.#running.get(dispatch.key);
+    if (running !== undefined && running.dispatch.deadline !== dispatch.deadline)
+      return this.#supersede(running, dispatch);
     if (running !== undefined) return this.#adopt(lane, running, dispatch.node);
     if (this.#options.answers.again(dispatch)) return;
     if (this.#draining) return this.#answer(dispatch, returned(this.#options.agent, "the agent stops"));
@@ -79,15 +81,16 @@ export class Executor {
 
   /** Tells one attempt to stop. */
   abort(task: string, attempt: number, reason: AbortReason): void {
-    this.abortKey(attemptKey(task, attempt), reason);
-  }
-
-  abortKey(key: string, reason: AbortReason): void {
-    this.#running.get(key)?.abort(reason);
+    this.#running.get(attemptKey(task, attempt))?.abort(reason);
   }
 
   abortAll(reason: AbortReason): void {
     for (const run of this.#running.values()) run.abort(reason);
+  }
+
+  /** Says of all that runs that it does, after a time out of reach: whoever has given an attempt up meanwhile answers that it is lost. */
+  claimAll(): void {
+    for (const run of this.#running.values()) this.#tell(run, "claimed", EMPTY);
   }
 
   /** Hands back what still runs; what their handlers still do counts for nothing. */
@@ -124,7 +127,7 @@ export class Executor {
     run.over = true;
     this.#running.delete(run.dispatch.key);
     const changes = lane.capacity.end(run.node);
-    this.#answer(run.dispatch, outcome);
+    if (!run.superseded) this.#answer(run.dispatch, outcome);
     if (changes.length > 0) this.#options.credits(lane, changes);
     if (this.#running.size > 0 || this.#idle.length === 0) return;
     const waiting = this.#idle;
@@ -148,6 +151,13 @@ export class Executor {
     });
   }
 
+  /** A later task has the id of one that has ended while its handler still runs, and the same number: the two cannot be told apart on the wire. */
+  #supersede(run: Run, dispatch: Dispatch): void {
+    run.superseded = true;
+    run.abort("stale");
+    this.#answer(dispatch, returned(this.#options.agent, "an attempt of an earlier task with this id still runs"));
+  }
+
   /** The attempt is dispatched again while it runs: by its shard's new owner, or because nothing was heard of it. */
   #adopt(lane: Lane, run: Run, node: string): void {
     lane.capacity.move(run.node, node);
@@ -156,6 +166,7 @@ export class Executor {
   }
 
   #tell(run: Run, event: string, data: Uint8Array): void {
+    if (run.superseded) return;
     try {
       this.#options.bus.publish(run.dispatch.replyTo, data, {
         headers: { [H.event]: event, [H.agent]: this.#options.agent },

@@ -57,7 +57,6 @@ export class Session {
       logger,
       listen: this.#listen,
       wake,
-      refused: (key) => this.#executor.abortKey(key, "stale"),
     });
     this.#credits = new Credits({
       ...{ agent, names, bus, clock, logger, lanes, listen: this.#listen },
@@ -166,8 +165,10 @@ export class Session {
     this.#answers.connection(status);
     if (this.#cutOff !== undefined) clock.cancel(this.#cutOff);
     this.#cutOff = undefined;
-    if (this.#connected) this.#say();
-    else {
+    if (this.#connected) {
+      this.#say();
+      this.#executor.claimAll();
+    } else {
       this.#cutOff = clock.after(cutOffMs, () => {
         this.#cutOff = undefined;
         if (this.running > 0)
