@@ -2,6 +2,7 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 
+import { measureAlarms } from "./alarms.ts";
 import { measureFloor, type Floor } from "./floor.ts";
 import { Load } from "./load.ts";
 import { measureRecovery, type Recovery } from "./recovery.ts";
@@ -22,6 +23,14 @@ export interface Result {
   readonly serverBytesPerTask: { readonly memory: number; readonly disk: number };
   readonly recovery: Recovery;
   readonly scale: Scale | undefined;
+  readonly alarms: Alarms;
+}
+
+export interface Alarms {
+  readonly count: number;
+  readonly setPerSecond: number;
+  readonly latenessMs: Percentiles;
+  readonly allMs: number;
 }
 
 export interface Percentiles {
@@ -38,6 +47,7 @@ interface Sizes {
   readonly killed: number;
   readonly live: number;
   readonly retained: number;
+  readonly alarms: number;
 }
 
 const full: Sizes = {
@@ -49,6 +59,7 @@ const full: Sizes = {
   killed: 2_000,
   live: 100_000,
   retained: 1_000_000,
+  alarms: 20_000,
 };
 const quick: Sizes = {
   warmUp: 15_000,
@@ -59,6 +70,7 @@ const quick: Sizes = {
   killed: 600,
   live: 20_000,
   retained: 100_000,
+  alarms: 5_000,
 };
 const IN_FLIGHT = 2_048;
 
@@ -79,6 +91,8 @@ async function measure(setting: Setting): Promise<Result> {
   progress(`${setting.name}: floor`);
   const stage = await startStage(setting);
   const floor = await measureFloor(stage.urls, setting, sizes.floor);
+  progress(`${setting.name}: ${sizes.alarms} alarms at once`);
+  const { setPerSecond, latenessMs } = await measureAlarms(stage.urls, setting, sizes.alarms);
   const node = await stage.node();
   const agent = await stage.agent();
   const load = await Load.connect(stage.urls);
@@ -139,6 +153,12 @@ async function measure(setting: Setting): Promise<Result> {
     },
     recovery,
     scale,
+    alarms: {
+      count: sizes.alarms,
+      setPerSecond,
+      latenessMs: percentiles(latenessMs),
+      allMs: Math.max(...latenessMs),
+    },
   };
 }
 

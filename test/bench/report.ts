@@ -36,6 +36,12 @@ export function printReport(machine: string, results: readonly Result[]): void {
       "  with live / retained tasks",
       ({ scale }) => (scale === undefined ? "" : `${count(scale.live)} / ${count(scale.retained)}`),
     ],
+    ["alarms set/s", ({ alarms }) => count(alarms.setPerSecond)],
+    [
+      "alarms due at once: how many / all heard after ms",
+      ({ alarms }) => `${count(alarms.count)} / ${count(alarms.allMs)}`,
+    ],
+    ["  late by p50 / p99 ms", ({ alarms }) => `${count(alarms.latenessMs.p50)} / ${count(alarms.latenessMs.p99)}`],
   ];
   const width = Math.max(...rows.map(([name]) => name.length)) + 2;
   const column = 18;

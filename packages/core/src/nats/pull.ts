@@ -50,13 +50,22 @@ export async function pull(link: NatsLink, options: PullOptions): Promise<Watch>
   let gathering: TimerHandle;
   let watching: TimerHandle;
 
+  /** On a connection that is going, what cannot be sent counts as lost on the way: it is asked for, or delivered, again. */
+  const send = (subject: string, text: string, reply?: string): void => {
+    if (link.status !== "connected") return;
+    try {
+      connection.publish(subject, text, reply === undefined ? {} : { reply });
+    } catch (error) {
+      logger.debug({ subject, error: messageOf(error) }, "the connection takes nothing more");
+    }
+  };
   const request = (): void => {
     clock.cancel(gathering);
     gathering = undefined;
     if (stopped || asked > 0 || working >= room) return;
     asked = room - working;
     const body = { batch: asked, expires: EXPIRES_MS * NANOS_PER_MS, idle_heartbeat: HEARTBEAT_MS * NANOS_PER_MS };
-    connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`, JSON.stringify(body), { reply: inbox });
+    send(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`, JSON.stringify(body), inbox);
   };
   const refill = (): void => {
     if (stopped || asked > 0 || link.status !== "connected") return;
@@ -65,8 +74,7 @@ export async function pull(link: NatsLink, options: PullOptions): Promise<Watch>
   };
 
   const answer = (message: NatsMessage, text: string): void => {
-    // Without a connection it is delivered again when its time is up, as after an answer that was lost.
-    if (link.status === "connected" && message.reply !== undefined) connection.publish(message.reply, text);
+    if (message.reply !== undefined) send(message.reply, text);
   };
   const handBack = (message: NatsMessage, delayMs: number): void =>
     answer(message, `-NAK ${JSON.stringify({ delay: delayMs * NANOS_PER_MS })}`);
