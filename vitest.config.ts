@@ -15,6 +15,7 @@ export default defineConfig({
     projects: [
       project("unit"),
       project("conformance"),
+      project("scxml"),
       project("integration"),
       project("cluster", 60_000),
       project("simulation"),

@@ -1,0 +1,43 @@
+// The cases of @scion-scxml/test-framework: each a document and what is to become of it.
+import { globSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+
+export interface Case {
+  /** `group/name`, as in the framework's folders. */
+  readonly name: string;
+  readonly document: string;
+  readonly script: Script;
+  /** A case of the W3C: the document itself judges, by the state that it ends in; what is in between is its own. */
+  readonly judgesItself: boolean;
+  /** The text of a file that the document names, `file:` or not. */
+  readonly read: (src: string) => string;
+}
+
+interface Script {
+  /** The atomic states, once the machine has started and nothing is left to do at once. */
+  readonly initialConfiguration: readonly string[];
+  readonly events: readonly {
+    /** Milliseconds before the event. */
+    readonly after?: number;
+    readonly event: { readonly name: string };
+    readonly nextConfiguration: readonly string[];
+  }[];
+}
+
+const require = createRequire(import.meta.url);
+const folder = path.dirname(require.resolve("@scion-scxml/test-framework/package.json"));
+
+export const cases: readonly Case[] = globSync("test/*/*.json", { cwd: folder })
+  .sort()
+  .map((file) => {
+    const base = path.join(folder, file.replace(/\.json$/, ""));
+    const name = path.relative(path.join(folder, "test"), base).replaceAll(path.sep, "/");
+    return {
+      name,
+      document: readFileSync(`${base}.scxml`, "utf8"),
+      script: JSON.parse(readFileSync(`${base}.json`, "utf8")) as Script,
+      judgesItself: name.startsWith("w3c-ecma/"),
+      read: (src) => readFileSync(path.resolve(path.dirname(base), src.replace(/^file:/, "")), "utf8"),
+    };
+  });
