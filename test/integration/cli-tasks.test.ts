@@ -1,13 +1,16 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
 import type { BatchEntry } from "@ergon/core";
 import { describe, expect } from "vitest";
 
-import { linesOf, test, viewsOf } from "../support/ergon-dev.ts";
+import { linesOf, test, untilStarted, viewsOf } from "../support/ergon-dev.ts";
 import { ergonCommand, startErgon } from "../support/ergon-process.ts";
+
+/** The command in a shell's line. */
+const quoted = ergonCommand.map((word) => `'${word}'`).join(" ");
 
 describe("submit", () => {
   test("--wait of echo prints exactly the response bytes", async ({ ergon }) => {
@@ -82,6 +85,16 @@ describe("submit", () => {
 
     expect(code).toBe(2);
     expect(JSON.parse(err)).toMatchObject({ issues: [{ field: "priority" }, { field: "delay" }] });
+    expect((await ergon(["submit", "echo", "x", "--priority", "12", "--delay", "soon"])).err).toMatch(
+      /^ergon: INVALID_OPTION: priority: [^;\n]+; delay: [^;\n]+\n$/,
+    );
+  });
+
+  test("--timeout without --wait is refused before anything is stored", async ({ ergon }) => {
+    const { code, out, err } = await ergon(["submit", "echo", "x", "--timeout", "3s"]);
+
+    expect([code, out]).toEqual([2, ""]);
+    expect(err).toContain("--wait");
   });
 });
 
@@ -116,6 +129,20 @@ describe("get, wait, watch", () => {
     expect(lines.code).toBe(0);
     expect(linesOf(lines).map((line) => line.split(" ")[1])).toEqual(["scheduled", "started", "succeeded"]);
     expect(viewsOf(json).at(-1)).toMatchObject({ status: "succeeded" });
+  });
+
+  test("Ctrl-C says which task goes on", async ({ dev, ergon }) => {
+    const waiting = startErgon(["submit", "sleep", "30s", "--id", "goes-on", "--wait"], dev.env);
+    await untilStarted(ergon, "goes-on");
+
+    waiting.kill("SIGINT");
+
+    await expect(waiting.ended).resolves.toEqual({
+      code: 130,
+      out: "",
+      err: 'ergon: task goes-on goes on, "ergon wait goes-on" waits for it\n',
+    });
+    await ergon(["end", "goes-on"]);
   });
 
   test("an id that begins with - goes after --", async ({ ergon }) => {
@@ -252,12 +279,20 @@ describe("ls", () => {
     ]);
   });
 
-  test("a reader that goes away is no error", async ({ dev }) => {
-    const many = ergonCommand.map((word) => `'${word}'`).join(" ");
+  test.skipIf(!existsSync("/dev/full"))("output that cannot be written is said in one line", async ({ dev }) => {
+    const { status, stderr } = spawnSync("sh", ["-c", `${quoted} shards > /dev/full`], {
+      env: { ...process.env, ...dev.env },
+      encoding: "utf8",
+    });
 
+    expect(status).toBe(70);
+    expect(stderr).toMatch(/^ergon: INTERNAL: the output cannot be written: ENOSPC[^\n]*\n$/);
+  });
+
+  test("a reader that goes away is no error", async ({ dev }) => {
     const { stderr } = spawnSync(
       "sh",
-      ["-c", `{ ${many} watch --json ls-0; ${many} ls --all --limit 0; echo "code $?" >&2; } | true`],
+      ["-c", `{ ${quoted} watch --json ls-0; ${quoted} ls --all --limit 0; echo "code $?" >&2; } | true`],
       {
         env: { ...process.env, ...dev.env },
         encoding: "utf8",

@@ -30,6 +30,17 @@ describe("dev", () => {
     expect(said).toMatchObject({ code: 0, out: "kept" });
     await expect(second.ended).resolves.toMatchObject({ code: 0 });
   });
+
+  test("a port that is taken is said in one line", async ({ dev }) => {
+    const port = new URL(dev.env["NATS_URL"] ?? "").port;
+
+    const { code, err } = await runErgon(["dev", "--port", port]);
+
+    expect(code).toBe(4);
+    expect(err).toMatch(
+      /^ergon: SERVER_UNSUITABLE: nats-server did not start: [^\n]*address already in use[^\n]*--port 0[^\n]*\n$/,
+    );
+  });
 });
 
 describe("every command", () => {
@@ -124,6 +135,20 @@ describe("agent", () => {
     agent.kill("SIGINT");
 
     expect(await ergon(["wait", out.trim()])).toMatchObject({ code: 0, out: "done\n" });
+    await expect(agent.ended).resolves.toMatchObject({ code: 0 });
+  });
+
+  test("and so it does when whoever read its output has left", async ({ dev, ergon }) => {
+    const agent = startErgon(["agent", "--driver", "unread", "--", "sh", "-c", "sleep 1; echo done"], dev.env);
+    await agent.ready;
+    const { out } = await ergon(["submit", "unread"]);
+    await untilStarted(ergon, out.trim());
+    agent.child.stdout?.destroy();
+    agent.child.stderr?.destroy();
+
+    agent.kill("SIGINT");
+
+    expect(await ergon(["wait", out.trim(), "--timeout", "10s"])).toMatchObject({ code: 0, out: "done\n" });
     await expect(agent.ended).resolves.toMatchObject({ code: 0 });
   });
 

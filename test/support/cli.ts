@@ -21,6 +21,7 @@ export async function ergon(
     stdout: { write: (chunk) => out.push(Buffer.from(chunk as string)), isTTY: more.terminal === true },
     stderr: { write: (chunk) => err.push(Buffer.from(chunk as string)) },
     env: more.env ?? {},
+    keepGoing: () => undefined,
     onSignal: () => () => undefined,
   });
   return { code, out: Buffer.concat(out).toString(), err: Buffer.concat(err).toString() };

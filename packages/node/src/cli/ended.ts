@@ -11,6 +11,7 @@ export async function awaitEnd(
   timeoutMs: number | undefined,
 ): Promise<number> {
   const { output } = session;
+  session.farewell = `ergon: task ${id} goes on, "ergon wait ${id}" waits for it`;
   const view = await client.wait(id, { timeoutMs });
   if (output.json) output.value(view);
   else if (view.status === "succeeded") output.bytes((await client.response(id)).data);

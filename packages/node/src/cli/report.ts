@@ -15,6 +15,8 @@ const hints: Partial<Record<ErrorCode, string>> = {
   BATCH_REJECTED: "mend these tasks and send the batch again",
 };
 
+const MOST_ISSUES = 10;
+
 /** Writes an error as one plain line, or as JSON: what happened, its code, and what to do next. A stack only where one debugs. */
 export function reportError(
   io: Io,
@@ -24,7 +26,7 @@ export function reportError(
   const known = isErgonError(error);
   const code = known ? error.code : "INTERNAL";
   const hint = known ? hints[code as ErrorCode] : "this is a fault of Ergon; --debug shows where";
-  const message = visible(oneLine(messageOf(error)));
+  const message = visible(oneLine(json ? messageOf(error) : textOf(error)));
   if (json) {
     const issues = known && error.issues.length > 0 ? { issues: error.issues } : {};
     const kind = known ? error.kind : "terminal";
@@ -37,6 +39,17 @@ export function reportError(
     );
   }
   if (debug && error instanceof Error) io.stderr.write(`${visible(`${error.stack ?? ""}${causeOf(error)}`)}\n`);
+}
+
+/** Messages name the first of several faults; people see the others too. */
+function textOf(error: unknown): string {
+  const text = messageOf(error);
+  if (!isErgonError(error) || !/ \(and \d+ more\)$/.test(text)) return text;
+  const shown = error.issues
+    .slice(0, MOST_ISSUES)
+    .map(({ field, message }) => (message.startsWith(`${field}:`) ? message : `${field}: ${message}`));
+  const left = error.issues.length - shown.length;
+  return `${shown.join("; ")}${left === 0 ? "" : ` (and ${left} more)`}`;
 }
 
 function oneLine(text: string): string {

@@ -6,12 +6,13 @@ export type OnStop = (stop: () => Promise<unknown>) => void;
 
 /**
  * Starts what serves, and serves until it is told to stop: the first SIGINT, SIGTERM or SIGHUP stops it gracefully, also while it
- * starts; a second quits. An error of `start`, which may go on as long as the service, stops everything too.
+ * starts; a second quits. Whoever reads its output may leave. An error of `start`, which may go on as long as the service, stops everything too.
  */
 export async function runService(
   { io, output }: Session,
   start: (onStop: OnStop) => Promise<unknown>,
 ): Promise<number> {
+  io.keepGoing();
   const stops: (() => Promise<unknown>)[] = [];
   const told = Promise.withResolvers<void>();
   const hurried = Promise.withResolvers<number>();

@@ -19,6 +19,8 @@ export interface Session {
   readonly debug: boolean;
   /** Connects as a client. */
   connect(): Promise<Client>;
+  /** What is said, for people, when Ctrl-C ends the command. */
+  farewell?: string;
 }
 
 /** A command's work; what it answers is the exit code, 0 when it answers nothing. */
@@ -74,8 +76,12 @@ export function createCli(io: Io): Cli {
       action<Args>(["connection"], async (session, ...args) => {
         const client = await session.connect();
         const interrupt = interruption(io);
+        const interrupted = interrupt.happened.then((code) => {
+          if (session.farewell !== undefined) session.output.note(session.farewell);
+          return code;
+        });
         try {
-          return await Promise.race([run(session, client, ...args), interrupt.happened]);
+          return await Promise.race([run(session, client, ...args), interrupted]);
         } finally {
           interrupt.forget();
           await client.close();
@@ -123,6 +129,14 @@ export function countArgument(text: string): number {
   const count = Number(text);
   if (!Number.isSafeInteger(count) || count < 0) throw new InvalidArgumentError("It must be a whole number.");
   return count;
+}
+
+/** For options that take a port. */
+export function portArgument(text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new InvalidArgumentError("It must be a whole number from 0 to 65535.");
+  return port;
 }
 
 /** For options that may be given several times. */

@@ -62,7 +62,7 @@ const LAST_LINES = 20;
 
 /**
  * Starts a nats-server with JetStream on the loopback interface, without authentication, and resolves when it takes connections.
- * Throws when there is no binary, or when the server gives up, with the end of its log.
+ * Throws when there is no binary, or when the server gives up, with the reason that its log gives.
  */
 export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
   const binary = options.binary ?? findNatsServer();
@@ -90,7 +90,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   }).then(() => rm(runDir, { recursive: true, force: true }));
 
   const found = await Promise.race([portsOf(runDir), exited.then(() => undefined)]);
-  if (found === undefined) throw new Error(`nats-server did not start:\n${lines.join("\n")}`);
+  if (found === undefined) throw new Error(`nats-server did not start: ${reasonIn(lines)}`);
   const url = found.urls[0] ?? "";
   let stopping = false;
   return {
@@ -142,6 +142,12 @@ function followLog(child: ChildProcess, hear: (line: string) => void): void {
   for (const stream of [child.stdout, child.stderr]) {
     if (stream !== null) createInterface({ input: stream }).on("line", hear);
   }
+}
+
+/** What the log calls an error, without process and time; all of it when it calls nothing so. */
+function reasonIn(lines: readonly string[]): string {
+  const faults = lines.flatMap((line) => /\[(?:ERR|FTL)\] (.*)$/.exec(line)?.[1] ?? []);
+  return (faults.length === 0 ? lines : faults).join("\n");
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {

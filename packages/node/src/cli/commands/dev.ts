@@ -9,7 +9,7 @@ import { createLogger } from "../../logger.ts";
 import { startNatsServer, type NatsServer } from "../../nats-server/index.ts";
 import { addSettingFlags } from "../service-flags.ts";
 import { runService, type OnStop } from "../service.ts";
-import { countArgument, type Cli, type Session } from "../session.ts";
+import { portArgument, type Cli, type Session } from "../session.ts";
 import { shippedDrivers } from "../shipped-drivers.ts";
 
 const examples = `
@@ -31,7 +31,7 @@ export function dev(program: Command, cli: Cli): void {
     .description(
       `Runs nats-server, a node and an agent of ${shippedDrivers.join(", ")} on this machine, for this machine alone.`,
     )
-    .option("--port <n>", "NATS's port; 0 picks a free one", countArgument, 4222)
+    .option("--port <n>", "NATS's port; 0 picks a free one", portArgument, 4222)
     .option("--store <dir>", "where to keep everything (default: a temporary folder, removed in the end)")
     .addHelpText("after", examples);
   addSettingFlags(command, ["service", "node"]).action(
@@ -82,6 +82,8 @@ async function startServer({ debug, output }: Session, { port, store }: Flags, o
     onStop(() => server.stop());
     return server;
   } catch (cause) {
-    throw new ErgonError("terminal", "SERVER_UNSUITABLE", messageOf(cause), { cause });
+    const text = messageOf(cause);
+    const advice = text.includes("address already in use") ? "; --port 0 picks a free port" : "";
+    throw new ErgonError("terminal", "SERVER_UNSUITABLE", `${text}${advice}`, { cause });
   }
 }

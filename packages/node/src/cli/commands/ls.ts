@@ -58,7 +58,6 @@ export function ls(program: Command, cli: Cli): void {
 
 function print(output: Output, tasks: readonly TaskSummary[]): void {
   if (output.json) return tasks.forEach((task) => output.value(task));
-  if (tasks.length === 0) return;
   const now = Date.now();
   const rows = tasks.map((task) => [
     cell(task.id),

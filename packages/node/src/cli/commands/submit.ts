@@ -1,3 +1,4 @@
+import { InvalidError } from "@ergon/core";
 import type { Command } from "commander";
 
 import { awaitEnd } from "../ended.ts";
@@ -31,6 +32,8 @@ export function submit(program: Command, cli: Cli): void {
     .addHelpText("after", examples);
   addTaskFlags(command).action(
     cli.clientAction(async (session, client, driver: string, payload: string | undefined, flags: Flags) => {
+      if (flags.timeout !== undefined && flags.wait !== true)
+        throw new InvalidError("INVALID_OPTION", "--timeout is how long --wait waits: give both, or neither");
       const data = await readPayload(session.io, payload);
       const task = await client.submit(taskRequest(driver, data, contentTypeOf(data), flags));
       if (flags.wait === true) return awaitEnd(session, client, task.id, flags.timeout);
