@@ -14,6 +14,7 @@ import {
   type ClientOptions,
   type LeaseStore,
   type Logger,
+  type Machine,
   type Message,
   type Names,
   type Random,
@@ -44,6 +45,8 @@ export interface MemoryClusterOptions {
   readonly oneInFlight?: boolean;
   readonly faults?: Partial<Faults>;
   readonly maxMessageBytes?: number;
+  /** Users' machines that every node knows. */
+  readonly machines?: readonly Machine[];
   readonly sessionTtlMs?: number;
   /** Gets every line that nodes and agents log. */
   readonly onLog?: (line: string) => void;
@@ -76,7 +79,7 @@ export interface AgentMember extends Member {
   readonly agent: Agent;
 }
 
-interface NodeSettings extends Partial<Pick<NodeParts, "drivers" | "random" | "sessionTtlMs">> {
+interface NodeSettings extends Partial<Pick<NodeParts, "drivers" | "machines" | "random" | "sessionTtlMs">> {
   /** How far the machine's clock is off. */
   readonly clockOffsetMs?: number;
 }
@@ -209,7 +212,12 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
     onCommit: () => undefined,
     drive,
     addNode: async (name, settings = {}) => {
-      const { clockOffsetMs = 0, drivers = {}, sessionTtlMs = options.sessionTtlMs ?? 6_000 } = settings;
+      const {
+        clockOffsetMs = 0,
+        drivers = {},
+        machines: known = options.machines ?? [],
+        sessionTtlMs = options.sessionTtlMs ?? 6_000,
+      } = settings;
       const own = clock.view(clockOffsetMs);
       const process = network.connect(name, { clock: own, logger: logger(name) });
       const records = countRecords(process.records, writes, (batch) => cluster.onCommit(name, batch));
@@ -231,6 +239,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
         logger: logger(name),
         sessionTtlMs,
         drivers,
+        machines: known,
         version: "0.0.0",
         host: "memory",
         pid: 1,

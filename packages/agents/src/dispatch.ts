@@ -1,4 +1,4 @@
-import { H, InvalidError, isId } from "@ergon/core";
+import { H, InvalidError, isId, isTaskId } from "@ergon/core";
 import type { Message } from "@ergon/core";
 
 /** An attempt as a node handed it over. */
@@ -34,7 +34,7 @@ export function attemptKey(task: string, attempt: number): string {
 /** Reads a dispatch; throws `InvalidError` (`INVALID_BODY`) that names the header at fault. */
 export function parseDispatch(driver: string, message: Message): Dispatch {
   const task = message.header(H.task) ?? "";
-  if (!isId(task)) throw malformed(H.task, task);
+  if (!isTaskId(task)) throw malformed(H.task, task);
   const attempt = requireNumber(message, H.attempt) ?? 0;
   if (!Number.isSafeInteger(attempt) || attempt < 1) throw malformed(H.attempt, String(attempt));
   const node = message.header(H.node) ?? "";

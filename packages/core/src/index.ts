@@ -24,7 +24,8 @@ export type { Backoff } from "./base/backoff.ts";
 export { MAX_TIMER_MS, createSystemClock, delay, isoTime, parseIsoTime } from "./base/clock.ts";
 export type { Clock, SystemClock, TimerHandle } from "./base/clock.ts";
 export { DAY, HOUR, MINUTE, SECOND, formatDuration, parseDuration } from "./base/duration.ts";
-export { createIdFactory, isId, shardOf } from "./base/id.ts";
+export { isMap, msgpack } from "./base/msgpack.ts";
+export { createIdFactory, isId, isTaskId, shardOf } from "./base/id.ts";
 export { silentLogger } from "./base/logger.ts";
 export type { Logger } from "./base/logger.ts";
 export { seededRandom, systemRandom } from "./base/random.ts";
@@ -33,11 +34,37 @@ export type { Random } from "./base/random.ts";
 // The engine: machines, records, steps.
 export { createMachineRegistry } from "./actor/machine.ts";
 export type { Machine, MachineRegistry } from "./actor/machine.ts";
-export { RECORD_VERSION, decodeFields, decodeRecord, encodeRecord } from "./actor/record.ts";
+export type { Engine, Surroundings } from "./actor/engine.ts";
+export { RECORD_VERSION, decodeFields, decodeRecord, decodeTimer, encodeRecord, encodeTimer } from "./actor/record.ts";
 export type { PersistedSnapshot, ReadableRecord, RecordFields, UnreadableRecord } from "./actor/record.ts";
 export type { Effect } from "./actor/scope.ts";
 export { begin, step } from "./actor/step.ts";
 export type { ActorState, TimedEvent, Timer, Turn } from "./actor/step.ts";
+
+// Users' machines.
+export { defineMachine } from "./machines/define.ts";
+export type { DefineOptions } from "./machines/define.ts";
+export { driver, machine } from "./machines/logic.ts";
+export type {
+  DriverLogic,
+  DriverLogicOptions,
+  DriverRequest,
+  DurableSnapshot,
+  MachineLogicOptions,
+} from "./machines/logic.ts";
+export { failureOf, machineEngine } from "./machines/machine-engine.ts";
+export { acceptedEvents, isIn, isMachineState, machineLimits, stateText, withoutTell } from "./machines/machine-state.ts";
+export type {
+  MachineMeta,
+  MachineRecordState,
+  MachineState,
+  MachineStatus,
+  ParentLink,
+  PersistedTree,
+  Tell,
+} from "./machines/machine-state.ts";
+export type { MachineEvent, MachineInput } from "./machines/machine-event.ts";
+export type { ChildSpec, Command, Ending, StoredEvent } from "./machines/command.ts";
 
 // The task.
 export type { RetryPolicy } from "./task/retry-policy.ts";
@@ -58,7 +85,7 @@ export type {
 } from "./task/task-context.ts";
 
 // The wire.
-export { decodeBody, describeContent, encodeBody, mediaType } from "./wire/codec.ts";
+export { decodeBody, decodeContent, describeContent, encodeBody, mediaType } from "./wire/codec.ts";
 export type { Content } from "./wire/codec.ts";
 export { decodeError, encodeError, headerText } from "./wire/error-headers.ts";
 export { BYTES_TYPE, H, JSON_TYPE, MSGPACK_TYPE, PROTOCOL, TEXT_TYPE } from "./wire/headers.ts";
@@ -79,6 +106,10 @@ export { numberFields } from "./wire/number-fields.ts";
 export { parseSubmitMessage, parseTaskRequest } from "./wire/submit.ts";
 export type { Submission, TaskRequest } from "./wire/submit.ts";
 export { describeTask, statusOf, summarizeTask } from "./wire/task-view.ts";
+export { fingerprintOf, parseEvent, parseStart, parseStartMessage } from "./wire/start.ts";
+export type { StartOptions, StartSpec } from "./wire/start.ts";
+export { describeMachine } from "./wire/machine-view.ts";
+export type { ChildView, MachineView } from "./wire/machine-view.ts";
 export type { HistoryView, TaskSummary, TaskView } from "./wire/task-view.ts";
 
 // Ports: what the world is reached by.
@@ -101,6 +132,7 @@ export type {
 // The client.
 export { createClient } from "./client/client.ts";
 export type { Client, ClientOptions, DecisionOptions, RetryOptions, ShardMap } from "./client/client.ts";
+export type { AcceptedEvents, Instance, InstanceEvent, SendOptions, Until } from "./client/instance.ts";
 export type { TaskHandle } from "./client/task-handle.ts";
 export type { TaskResponse } from "./client/task-reply.ts";
 export type { WaitOptions } from "./client/wait.ts";

@@ -6,12 +6,15 @@ import {
   taskMachine,
   type Clock,
   type Logger,
+  type Machine,
   type Ports,
   type Random,
 } from "@ergon/core";
 
 import { AgentsObserver } from "./dispatch/agents-observer.ts";
 import { Dispatcher, type DriverOptions } from "./dispatch/dispatcher.ts";
+import { MachineBehaviour } from "./machines/machine-behaviour.ts";
+import { Outbox } from "./machines/outbox.ts";
 import { Cluster } from "./membership/cluster.ts";
 import { FailureDetector } from "./membership/failure-detector.ts";
 import type { NodeContext } from "./node-context.ts";
@@ -21,6 +24,7 @@ import { BatchDesk } from "./serve/batch-desk.ts";
 import { ClusterDesk } from "./serve/cluster-desk.ts";
 import { Gateway } from "./serve/gateway.ts";
 import { Listeners } from "./serve/listeners.ts";
+import { MachineDesk } from "./serve/machine-desk.ts";
 import { MicroService } from "./serve/micro-service.ts";
 import { moved } from "./serve/refusals.ts";
 import { Router } from "./serve/router.ts";
@@ -53,6 +57,8 @@ export interface NodeParts {
   readonly logger: Logger;
   readonly sessionTtlMs: number;
   readonly drivers: Readonly<Record<string, DriverOptions>>;
+  /** Users' machines that this node knows. */
+  readonly machines?: readonly Machine[];
   readonly version: string;
   readonly host: string;
   readonly pid: number;
@@ -71,7 +77,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     random,
     logger,
   };
-  const machines = createMachineRegistry([taskMachine]);
+  const machines = createMachineRegistry([taskMachine, ...(parts.machines ?? [])]);
   const startedAt = isoTime(clock.now());
   const hosted = new Map<number, HostedShard>();
 
@@ -81,28 +87,47 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     parts.sessionTtlMs,
   );
   const listeners = new Listeners(context);
+  const outbox = new Outbox(context, {
+    undeliverable: (actor, tell, error) => machineBehaviour.undeliverable(actor, tell, error),
+    empty: (actor) => host.release(actor),
+  });
   const dispatcher: Dispatcher = new Dispatcher(context, parts.drivers, {
     stored: (actor, ended) => {
       listeners.stored(actor, ended);
       supervisor.stored(actor.shard);
       if (actor.stored === 1) batches.watchIfHeld(actor);
+      if (ended) outbox.post(actor);
     },
-    dropped: (actor) => listeners.dropped(actor, moved(actor.shard)),
+    dropped: (actor) => {
+      outbox.forget(actor);
+      listeners.dropped(actor, moved(actor.shard));
+    },
+    lingers: (actor) => outbox.holds(actor),
     held: (actor) => void batches.decideOrRetry(actor),
   });
-  const host = new Host({
+  const machineBehaviour: MachineBehaviour = new MachineBehaviour(context, dispatcher, outbox, {
+    stored: (actor, ended) => {
+      listeners.stored(actor, ended);
+      supervisor.stored(actor.shard);
+    },
+    dropped: (actor) => listeners.dropped(actor, moved(actor.shard)),
+  });
+  const host: Host = new Host({
     context,
     machines,
     hosted,
-    behaviours: new Map([[taskMachine.name, dispatcher]]),
+    behaviourOf: ({ engine }) => (engine === taskMachine.engine ? dispatcher : machineBehaviour),
     onDoubt: (shard) => supervisor.onDoubt(shard),
+    onEmbeddedEnded: (actor, key, ended) => machineBehaviour.taskEnded(actor, key, ended),
   });
   dispatcher.attach(host);
+  machineBehaviour.attach(host);
   const observer = new AgentsObserver(context, dispatcher, host);
   const router = new Router(context, cluster, listeners);
   const admissions = new AdmissionDesk(context, host, dispatcher, machines);
   const answers = new AnswerDesk(context, host, dispatcher, listeners, machines);
   const tasks = new TaskDesk(context, host, dispatcher, listeners, machines);
+  const instances = new MachineDesk(context, host, listeners, tasks, admissions, machines);
   const clusterDesk = new ClusterDesk(context, host, cluster, dispatcher, machines, hosted);
   const batches: BatchDesk = new BatchDesk(context, host, admissions, dispatcher.agents, hosted);
   const gateway = new Gateway(context, {
@@ -110,6 +135,8 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     admissions,
     answers,
     tasks,
+    instances,
+    machines,
     batches,
     cluster: clusterDesk,
     router,

@@ -1,12 +1,14 @@
 import type { AnyStateMachine } from "xstate";
 
 import { NotFoundError } from "../base/errors.ts";
+import type { Engine } from "./engine.ts";
 
 /** A machine that the engine can run, by the name and version that records carry. */
 export interface Machine {
   readonly name: string;
   readonly version: string;
   readonly logic: AnyStateMachine;
+  readonly engine: Engine;
 }
 
 /** The machines that a node knows. Versions of one name live side by side. */
@@ -14,23 +16,33 @@ export interface MachineRegistry {
   /** Throws `NotFoundError` (`MACHINE_NOT_FOUND`) when the machine, or that version of it, is unknown. */
   get(name: string, version: string): Machine;
   has(name: string, version: string): boolean;
+  /** The newest version of the machine: the highest, numbers in it compared as numbers. Throws like {@link MachineRegistry.get}. */
+  newest(name: string): Machine;
+  /** Every machine with its version, as `name@version`. */
   names(): string[];
+  /** The machines that are started by name. */
+  startable(): string[];
 }
 
 export function createMachineRegistry(machines: readonly Machine[]): MachineRegistry {
+  const newest = new Map<string, Machine>();
+  for (const machine of machines) {
+    const other = newest.get(machine.name);
+    if (other === undefined || other.version.localeCompare(machine.version, "en", { numeric: true }) < 0)
+      newest.set(machine.name, machine);
+  }
   const byKey = new Map(machines.map((machine) => [`${machine.name}@${machine.version}`, machine]));
   return {
     get(name, version) {
-      const machine = byKey.get(`${name}@${version}`);
-      if (machine === undefined) {
-        throw new NotFoundError(
-          "MACHINE_NOT_FOUND",
-          `machine ${name}@${version} is not known here; start a node that registers it`,
-        );
-      }
-      return machine;
+      return byKey.get(`${name}@${version}`) ?? unknown(`${name}@${version}`);
     },
+    newest: (name) => newest.get(name) ?? unknown(name),
     has: (name, version) => byKey.has(`${name}@${version}`),
+    startable: () => [...newest.keys()].filter((name) => name !== "task"),
     names: () => [...byKey.keys()],
   };
+}
+
+function unknown(machine: string): never {
+  throw new NotFoundError("MACHINE_NOT_FOUND", `machine ${machine} is not known here; start a node that registers it`);
 }

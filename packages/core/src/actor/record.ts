@@ -1,6 +1,7 @@
-import type { AnyMachineSnapshot, EventObject } from "xstate";
+import type { EventObject } from "xstate";
 
 import { isMap, msgpack } from "../base/msgpack.ts";
+import type { Surroundings } from "./engine.ts";
 import type { Machine, MachineRegistry } from "./machine.ts";
 import type { ActorState, Timer } from "./step.ts";
 
@@ -13,6 +14,12 @@ export interface RecordFields {
   readonly version: string;
   readonly snapshot: PersistedSnapshot;
   readonly timers: readonly Timer[];
+  /** Of an instance of a user's machine: what is kept beside its snapshot. */
+  readonly meta?: unknown;
+  /** The tasks that are embedded in it, by number. */
+  readonly tasks?: Readonly<Record<string, unknown>> | undefined;
+  /** Nothing but an event or a timer moves it: it need not be unpacked before. */
+  readonly idle: boolean;
   readonly rest: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -20,6 +27,8 @@ export interface PersistedSnapshot {
   readonly status: string;
   readonly value: unknown;
   readonly context: unknown;
+  /** What else its engine keeps. */
+  readonly [field: string]: unknown;
 }
 
 /** Why a record cannot be used here; it is set aside and left as it is (B-21, M-13). */
@@ -32,6 +41,7 @@ export interface ReadableRecord {
   readonly kind: "readable";
   readonly machine: Machine;
   readonly state: ActorState;
+  readonly tasks: RecordFields["tasks"];
   readonly rest: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -42,20 +52,28 @@ export function encodeRecord(
   machine: Machine,
   state: ActorState,
   rest?: Readonly<Record<string, unknown>>,
+  inside?: { readonly tasks?: Readonly<Record<string, unknown>> | undefined; readonly idle?: boolean },
 ): Uint8Array {
-  const { status, value, context } = state.snapshot;
   const fields = {
     ...rest,
     machine: machine.name,
     version: machine.version,
-    snapshot: { status, value, context },
+    ...machine.engine.fields(state),
     timers: state.timers.map(encodeTimer),
+    ...inside,
   };
   return Buffer.concat([VERSION_PREFIX, msgpack.pack(fields)]);
 }
 
-/** Decodes a record for the machines that are known here. Never throws. */
-export function decodeRecord(data: Uint8Array, machines: MachineRegistry): ReadableRecord | UnreadableRecord {
+/**
+ * Decodes a record for the machines that are known here. With `surroundings` the state is one to go on from, which may start what runs in the
+ * process; without, one to be read. Never throws.
+ */
+export function decodeRecord(
+  data: Uint8Array,
+  machines: MachineRegistry,
+  surroundings?: Surroundings,
+): ReadableRecord | UnreadableRecord {
   const fields = decodeFields(data);
   if ("kind" in fields) return fields;
   if (!machines.has(fields.machine, fields.version)) {
@@ -63,8 +81,10 @@ export function decodeRecord(data: Uint8Array, machines: MachineRegistry): Reada
   }
   const machine = machines.get(fields.machine, fields.version);
   try {
-    const snapshot = machine.logic.resolveState(fields.snapshot as never) as AnyMachineSnapshot;
-    return { kind: "readable", machine, state: { snapshot, timers: fields.timers }, rest: fields.rest };
+    const { engine } = machine;
+    const state =
+      surroundings === undefined ? engine.read(machine, fields) : engine.restore(machine, fields, surroundings);
+    return { kind: "readable", machine, state, tasks: fields.tasks, rest: fields.rest };
   } catch (cause) {
     return { kind: "unreadable", reason: `its state does not fit the machine: ${String(cause)}` };
   }
@@ -81,7 +101,7 @@ export function decodeFields(data: Uint8Array): RecordFields | UnreadableRecord 
     return { kind: "unreadable", reason: `not MessagePack: ${String(cause)}` };
   }
   if (!isMap(raw)) return { kind: "unreadable", reason: "not a map" };
-  const { machine, version, snapshot, timers, ...rest } = raw;
+  const { machine, version, snapshot, timers, meta, tasks, idle, ...rest } = raw;
   if (typeof machine !== "string" || typeof version !== "string")
     return { kind: "unreadable", reason: "no machine or version" };
   if (!isMap(snapshot) || typeof snapshot["status"] !== "string" || !isMap(snapshot["context"])) {
@@ -92,23 +112,33 @@ export function decodeFields(data: Uint8Array): RecordFields | UnreadableRecord 
   return {
     machine,
     version,
-    snapshot: { status: snapshot["status"], value: snapshot["value"], context: snapshot["context"] },
+    snapshot: snapshot as unknown as PersistedSnapshot,
     timers: decodedTimers as Timer[],
+    meta,
+    tasks: isMap(tasks) ? tasks : undefined,
+    idle: idle === true,
     rest: Object.keys(rest).length === 0 ? undefined : rest,
   };
 }
 
-/** `[id, due]`, and the event where it is more than its type and that is not the id. */
-function encodeTimer({ id, due, event }: Timer): unknown {
+/** `[id, due]`, the event where it is more than its type and that is not the id, and whose it is where that is not the machine itself. */
+export function encodeTimer({ id, due, event, source, target }: Timer): unknown {
+  if (source !== undefined) return target === undefined ? [id, due, event, source] : [id, due, event, source, target];
   return event.type === id && Object.keys(event).length === 1 ? [id, due] : [id, due, event];
 }
 
-function decodeTimer(raw: unknown): Timer | undefined {
+/** A stored timer. `undefined`: it is none. */
+export function decodeTimer(raw: unknown): Timer | undefined {
   if (!Array.isArray(raw)) return undefined;
-  const [id, due, event] = raw as unknown[];
+  const [id, due, event, source, target] = raw as unknown[];
   if (typeof id !== "string" || typeof due !== "number") return undefined;
   if (event === undefined) return { id, due, event: { type: id } };
-  return isMap(event) && typeof event["type"] === "string"
-    ? { id, due, event: event as unknown as EventObject }
-    : undefined;
+  if (!isMap(event) || typeof event["type"] !== "string") return undefined;
+  const timer = { id, due, event: event as unknown as EventObject };
+  if (!isPath(source)) return timer;
+  return isPath(target) ? { ...timer, source, target } : { ...timer, source };
+}
+
+function isPath(raw: unknown): raw is readonly string[] {
+  return Array.isArray(raw) && raw.every((id) => typeof id === "string");
 }

@@ -1,6 +1,8 @@
 import type { AnyMachineSnapshot, EventObject } from "xstate";
 
+import type { Engine } from "./engine.ts";
 import type { Machine } from "./machine.ts";
+import type { RecordFields } from "./record.ts";
 import { createScope, type Effect } from "./scope.ts";
 
 /** An event that is due at a time: an `after` or a delayed `raise` of the machine. */
@@ -9,6 +11,9 @@ export interface Timer {
   /** Epoch milliseconds. Kept across restarts. */
   readonly due: number;
   readonly event: EventObject;
+  /** Of an instance with actors inside: who set it, and whom it goes to when that is another; absent: the machine itself. */
+  readonly source?: readonly string[];
+  readonly target?: readonly string[];
 }
 
 /** A durable actor's state between two steps. */
@@ -31,6 +36,7 @@ export interface TimedEvent extends EventObject {
   readonly chance: number;
 }
 
+const NO_EFFECTS: readonly Effect[] = [];
 const NO_TIMERS: readonly Timer[] = [];
 const scope = createScope();
 
@@ -45,6 +51,7 @@ export function begin(machine: Machine, input: unknown, at: number): Turn {
 export function step(machine: Machine, state: ActorState, event: TimedEvent): Turn {
   scope.collected.length = 0;
   const snapshot = machine.logic.transition(state.snapshot, event, scope.actorScope) as AnyMachineSnapshot;
+  if (snapshot === state.snapshot) return { state, effects: NO_EFFECTS };
   return finish(snapshot, state.timers, event.at);
 }
 
@@ -68,4 +75,34 @@ function finish(snapshot: AnyMachineSnapshot, before: readonly Timer[], at: numb
   }
   if (snapshot.status !== "active") timers = NO_TIMERS;
   return { state: { snapshot, timers }, effects };
+}
+
+/**
+ * Runs machines whose state is their value and a context that keeps the times: pure transitions in one reused scope, without actors inside. Ten
+ * times as fast as XState's interpreter; for machines of our own, as `task`.
+ */
+export const flatEngine: Engine = {
+  begin,
+  step,
+  fire(machine, state, timer, time) {
+    const rest = { snapshot: state.snapshot, timers: state.timers.filter((other) => other !== timer) };
+    return step(machine, rest, { ...timer.event, ...time });
+  },
+  read: resolve,
+  restore: resolve,
+  fields({ snapshot: { status, value, context } }) {
+    return { snapshot: { status, value, context } };
+  },
+  // Whoever asked for it as a part of something larger is told again by each new host: once too often does no harm.
+  isOver: ({ snapshot }) =>
+    snapshot.status !== "active" && (snapshot.context as { parent?: unknown }).parent === undefined,
+  close: () => undefined,
+  times({ snapshot }) {
+    const { scheduledAt = 0, updatedAt = 0 } = snapshot.context as { scheduledAt?: number; updatedAt?: number };
+    return { startedAt: scheduledAt, updatedAt };
+  },
+};
+
+function resolve(machine: Machine, { snapshot, timers }: RecordFields): ActorState {
+  return { snapshot: machine.logic.resolveState(snapshot as never) as AnyMachineSnapshot, timers };
 }

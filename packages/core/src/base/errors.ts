@@ -15,6 +15,7 @@ export const errorCodes = {
   PAYLOAD_TOO_LARGE: { kind: "invalid", status: 413 },
   BATCH_REJECTED: { kind: "invalid", status: 400 },
   NOT_PERMITTED: { kind: "invalid", status: 403 },
+  NOT_SERIALISABLE: { kind: "invalid", status: 422 },
 
   TASK_NOT_FOUND: { kind: "not-found", status: 404 },
   MACHINE_NOT_FOUND: { kind: "not-found", status: 404 },
@@ -46,6 +47,8 @@ export const errorCodes = {
   AGENTS_LOST: { kind: "terminal", status: 500 },
   RESPONSE_TOO_LARGE: { kind: "terminal", status: 413 },
   TASK_CANCELLED: { kind: "terminal", status: 499 },
+  MACHINE_FAILED: { kind: "terminal", status: 500 },
+  RECORD_TOO_LARGE: { kind: "terminal", status: 413 },
   ENDED_BY_FORCE: { kind: "terminal", status: 499 },
   INTERNAL: { kind: "terminal", status: 500 },
 } as const;

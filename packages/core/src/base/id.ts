@@ -5,10 +5,16 @@ import { customRandom, urlAlphabet } from "nanoid";
 import type { Random } from "./random.ts";
 
 const ID = /^[A-Za-z0-9_-]{1,128}$/;
+const TASK_ID = /^[A-Za-z0-9_-]{1,128}(~\d{1,9})?$/;
 
 /** Whether `id` may name an actor: 1 to 128 letters, digits, `_` or `-` (design section 4). */
 export function isId(id: string): boolean {
   return ID.test(id);
+}
+
+/** Whether `id` may name a task: an actor of its own, or `<id>~<number>`, one that is embedded in the record of another. */
+export function isTaskId(id: string): boolean {
+  return TASK_ID.test(id);
 }
 
 /** The shard of an id: `crc32(id) mod shards` (IEEE CRC-32 of its ASCII bytes, ADR-0002). */

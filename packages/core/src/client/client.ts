@@ -14,10 +14,12 @@ import type {
   NodeView,
   ShardView,
 } from "../wire/messages.ts";
+import type { StartOptions } from "../wire/start.ts";
 import { createNames, requireId, type ActorVerb, type ClusterVerb } from "../wire/subjects.ts";
 import type { TaskRequest } from "../wire/submit.ts";
 import type { TaskSummary, TaskView } from "../wire/task-view.ts";
 import { createCaller } from "./caller.ts";
+import { createInstance, startInstance, type Instance, type InstanceParts } from "./instance.ts";
 import { createMoves } from "./moves.ts";
 import { encodeSubmit, normalizeTasks } from "./submit-message.ts";
 import { createTaskHandle, type TaskHandle } from "./task-handle.ts";
@@ -94,6 +96,13 @@ export interface Client {
   retry(id: string, options?: RetryOptions): Promise<TaskHandle>;
   /** Fails a live task by force, whatever its agent does. Throws `TASK_ENDED`. */
   end(id: string, options?: DecisionOptions): Promise<TaskView>;
+  /**
+   * Starts an instance of a machine: when it resolves, the instance survives every crash. The id is the idempotency key. Throws
+   * `NO_NODE` when no node knows the machine, `MACHINE_FAILED` when it cannot start, `ID_CONFLICT`, `NOT_SERIALISABLE`.
+   */
+  start(machine: string, input?: unknown, options?: StartOptions): Promise<Instance>;
+  /** An instance by its id; asks nobody. */
+  instance(id: string): Instance;
   /** One page of the live tasks, with `all` of the ended ones too. Throws `INVALID_OPTION` naming the field. */
   list(request?: ListRequest): Promise<ListReply>;
   /** Every page of `list`, task by task. */
@@ -146,6 +155,7 @@ export function createClient(options: ClientOptions): Client {
     return caller.ask({ subject: names.cluster(verb), data, read: (message) => readBody(message) as T });
   };
 
+  const instances = (): InstanceParts => ({ client, caller, names, newId });
   const client: Client = {
     submit: async (request) => {
       const { driver, data, headers } = encodeSubmit(request, newId);
@@ -181,6 +191,8 @@ export function createClient(options: ClientOptions): Client {
       return createTaskHandle(client, (await decide("retry", id, retry, { [H.id]: newTask })).view);
     },
     end: async (id, decision) => (await decide("end", id, decision)).view,
+    start: (machine, input, start = {}) => startInstance(instances(), machine, input, start),
+    instance: (id) => createInstance(instances(), id),
     list: (request = {}) => cluster<ListReply>("list", request),
     listAll: (request) => listAll(client, request),
     nodes: async () => (await cluster<{ nodes: readonly NodeView[] }>("nodes")).nodes,

@@ -71,6 +71,8 @@ export interface TaskSpec {
   readonly notBefore?: number | undefined;
   /** The task that this one repeats (`retry`). */
   readonly origin?: string | undefined;
+  /** The instance of a machine that asked for the task, and hears of its end. */
+  readonly parent?: { readonly id: string; readonly key: number } | undefined;
   readonly options?: SparseTaskOptions | undefined;
 }
 

@@ -1,6 +1,7 @@
 import { assign, setup } from "xstate";
 
 import type { Machine } from "../actor/machine.ts";
+import { flatEngine } from "../actor/step.ts";
 import { taskOption } from "./spec.ts";
 import type { TaskStatus } from "./status.ts";
 import * as changes from "./task-changes.ts";
@@ -211,4 +212,4 @@ function answers() {
 }
 
 /** The task machine: one unit of work, dispatched to an agent, retried, bounded and recovered (design section 1). */
-export const taskMachine: Machine = { name: "task", version: "1", logic: machine };
+export const taskMachine: Machine = { name: "task", version: "1", logic: machine, engine: flatEngine };

@@ -56,6 +56,21 @@ export function describeContent(data: Uint8Array, contentType: string | undefine
   return { ...type, text };
 }
 
+/** A response as a value: JSON and MessagePack decoded, text as a text, everything else as the bytes that it is. */
+export function decodeContent(data: Uint8Array, contentType: string | undefined): unknown {
+  const type = mediaType(contentType);
+  if (type === JSON_TYPE || type === MSGPACK_TYPE) {
+    try {
+      return decodeBody(data, type);
+    } catch {
+      // Called so and is not: the reader gets what there is.
+      return decodeText(data) ?? data;
+    }
+  }
+  if (type !== "" && !type.startsWith("text/")) return data;
+  return data.length === 0 ? undefined : (decodeText(data) ?? data);
+}
+
 function decodeText(data: Uint8Array): string | undefined {
   try {
     return decoder.decode(data);

@@ -35,6 +35,12 @@ export const H = {
   answer: "Ergon-Answer",
   driver: "Ergon-Driver",
 
+  /** Of a start, and of an event for an instance. */
+  machineVersion: "Ergon-Machine-Version",
+  eventId: "Ergon-Event-Id",
+  /** What a wait waits for, instead of the end: `state:<state>` or `tag:<tag>`. */
+  until: "Ergon-Until",
+
   /** Who cancels, ends or retries, and why. */
   by: "Ergon-By",
   reason: "Ergon-Reason",

@@ -2,7 +2,7 @@ import { InvalidError } from "../base/errors.ts";
 import { isId } from "../base/id.ts";
 
 /** What may be asked of an actor by its id: `<verb>.<id>` of any node, `shard.<n>.<verb>.<id>` of its owner. */
-export const actorVerbs = ["get", "wait", "watch", "cancel", "retry", "end"] as const;
+export const actorVerbs = ["get", "wait", "watch", "cancel", "retry", "end", "send", "can"] as const;
 export type ActorVerb = (typeof actorVerbs)[number];
 
 /** What may be asked of any node about the whole: `list`, `nodes`, `agents`, `shards`. */
@@ -24,6 +24,8 @@ export interface Names {
   /** Clients. */
   submit(driver: string): string;
   readonly batch: string;
+  /** Starts an instance of a machine. */
+  start(machine: string): string;
   verb(verb: ActorVerb, id: string): string;
   cluster(verb: ClusterVerb): string;
 
@@ -47,6 +49,8 @@ export interface Names {
 
   /** Listeners. */
   event(machine: string, status: string, id: string): string;
+  /** What an instance emitted. */
+  emitted(machine: string, id: string): string;
   /** A new owner's word that it serves the shard: whoever waits for an answer of the shard asks again. */
   owned(shard: number): string;
   readonly ownedAll: string;
@@ -98,6 +102,7 @@ export function createNames(namespace: string, prefix = "ergon"): Names {
     root,
     submit: (driver) => `${root}.submit.${driver}`,
     batch: `${root}.batch`,
+    start: (machine) => `${root}.start.${machine}`,
     verb: (verb, id) => `${root}.${verb}.${id}`,
     cluster: (verb) => `${root}.cluster.${verb}`,
 
@@ -123,6 +128,7 @@ export function createNames(namespace: string, prefix = "ergon"): Names {
     roll: `${root}.roll`,
 
     event: (machine, status, id) => `${root}.event.${machine}.${status}.${id}`,
+    emitted: (machine, id) => `${root}.emitted.${machine}.${id}`,
     owned: (shard) => `${root}.owned.${shard}`,
     ownedAll: `${root}.owned.*`,
 

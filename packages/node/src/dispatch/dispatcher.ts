@@ -44,6 +44,8 @@ interface Driver {
 export interface TaskListeners {
   stored(actor: LiveActor, ended: boolean): void;
   dropped(actor: LiveActor): void;
+  /** Whether somebody is still to be told of its end. */
+  lingers(actor: LiveActor): boolean;
   /** A batch's decision is due for a held task that was read from the store. */
   held(actor: LiveActor): void;
 }
@@ -288,6 +290,14 @@ export class Dispatcher implements Behaviour {
   parks(state: ActorState): boolean {
     const live = liveStateOf(state);
     return live === "delayed" || live === "backoff";
+  }
+
+  rolledBack(): void {
+    // The steps of a task throw nothing.
+  }
+
+  lingers(actor: LiveActor): boolean {
+    return this.#listeners.lingers(actor);
   }
 
   #admit(actor: LiveActor): void {

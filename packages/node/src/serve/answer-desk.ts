@@ -48,7 +48,7 @@ export class AnswerDesk {
 
   /** An agent's answer, or the server's word that nobody received the attempt. */
   take(shard: HostedShard, id: string, attempt: number, message: Message): void | Promise<void> {
-    const actor = shard.actors.get(id);
+    const actor = shard.find(id);
     const flight = actor?.flight;
     if (message.noResponders) {
       if (actor !== undefined && flight?.attempt === attempt) this.#dispatcher.undelivered(actor);
@@ -110,7 +110,7 @@ export class AnswerDesk {
     }
     if (isNews(kind)) return this.#stale(reply, id, attempt);
     const event = answerEvent(message, kind, attempt, agent);
-    const actor = shard.actors.get(id);
+    const actor = shard.find(id);
     return actor === undefined ? this.#compare(shard, id, event, reply) : this.#repeated(actor, event, reply);
   }
 

@@ -7,9 +7,11 @@ import {
   actorVerbs,
   createIdFactory,
   isId,
+  parseStartMessage,
   parseSubmitMessage,
   requireId,
   shardOf,
+  type MachineRegistry,
   type Message,
   type Submission,
   type Subscription,
@@ -21,10 +23,11 @@ import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import { decodeAdmission, encodeAdmission, type AdmissionDesk } from "./admission-desk.ts";
 import type { AnswerDesk } from "./answer-desk.ts";
-import { checkWait } from "./asking.ts";
+import { checkWait, untilOf } from "./asking.ts";
 import type { BatchDesk } from "./batch-desk.ts";
 import type { ClusterDesk } from "./cluster-desk.ts";
 import type { Listeners } from "./listeners.ts";
+import { decodeStart, encodeStart, type MachineDesk } from "./machine-desk.ts";
 import { bytesOf, roomForTask } from "./record-room.ts";
 import { mayAnswer } from "./reply-to.ts";
 import type { Router } from "./router.ts";
@@ -41,6 +44,8 @@ export interface GatewayParts {
   readonly admissions: AdmissionDesk;
   readonly answers: AnswerDesk;
   readonly tasks: TaskDesk;
+  readonly instances: MachineDesk;
+  readonly machines: MachineRegistry;
   readonly batches: BatchDesk;
   readonly cluster: ClusterDesk;
   readonly router: Router;
@@ -69,6 +74,9 @@ export class Gateway {
     };
     const submitRoot = names.submit("").length;
     serve(names.submit("*"), (message) => this.#submit(message, message.subject.slice(submitRoot)));
+    // Who does not know a machine does not start it.
+    for (const machine of this.#parts.machines.startable())
+      serve(names.start(machine), (message) => this.#start(message, machine));
     serve(names.batch, (message) => this.#parts.batches.take(message));
     for (const verb of actorVerbs) {
       const root = names.verb(verb, "").length;
@@ -178,6 +186,22 @@ export class Gateway {
     this.#admit(message, shard, full, false);
   }
 
+  #start(message: Message, machine: string): void {
+    this.requireRoom();
+    checkWait(message);
+    untilOf(message);
+    const { spec, id: given } = parseStartMessage(message, machine);
+    const { id, shard } = given === undefined ? this.localId() : this.#placeOf(given);
+    if (shard !== undefined) return this.#parts.instances.answerStart(shard, id, spec, message, given === undefined);
+    const begin: Message = { ...plain(message), data: encodeStart(spec) };
+    this.#parts.router.forward(shardOf(id, this.#context.ports.records.shards), "begin", id, begin);
+  }
+
+  #placeOf(id: string): { id: string; shard: HostedShard | undefined } {
+    const shard = this.#parts.hosted.get(shardOf(id, this.#context.ports.records.shards));
+    return { id, shard: shard?.phase === "serving" ? shard : undefined };
+  }
+
   /** A submission's spec with its delay turned into a time, and its payload in memory of its own. */
   complete({ spec, delayMs }: Submission): Omit<TaskSpec, "id"> {
     const { id: _, ...rest } = spec;
@@ -231,6 +255,14 @@ export class Gateway {
         return this.#retry(shard, id, message);
       case "admit":
         return this.#admitForwarded(shard, id, message);
+      case "begin":
+        this.#requireMemory();
+        return this.#parts.instances.answerStart(shard, id, decodeStart(message.data), message, false);
+      case "tell":
+        return this.#parts.instances.tell(shard, id, message);
+      case "send":
+      case "can":
+        return this.#parts.instances.take(shard, verb, id, message);
       case "release":
         return this.#parts.admissions.release(shard, id, textOf(message));
       case "discard":

@@ -1,21 +1,22 @@
 import {
   H,
   JSON_TYPE,
-  describeTask,
   encodeBody,
   encodeError,
-  statusOf,
   TerminalError,
-  isTerminal,
+  isMachineState,
   type ActorState,
+  stateText,
   type Headers,
+  type MachineRecordState,
   type Subscription,
-  type TaskContext,
 } from "@ergon/core";
 
+import { taskOf } from "../dispatch/task-state.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
-import type { Listener, LiveActor } from "../shard/actor.ts";
+import type { Listener, LiveActor, Until } from "../shard/actor.ts";
 import { TimerQueue, UNQUEUED } from "../shard/timer-queue.ts";
+import { describe, describeEmbedded, hasEnded, idOf, statusText, type Extra } from "./describe.ts";
 
 const KEEPALIVE_MS = 5_000;
 
@@ -51,33 +52,20 @@ export class Listeners {
   }
 
   /** Answers with the task as it stands. */
-  answer(
-    to: Asking,
-    shard: number,
-    state: ActorState,
-    extra?: { readonly progress?: unknown; readonly reason?: string | undefined },
-  ): void {
+  answer(to: Asking, shard: number, state: ActorState, extra?: Extra): void {
     const { node } = this.#context;
-    const task = state.snapshot.context as TaskContext;
-    const status = statusOf(task);
+    const status = statusText(state);
+    const ended = hasEnded(state);
     const headers: Record<string, string> = {
       [H.status]: status,
-      [H.task]: task.id,
+      [H.task]: idOf(state),
       [H.shard]: String(shard),
       [H.node]: node,
-      [H.final]: isTerminal(status) ? "true" : "false",
+      [H.final]: ended ? "true" : "false",
     };
-    if (to.raw && isTerminal(status)) return this.#answerRaw(to, task, status, headers);
-    const view = describeTask(task, extra?.progress);
+    if (to.raw && ended) return this.#answerRaw(to, resultOf(state), headers);
     headers[H.contentType] = to.accept;
-    this.#send(
-      to.reply,
-      encodeBody(
-        extra?.reason === undefined || view.reason !== undefined ? view : { ...view, reason: extra.reason },
-        to.accept,
-      ),
-      headers,
-    );
+    this.#send(to.reply, encodeBody(describe(state, extra), to.accept), headers);
   }
 
   fail(reply: string | undefined, error: unknown): void {
@@ -87,8 +75,8 @@ export class Listeners {
   }
 
   /** Answers when the task has ended, or after `boundMs` as it stands then. */
-  wait(actor: LiveActor, to: Asking, boundMs: number): void {
-    this.#add({ ...to, actor, kind: "wait", due: 0, position: UNQUEUED }, boundMs);
+  wait(actor: LiveActor, to: Asking, boundMs: number, until?: Until): void {
+    this.#add({ ...to, actor, kind: "wait", until, due: 0, position: UNQUEUED }, boundMs);
   }
 
   /** Sends the task at each of its changes until it has ended. */
@@ -103,10 +91,11 @@ export class Listeners {
     this.#publishEvent(actor, state);
     const { listeners } = actor;
     if (listeners === undefined) return;
-    for (const listener of ended ? listeners.slice() : listeners) {
-      if (!ended && listener.kind === "wait") continue;
-      this.answer(listener, actor.shard.number, state, { progress: actor.progress });
-      if (ended) this.#remove(listener);
+    for (const listener of listeners.slice()) {
+      const over = ended || listener.until?.(state) === true;
+      if (!over && listener.kind === "wait") continue;
+      this.answer(listener, actor.shard.number, state, this.#extraOf(actor));
+      if (over) this.#remove(listener);
       else this.#bound(listener, KEEPALIVE_MS);
     }
   }
@@ -115,7 +104,7 @@ export class Listeners {
   progressed(actor: LiveActor): void {
     for (const listener of actor.listeners ?? []) {
       if (listener.kind === "watch" && actor.committed !== undefined)
-        this.answer(listener, actor.shard.number, actor.committed, { progress: actor.progress });
+        this.answer(listener, actor.shard.number, actor.committed, this.#extraOf(actor));
     }
   }
 
@@ -132,15 +121,11 @@ export class Listeners {
     this.#context.clock.cancel(this.#armed);
   }
 
-  #answerRaw(to: Asking, task: TaskContext, status: string, headers: Record<string, string>): void {
-    if (status === "succeeded") {
-      if (task.responseType !== undefined) headers[H.contentType] = task.responseType;
-      return this.#send(to.reply, task.response ?? NO_BYTES, headers);
+  #answerRaw(to: Asking, { data, contentType, error }: Result, headers: Record<string, string>): void {
+    if (error === undefined) {
+      if (contentType !== undefined) headers[H.contentType] = contentType;
+      return this.#send(to.reply, data, headers);
     }
-    const error =
-      status === "failed"
-        ? new TerminalError(task.failure?.code ?? "INTERNAL", task.failure?.message ?? "")
-        : new TerminalError("TASK_CANCELLED", task.reason ?? "cancelled");
     const encoded = encodeError(error);
     this.#send(to.reply, encoded.data, { ...headers, ...encoded.headers });
   }
@@ -154,9 +139,14 @@ export class Listeners {
     }
   }
 
+  #extraOf(actor: LiveActor): Extra {
+    return actor.embedded === undefined ? { progress: actor.progress } : { tasks: describeEmbedded(actor) };
+  }
+
   #publishEvent(actor: LiveActor, state: ActorState): void {
-    const task = state.snapshot.context as TaskContext;
-    const status = statusOf(task);
+    if (isMachineState(state)) return this.#publishChange(actor, state);
+    const task = taskOf(state);
+    const status = statusText(state);
     // One commit may hold several changes: that an attempt was lost and the next has begun is told as the latter.
     const change = status === "scheduled" ? status : `${status} ${task.attempt}`;
     if (actor.published === change) return;
@@ -172,6 +162,17 @@ export class Listeners {
       reason: task.reason,
     };
     ports.bus.publish(names.event(actor.machine.name, status, task.id), encodeBody(event, JSON_TYPE), {});
+  }
+
+  #publishChange(actor: LiveActor, { meta, persisted }: MachineRecordState): void {
+    const { id, status, updatedAt, correlationId, reason } = meta;
+    const change = `${status} ${JSON.stringify(persisted.value)}`;
+    if (actor.published === change) return;
+    actor.published = change;
+    const { ports, names } = this.#context;
+    const { value } = persisted;
+    const event = { id, status, value, state: stateText(value), at: updatedAt, correlationId, reason };
+    ports.bus.publish(names.event(actor.machine.name, status, id), encodeBody(event, JSON_TYPE), {});
   }
 
   #add(listener: Listener, boundMs: number): void {
@@ -220,7 +221,7 @@ export class Listeners {
       } else {
         this.#remove(next);
         if (next.actor.committed !== undefined)
-          this.answer(next, next.actor.shard.number, next.actor.committed, { progress: next.actor.progress });
+          this.answer(next, next.actor.shard.number, next.actor.committed, this.#extraOf(next.actor));
       }
     }
     this.#arm();
@@ -228,3 +229,37 @@ export class Listeners {
 }
 
 const MAX_ARM_MS = 3_600_000;
+
+interface Result {
+  readonly data: Uint8Array;
+  readonly contentType: string | undefined;
+  readonly error: Error | undefined;
+}
+
+/** What an ended actor leaves: a task's response, an instance's output, or why there is none. */
+function resultOf(state: ActorState): Result {
+  const status = statusText(state);
+  const { failure, reason } = isMachineState(state) ? state.meta : taskOf(state);
+  if (status === "failed")
+    return {
+      data: NO_BYTES,
+      contentType: undefined,
+      error: new TerminalError(failure?.code ?? "INTERNAL", failure?.message ?? ""),
+    };
+  if (status !== "succeeded")
+    return {
+      data: NO_BYTES,
+      contentType: undefined,
+      error: new TerminalError("TASK_CANCELLED", reason ?? "cancelled"),
+    };
+  if (isMachineState(state)) {
+    const { output } = state.persisted;
+    return {
+      data: output === undefined ? NO_BYTES : encodeBody(output, JSON_TYPE),
+      contentType: JSON_TYPE,
+      error: undefined,
+    };
+  }
+  const { response, responseType } = taskOf(state);
+  return { data: response ?? NO_BYTES, contentType: responseType, error: undefined };
+}

@@ -4,6 +4,7 @@ import {
   InvalidError,
   headerText,
   isId,
+  isMachineState,
   statusOf,
   taskLimits,
   type ActorState,
@@ -19,7 +20,8 @@ import type { LiveActor } from "../shard/actor.ts";
 import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { Admission } from "./admission-desk.ts";
-import { askingOf, waitMs } from "./asking.ts";
+import { askingOf, untilOf, waitMs } from "./asking.ts";
+import { describeEmbedded, hasEnded, statusText, type Extra } from "./describe.ts";
 import type { Asking, Listeners } from "./listeners.ts";
 import { notFound, refused } from "./refusals.ts";
 import { readStored } from "./stored-tasks.ts";
@@ -50,7 +52,7 @@ export class TaskDesk {
   answerSubmit(message: Message, outcome: Admission, shard: HostedShard): void {
     if (outcome.kind === "refused") return this.#listeners.fail(message.reply, outcome.error);
     if (message.reply === undefined) return;
-    this.#answerOrWait(message, shard, outcome.actor, outcome.state);
+    this.answerOrWait(message, shard, outcome.actor, outcome.state);
   }
 
   /** A verb on the shard's subject. */
@@ -73,6 +75,11 @@ export class TaskDesk {
     const live = shard.actors.get(id);
     const state = live === undefined ? await this.#lookUp(shard, id) : this.#host.committed(live);
     if (state === undefined) throw notFound(id);
+    if (isMachineState(state))
+      throw new ConflictError(
+        "TASK_NOT_FAILED",
+        `${id} is an instance of ${state.machine.name}; only tasks are run again`,
+      );
     const task = taskOf(state);
     const status = statusOf(task);
     if (status !== "failed" && status !== "cancelled") {
@@ -106,26 +113,29 @@ export class TaskDesk {
     if (actor !== undefined && state === undefined)
       return this.#whenStored(actor, message, () => this.#read(shard, verb, id, message));
     if (state === undefined) throw notFound(id);
-    if (verb === "wait") return this.#answerOrWait(message, shard, actor, state);
+    if (verb === "wait") return this.answerOrWait(message, shard, actor, state);
     const to = askingOf(message);
     this.#answer(to, shard, actor, state);
-    if (verb === "watch" && actor !== undefined && state.snapshot.status === "active") this.#listeners.watch(actor, to);
+    if (verb === "watch" && actor !== undefined && !hasEnded(state)) this.#listeners.watch(actor, to);
   }
 
-  #answerOrWait(message: Message, shard: HostedShard, actor: LiveActor | undefined, state: ActorState): void {
+  /** Answers with the actor as it stands, or as it will when what the message waits for has come. */
+  answerOrWait(message: Message, shard: HostedShard, actor: LiveActor | undefined, state: ActorState): void {
     const to = askingOf(message);
     const wait = message.header(H.wait);
-    if (wait === undefined || actor === undefined || state.snapshot.status !== "active")
+    const until = untilOf(message);
+    if (wait === undefined || actor === undefined || hasEnded(state) || until?.(state) === true)
       return this.#answer(to, shard, actor, state);
-    this.#listeners.wait(actor, to, waitMs(wait));
+    this.#listeners.wait(actor, to, waitMs(wait), until);
   }
 
   #answer(to: Asking, shard: HostedShard, actor: LiveActor | undefined, state: ActorState): void {
-    const extra =
-      actor === undefined
-        ? undefined
-        : { progress: actor.progress, reason: this.#dispatcher.waitingFor(actor.state ?? state) };
-    this.#listeners.answer(to, shard.number, state, extra);
+    this.#listeners.answer(to, shard.number, state, actor === undefined ? undefined : this.#extraOf(actor, state));
+  }
+
+  #extraOf(actor: LiveActor, state: ActorState): Extra {
+    if (isMachineState(state)) return { tasks: describeEmbedded(actor) };
+    return { progress: actor.progress, reason: this.#dispatcher.waitingFor(actor.state ?? state) };
   }
 
   async #decide(shard: HostedShard, verb: "cancel" | "end", id: string, message: Message): Promise<void> {
@@ -148,11 +158,12 @@ export class TaskDesk {
     const answer = (): void => {
       if (message.reply !== undefined) this.#answer(askingOf(message), shard, undefined, state);
     };
-    const status = statusOf(taskOf(state));
+    const status = statusText(state);
+    const { failure } = isMachineState(state) ? state.meta : taskOf(state);
     // The repetition of a decision whose answer was lost.
-    const repeated = verb === "cancel" ? status === "cancelled" : taskOf(state).failure?.code === "ENDED_BY_FORCE";
+    const repeated = verb === "cancel" ? status === "cancelled" : failure?.code === "ENDED_BY_FORCE";
     if (repeated) return answer();
-    throw new ConflictError("TASK_ENDED", `task ${id} has ended: ${status}`);
+    throw new ConflictError("TASK_ENDED", `${id} has ended: ${status}`);
   }
 
   /** Goes on with a request once what its actor is now is stored. */

@@ -4,6 +4,9 @@ import type { Settled } from "./commit-queue.ts";
 import type { HostedShard } from "./hosted-shard.ts";
 import { UNQUEUED, type Due } from "./timer-queue.ts";
 
+/** What a wait waits for, other than the end. */
+export type Until = (state: ActorState) => boolean;
+
 /** Somebody who waits for an actor's end, or watches it. */
 export interface Listener extends Due {
   readonly actor: LiveActor;
@@ -12,6 +15,7 @@ export interface Listener extends Due {
   readonly accept: string;
   /** Answer a success with the response itself. */
   readonly raw: boolean;
+  readonly until?: Until | undefined;
   /** The reply-to of its last keepalive. */
   ping?: string;
 }
@@ -58,6 +62,18 @@ export class LiveActor implements Due {
   /** Growing number of its place in a driver's queue; 0: not queued. */
   ticket = 0;
   scheduledAt = 0;
+  /** Tasks that are embedded in its record, by the number under which it asked for them. */
+  embedded: Map<number, LiveActor> | undefined;
+  /** Of embedded tasks: effects that wait for the record they are in. */
+  pending: [task: LiveActor, effects: readonly Effect[]][] | undefined;
+  /** Of an embedded task: the actor in whose record it is, and its number there. */
+  host: { readonly actor: LiveActor; readonly key: number } | undefined;
+  /** Of an ended task: whoever asked for it knows. */
+  told = false;
+  /** Of an instance of a user's machine: its last state whose record fitted a message. */
+  fitting: ActorState | undefined;
+  /** Its record as it would be written now, where it was made already. */
+  encoded: { readonly sequence: number; readonly data: Uint8Array } | undefined;
   readonly id: string;
   readonly shard: HostedShard;
   readonly machine: Machine;

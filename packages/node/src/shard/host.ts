@@ -1,21 +1,25 @@
 import {
-  begin,
+  InvalidError,
   decodeFields,
-  decodeRecord,
-  encodeRecord,
-  step,
+  isErgonError,
+  taskMachine,
   type ActorState,
   type Effect,
   type Machine,
   type MachineRegistry,
-  type TimedEvent,
+  type RecordFields,
+  type Surroundings,
+  type Timer,
+  type Turn,
 } from "@ergon/core";
 
 import type { NodeContext } from "../node-context.ts";
+import { ActorRecords } from "./actor-records.ts";
+import { ActorTimers } from "./actor-timers.ts";
 import { LiveActor } from "./actor.ts";
 import { CommitQueue, type Refusal, type Settled } from "./commit-queue.ts";
 import type { HostedShard } from "./hosted-shard.ts";
-import { TimerQueue } from "./timer-queue.ts";
+import { UNQUEUED } from "./timer-queue.ts";
 import { Woken } from "./woken.ts";
 
 /** What a kind of machine needs of its host beyond being stepped: `task` is one kind. */
@@ -34,22 +38,25 @@ export interface Behaviour {
   retentionMs(state: ActorState): number;
   /** Whether nothing but a far timer or an event can move the actor, so that its bytes suffice. */
   parks(state: ActorState): boolean;
+  /** The last step has not happened; the actor is as it was before. */
+  rolledBack(actor: LiveActor): void;
+  /** Whether an ended actor still has something to say. It stays until {@link Host.release}. */
+  lingers(actor: LiveActor): boolean;
 }
 
 export interface HostOptions {
   readonly context: NodeContext;
   readonly machines: MachineRegistry;
-  /** By machine name. */
-  readonly behaviours: ReadonlyMap<string, Behaviour>;
+  readonly behaviourOf: (machine: Machine) => Behaviour;
   readonly hosted: ReadonlyMap<number, HostedShard>;
   /** A write of the shard may or may not be stored, or the server refused a fence: the shard must be taken again. */
   readonly onDoubt: (shard: HostedShard) => void;
+  /** A task embedded in the actor's record has ended: the actor is told, in the same write. */
+  readonly onEmbeddedEnded: (actor: LiveActor, key: number, ended: ActorState) => void;
 }
 
 /** A timer nearer than this keeps its actor unpacked. */
 const PARK_MS = 5_000;
-/** Timers fired in one turn, before the network gets its turn again. */
-const TIMERS_PER_TURN = 512;
 const RETRY_REFUSED_MS = 1_000;
 const PIPELINE_WINDOW = 2_048;
 
@@ -57,9 +64,8 @@ const PIPELINE_WINDOW = 2_048;
 export class Host {
   readonly #options: HostOptions;
   readonly #queues: readonly CommitQueue[];
-  readonly #timers = new TimerQueue<LiveActor>();
-  #armedFor = Number.POSITIVE_INFINITY;
-  #armed: unknown;
+  readonly #timers: ActorTimers;
+  readonly #records: ActorRecords;
   readonly #woken: Woken;
   #retrying = false;
   /** The last refusal by the store, until something was stored again. */
@@ -72,7 +78,9 @@ export class Host {
       logger,
       clock,
     } = options.context;
+    this.#records = new ActorRecords({ ...options, surroundings: (actor) => this.#surroundings(actor) });
     this.#woken = new Woken(clock, (actor) => this.#parkIfIdle(actor));
+    this.#timers = new ActorTimers(clock, (actor, now) => this.#fireTimers(actor, now));
     this.#queues = Array.from(
       { length: records.buckets },
       () =>
@@ -118,20 +126,41 @@ export class Host {
     for (const queue of this.#queues) queue.resume();
   }
 
-  /** Starts an actor and stores it; `settled` hears when it is stored or refused. */
+  /** Starts an actor and stores it; `settled` hears when it is stored or refused. Throws when the machine cannot start. */
   create(shard: HostedShard, id: string, machine: Machine, input: unknown, at: number, settled: Settled): LiveActor {
     const actor = new LiveActor(id, shard, machine);
-    const turn = begin(machine, input, at);
-    actor.state = turn.state;
+    this.#take(actor, machine.engine.begin(machine, input, at, this.#surroundings(actor)));
     actor.scheduledAt = at;
-    actor.effects.push(...turn.effects);
     shard.actors.set(id, actor);
     this.#behaviour(actor).settle(actor);
+    if (!this.#records.fits(actor)) {
+      this.#forget(actor);
+      throw new InvalidError("PAYLOAD_TOO_LARGE", `${this.#records.tooLarge(actor)}; nothing was stored`);
+    }
     this.commit(actor, settled);
     return actor;
   }
 
-  /** Delivers an event and stores the outcome. Answers whether the actor took the event; `settled` is called only then. */
+  /** Begins a task in the record of an actor whose write is to follow. */
+  embed(actor: LiveActor, key: number, input: unknown, at: number): LiveActor {
+    const task = this.#records.embedded(actor, key);
+    this.#take(task, taskMachine.engine.begin(taskMachine, input, at, this.#surroundings(task)));
+    task.scheduledAt = at;
+    this.#behaviour(task).settle(task);
+    this.#hold(task);
+    return task;
+  }
+
+  /** Takes a task out of the record that it is embedded in. */
+  unembed(task: LiveActor): void {
+    this.#timers.delete(task);
+    if (task.host !== undefined) task.host.actor.embedded?.delete(task.host.key);
+  }
+
+  /**
+   * Delivers an event and stores the outcome. Answers whether the actor took the event; `settled` is called only then. Throws
+   * `InvalidError` when what follows from the event cannot be stored: then it has not happened.
+   */
   send(actor: LiveActor, event: EventWithoutTime, settled: Settled = ignore): boolean {
     if (!this.transition(actor, event)) return false;
     this.#behaviour(actor).settle(actor);
@@ -139,52 +168,60 @@ export class Host {
     return true;
   }
 
+  /** Delivers an event that nobody can be told about: an actor that cannot go on from it fails. */
+  advance(actor: LiveActor, event: EventWithoutTime, settled: Settled = ignore): boolean {
+    try {
+      return this.send(actor, event, settled);
+    } catch (error) {
+      if (!isErgonError(error)) throw error;
+      this.fail(actor, error.code, error.message, settled);
+      return true;
+    }
+  }
+
+  /** Ends an actor that cannot go on, from its last state that could be stored. */
+  fail(actor: LiveActor, code: string, message: string, settled: Settled = ignore): void {
+    const { machine, shard } = actor;
+    this.#options.context.logger.warn(
+      { shard: shard.number, id: actor.id, machine: machine.name, code, reason: message },
+      "an instance fails",
+    );
+    actor.effects = [];
+    actor.pending = undefined;
+    this.#rollBack(actor, actor.fitting ?? this.wake(actor));
+    this.transition(actor, { type: "ergon.failed", code, message });
+    this.#behaviour(actor).settle(actor);
+    this.#commitWhole(actor, settled);
+  }
+
   /** Delivers an event that what is stored leads to anyway: only what the event makes the actor do needs a write. */
   sendKnown(actor: LiveActor, event: EventWithoutTime): void {
     if (!this.transition(actor, event)) return;
     this.#behaviour(actor).settle(actor);
     if (actor.effects.length > 0) return this.commit(actor, ignore);
-    this.#schedule(actor, this.wake(actor));
+    this.#timers.set(actor, this.wake(actor).timers);
     this.#parkIfIdle(actor);
   }
 
   /** Delivers an event without storing the outcome: the caller commits. Answers whether the actor took it. */
   transition(actor: LiveActor, event: EventWithoutTime): boolean {
     const state = this.wake(actor);
-    const turn = step(actor.machine, state, this.#timed(state, event));
-    if (turn.state.snapshot === state.snapshot) return false;
-    actor.state = turn.state;
-    if (turn.effects.length > 0) actor.effects.push(...turn.effects);
-    return true;
+    const { machine } = actor;
+    const timed = { ...event, ...this.#time(actor, state) };
+    return this.#turn(actor, state, () => machine.engine.step(machine, state, timed));
   }
 
   commit(actor: LiveActor, settled: Settled): void {
-    const { effects } = actor;
-    actor.effects = [];
+    const { host } = actor;
+    if (host === undefined)
+      return this.#records.fits(actor) ? this.#commitWhole(actor, settled) : this.#tooLarge(actor, settled);
+    this.#hold(actor);
     const state = this.wake(actor);
-    const ended = state.snapshot.status !== "active";
-    const sequence = actor.sequence + 1;
-    this.#schedule(actor, state);
-    this.#queue(actor).put(actor, (refusal) => {
-      if (refusal === undefined) {
-        this.refusal = undefined;
-        // A write that was in doubt may settle after a later one.
-        if (sequence > actor.committedAt) {
-          actor.committedAt = sequence;
-          actor.committed = state;
-        }
-        const behaviour = this.#behaviour(actor);
-        for (const effect of effects) behaviour.perform(actor, effect);
-        settled(undefined);
-        if (ended) this.#forget(actor);
-        behaviour.stored(actor, ended);
-        this.#tellWaiting(actor, undefined);
-        this.#parkIfIdle(actor);
-      } else {
-        settled(refusal);
-        this.#tellWaiting(actor, refusal);
-      }
-    });
+    if (state.snapshot.status !== "active") {
+      this.unembed(actor);
+      this.#options.onEmbeddedEnded(host.actor, host.key, state);
+    }
+    this.commit(host.actor, settled);
   }
 
   /** The actor's state as it is stored, or `undefined` while its first write is under way. */
@@ -207,44 +244,36 @@ export class Host {
     this.#queue(actor).put(actor, () => this.#forget(actor));
   }
 
-  /** The actor's state, unpacked if it was parked. */
+  /** The actor has said what it had to say: an ended one may leave, a live one sleep. */
+  release(actor: LiveActor): void {
+    if (actor.stored < actor.sequence || actor.state === undefined) return;
+    if (actor.state.snapshot.status === "active") this.#parkIfIdle(actor);
+    else this.#forget(actor);
+  }
+
+  /** The actor's state, unpacked if it was parked. Throws `ConflictError` when its record does not fit its machine here. */
   wake(actor: LiveActor): ActorState {
     if (actor.state !== undefined) return actor.state;
-    const record = decodeRecord(actor.parked ?? new Uint8Array(), this.#options.machines);
-    if (record.kind === "unreadable")
-      throw new Error(`a parked record of ${actor.id} cannot be read: ${record.reason}`);
+    const state = this.#records.wake(actor);
     this.#woken.add(actor);
-    actor.parked = undefined;
-    actor.state = record.state;
-    actor.committed = record.state;
-    return record.state;
+    return state;
   }
 
   /** Takes a record that the shard's loading found. Ended ones are passed over, unreadable ones set aside. */
   restore(shard: HostedShard, id: string, data: Uint8Array, revision: number): void {
     shard.revision = Math.max(shard.revision, revision);
     if (data.length === 0) return;
-    const fields = decodeFields(data);
-    if ("kind" in fields) return this.#setAside(shard, id, fields.reason);
-    if (fields.snapshot.status !== "active") return;
-    const record = decodeRecord(data, this.#options.machines);
-    if (record.kind === "unreadable") return this.#setAside(shard, id, record.reason);
-    const actor = new LiveActor(id, shard, record.machine, record.rest);
-    actor.state = record.state;
-    actor.committed = record.state;
-    actor.committedAt = 1;
-    actor.sequence = 1;
-    actor.stored = 1;
-    const { scheduledAt } = record.state.snapshot.context as { scheduledAt?: number };
-    actor.scheduledAt = scheduledAt ?? 0;
+    const actor = this.#records.restore(shard, id, data);
+    if (actor === undefined) return;
     shard.actors.set(id, actor);
-    this.#schedule(actor, record.state);
+    this.#timers.set(actor, actor.state?.timers ?? timersOf(actor.parked));
+    for (const task of actor.embedded?.values() ?? []) this.#timers.set(task, task.state?.timers ?? []);
     this.#parkIfIdle(actor);
   }
 
   /** Forgets what a loading that failed had read. */
   clear(shard: HostedShard): void {
-    for (const actor of shard.actors.values()) this.#timers.delete(actor);
+    for (const actor of shard.actors.values()) this.#leave(actor);
     shard.actors.clear();
     shard.unreadable.clear();
   }
@@ -267,15 +296,90 @@ export class Host {
     shard.phase = "closed";
     for (const queue of this.#queues) queue.drop(shard);
     for (const actor of shard.actors.values()) {
-      this.#timers.delete(actor);
       this.#behaviour(actor).dropped(actor);
+      this.#leave(actor);
     }
     shard.actors.clear();
   }
 
   stop(): void {
     this.#woken.stop();
-    this.#options.context.clock.cancel(this.#armed);
+    this.#timers.stop();
+  }
+
+  /** Takes the outcome of a step. One that cannot be stored has not happened. */
+  #turn(actor: LiveActor, before: ActorState, run: () => Turn): boolean {
+    let turn: Turn;
+    try {
+      turn = run();
+    } catch (error) {
+      this.#rollBack(actor, before);
+      throw error;
+    }
+    if (turn.state === before) return false;
+    this.#take(actor, turn);
+    return true;
+  }
+
+  #take(actor: LiveActor, { state, effects }: Turn): void {
+    actor.state = state;
+    if (effects.length > 0) actor.effects.push(...effects);
+  }
+
+  #rollBack(actor: LiveActor, to: ActorState): void {
+    const { machine } = actor;
+    if (actor.state !== undefined) machine.engine.close(actor.state);
+    const fields = { ...machine.engine.fields(to), timers: to.timers } as unknown as RecordFields;
+    actor.state = machine.engine.restore(machine, fields, this.#surroundings(actor));
+    this.#behaviour(actor).rolledBack(actor);
+  }
+
+  /** What an embedded task wants done waits for the record that it is in. */
+  #hold(task: LiveActor): void {
+    const { host, effects } = task;
+    if (host === undefined) return;
+    task.effects = [];
+    if (effects.length > 0) (host.actor.pending ??= []).push([task, effects]);
+    this.#timers.set(task, this.wake(task).timers);
+  }
+
+  #commitWhole(actor: LiveActor, settled: Settled): void {
+    const { effects, pending } = actor;
+    actor.effects = [];
+    actor.pending = undefined;
+    const state = this.wake(actor);
+    const ended = state.snapshot.status !== "active";
+    const sequence = actor.sequence + 1;
+    this.#timers.set(actor, state.timers);
+    this.#queue(actor).put(actor, (refusal) => {
+      if (refusal === undefined) {
+        this.refusal = undefined;
+        // A write that was in doubt may settle after a later one.
+        if (sequence > actor.committedAt) {
+          actor.committedAt = sequence;
+          actor.committed = state;
+        }
+        if (pending !== undefined) this.#performPending(pending);
+        const behaviour = this.#behaviour(actor);
+        for (const effect of effects) behaviour.perform(actor, effect);
+        settled(undefined);
+        if (ended && !behaviour.lingers(actor)) this.#forget(actor);
+        behaviour.stored(actor, ended);
+        this.#tellWaiting(actor, undefined);
+        this.#parkIfIdle(actor);
+      } else {
+        settled(refusal);
+        this.#tellWaiting(actor, refusal);
+      }
+    });
+  }
+
+  #performPending(pending: readonly [LiveActor, readonly Effect[]][]): void {
+    for (const [task, effects] of pending) for (const effect of effects) this.#behaviour(task).perform(task, effect);
+  }
+
+  #tooLarge(actor: LiveActor, settled: Settled): void {
+    this.fail(actor, "RECORD_TOO_LARGE", this.#records.tooLarge(actor), settled);
   }
 
   #tellWaiting(actor: LiveActor, refusal: Refusal | undefined): void {
@@ -286,49 +390,52 @@ export class Host {
     for (const { run } of due) run(refusal);
   }
 
-  #setAside(shard: HostedShard, id: string, reason: string): void {
-    shard.unreadable.set(id, reason);
-    this.#options.context.logger.warn(
-      { shard: shard.number, id, reason },
-      "a record cannot be read here; it is left as it is",
-    );
-  }
-
   #forget(actor: LiveActor): void {
-    this.#timers.delete(actor);
+    this.#leave(actor);
     if (actor.shard.actors.get(actor.id) === actor) actor.shard.actors.delete(actor.id);
     if (actor.stored === 0) this.#behaviour(actor).dropped(actor);
   }
 
-  #encode(actor: LiveActor): { data: Uint8Array; ttlMs: number | undefined } {
-    if (actor.erased) return { data: new Uint8Array(), ttlMs: 1_000 };
-    const state = this.wake(actor);
-    const data = encodeRecord(actor.machine, state, actor.rest);
-    return { data, ttlMs: state.snapshot.status === "active" ? undefined : this.#behaviour(actor).retentionMs(state) };
+  /** Nothing of the actor happens here any more. */
+  #leave(actor: LiveActor): void {
+    this.#timers.delete(actor);
+    for (const task of actor.embedded?.values() ?? []) this.#timers.delete(task);
+    if (actor.state !== undefined) actor.machine.engine.close(actor.state);
   }
 
   #parkIfIdle(actor: LiveActor): void {
     const { state } = actor;
     if (state === undefined || actor.stored < actor.sequence || actor.listeners !== undefined) return;
-    if (state.snapshot.status !== "active" || actor.due - this.#options.context.clock.now() < PARK_MS) return;
+    if (state.snapshot.status !== "active" || actor.embedded?.size) return;
+    if (actor.position !== UNQUEUED && actor.due - this.#options.context.clock.now() < PARK_MS) return;
     if (!this.#behaviour(actor).parks(state)) return;
-    // A copy of its own: an encoded record may be a slice of a larger buffer, which it would keep alive.
-    actor.parked = new Uint8Array(encodeRecord(actor.machine, state, actor.rest));
-    actor.state = undefined;
-    actor.committed = undefined;
+    this.#records.park(actor, state);
   }
 
-  #timed(state: ActorState, event: EventWithoutTime): TimedEvent {
-    const { updatedAt } = state.snapshot.context as { updatedAt?: number };
+  #encode(actor: LiveActor): { data: Uint8Array; ttlMs: number | undefined } {
+    if (!actor.erased) this.wake(actor);
+    return this.#records.encode(actor);
+  }
+
+  #surroundings(actor: LiveActor): Surroundings {
+    const { logger } = this.#options.context;
+    return { id: actor.id, logger, onLocal: (run) => this.#local(actor, run) };
+  }
+
+  /** Something that an instance runs in this process has said something. */
+  #local(actor: LiveActor, run: () => void): void {
+    if (actor.shard.actors.get(actor.id) !== actor || actor.state?.snapshot.status !== "active") return;
+    this.advance(actor, { type: "ergon.local", run });
+  }
+
+  #time(actor: LiveActor, state: ActorState): { at: number; chance: number } {
+    const { updatedAt } = actor.machine.engine.times(state);
     // Another node's clock may have been a little ahead: an actor's time never goes back.
-    const at = Math.max(this.#options.context.clock.now(), updatedAt ?? 0);
-    return { ...event, at, chance: this.#options.context.random() };
+    return { at: Math.max(this.#options.context.clock.now(), updatedAt), chance: this.#options.context.random() };
   }
 
   #behaviour(actor: LiveActor): Behaviour {
-    const behaviour = this.#options.behaviours.get(actor.machine.name);
-    if (behaviour === undefined) throw new Error(`no behaviour for machine ${actor.machine.name}`);
-    return behaviour;
+    return this.#options.behaviourOf(actor.machine);
   }
 
   #queue(actor: LiveActor): CommitQueue {
@@ -337,47 +444,23 @@ export class Host {
     return queue;
   }
 
-  #schedule(actor: LiveActor, state: ActorState): void {
-    let due = Number.POSITIVE_INFINITY;
-    for (const timer of state.timers) if (timer.due < due) due = timer.due;
-    if (due === Number.POSITIVE_INFINITY) return this.#timers.delete(actor);
-    this.#timers.set(actor, due);
-    if (due < this.#armedFor) this.#arm(due);
-  }
-
-  #arm(due: number): void {
-    const { clock } = this.#options.context;
-    clock.cancel(this.#armed);
-    this.#armedFor = due;
-    this.#armed = clock.after(Math.min(Math.max(0, due - clock.now()), MAX_ARM_MS), () => this.#fire());
-  }
-
-  #fire(): void {
-    this.#armedFor = Number.POSITIVE_INFINITY;
-    const now = this.#options.context.clock.now();
-    for (let fired = 0; fired < TIMERS_PER_TURN; fired++) {
-      const actor = this.#timers.peek();
-      if (actor === undefined || actor.due > now) break;
-      this.#timers.delete(actor);
-      if (actor.shard.phase === "loading") {
-        // Its shard is not served yet: the timer comes again with the shard.
-        this.#timers.set(actor, now + 50);
-        continue;
-      }
-      this.#fireTimers(actor, now);
-    }
-    const next = this.#timers.peek();
-    if (next !== undefined) this.#arm(next.due);
-  }
-
   #fireTimers(actor: LiveActor, now: number): void {
     const state = this.wake(actor);
     const timer = state.timers.filter(({ due }) => due <= now).toSorted((a, b) => a.due - b.due)[0];
-    if (timer === undefined) return this.#schedule(actor, state);
-    actor.state = { snapshot: state.snapshot, timers: state.timers.filter((other) => other !== timer) };
-    this.transition(actor, timer.event);
+    if (timer === undefined) return this.#timers.set(actor, state.timers);
+    try {
+      this.#fireTimer(actor, state, timer);
+      this.commit(actor, ignore);
+    } catch (error) {
+      if (!isErgonError(error)) throw error;
+      this.fail(actor, error.code, error.message);
+    }
+  }
+
+  #fireTimer(actor: LiveActor, state: ActorState, timer: Timer): void {
+    const { machine } = actor;
+    this.#turn(actor, state, () => machine.engine.fire(machine, state, timer, this.#time(actor, state)));
     this.#behaviour(actor).settle(actor);
-    this.commit(actor, ignore);
   }
 }
 
@@ -387,7 +470,9 @@ export interface EventWithoutTime {
   readonly [field: string]: unknown;
 }
 
-/** Far timers are armed in pieces: platforms hold no more than about 24 days, and a clock may be adjusted meanwhile. */
-const MAX_ARM_MS = 3_600_000;
+function timersOf(parked: Uint8Array | undefined): readonly Timer[] {
+  const fields = parked === undefined ? undefined : decodeFields(parked);
+  return fields === undefined || "kind" in fields ? [] : fields.timers;
+}
 
 const ignore: Settled = () => undefined;

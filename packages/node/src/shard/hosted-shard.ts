@@ -4,6 +4,13 @@ import type { LiveActor } from "./actor.ts";
 
 export type ShardPhase = "loading" | "serving" | "suspended" | "draining" | "closed";
 
+/** Between the id of an actor and the number of a task that is embedded in its record; no id has it. */
+const EMBEDDED = "~";
+
+export function embeddedId(id: string, key: number): string {
+  return `${id}${EMBEDDED}${key}`;
+}
+
 /** A shard that this node hosts, or is about to. */
 export class HostedShard {
   fence: Fence = 0;
@@ -26,5 +33,12 @@ export class HostedShard {
   constructor(number: number, bucket: number) {
     this.number = number;
     this.bucket = bucket;
+  }
+
+  /** The live actor of an id, or the task embedded in one: `<id>~<number>`. */
+  find(id: string): LiveActor | undefined {
+    const mark = id.indexOf(EMBEDDED);
+    if (mark < 0) return this.actors.get(id);
+    return this.actors.get(id.slice(0, mark))?.embedded?.get(Number(id.slice(mark + 1)));
   }
 }

@@ -1,0 +1,34 @@
+import type { Logger } from "../base/logger.ts";
+import type { Machine } from "./machine.ts";
+import type { RecordFields } from "./record.ts";
+import type { ActorState, TimedEvent, Timer, Turn } from "./step.ts";
+
+/** What surrounds an actor on its host. */
+export interface Surroundings {
+  readonly id: string;
+  readonly logger: Logger;
+  /** Takes a turn that something inside the node began: the result of a promise, say. */
+  readonly onLocal: (run: () => void) => void;
+}
+
+/** How machines of a kind are run. Its steps do no I/O; whatever they want done is in the turn's effects (law 9). */
+export interface Engine {
+  /** Starts an actor. Throws what the machine threw. */
+  begin(machine: Machine, input: unknown, at: number, surroundings: Surroundings): Turn;
+  /** Takes one event. The same state comes back when the event changes nothing. */
+  step(machine: Machine, state: ActorState, event: TimedEvent): Turn;
+  /** Takes the event of a timer that is due. */
+  fire(machine: Machine, state: ActorState, timer: Timer, time: Omit<TimedEvent, "type">): Turn;
+  /** The state that a record holds, for readers. */
+  read(machine: Machine, fields: RecordFields): ActorState;
+  /** The state that a record holds, to go on from. Throws when it does not fit the machine. */
+  restore(machine: Machine, fields: RecordFields, surroundings: Surroundings): ActorState;
+  /** What the record holds beside the machine and the timers; with a `snapshot`. */
+  fields(state: ActorState): Readonly<Record<string, unknown>>;
+  /** Whether a record says nothing more to anybody: its actor has ended, and has nothing left to tell. */
+  isOver(fields: RecordFields): boolean;
+  /** Lets go of what of the actor runs in this process. */
+  close(state: ActorState): void;
+  /** When the actor was started, and when it changed last. Epoch milliseconds. */
+  times(state: ActorState): { readonly startedAt: number; readonly updatedAt: number };
+}

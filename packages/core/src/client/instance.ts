@@ -1,0 +1,169 @@
+import { InvalidError, UnavailableError } from "../base/errors.ts";
+import { msgpack } from "../base/msgpack.ts";
+import { isIn } from "../machines/machine-state.ts";
+import { toPlain } from "../machines/plain.ts";
+import { encodeBody } from "../wire/codec.ts";
+import { H, MSGPACK_TYPE } from "../wire/headers.ts";
+import type { MachineView } from "../wire/machine-view.ts";
+import type { StartOptions } from "../wire/start.ts";
+import { requireId, requireName, type Names } from "../wire/subjects.ts";
+import type { Caller } from "./caller.ts";
+import type { Client, DecisionOptions } from "./client.ts";
+import { readBody, readTask, type TaskReply } from "./task-reply.ts";
+import type { WaitOptions } from "./wait.ts";
+import type { WatchOptions } from "./watch.ts";
+
+/** An event for an instance: a type, and whatever its machine reads of it. Plain data. */
+export interface InstanceEvent {
+  readonly type: string;
+  readonly [field: string]: unknown;
+}
+
+/** What a wait waits for: a state (or one above it), a tag, or, by default, the end. */
+export interface Until {
+  /** A state as its view names it: `paid`, `order.paid`; a state above it is enough. */
+  readonly state?: string | undefined;
+  readonly tag?: string | undefined;
+}
+
+export interface SendOptions {
+  /** What makes a repeated event the same one. @defaultValue a new one for each call */
+  readonly eventId?: string | undefined;
+}
+
+/** Which events an instance takes where it stands. */
+export interface AcceptedEvents {
+  readonly id: string;
+  readonly status: string;
+  readonly value: unknown;
+  /** Types, `*` for any. Whether a guard lets one pass depends on the event. */
+  readonly events: readonly string[];
+}
+
+/** One instance of a machine. Every call may be repeated and is, as a client's are; throws `TASK_NOT_FOUND` when there is none. */
+export interface Instance {
+  readonly id: string;
+  get(): Promise<MachineView>;
+  /**
+   * Sends an event; resolves when what follows from it is stored. It is applied once, however often the call is repeated under one `eventId`.
+   * Throws `EVENT_NOT_ACCEPTED` with the events that are taken, `NOT_SERIALISABLE`, `TASK_ENDED`.
+   */
+  send(event: InstanceEvent, options?: SendOptions): Promise<MachineView>;
+  /** Sends an event and waits for what `until` says. Throws as `send` does, and `REQUEST_TIMEOUT` after `timeoutMs`. */
+  ask(event: InstanceEvent, options?: SendOptions & WaitOptions & Until): Promise<MachineView>;
+  /** Waits until the instance has ended, or is where `until` says. After `timeoutMs` it is answered as it stands. */
+  wait(options?: WaitOptions & Until): Promise<MachineView>;
+  /** The machine's output. Throws its failure, `TASK_CANCELLED`, or `REQUEST_TIMEOUT` after `timeoutMs`. */
+  output(options?: WaitOptions): Promise<unknown>;
+  /** The instance as it is, then each change, until it has ended. */
+  watch(options?: WatchOptions): AsyncIterable<MachineView>;
+  can(): Promise<AcceptedEvents>;
+  /** A machine that takes an event `cancel` gets it, and decides what follows; every other one is stopped. Throws `TASK_ENDED`. */
+  cancel(options?: DecisionOptions): Promise<MachineView>;
+  /** Stops it by force; it has failed then. Throws `TASK_ENDED`. */
+  end(options?: DecisionOptions): Promise<MachineView>;
+}
+
+export interface InstanceParts {
+  readonly client: Client;
+  readonly caller: Caller;
+  readonly names: Names;
+  readonly newId: () => string;
+}
+
+/** Starts an instance; the same id again finds the same one. */
+export async function startInstance(
+  parts: InstanceParts,
+  machine: string,
+  input: unknown,
+  options: StartOptions,
+): Promise<Instance> {
+  const { caller, names, newId } = parts;
+  requireName("machine", machine);
+  const id = requireId(options.id ?? newId());
+  const headers: Record<string, string> = { [H.id]: id, [H.contentType]: MSGPACK_TYPE };
+  if (options.version !== undefined) headers[H.machineVersion] = options.version;
+  if (options.correlationId !== undefined) headers[H.correlationId] = options.correlationId;
+  if (options.tags !== undefined) headers[H.tags] = options.tags.join(",");
+  if (options.retention !== undefined)
+    headers[H.retention] = typeof options.retention === "number" ? `${options.retention}ms` : options.retention;
+  const data = input === undefined ? new Uint8Array() : msgpack.pack(toPlain(input, "input"));
+  await caller.ask({ subject: names.start(machine), data, headers, read: readTask });
+  return createInstance(parts, id);
+}
+
+export function createInstance(parts: InstanceParts, id: string): Instance {
+  const { client, caller, names, newId } = parts;
+  requireId(id);
+  const send = async (
+    event: InstanceEvent,
+    options: SendOptions,
+    until: UntilQuestion | undefined,
+  ): Promise<TaskReply> => {
+    const headers = { [H.contentType]: MSGPACK_TYPE, [H.eventId]: options.eventId ?? newId(), ...until?.headers };
+    const data = encodeBody(toPlain(event, "event"), MSGPACK_TYPE);
+    const { waitUntil, signal } = until ?? {};
+    return caller.ask({ subject: names.verb("send", id), data, headers, waitUntil, signal, read: readTask });
+  };
+  const settle = async (question: UntilQuestion, first?: TaskReply): Promise<TaskReply> => {
+    let reply = first;
+    while (reply === undefined || !(reply.final || question.met(viewOf(reply)))) {
+      if (reply !== undefined && caller.clock.monotonic() >= question.waitUntil) return reply;
+      const { headers, waitUntil, signal } = question;
+      const { shard } = reply ?? {};
+      reply = await caller.ask({ subject: names.verb("wait", id), headers, waitUntil, shard, signal, read: readTask });
+    }
+    return reply;
+  };
+  return {
+    id,
+    get: async () => viewOf(await caller.ask({ subject: names.verb("get", id), read: readTask })),
+    send: async (event, options = {}) => viewOf(await send(event, options, undefined)),
+    ask: async (event, options = {}) => {
+      const question = questionOf(caller, options);
+      const reply = await settle(question, await send(event, options, question));
+      const view = viewOf(reply);
+      if (reply.final || question.met(view)) return view;
+      throw notYet(id, options.timeoutMs);
+    },
+    wait: async (options = {}) => viewOf(await settle(questionOf(caller, options))),
+    output: async (options = {}) => {
+      const response = await client.response(id, options);
+      return response.data.length === 0 ? undefined : response.json();
+    },
+    watch: (options) => client.watch(id, options) as AsyncIterable<unknown> as AsyncIterable<MachineView>,
+    can: () => caller.ask({ subject: names.verb("can", id), read: (message) => readBody(message) as AcceptedEvents }),
+    cancel: async (options) => (await client.cancel(id, options)) as unknown as MachineView,
+    end: async (options) => (await client.end(id, options)) as unknown as MachineView,
+  };
+}
+
+interface UntilQuestion {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly waitUntil: number;
+  readonly signal: AbortSignal | undefined;
+  readonly met: (view: MachineView) => boolean;
+}
+
+function questionOf(caller: Caller, { state, tag, timeoutMs = Infinity, signal }: WaitOptions & Until): UntilQuestion {
+  if (state !== undefined && tag !== undefined)
+    throw new InvalidError("INVALID_OPTION", "until: give a state or a tag, not both");
+  const until = state === undefined ? tag : state;
+  return {
+    headers: until === undefined ? {} : { [H.until]: `${state === undefined ? "tag" : "state"}:${until}` },
+    waitUntil: caller.clock.monotonic() + timeoutMs,
+    signal,
+    met: (view) => (state === undefined ? tag !== undefined && view.stateTags.includes(tag) : isIn(view.value, state)),
+  };
+}
+
+function viewOf(reply: TaskReply): MachineView {
+  return reply.view as unknown as MachineView;
+}
+
+function notYet(id: string, timeoutMs: number | undefined): UnavailableError {
+  return new UnavailableError(
+    "REQUEST_TIMEOUT",
+    `${id} was not there within ${timeoutMs} ms; it goes on, wait for it again`,
+  );
+}

@@ -1,0 +1,158 @@
+import type { ActorLogic, EventObject, NonReducibleUnknown, Snapshot } from "xstate";
+
+import { taskDefaults, type TaskSpec } from "../task/spec.ts";
+import type { TaskRequest } from "../wire/submit.ts";
+import { parseTaskRequest } from "../wire/submit.ts";
+import type { ChildSpec, Ending, StoredEvent } from "./command.ts";
+import { toPlain } from "./plain.ts";
+import { ActorTree, DURABLE } from "./tree.ts";
+
+/** What is known in a machine of a task or a durable child of its own. */
+export interface DurableSnapshot<TOutput> {
+  readonly status: "active" | "done" | "error" | "stopped";
+  readonly output: TOutput | undefined;
+  readonly error: unknown;
+  readonly input: unknown;
+  /** The engine's number for it. */
+  readonly key?: number;
+  /** Of a durable child that is followed (`onSnapshot`): its state value and context as it told them last. */
+  readonly value?: unknown;
+  readonly context?: unknown;
+}
+
+/** The options of a task that a machine invokes: those of a submit, but its id. */
+export type DriverRequest = Omit<TaskRequest, "id" | "driver">;
+
+export interface DriverLogicOptions<TInput> {
+  /**
+   * The task's options, or what makes them of the input. Without a `payload` in them the input is the payload: bytes as they are, texts as text,
+   * everything else as JSON.
+   */
+  readonly task?: DriverRequest | ((input: TInput) => DriverRequest);
+  /**
+   * Run the task as an actor with an id of its own, listed by itself and kept for its own retention, instead of embedded in the record of its
+   * machine (which costs no write of its own). Default: false.
+   */
+  readonly standalone?: boolean;
+}
+
+export type DriverLogic<TInput, TOutput> = ActorLogic<
+  Snapshot<TOutput> & { readonly input?: unknown },
+  EventObject,
+  TInput & NonReducibleUnknown
+>;
+
+/**
+ * A durable task as an invoked actor: `invoke: { src: driver("payments"), input, onDone, onError }`. Its output is the task's response: JSON and
+ * MessagePack as values, text as a text, everything else as bytes. Its failure is the error, with `code`, `message` and `retryable`, once the
+ * task's retries are used up. Leaving the state cancels it.
+ */
+export function driver<TInput = unknown, TOutput = unknown>(
+  name: string,
+  options: DriverLogicOptions<TInput> = {},
+): DriverLogic<TInput, TOutput> {
+  const what = `driver("${name}")`;
+  return durable<TInput, TOutput>(what, (tree, self, input, sync) => {
+    const request = typeof options.task === "function" ? options.task(input as TInput) : (options.task ?? {});
+    const { spec, delayMs } = parseTaskRequest({ ...payloadOf(input, request), ...request, driver: name });
+    const task: Omit<TaskSpec, "id"> = delayMs > 0 ? { ...spec, notBefore: tree.now + delayMs } : spec;
+    const key = tree.book(self);
+    if (options.standalone === true)
+      tree.ask({ type: "child", key, child: { machine: "task", spec: task, retentionMs: 0, sync } });
+    else tree.ask({ type: "task", key, spec: task });
+    return key;
+  });
+}
+
+export interface MachineLogicOptions<TInput> {
+  /** The child's id; derived from its parent's when absent. */
+  readonly id?: string | ((input: TInput) => string);
+  /** The version to start; the newest that is registered when absent. */
+  readonly version?: string;
+  /** How long the child's record stays readable after its end. Default 72 h. */
+  readonly retentionMs?: number;
+}
+
+/**
+ * A durable child: an instance of another registered machine, with an id and a record of its own, on whichever node hosts its shard. `sendTo` it,
+ * `sendParent` from it; each event arrives once. Leaving the state cancels it.
+ */
+export function machine<TInput = unknown, TOutput = unknown>(
+  name: string,
+  options: MachineLogicOptions<TInput> = {},
+): DriverLogic<TInput, TOutput> {
+  return durable<TInput, TOutput>(`machine("${name}")`, (tree, self, input, sync) => {
+    const id = typeof options.id === "function" ? options.id(input as TInput) : options.id;
+    const retentionMs = options.retentionMs ?? taskDefaults.retentionMs;
+    const key = tree.book(self);
+    const child: ChildSpec = {
+      id,
+      machine: name,
+      version: options.version,
+      input: toPlain(input, "input"),
+      retentionMs,
+      sync,
+    };
+    tree.ask({ type: "child", key, child });
+    return key;
+  });
+}
+
+type Ask = (tree: ActorTree, self: unknown, input: unknown, sync: boolean) => number;
+
+interface Scope {
+  readonly self: { readonly _syncSnapshot?: boolean };
+  readonly system: unknown;
+}
+
+function durable<TInput, TOutput>(what: string, ask: Ask): DriverLogic<TInput, TOutput> {
+  type State = { -readonly [K in keyof DurableSnapshot<TOutput>]: DurableSnapshot<TOutput>[K] };
+  const logic = {
+    [DURABLE]: true,
+    getInitialSnapshot: (_: unknown, input: unknown): State => ({
+      status: "active",
+      output: undefined,
+      error: undefined,
+      input,
+    }),
+    start: (state: State, scope: Scope): void => {
+      const tree = ActorTree.of(scope, what);
+      if (state.key !== undefined) return tree.adopt(scope.self, state.key);
+      state.key = ask(tree, scope.self, state.input, scope.self._syncSnapshot === true);
+      // It is in the task or in the child now.
+      state.input = undefined;
+    },
+    transition: (state: State, event: EventObject, scope: Scope): State => {
+      if (state.status !== "active") return state;
+      const tree = ActorTree.of(scope, what);
+      switch (event.type) {
+        case "ergon.ended":
+          return { ...state, ...endOf<TOutput>((event as unknown as { ending: Ending }).ending) };
+        case "ergon.news":
+          return { ...state, ...(event as unknown as { fields: object }).fields };
+        case "xstate.stop":
+          if (state.key !== undefined) tree.ask({ type: "stop", key: state.key, reason: "its state was left" });
+          return { ...state, status: "stopped" };
+        default:
+          if (state.key !== undefined)
+            tree.ask({ type: "send", key: state.key, event: toPlain(event, "event") as StoredEvent });
+          return state;
+      }
+    },
+    getPersistedSnapshot: (state: State): State => state,
+    restoreSnapshot: (state: State): State => ({ ...state }),
+  };
+  return logic as unknown as DriverLogic<TInput, TOutput>;
+}
+
+function endOf<TOutput>(ending: Ending): Partial<DurableSnapshot<TOutput>> {
+  return ending.kind === "done"
+    ? { status: "done", output: ending.output as TOutput }
+    : { status: "error", error: ending.error };
+}
+
+function payloadOf(input: unknown, request: DriverRequest): object {
+  if (input === undefined || "payload" in request || "text" in request || "base64" in request) return {};
+  if (typeof input === "string") return { text: input };
+  return { payload: input instanceof Uint8Array ? input : toPlain(input, "input") };
+}

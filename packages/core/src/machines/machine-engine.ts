@@ -1,0 +1,263 @@
+import type { AnyMachineSnapshot } from "xstate";
+
+import type { Engine, Surroundings } from "../actor/engine.ts";
+import type { Machine } from "../actor/machine.ts";
+import type { RecordFields } from "../actor/record.ts";
+import type { Effect } from "../actor/scope.ts";
+import type { ActorState, TimedEvent, Timer, Turn } from "../actor/step.ts";
+import { TerminalError, isErgonError, messageOf } from "../base/errors.ts";
+import type { Failure } from "../task/task-context.ts";
+import type { Ending } from "./command.ts";
+import { forgetChild, take, tell, type Draft } from "./draft.ts";
+import type { MachineEvent, MachineInput } from "./machine-event.ts";
+import {
+  machineLimits,
+  stateText,
+  type MachineHistoryEntry,
+  type MachineMeta,
+  type MachineRecordState,
+  type MachineState,
+  type PersistedTree,
+} from "./machine-state.ts";
+import { fromPlain } from "./plain.ts";
+import { ActorTree, type TreeOptions } from "./tree.ts";
+
+/**
+ * Runs users' machines: one step is one turn of the instance's actors, until all of them are at rest. What must leave the node comes back as
+ * effects, to be done when the record is stored (law 1).
+ */
+export const machineEngine: Engine = {
+  begin(machine: Machine, rawInput: unknown, at: number, surroundings: Surroundings): Turn {
+    const { input, at: _, ...given } = rawInput as MachineInput;
+    const tree = ActorTree.begin(machine.logic, input, at, treeOptions(surroundings, given.parent));
+    const { status, error } = tree.root.getSnapshot() as { status: string; error: unknown };
+    if (status === "error") {
+      tree.close();
+      const message = `machine ${machine.name} could not start: ${messageOf(error)}`;
+      throw new TerminalError("MACHINE_FAILED", message, { cause: error });
+    }
+    const draft: Draft = { ...NEW, ...given, id: surroundings.id, startedAt: at, updatedAt: at };
+    return settle(machine, tree, draft, at);
+  },
+
+  /** Throws `InvalidError` (`NOT_SERIALISABLE`) when the outcome cannot be stored; the tree is of no use then. */
+  step(machine: Machine, before: ActorState, timed: TimedEvent): Turn {
+    const state = before as MachineState;
+    const event = timed as unknown as MachineEvent;
+    const { tree, meta } = state;
+    const draft: Draft = { ...meta };
+    deliver(tree, draft, event);
+    const same = draft.status === meta.status && draft.heard === meta.heard && draft.seen === meta.seen;
+    if (!tree.takeChanged() && same) return { state, effects: [] };
+    return settle(machine, tree, draft, event.at);
+  },
+
+  fire(machine: Machine, state: ActorState, timer: Timer, time: Omit<TimedEvent, "type">): Turn {
+    return machineEngine.step(machine, state, { ...time, type: "ergon.timer", timer } as unknown as TimedEvent);
+  },
+
+  read(machine: Machine, fields: RecordFields): MachineRecordState {
+    const persisted = fromPlain(fields.snapshot) as PersistedTree;
+    const snapshot = persisted as unknown as AnyMachineSnapshot;
+    return { machine, snapshot, timers: fields.timers, persisted, meta: fields.meta as MachineMeta };
+  },
+
+  restore(machine: Machine, fields: RecordFields, surroundings: Surroundings): MachineState {
+    const { persisted, meta } = machineEngine.read(machine, fields) as MachineRecordState;
+    // XState puts references to actors into the context that it is given.
+    const given = structuredClone(persisted);
+    const tree = ActorTree.restore(
+      machine.logic,
+      given,
+      fields.timers,
+      meta.nextKey,
+      treeOptions(surroundings, meta.parent),
+    );
+    const snapshot = tree.root.getSnapshot() as AnyMachineSnapshot;
+    return { machine, snapshot, timers: fields.timers, tree, persisted, meta };
+  },
+
+  fields(state: ActorState): Readonly<Record<string, unknown>> {
+    const { persisted, meta } = state as MachineState;
+    return { snapshot: persisted, meta };
+  },
+
+  isOver({ meta }: RecordFields): boolean {
+    const { status, outbox } = meta as MachineMeta;
+    return status !== "running" && outbox.length === 0;
+  },
+
+  close(state: ActorState): void {
+    (state as MachineState).tree.close();
+  },
+
+  times(state: ActorState): { startedAt: number; updatedAt: number } {
+    return (state as MachineRecordState).meta;
+  },
+};
+
+const NEW: Omit<MachineMeta, "id" | "startedAt" | "updatedAt" | "retentionMs" | "fingerprint"> = {
+  status: "running",
+  stateTags: [],
+  nextKey: 1,
+  children: {},
+  sent: 0,
+  outbox: [],
+  heard: {},
+  seen: [],
+  history: [],
+};
+
+function treeOptions({ logger, onLocal }: Surroundings, parent: MachineMeta["parent"]): TreeOptions {
+  return { logger, onLocal, parent: parent === undefined ? "none" : parent.sync ? "to-changes" : "to-end" };
+}
+
+function deliver(tree: ActorTree, draft: Draft, event: MachineEvent): void {
+  switch (event.type) {
+    case "ergon.event":
+      if (event.id !== undefined) draft.seen = [...draft.seen, event.id].slice(-machineLimits.seen);
+      return tree.send(event.at, event.event);
+    case "ergon.timer":
+      return tree.fire(event.at, event.timer);
+    case "ergon.task":
+      forgetChild(draft, event.key);
+      return tree.ended(event.at, event.key, event.ending);
+    case "ergon.local":
+      return tree.turn(event.at, event.run);
+    case "ergon.told":
+      return deliverTold(tree, draft, event);
+    case "cancel":
+      return cancelled(tree, draft, event.at, reasonOf(event));
+    case "end":
+      return stop(tree, draft, event.at, "failed", {
+        reason: reasonOf(event),
+        failure: { code: "ENDED_BY_FORCE", message: reasonOf(event), retryable: false },
+      });
+    case "ergon.failed":
+      return stop(tree, draft, event.at, "failed", {
+        reason: `${event.code}: ${event.message}`,
+        failure: { code: event.code, message: event.message, retryable: false },
+      });
+    default:
+      throw new Error(`no event of the engine: ${String((event as { type: unknown }).type)}`);
+  }
+}
+
+/** Each message of another actor is taken once, however often it comes. */
+function deliverTold(
+  tree: ActorTree,
+  draft: Draft,
+  { at, from, tell: told }: MachineEvent & { type: "ergon.told" },
+): void {
+  if (told.seq <= (draft.heard[from] ?? 0)) return;
+  draft.heard = { ...draft.heard, [from]: told.seq };
+  const { key, what } = told;
+  const isParent = draft.parent?.id === from;
+  const isChild = draft.children[key]?.id === from;
+  if (isParent && what.kind === "event") return tree.send(at, what.event);
+  if (isParent && what.kind === "stop") return cancelled(tree, draft, at, `cancelled by its parent: ${what.reason}`);
+  if (!isChild) return;
+  if (what.kind === "event") return tree.fromChild(at, key, what.event);
+  if (what.kind === "news") return tree.news(at, key, what.fields);
+  if (what.kind !== "ended") return;
+  forgetChild(draft, key);
+  const { [from]: _, ...heard } = draft.heard;
+  draft.heard = heard;
+  tree.ended(at, key, what.ending);
+}
+
+/** A machine that takes `cancel` as an event decides what follows; every other one is stopped. */
+function cancelled(tree: ActorTree, draft: Draft, at: number, reason: string): void {
+  const snapshot = tree.root.getSnapshot() as AnyMachineSnapshot;
+  const event = { type: "cancel", reason };
+  if (snapshot.can(event)) tree.send(at, event);
+  else stop(tree, draft, at, "cancelled", { reason });
+}
+
+/** Stops every actor of the instance: what they asked for is told that it is not wanted. */
+function stop(
+  tree: ActorTree,
+  draft: Draft,
+  at: number,
+  status: "cancelled" | "failed",
+  fields: { readonly reason: string; readonly failure?: Failure },
+): void {
+  tree.turn(at, () => tree.root.send({ type: "xstate.stop" }));
+  Object.assign(draft, fields, { status, endedAt: at });
+}
+
+function reasonOf({ by, reason }: { readonly by: string; readonly reason: string }): string {
+  return reason === "" ? `by ${by}` : `by ${by}: ${reason}`;
+}
+
+/** Makes a turn of what the actors have done. */
+function settle(machine: Machine, tree: ActorTree, draft: Draft, at: number): Turn {
+  tree.takeChanged();
+  const snapshot = tree.root.getSnapshot() as AnyMachineSnapshot;
+  const effects: Effect[] = take(draft, tree.takeCommands());
+  const { snapshot: persisted, timers } = tree.persist();
+  draft.nextKey = tree.nextKey;
+  draft.updatedAt = at;
+  draft.stateTags = [...snapshot.tags];
+  if (snapshot.status !== "active" && draft.status === "running") end(draft, snapshot, at);
+  if (draft.status !== "running") endedTell(draft, snapshot);
+  draft.history = noted(draft, snapshot, at);
+  const state: MachineState = {
+    machine,
+    snapshot,
+    timers: draft.status === "running" ? timers : [],
+    tree,
+    persisted: persisted as PersistedTree,
+    meta: { ...draft },
+  };
+  return { state, effects };
+}
+
+function end(draft: Draft, snapshot: AnyMachineSnapshot, at: number): void {
+  draft.endedAt = at;
+  if (snapshot.status === "done") {
+    draft.status = "succeeded";
+    return;
+  }
+  draft.status = "failed";
+  draft.failure = failureOf((snapshot as { error: unknown }).error);
+  draft.reason = `${draft.failure.code}: ${draft.failure.message}`;
+}
+
+function endedTell(draft: Draft, snapshot: AnyMachineSnapshot): void {
+  const { parent } = draft;
+  if (parent === undefined || draft.outbox.some(({ what }) => what.kind === "ended")) return;
+  const failure = draft.failure ?? { code: "TASK_CANCELLED", message: draft.reason ?? "cancelled", retryable: false };
+  const ending: Ending =
+    draft.status === "succeeded"
+      ? { kind: "done", output: (snapshot as { output: unknown }).output }
+      : { kind: "error", error: failure };
+  tell(draft, parent.id, parent.key, { kind: "ended", ending });
+}
+
+/** Why an instance failed, of whatever its machine threw. */
+export function failureOf(error: unknown): Failure {
+  const { code, retryable } = (typeof error === "object" && error !== null ? error : {}) as Partial<Failure>;
+  const message = isErgonError(error) || error instanceof Error ? error.message : textOf(error);
+  return {
+    code: typeof code === "string" ? code.slice(0, 64) : "MACHINE_FAILED",
+    message: message.slice(0, 1_024),
+    retryable: retryable === true,
+  };
+}
+
+function textOf(error: unknown): string {
+  if (typeof error === "object" && error !== null && typeof (error as { message?: unknown }).message === "string")
+    return (error as { message: string }).message;
+  return typeof error === "string" ? error : (JSON.stringify(error) ?? String(error));
+}
+
+/** The first lines tell how it began, the last how it stands: the middle goes. */
+function noted(draft: Draft, snapshot: AnyMachineSnapshot, at: number): readonly MachineHistoryEntry[] {
+  const { history, status, reason } = draft;
+  const state = status === "running" ? stateText(snapshot.value) : status;
+  if (history.at(-1)?.[1] === state) return history;
+  const line: MachineHistoryEntry = reason === undefined ? [at, state] : [at, state, reason.slice(0, 120)];
+  const kept = history.length < machineLimits.historyEntries ? history : [...history.slice(0, 4), ...history.slice(5)];
+  return [...kept, line];
+}

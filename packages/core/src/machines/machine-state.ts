@@ -1,0 +1,138 @@
+import { __unsafe_getAllOwnEventDescriptors } from "xstate";
+
+import type { Machine } from "../actor/machine.ts";
+import type { ActorState } from "../actor/step.ts";
+import type { Failure } from "../task/task-context.ts";
+import type { ChildSpec, Ending, StoredEvent } from "./command.ts";
+import type { ActorTree } from "./tree.ts";
+
+/** How an instance of a machine stands, as users see it. The machine's own state is beside it. */
+export type MachineStatus = "running" | "succeeded" | "failed" | "cancelled";
+
+/** The durable parent of an instance, and the number under which it knows it. */
+export interface ParentLink {
+  readonly id: string;
+  readonly key: number;
+  /** Whether each change is told, not only the end. */
+  readonly sync: boolean;
+}
+
+/** A message from one durable actor to another, kept until the other has stored what follows from it. */
+export interface Tell {
+  /** Grows by one with each message of the sender: what makes a repeated one known. */
+  readonly seq: number;
+  readonly to: string;
+  /** The parent's number of the child that the message goes to, or comes from. */
+  readonly key: number;
+  readonly what:
+    | { readonly kind: "start"; readonly child: ChildSpec }
+    | { readonly kind: "stop"; readonly reason: string }
+    | { readonly kind: "event"; readonly event: StoredEvent }
+    | { readonly kind: "news"; readonly fields: Readonly<Record<string, unknown>> }
+    | { readonly kind: "ended"; readonly ending: Ending };
+}
+
+/** What a record keeps of an instance beside its snapshot and its timers. Times are epoch milliseconds. */
+export interface MachineMeta {
+  readonly id: string;
+  readonly status: MachineStatus;
+  readonly startedAt: number;
+  readonly updatedAt: number;
+  readonly endedAt?: number;
+  /** Why it ended as it did, or who ended it. */
+  readonly reason?: string | undefined;
+  readonly failure?: Failure | undefined;
+  readonly correlationId?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
+  readonly retentionMs: number;
+  readonly parent?: ParentLink | undefined;
+  /** The tags of the states that it is in. */
+  readonly stateTags: readonly string[];
+  /** The instance that this one repeats. */
+  readonly origin?: string | undefined;
+  /** The input's fingerprint: a repeated start with another input is a conflict. */
+  readonly fingerprint: number;
+  /** The number for the next thing that one of its actors asks for. */
+  readonly nextKey: number;
+  /** Durable children by number. */
+  readonly children: Readonly<Record<string, { readonly id: string; readonly machine: string }>>;
+  readonly sent: number;
+  readonly outbox: readonly Tell[];
+  /** The number of the last message of each durable actor that it has taken. */
+  readonly heard: Readonly<Record<string, number>>;
+  /** The ids of the last events that clients sent, oldest first. */
+  readonly seen: readonly string[];
+  readonly history: readonly MachineHistoryEntry[];
+}
+
+/** `[time, state, reason]`. */
+export type MachineHistoryEntry = readonly [at: number, state: string, reason?: string];
+
+/** An instance as its record has it. */
+export interface MachineRecordState extends ActorState {
+  readonly machine: Machine;
+  /** The snapshot as records hold it. */
+  readonly persisted: PersistedTree;
+  readonly meta: MachineMeta;
+}
+
+/** An instance between two steps. All but the tree is never changed. */
+export interface MachineState extends MachineRecordState {
+  readonly tree: ActorTree;
+}
+
+export interface PersistedTree {
+  readonly status: string;
+  readonly value: unknown;
+  readonly context: unknown;
+  readonly output?: unknown;
+  readonly error?: unknown;
+  readonly children?: Readonly<Record<string, unknown>>;
+}
+
+/** Limits of an instance's record. */
+export const machineLimits = {
+  /** Client events whose repetition is recognised. */
+  seen: 64,
+  historyEntries: 32,
+  eventIdLength: 64,
+} as const;
+
+/** A state value as one text: `paying`, `order.paying`, `{a.x, b.y}`. */
+export function stateText(value: unknown): string {
+  if (typeof value === "string") return value;
+  const entries = Object.entries(value as Record<string, unknown>).map(([name, inner]) => {
+    const text = stateText(inner);
+    return text === "{}" ? name : `${name}.${text}`;
+  });
+  return entries.length === 1 ? (entries[0] ?? "") : `{${entries.join(", ")}}`;
+}
+
+/** Whether a state value is in the state that a text names: that one, or one below it. */
+export function isIn(value: unknown, name: string): boolean {
+  const text = stateText(value);
+  if (text === name || text.startsWith(`${name}.`)) return true;
+  if (typeof value === "string") return false;
+  const [first = "", ...rest] = name.split(".");
+  const inner = (value as Record<string, unknown>)[first];
+  return inner !== undefined && (rest.length === 0 || isIn(inner, rest.join(".")));
+}
+
+/** The types of the events that an instance can take where it stands; whether a guard lets one pass depends on the event. */
+export function acceptedEvents({ snapshot }: ActorState): string[] {
+  return __unsafe_getAllOwnEventDescriptors(snapshot)
+    .filter((type: string) => !type.startsWith("xstate."))
+    .toSorted((a: string, b: string) => a.localeCompare(b));
+}
+
+/** The state without a message that has been taken by whom it was for. It leaves the record with its next write. */
+export function withoutTell<T extends MachineRecordState>(state: T, seq: number): T {
+  const { meta } = state;
+  const outbox = meta.outbox.filter((tell) => tell.seq !== seq);
+  return outbox.length === meta.outbox.length ? state : { ...state, meta: { ...meta, outbox } };
+}
+
+/** Whether `state` is an instance of a user's machine, and not a task. */
+export function isMachineState(state: ActorState): state is MachineRecordState {
+  return "meta" in state;
+}

@@ -1,0 +1,422 @@
+import { createActor, type AnyActor, type AnyActorLogic, type EventObject } from "xstate";
+
+import type { Timer } from "../actor/step.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Command, Ending, StoredEvent } from "./command.ts";
+import { toPlain } from "./plain.ts";
+
+/** Where an actor stands in its tree: the ids from below the root down to it. The root's is empty. */
+export type Path = readonly string[];
+
+const PARENT: Path = ["#_parent"];
+/** Messages that one turn may cause inside a tree: two actors that answer each other for ever must not hold up the node. */
+const MOST_MESSAGES = 10_000;
+/** Microsteps that one event may cause, where the machine does not say. */
+const MOST_MICROSTEPS = 10_000;
+
+/** Marks logic whose actors do nothing in the node: what they stand for is kept by the engine. */
+export const DURABLE: unique symbol = Symbol("ergon.durable");
+
+/** What the engine uses of XState's actors beyond their public types (5.33; held by test/unit/tree.test.ts). */
+interface InnerActor {
+  readonly id: string;
+  readonly sessionId: string;
+  readonly _parent?: InnerActor;
+  readonly _syncSnapshot?: boolean;
+  readonly system: InnerSystem;
+  _snapshot: { status: string };
+  logic: InnerLogic;
+  readonly _actorScope: { emit: (event: StoredEvent) => void };
+  getSnapshot(): { status: string; children?: Record<string, InnerActor> };
+  _send(event: EventObject): void;
+  _error(error: unknown): void;
+}
+
+interface InnerSystem {
+  _register: (sessionId: string, actor: InnerActor) => string;
+  _relay: (source: InnerActor | undefined, target: InnerActor, event: EventObject) => void;
+  _sendInspectionEvent: (event: { type: string; actorRef?: InnerActor }) => void;
+  scheduler: {
+    schedule(source: InnerActor, target: InnerActor, event: EventObject, delay: number, id?: string): void;
+    cancel(source: InnerActor, id: string): void;
+    cancelAll(actor: InnerActor): void;
+  };
+}
+
+interface InnerLogic {
+  readonly __xstatenode?: boolean;
+  readonly [DURABLE]?: true;
+  start?: (snapshot: unknown, scope: unknown) => void;
+  transition: (snapshot: unknown, event: EventObject, scope: unknown) => unknown;
+}
+
+interface TreeTimer {
+  readonly id: string;
+  readonly due: number;
+  readonly event: EventObject;
+  readonly source: InnerActor;
+  readonly target: InnerActor;
+}
+
+export interface TreeOptions {
+  readonly logger: Logger;
+  /** Runs a turn that something inside the node began: the result of a promise, an event of a callback. */
+  readonly onLocal: (run: () => void) => void;
+  /** Whether a durable parent listens, and whether to each change. */
+  readonly parent: "none" | "to-end" | "to-changes";
+}
+
+const trees = new WeakMap<object, ActorTree>();
+
+/**
+ * An instance of a user's machine with all the actors that it has spawned, run by XState's own interpreter. The tree only holds back what must
+ * not happen before a commit: it keeps timers as data, starts promises and callbacks later, and collects what durable actors ask for.
+ */
+export class ActorTree {
+  readonly root: AnyActor;
+  readonly #options: TreeOptions;
+  readonly #root: InnerActor;
+  readonly #parent: InnerActor | undefined;
+  #timers: TreeTimer[] = [];
+  #commands: Command[] = [];
+  #at = 0;
+  #messages = 0;
+  #inTurn = false;
+  #changed = false;
+  #closed = false;
+  #nextKey: number;
+  readonly #keyed = new Map<number, InnerActor>();
+
+  private constructor(
+    logic: AnyActorLogic,
+    options: TreeOptions,
+    nextKey: number,
+    from: { readonly input: unknown } | { readonly snapshot: unknown },
+  ) {
+    this.#options = options;
+    this.#nextKey = nextKey;
+    // The parent lives elsewhere; its stand-in takes what is sent to it.
+    const parent = options.parent === "none" ? undefined : createActor(PARENT_LOGIC, { id: "parent" });
+    this.root = createActor(logic, {
+      ...from,
+      id: "root",
+      logger: (...items: unknown[]) => options.logger.info({ log: items }, "log"),
+      ...(parent === undefined ? {} : { parent, syncSnapshot: options.parent === "to-changes" }),
+    } as never) as AnyActor;
+    this.#root = this.root as unknown as InnerActor;
+    this.#parent = parent as unknown as InnerActor | undefined;
+    this.#hook(this.#root.system);
+    trees.set(this.#root.system, this);
+    // An error ends the instance and is kept with it; without a listener XState would throw it at the process.
+    this.root.subscribe({ error: () => undefined });
+  }
+
+  /** Starts an instance. */
+  static begin(logic: AnyActorLogic, input: unknown, at: number, options: TreeOptions): ActorTree {
+    boundSteps(logic);
+    const tree = new ActorTree(logic, options, 1, { input });
+    tree.turn(at, () => tree.root.start());
+    return tree;
+  }
+
+  /** Brings an instance back. `timers` keep their due times. Throws when the snapshot does not fit the machine. */
+  static restore(
+    logic: AnyActorLogic,
+    snapshot: unknown,
+    timers: readonly Timer[],
+    nextKey: number,
+    options: TreeOptions,
+  ): ActorTree {
+    boundSteps(logic);
+    const tree = new ActorTree(logic, options, nextKey, { snapshot });
+    const restored = tree.root.getSnapshot() as { status: string; error: unknown };
+    const wanted = (snapshot as { status: string }).status;
+    if (restored.status !== wanted) throw restored.error;
+    tree.#inTurn = true;
+    tree.root.start();
+    tree.#inTurn = false;
+    tree.#changed = false;
+    for (const timer of timers) tree.#restoreTimer(timer);
+    return tree;
+  }
+
+  /** The tree that an actor belongs to. Throws when it runs outside Ergon. */
+  static of(scope: { readonly system: unknown }, what: string): ActorTree {
+    const tree = trees.get(scope.system as object);
+    if (tree === undefined)
+      throw new Error(`${what} runs on an Ergon node only; in a test of the bare machine provide another actor for it`);
+    return tree;
+  }
+
+  /** Runs something that the tree does: all that follows from it inside the tree happens before this returns. */
+  turn(at: number, run: () => void): void {
+    this.#at = at;
+    this.#messages = 0;
+    this.#inTurn = true;
+    try {
+      run();
+    } finally {
+      this.#inTurn = false;
+    }
+  }
+
+  /** Delivers an event to the machine. */
+  send(at: number, event: EventObject): void {
+    this.turn(at, () => this.root.send(event));
+  }
+
+  /** Delivers a timer's event and forgets the timer. */
+  fire(at: number, timer: Timer): void {
+    const { source, target } = placesOf(timer);
+    const due = this.#timers.find(
+      (one) => one.id === timer.id && one.due === timer.due && samePath(this.#pathOf(one.source), source),
+    );
+    if (due !== undefined) this.#timers = this.#timers.filter((one) => one !== due);
+    this.#changed = true;
+    const to = due?.target ?? this.#find(target ?? source);
+    if (to !== undefined) this.turn(at, () => this.#root.system._relay(due?.source, to, timer.event));
+  }
+
+  /** Tells the actor that asked for a task or a durable child how that has ended. */
+  ended(at: number, key: number, ending: Ending): void {
+    this.#tell(at, key, { type: "ergon.ended", ending } as EventObject);
+  }
+
+  /** Tells the actor that stands for a durable child what has come of it. */
+  news(at: number, key: number, fields: Readonly<Record<string, unknown>>): void {
+    this.#tell(at, key, { type: "ergon.news", fields } as EventObject);
+  }
+
+  /** An event that a durable child has sent to its parent. */
+  fromChild(at: number, key: number, event: EventObject): void {
+    const child = this.#keyed.get(key);
+    const { _parent: parent } = child ?? {};
+    if (parent !== undefined) this.turn(at, () => this.#root.system._relay(child, parent, event));
+  }
+
+  /** A number for something that an actor asks for, by which it is found again. Called by durable logic. */
+  book(actor: unknown): number {
+    const key = this.#nextKey++;
+    this.#keyed.set(key, actor as InnerActor);
+    return key;
+  }
+
+  /** The actor that a key stands for is back. Called by durable logic. */
+  adopt(actor: unknown, key: number): void {
+    this.#keyed.set(key, actor as InnerActor);
+  }
+
+  /** Notes what an actor asks for. Called by durable logic. */
+  ask(command: Command): void {
+    if (!this.#closed) this.#commands.push(command);
+    if (command.type === "stop") this.#keyed.delete(command.key);
+  }
+
+  /** The time of the present turn, epoch milliseconds. */
+  get now(): number {
+    return this.#at;
+  }
+
+  get nextKey(): number {
+    return this.#nextKey;
+  }
+
+  /** What has been asked for since the last call. */
+  takeCommands(): Command[] {
+    const commands = this.#commands;
+    this.#commands = [];
+    return commands;
+  }
+
+  /** Whether anything of the tree has changed since the last call. */
+  takeChanged(): boolean {
+    const changed = this.#changed || this.#commands.length > 0;
+    this.#changed = false;
+    return changed;
+  }
+
+  /** The tree as a record holds it. Throws `InvalidError` (`NOT_SERIALISABLE`). */
+  persist(): { readonly snapshot: unknown; readonly timers: readonly Timer[] } {
+    const snapshot = toPlain(this.root.getPersistedSnapshot(), "");
+    return { snapshot, timers: this.#timers.map((timer) => this.#storedTimer(timer)) };
+  }
+
+  /** Whether nothing of the tree runs in the node, so that its record suffices. */
+  get idle(): boolean {
+    return !hasLocal(this.#root);
+  }
+
+  /** Lets go of everything that runs in the node. The tree says nothing more. */
+  close(): void {
+    this.#closed = true;
+    this.root.stop();
+    this.#timers = [];
+    this.#commands = [];
+  }
+
+  #tell(at: number, key: number, event: EventObject): void {
+    const actor = this.#keyed.get(key);
+    if (actor === undefined) return;
+    this.turn(at, () => actor._send(event));
+  }
+
+  #hook(system: InnerSystem): void {
+    const { _register: register, _relay: relay } = system;
+    system._register = (sessionId, actor) => {
+      this.#adopt(actor);
+      return register(sessionId, actor);
+    };
+    system._relay = (source, target, event) => {
+      if (this.#closed) return;
+      if (target === this.#parent) return this.#toParent(event);
+      if (!this.#inTurn) return this.#options.onLocal(() => this.#relay(relay, source, target, event));
+      this.#relay(relay, source, target, event);
+    };
+    system._sendInspectionEvent = ({ type }) => {
+      if (type === "@xstate.snapshot") this.#changed = true;
+    };
+    system.scheduler = {
+      schedule: (source, target, event, delay, id = `timer.${this.#nextKey++}`) => {
+        this.#changed = true;
+        this.#timers.push({ id, due: this.#at + delay, event, source, target });
+      },
+      cancel: (source, id) => {
+        this.#keep((timer) => timer.source !== source || timer.id !== id);
+      },
+      cancelAll: (actor) => {
+        this.#keep((timer) => timer.source !== actor);
+      },
+    };
+  }
+
+  #relay(relay: InnerSystem["_relay"], source: InnerActor | undefined, target: InnerActor, event: EventObject): void {
+    if (++this.#messages > MOST_MESSAGES)
+      throw new Error(`the actors of this instance sent each other more than ${MOST_MESSAGES} messages over one event`);
+    relay(source, target, event);
+  }
+
+  #keep(wanted: (timer: TreeTimer) => boolean): void {
+    if (this.#timers.every(wanted)) return;
+    this.#changed = true;
+    this.#timers = this.#timers.filter(wanted);
+  }
+
+  #toParent(event: EventObject): void {
+    // That the root has ended is told with its output, by the engine.
+    if (event.type === "xstate.done.actor.root" || event.type === "xstate.error.actor.root") return;
+    this.ask({ type: "parent", event: toPlain(parentEvent(event), "event") as StoredEvent });
+  }
+
+  #adopt(actor: InnerActor): void {
+    const scope = actor._actorScope;
+    const { emit } = scope;
+    scope.emit = (event) => {
+      emit(event);
+      this.ask({ type: "emitted", event: toPlain(event, "emitted") as StoredEvent });
+    };
+    const { logic } = actor;
+    if (logic.__xstatenode !== true && logic[DURABLE] !== true && logic.start !== undefined)
+      this.#postpone(actor, logic);
+  }
+
+  /** What runs in the node is started when the record that asked for it is stored; what it is sent before waits (law 1). */
+  #postpone(actor: InnerActor, logic: InnerLogic): void {
+    const waiting: EventObject[] = [];
+    let started = false;
+    actor.logic = Object.assign(Object.create(logic) as InnerLogic, {
+      start: (_: unknown, scope: unknown): void => {
+        const run = (): void => {
+          if (started || this.#closed || actor.getSnapshot().status !== "active") return;
+          started = true;
+          this.#startLocal(actor, logic, scope);
+          for (const event of waiting) actor._send(event);
+        };
+        this.ask({ type: "local", run: () => this.#options.onLocal(run) });
+      },
+      transition: (snapshot: unknown, event: EventObject, scope: unknown): unknown => {
+        if (started || event.type === "xstate.stop")
+          return started ? logic.transition(snapshot, event, scope) : { ...(snapshot as object), status: "stopped" };
+        waiting.push(event);
+        return snapshot;
+      },
+    });
+  }
+
+  #startLocal(actor: InnerActor, logic: InnerLogic, scope: unknown): void {
+    try {
+      logic.start?.(actor.getSnapshot(), scope);
+    } catch (error) {
+      actor._snapshot = { ...actor._snapshot, status: "error", error } as never;
+      actor._error(error);
+    }
+  }
+
+  #restoreTimer(timer: Timer): void {
+    const places = placesOf(timer);
+    const source = this.#find(places.source);
+    const target = this.#find(places.target ?? places.source);
+    // The actor that waited for it is gone: nobody misses it.
+    if (source === undefined || target === undefined) return;
+    this.#timers.push({ id: timer.id, due: timer.due, event: timer.event, source, target });
+  }
+
+  #storedTimer({ id, due, event, source, target }: TreeTimer): Timer {
+    const stored = toPlain(event, `timers.${id}`) as EventObject;
+    const timer = { id, due, event: stored };
+    if (target === source) return source === this.#root ? timer : { ...timer, source: this.#pathOf(source) };
+    return { ...timer, source: this.#pathOf(source), target: this.#pathOf(target) };
+  }
+
+  #pathOf(actor: InnerActor): Path {
+    if (actor === this.#parent) return PARENT;
+    const path: string[] = [];
+    for (let one = actor; one !== this.#root && one._parent !== undefined; one = one._parent) path.unshift(one.id);
+    return path;
+  }
+
+  #find(path: Path): InnerActor | undefined {
+    if (samePath(path, PARENT)) return this.#parent;
+    let actor: InnerActor | undefined = this.#root;
+    for (const id of path) actor = actor?.getSnapshot().children?.[id];
+    return actor;
+  }
+}
+
+const PARENT_LOGIC = {
+  getInitialSnapshot: () => ({ status: "active", output: undefined, error: undefined }),
+  getPersistedSnapshot: (snapshot: unknown) => snapshot,
+  transition: (snapshot: unknown) => snapshot,
+} as unknown as AnyActorLogic;
+
+/** A machine that takes step after step without an end is stopped, where its author has set no bound of his own. */
+function boundSteps(logic: AnyActorLogic): void {
+  const { options } = logic as unknown as { readonly options?: { maxIterations?: number } };
+  if (options !== undefined && options.maxIterations === Infinity) options.maxIterations = MOST_MICROSTEPS;
+}
+
+function hasLocal(actor: InnerActor): boolean {
+  for (const child of Object.values(actor.getSnapshot().children ?? {})) {
+    if (child.logic.__xstatenode === true ? hasLocal(child) : isLocal(child)) return true;
+  }
+  return false;
+}
+
+function isLocal({ logic, _snapshot }: InnerActor): boolean {
+  return logic[DURABLE] !== true && logic.start !== undefined && _snapshot.status === "active";
+}
+
+function samePath(a: Path, b: Path): boolean {
+  return a.length === b.length && a.every((id, index) => id === b[index]);
+}
+
+function placesOf({ source, target }: Timer): { readonly source: Path; readonly target: Path | undefined } {
+  return { source: source ?? [], target };
+}
+
+/** The events of XState that tell a parent of its child, without what only makes sense in the child's process. */
+function parentEvent(event: EventObject): EventObject {
+  if (!event.type.startsWith("xstate.snapshot.")) return event;
+  const { snapshot } = event as unknown as { readonly snapshot: Readonly<Record<string, unknown>> };
+  const { status, value, context, output, error } = snapshot;
+  return { type: event.type, snapshot: { status, value, context, output, error } } as EventObject;
+}

@@ -1,0 +1,86 @@
+import { isoTime } from "../base/clock.ts";
+import type { MachineRecordState, MachineStatus } from "../machines/machine-state.ts";
+import { stateText } from "../machines/machine-state.ts";
+import type { Failure } from "../task/task-context.ts";
+
+/** An instance of a user's machine as readers see it, over JSON and in the SDK. Times are ISO 8601 in UTC. */
+export interface MachineView {
+  readonly id: string;
+  readonly machine: string;
+  readonly version: string;
+  readonly status: MachineStatus;
+  /** XState's state value. */
+  readonly value: unknown;
+  /** The same as one text, as lists show it and filter by it: `paying`, `order.paying`, `{a.x, b.y}`. */
+  readonly state: string;
+  /** The tags of the states that it is in, and the tags that it was started with. */
+  readonly stateTags: readonly string[];
+  readonly tags?: readonly string[];
+  readonly correlationId?: string;
+  readonly context?: unknown;
+  readonly output?: unknown;
+  readonly failure?: Failure;
+  /** Why it ended as it did. */
+  readonly reason?: string;
+  readonly startedAt: string;
+  readonly updatedAt: string;
+  readonly endedAt?: string;
+  readonly durationMs?: number;
+  /** The instance, or the task's, that it is a child of. */
+  readonly parent?: string;
+  readonly origin?: string;
+  /** Durable children that have not ended. */
+  readonly children: readonly ChildView[];
+  /** When its next timer is due. */
+  readonly nextTimerAt?: string;
+  readonly history: readonly { readonly at: string; readonly state: string; readonly reason?: string }[];
+}
+
+export interface ChildView {
+  readonly id: string;
+  /** `task`, or the name of the child's machine. */
+  readonly machine: string;
+  /** Of a task in the record of its parent: what it does, and where it stands. */
+  readonly driver?: string;
+  readonly status?: string;
+  readonly attempt?: number;
+  readonly reason?: string;
+}
+
+/** Describes an instance for readers. `tasks`: those that are embedded in its record. */
+export function describeMachine(state: MachineRecordState, tasks: readonly ChildView[] = []): MachineView {
+  const { machine, persisted, meta, timers } = state;
+  const { startedAt, updatedAt, endedAt, parent } = meta;
+  const view: MachineView = {
+    id: meta.id,
+    machine: machine.name,
+    version: machine.version,
+    status: meta.status,
+    value: persisted.value,
+    state: stateText(persisted.value),
+    stateTags: meta.stateTags,
+    context: persisted.context,
+    output: persisted.output,
+    startedAt: isoTime(startedAt),
+    updatedAt: isoTime(updatedAt),
+    children: [...tasks, ...Object.values(meta.children)],
+    history: meta.history.map(([at, text, reason]) => ({
+      at: isoTime(at),
+      state: text,
+      ...(reason === undefined ? {} : { reason }),
+    })),
+  };
+  const due = timers.length === 0 ? undefined : isoTime(Math.min(...timers.map((timer) => timer.due)));
+  const more = {
+    tags: meta.tags,
+    correlationId: meta.correlationId,
+    failure: meta.failure,
+    reason: meta.reason,
+    endedAt: endedAt === undefined ? undefined : isoTime(endedAt),
+    durationMs: endedAt === undefined ? undefined : endedAt - startedAt,
+    parent: parent?.id,
+    origin: meta.origin,
+    nextTimerAt: due,
+  };
+  return { ...view, ...Object.fromEntries(Object.entries(more).filter(([, value]) => value !== undefined)) };
+}

@@ -1,0 +1,118 @@
+import { crc32 } from "node:zlib";
+
+import { InvalidError } from "../base/errors.ts";
+import { isId } from "../base/id.ts";
+import { isMap, msgpack } from "../base/msgpack.ts";
+import type { ParentLink } from "../machines/machine-state.ts";
+import { toPlain } from "../machines/plain.ts";
+import { taskDefaults, taskLimits } from "../task/spec.ts";
+import { decodeBody } from "./codec.ts";
+import { H } from "./headers.ts";
+import type { Message } from "./message.ts";
+import { Faults, duration, text, words } from "./option-checks.ts";
+import { isName } from "./subjects.ts";
+
+/** What a client may say of an instance beside its machine and its input. */
+export interface StartOptions {
+  /** Idempotency key: the same start again finds the same instance. A node makes one when it is absent. */
+  readonly id?: string | undefined;
+  /** The newest version that the node knows when absent. */
+  readonly version?: string | undefined;
+  readonly correlationId?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
+  /** How long the record stays readable after the end. Default 72 h. */
+  readonly retention?: number | string | undefined;
+}
+
+/** A start, checked. */
+export interface StartSpec {
+  readonly machine: string;
+  readonly version?: string | undefined;
+  readonly input: unknown;
+  readonly correlationId?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
+  readonly retentionMs: number;
+  readonly parent?: ParentLink | undefined;
+  readonly origin?: string | undefined;
+}
+
+const options: ReadonlyMap<string, keyof StartOptions> = new Map([
+  [H.id, "id"],
+  [H.machineVersion, "version"],
+  [H.correlationId, "correlationId"],
+  [H.tags, "tags"],
+  [H.retention, "retention"],
+] as const);
+/** Headers that are not of the instance, but of the asking. */
+const asking: ReadonlySet<string> = new Set([H.wait, H.until, H.answer, H.protocol, H.by, H.reason]);
+
+/** Reads a start message: body is the input, headers are the options. Throws `InvalidError` with an issue for each fault. */
+export function parseStartMessage(message: Message, machine: string): { spec: StartSpec; id: string | undefined } {
+  const faults = new Faults();
+  const given: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(message.headers())) {
+    const option = options.get(name);
+    if (option !== undefined) given[option] = option === "tags" ? value.split(",").map((tag) => tag.trim()) : value;
+    else if (name.startsWith("Ergon-") && !asking.has(name))
+      faults.add(name, "UNKNOWN_OPTION", "no such option of a start; docs/protocol.md lists them");
+  }
+  const input = message.data.length === 0 ? undefined : decodeBody(message.data, message.header(H.contentType));
+  return complete(machine, input, given, faults);
+}
+
+/** Reads a start of the SDK, of a plan or of a schedule. Throws `InvalidError` with an issue for each fault. */
+export function parseStart(
+  machine: string,
+  input: unknown,
+  given: StartOptions,
+): { spec: StartSpec; id: string | undefined } {
+  const faults = new Faults();
+  const known: ReadonlySet<string> = new Set(options.values());
+  for (const name of Object.keys(given))
+    if (!known.has(name)) faults.add(name, "UNKNOWN_OPTION", "no such option of a start; docs/protocol.md lists them");
+  return complete(machine, input, { ...given }, faults);
+}
+
+function complete(
+  machine: string,
+  input: unknown,
+  given: Readonly<Record<string, unknown>>,
+  faults: Faults,
+): { spec: StartSpec; id: string | undefined } {
+  const { id } = given;
+  if (!isName(machine)) faults.add("machine", "INVALID_OPTION", `must be 1 to 64 letters, digits, "_" or "-"`);
+  if (id !== undefined && (typeof id !== "string" || !isId(id)))
+    faults.add("id", "INVALID_ID", `must be 1 to 128 letters, digits, "_" or "-"`);
+  const version = text("version", given["version"], 64, faults);
+  const correlationId = text("correlationId", given["correlationId"], 128, faults);
+  const tags = words("tags", given["tags"], taskLimits.tags, taskLimits.tagLength, faults);
+  const retentionMs =
+    given["retention"] === undefined
+      ? taskDefaults.retentionMs
+      : (duration("retention", given["retention"], 1_000, taskLimits.maxDurationMs, faults) ??
+        taskDefaults.retentionMs);
+  faults.throwIfAny();
+  return {
+    id: id as string | undefined,
+    spec: { machine, version, input: toPlain(input, "input"), correlationId, tags, retentionMs },
+  };
+}
+
+/** What tells two inputs of a machine apart. */
+export function fingerprintOf({ machine, input }: StartSpec): number {
+  return crc32(msgpack.pack([machine, input]));
+}
+
+/** Reads an event for an instance. Throws `InvalidError`. */
+export function parseEvent(message: Message): { readonly type: string; readonly [field: string]: unknown } {
+  const event = decodeBody(message.data, message.header(H.contentType));
+  if (!isMap(event) || typeof event["type"] !== "string" || event["type"] === "")
+    throw noEvent("must be an object with a type");
+  if (event["type"].startsWith("xstate.")) throw noEvent("its type is one of XState's own");
+  return event as { readonly type: string };
+}
+
+function noEvent(fault: string): InvalidError {
+  const message = `event: ${fault}`;
+  return new InvalidError("INVALID_BODY", message, { issues: [{ field: "event", code: "INVALID_BODY", message }] });
+}

@@ -1,0 +1,159 @@
+import {
+  JSON_TYPE,
+  encodeBody,
+  failureOf,
+  isErgonError,
+  type ActorState,
+  type Command,
+  type Effect,
+  type MachineState,
+  type StoredEvent,
+  type Tell,
+} from "@ergon/core";
+
+import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import { taskOf } from "../dispatch/task-state.ts";
+import type { NodeContext } from "../node-context.ts";
+import type { LiveActor } from "../shard/actor.ts";
+import type { Behaviour, Host } from "../shard/host.ts";
+import { endingOf } from "./ending.ts";
+import type { Outbox } from "./outbox.ts";
+
+/** What the rest of the node hears of an instance's changes. */
+export interface MachineListeners {
+  stored(actor: LiveActor, ended: boolean): void;
+  dropped(actor: LiveActor): void;
+}
+
+/** The behaviour of users' machines on their host: embeds their tasks, runs what runs in the node, and posts what goes to other actors. */
+export class MachineBehaviour implements Behaviour {
+  readonly #context: NodeContext;
+  readonly #dispatcher: Dispatcher;
+  readonly #outbox: Outbox;
+  readonly #listeners: MachineListeners;
+  #host: Host | undefined;
+
+  constructor(context: NodeContext, dispatcher: Dispatcher, outbox: Outbox, listeners: MachineListeners) {
+    this.#context = context;
+    this.#dispatcher = dispatcher;
+    this.#outbox = outbox;
+    this.#listeners = listeners;
+  }
+
+  attach(host: Host): void {
+    this.#host = host;
+  }
+
+  /** Takes tasks into the record that the instance asked for, and those out of it that it does not want any more. */
+  settle(actor: LiveActor): void {
+    if (actor.effects.length === 0) return;
+    const asked = actor.effects;
+    actor.effects = [];
+    for (const effect of asked) {
+      const command = effect.params as Command;
+      if (command.type === "task") this.#embed(actor, command);
+      else if (command.type === "stop") this.#withdraw(actor, command.key);
+      else actor.effects.push(effect);
+    }
+  }
+
+  perform(actor: LiveActor, { params }: Effect): void {
+    const command = params as Command;
+    if (command.type === "local") command.run();
+    else if (command.type === "emitted") this.#publish(actor, command.event);
+  }
+
+  /** An embedded task has ended: the actor that asked for it hears so in the same write. */
+  taskEnded(actor: LiveActor, key: number, ended: ActorState): void {
+    const host = this.#hosting();
+    if (host.wake(actor).snapshot.status !== "active") return;
+    const event = { type: "ergon.task", key, ending: endingOf(taskOf(ended)) };
+    try {
+      host.transition(actor, event);
+      this.settle(actor);
+    } catch (error) {
+      if (!isErgonError(error)) throw error;
+      host.fail(actor, error.code, error.message);
+    }
+  }
+
+  /** A message that nobody will ever take: a child that could not be started has failed, for its parent; everything else is lost with whom it was for. */
+  undeliverable(actor: LiveActor, { key, to, what }: Tell, error: Error): void {
+    const { logger } = this.#context;
+    if (what.kind !== "start")
+      return logger.info(
+        { id: actor.id, to, kind: what.kind, reason: error.message },
+        "a message has nobody to take it",
+      );
+    if (actor.state?.snapshot.status !== "active") return;
+    this.#hosting().advance(actor, { type: "ergon.task", key, ending: { kind: "error", error: failureOf(error) } });
+  }
+
+  stored(actor: LiveActor, ended: boolean): void {
+    this.#outbox.post(actor);
+    this.#listeners.stored(actor, ended);
+  }
+
+  restored(actor: LiveActor): void {
+    for (const task of actor.embedded?.values() ?? []) this.#dispatcher.restored(task);
+    this.rolledBack(actor);
+    this.#outbox.post(actor);
+  }
+
+  /** What ran in the node runs again: at least once. */
+  rolledBack(actor: LiveActor): void {
+    const state = actor.state as MachineState | undefined;
+    for (const command of state?.tree.takeCommands() ?? []) if (command.type === "local") command.run();
+  }
+
+  dropped(actor: LiveActor): void {
+    for (const task of actor.embedded?.values() ?? []) this.#dispatcher.dropped(task);
+    this.#outbox.forget(actor);
+    this.#listeners.dropped(actor);
+  }
+
+  retentionMs(state: ActorState): number {
+    return (state as MachineState).meta.retentionMs;
+  }
+
+  parks(state: ActorState): boolean {
+    const { tree, meta } = state as MachineState;
+    return meta.outbox.length === 0 && tree.idle;
+  }
+
+  lingers(actor: LiveActor): boolean {
+    return this.#outbox.holds(actor);
+  }
+
+  #embed(actor: LiveActor, { key, spec }: Command & { type: "task" }): void {
+    const host = this.#hosting();
+    const at = this.#context.clock.now();
+    const id = `${actor.id}~${key}`;
+    const { correlationId } = (host.wake(actor) as MachineState).meta;
+    const task = { correlationId: correlationId ?? actor.id, ...spec, id };
+    const agent = this.#dispatcher.agentFor(task);
+    host.embed(actor, key, { spec: task, at, chance: this.#context.random(), agent }, at);
+  }
+
+  /** The state that invoked the task was left. Its agent is told once that is stored. */
+  #withdraw(actor: LiveActor, key: number): void {
+    const task = actor.embedded?.get(key);
+    if (task === undefined) return;
+    const { flight } = task;
+    this.#hosting().unembed(task);
+    this.#dispatcher.dropped(task);
+    if (flight?.agent === undefined) return;
+    const params = { attempt: flight.attempt, agent: flight.agent, reason: "cancelled" };
+    (actor.pending ??= []).push([task, [{ type: "abort", params }]]);
+  }
+
+  #publish(actor: LiveActor, event: StoredEvent): void {
+    const { ports, names } = this.#context;
+    ports.bus.publish(names.emitted(actor.machine.name, actor.id), encodeBody(event, JSON_TYPE));
+  }
+
+  #hosting(): Host {
+    if (this.#host === undefined) throw new Error("the behaviour of machines has no host yet");
+    return this.#host;
+  }
+}

@@ -1,0 +1,146 @@
+import {
+  H,
+  MSGPACK_TYPE,
+  decodeError,
+  delay,
+  encodeBody,
+  isErgonError,
+  messageOf,
+  shardOf,
+  withoutTell,
+  isMachineState,
+  type ActorState,
+  type Tell,
+} from "@ergon/core";
+
+import { taskOf } from "../dispatch/task-state.ts";
+import type { NodeContext } from "../node-context.ts";
+import type { LiveActor } from "../shard/actor.ts";
+import { endingOf } from "./ending.ts";
+
+const TELL_TIMEOUT_MS = 5_000;
+const RETRY_MS = 200;
+const LONGEST_RETRY_MS = 5_000;
+
+/** Messages of one actor to another, in order: the next goes when the one before it has been taken. */
+interface Lane {
+  readonly tells: Tell[];
+  tries: number;
+}
+
+interface Sender {
+  /** The number of the last message that was put into a lane. */
+  posted: number;
+  readonly lanes: Map<string, Lane>;
+}
+
+/** What the outbox has done with a message for good. */
+export interface OutboxListener {
+  /** The message was refused, and will be however often it is repeated. */
+  undeliverable(actor: LiveActor, tell: Tell, error: Error): void;
+  /** An ended actor has nothing left to say. */
+  empty(actor: LiveActor): void;
+}
+
+/** Brings the messages of durable actors to others: each again until the other has stored what follows from it. */
+export class Outbox {
+  readonly #context: NodeContext;
+  readonly #listener: OutboxListener;
+  readonly #senders = new Map<LiveActor, Sender>();
+
+  constructor(context: NodeContext, listener: OutboxListener) {
+    this.#context = context;
+    this.#listener = listener;
+  }
+
+  /** Sends what of the actor's stored messages is not on its way yet. */
+  post(actor: LiveActor): void {
+    const tells = actor.committed === undefined ? NOTHING : tellsOf(actor, actor.committed);
+    if (tells.length === 0) return;
+    const sender = this.#senders.get(actor) ?? { posted: 0, lanes: new Map<string, Lane>() };
+    this.#senders.set(actor, sender);
+    for (const tell of tells) {
+      if (tell.seq <= sender.posted) continue;
+      sender.posted = tell.seq;
+      const lane = sender.lanes.get(tell.to);
+      if (lane !== undefined) lane.tells.push(tell);
+      else {
+        const fresh: Lane = { tells: [tell], tries: 0 };
+        sender.lanes.set(tell.to, fresh);
+        void this.#run(actor, sender, tell.to, fresh);
+      }
+    }
+  }
+
+  /** Whether something that the actor has to say has not been taken yet. */
+  holds(actor: LiveActor): boolean {
+    return actor.state !== undefined && tellsOf(actor, actor.state).length > 0;
+  }
+
+  /** The actor is no longer here; its next host sends what is left. */
+  forget(actor: LiveActor): void {
+    this.#senders.delete(actor);
+  }
+
+  async #run(actor: LiveActor, sender: Sender, to: string, lane: Lane): Promise<void> {
+    for (let tell = lane.tells[0]; tell !== undefined; tell = lane.tells[0]) {
+      const error = await this.#deliver(actor, to, tell);
+      if (this.#senders.get(actor) !== sender) return;
+      if (error !== undefined && isErgonError(error) && error.kind === "unavailable") {
+        lane.tries++;
+        await this.#pause(lane.tries);
+        if (this.#senders.get(actor) !== sender) return;
+        continue;
+      }
+      lane.tries = 0;
+      lane.tells.shift();
+      take(actor, tell);
+      if (error !== undefined) this.#listener.undeliverable(actor, tell, error);
+    }
+    sender.lanes.delete(to);
+    if (sender.lanes.size > 0) return;
+    this.#senders.delete(actor);
+    if (!this.holds(actor)) this.#listener.empty(actor);
+  }
+
+  async #deliver(actor: LiveActor, to: string, tell: Tell): Promise<Error | undefined> {
+    const { ports, names } = this.#context;
+    const subject = names.shard(shardOf(to, ports.records.shards), "tell", to);
+    try {
+      const reply = await ports.bus.request(subject, encodeBody({ from: actor.id, tell }, MSGPACK_TYPE), {
+        headers: { [H.contentType]: MSGPACK_TYPE },
+        timeoutMs: TELL_TIMEOUT_MS,
+      });
+      return decodeError(reply);
+    } catch (error) {
+      this.#context.logger.debug({ id: actor.id, to, reason: messageOf(error) }, "a message was not taken; sent again");
+      return error instanceof Error ? error : new Error(messageOf(error));
+    }
+  }
+
+  #pause(tries: number): Promise<void> {
+    return delay(this.#context.clock, Math.min(LONGEST_RETRY_MS, RETRY_MS * 2 ** Math.min(tries, 6)));
+  }
+}
+
+const NOTHING: readonly Tell[] = [];
+
+/** What an actor in this state has to tell others: an instance what it has put into its outbox, a task its end to whoever asked for it. */
+function tellsOf(actor: LiveActor, state: ActorState): readonly Tell[] {
+  if (isMachineState(state)) return state.meta.outbox;
+  const { parent } = taskOf(state);
+  if (parent === undefined || actor.told || state.snapshot.status === "active") return NOTHING;
+  return [{ seq: 1, to: parent.id, key: parent.key, what: { kind: "ended", ending: endingOf(taskOf(state)) } }];
+}
+
+/** The message has been taken: no other one of it is needed. */
+function take(actor: LiveActor, { seq }: Tell): void {
+  const { state, committed } = actor;
+  if (state === undefined || !isMachineState(state)) {
+    actor.told = true;
+    return;
+  }
+  actor.state = withoutTell(state, seq);
+  if (committed === state) actor.committed = actor.state;
+  else if (committed !== undefined && isMachineState(committed)) actor.committed = withoutTell(committed, seq);
+}

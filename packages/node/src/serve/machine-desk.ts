@@ -1,0 +1,271 @@
+import {
+  ConflictError,
+  H,
+  InvalidError,
+  MSGPACK_TYPE,
+  acceptedEvents,
+  decodeBody,
+  encodeBody,
+  fingerprintOf,
+  isMachineState,
+  machineLimits,
+  messageOf,
+  parseEvent,
+  type ActorState,
+  type MachineEvent,
+  type MachineInput,
+  type MachineRegistry,
+  type MachineState,
+  type Message,
+  type StartSpec,
+  type Tell,
+} from "@ergon/core";
+
+import { NO_BYTES, type NodeContext } from "../node-context.ts";
+import type { LiveActor } from "../shard/actor.ts";
+import type { EventWithoutTime, Host } from "../shard/host.ts";
+import type { HostedShard } from "../shard/hosted-shard.ts";
+import type { AdmissionDesk } from "./admission-desk.ts";
+import { askingOf } from "./asking.ts";
+import type { Listeners } from "./listeners.ts";
+import { moved, notFound, refused, unreadable } from "./refusals.ts";
+import { readStored } from "./stored-tasks.ts";
+import type { TaskDesk } from "./task-desk.ts";
+
+/** What has become of a start. */
+export type Started =
+  | { readonly kind: "started"; readonly actor: LiveActor | undefined; readonly state: ActorState }
+  | { readonly kind: "refused"; readonly error: unknown };
+
+/** Starts instances of users' machines in the shards that this node serves, and brings them their events. */
+export class MachineDesk {
+  readonly #context: NodeContext;
+  readonly #host: Host;
+  readonly #listeners: Listeners;
+  readonly #tasks: TaskDesk;
+  readonly #admissions: AdmissionDesk;
+  readonly #machines: MachineRegistry;
+  /** Starts whose id is being looked up: those with the same id wait for the first. */
+  readonly #lookups = new Map<string, (() => void)[]>();
+
+  constructor(
+    context: NodeContext,
+    host: Host,
+    listeners: Listeners,
+    tasks: TaskDesk,
+    admissions: AdmissionDesk,
+    machines: MachineRegistry,
+  ) {
+    this.#context = context;
+    this.#host = host;
+    this.#listeners = listeners;
+    this.#tasks = tasks;
+    this.#admissions = admissions;
+    this.#machines = machines;
+  }
+
+  /** Answers a start that a client, or another node for it, has asked for. */
+  answerStart(shard: HostedShard, id: string, spec: StartSpec, message: Message, fresh: boolean): void {
+    this.start(shard, id, spec, fresh, (outcome) => {
+      if (outcome.kind === "refused") return this.#listeners.fail(message.reply, outcome.error);
+      if (message.reply !== undefined) this.#tasks.answerOrWait(message, shard, outcome.actor, outcome.state);
+    });
+  }
+
+  /** Starts an instance, or finds it: an id that is taken by another machine, or by another input, is a conflict. `fresh`: nobody else has the id. */
+  start(shard: HostedShard, id: string, spec: StartSpec, fresh: boolean, done: (outcome: Started) => void): void {
+    const live = shard.actors.get(id);
+    if (live !== undefined) return this.#meet(live, spec, done);
+    const reason = shard.unreadable.get(id);
+    if (reason !== undefined) return done({ kind: "refused", error: unreadable(id, reason) });
+    if (fresh) return this.#create(shard, id, spec, done);
+    const others = this.#lookups.get(id);
+    if (others !== undefined) {
+      others.push(() => this.start(shard, id, spec, false, done));
+      return;
+    }
+    this.#lookups.set(id, []);
+    void this.#createUnlessStored(shard, id, spec, done).finally(() => {
+      const waiting = this.#lookups.get(id) ?? [];
+      this.#lookups.delete(id);
+      for (const next of waiting) next();
+    });
+  }
+
+  /** An event of a client, or the question which events are taken. */
+  async take(shard: HostedShard, verb: "send" | "can", id: string, message: Message): Promise<void> {
+    const actor = shard.actors.get(id);
+    if (actor === undefined) return this.#refuseEnded(shard, id);
+    const state = this.#host.wake(actor);
+    if (!isMachineState(state))
+      throw new ConflictError("EVENT_NOT_ACCEPTED", `${id} is a task: it takes no events; cancel or end it`);
+    if (verb === "can") return this.#answerCan(message, state as MachineState);
+    this.#send(actor, state as MachineState, message);
+  }
+
+  /** A message of another durable actor. It is answered once what follows from it is stored; a repeated one does nothing more. */
+  async tell(shard: HostedShard, id: string, message: Message): Promise<void> {
+    const { from, tell } = decodeTell(message);
+    const { what, key } = tell;
+    const accept = (): void => {
+      if (message.reply !== undefined) this.#context.ports.bus.publish(message.reply, NO_BYTES);
+    };
+    if (what.kind === "start") return this.#startChild(shard, id, { from, key, child: what.child }, message, accept);
+    const actor = shard.actors.get(id);
+    if (actor === undefined) {
+      // It has ended, and is deaf; what is not there at all never was.
+      if ((await readStored(this.#context, this.#machines, shard, id)) === undefined) throw notFound(id);
+      return accept();
+    }
+    const isMachine = isMachineState(this.#host.wake(actor));
+    const event: EventWithoutTime = isMachine
+      ? { type: "ergon.told", from, tell }
+      : { type: "cancel", by: from, reason: what.kind === "stop" ? what.reason : "" };
+    if (!isMachine && what.kind !== "stop") return accept();
+    if (!this.#host.advance(actor, event, accept)) this.#host.whenStored(actor, accept);
+  }
+
+  #startChild(
+    shard: HostedShard,
+    id: string,
+    { from, key, child }: { from: string; key: number; child: (Tell["what"] & { kind: "start" })["child"] },
+    message: Message,
+    accept: () => void,
+  ): void {
+    const done = (outcome: { readonly kind: string; readonly error?: unknown }): void => {
+      if (outcome.kind === "refused") this.#listeners.fail(message.reply, outcome.error);
+      else accept();
+    };
+    if (child.spec !== undefined)
+      return this.#admissions.submit(shard, { ...child.spec, id, parent: { id: from, key } }, false, done);
+    const { machine, version, input, sync, retentionMs, correlationId } = child;
+    const parent = { id: from, key, sync };
+    this.start(shard, id, { machine, version, input, retentionMs, correlationId, parent }, false, done);
+  }
+
+  #send(actor: LiveActor, state: MachineState, message: Message): void {
+    const event = parseEvent(message);
+    const id = message.header(H.eventId);
+    if (id !== undefined && (id === "" || id.length > machineLimits.eventIdLength))
+      throw new InvalidError("INVALID_OPTION", `${H.eventId}: must be 1 to ${machineLimits.eventIdLength} characters`);
+    const answer = (): void => {
+      const stored = this.#host.committed(actor);
+      if (message.reply !== undefined && stored !== undefined)
+        this.#tasks.answerOrWait(message, actor.shard, actor, stored);
+    };
+    const whenStored = (): void =>
+      this.#host.whenStored(actor, (refusal) => {
+        if (refusal === undefined) answer();
+        else this.#listeners.fail(message.reply, refused(refusal));
+      });
+    if (id !== undefined && state.meta.seen.includes(id)) return whenStored();
+    if (state.meta.status !== "running") throw ended(state);
+    if (!state.snapshot.can(event)) throw notAccepted(state, event.type);
+    const happening: Omit<MachineEvent & { type: "ergon.event" }, "at"> = { type: "ergon.event", event, id };
+    if (!this.#host.send(actor, happening as EventWithoutTime, answer)) whenStored();
+  }
+
+  async #refuseEnded(shard: HostedShard, id: string): Promise<never> {
+    const state = await readStored(this.#context, this.#machines, shard, id);
+    if (state === undefined) throw notFound(id);
+    if (isMachineState(state)) throw ended(state);
+    throw new ConflictError("TASK_ENDED", `task ${id} has ended`);
+  }
+
+  #answerCan(message: Message, state: MachineState): void {
+    if (message.reply === undefined) return;
+    const { accept } = askingOf(message);
+    const body = {
+      id: state.meta.id,
+      status: state.meta.status,
+      value: state.persisted.value,
+      events: acceptedEvents(state),
+    };
+    this.#context.ports.bus.publish(message.reply, encodeBody(body, accept), { headers: { [H.contentType]: accept } });
+  }
+
+  #meet(actor: LiveActor, spec: StartSpec, done: (outcome: Started) => void): void {
+    this.#host.whenStored(actor, (refusal) => {
+      if (refusal !== undefined) return done({ kind: "refused", error: refused(refusal) });
+      const state = this.#host.committed(actor);
+      done(state === undefined ? { kind: "refused", error: moved(actor.shard) } : existing(actor, state, spec));
+    });
+  }
+
+  async #createUnlessStored(
+    shard: HostedShard,
+    id: string,
+    spec: StartSpec,
+    done: (outcome: Started) => void,
+  ): Promise<void> {
+    let state: ActorState | undefined;
+    try {
+      state = await readStored(this.#context, this.#machines, shard, id);
+    } catch (error) {
+      return done({ kind: "refused", error });
+    }
+    if (shard.phase === "closed") done({ kind: "refused", error: moved(shard) });
+    else if (state !== undefined) done(existing(undefined, state, spec));
+    else this.#create(shard, id, spec, done);
+  }
+
+  #create(shard: HostedShard, id: string, spec: StartSpec, done: (outcome: Started) => void): void {
+    const { machine: name, version, ...given } = spec;
+    const at = this.#context.clock.now();
+    try {
+      const machine = version === undefined ? this.#machines.newest(name) : this.#machines.get(name, version);
+      const input: MachineInput = { ...given, at, fingerprint: fingerprintOf(spec) };
+      const actor = this.#host.create(shard, id, machine, input, at, (refusal) => {
+        const state = this.#host.committed(actor);
+        if (refusal !== undefined) done({ kind: "refused", error: refused(refusal) });
+        else if (state === undefined) done({ kind: "refused", error: moved(shard) });
+        else done({ kind: "started", actor, state });
+      });
+    } catch (error) {
+      this.#context.logger.debug({ id, machine: name, reason: messageOf(error) }, "an instance could not be started");
+      done({ kind: "refused", error });
+    }
+  }
+}
+
+function existing(actor: LiveActor | undefined, state: ActorState, spec: StartSpec): Started {
+  const same =
+    isMachineState(state) && state.machine.name === spec.machine && state.meta.fingerprint === fingerprintOf(spec);
+  if (same && state.meta.parent?.id === spec.parent?.id) return { kind: "started", actor, state };
+  const message = `the id is taken by another task or instance, or by one with another input; choose another id`;
+  return { kind: "refused", error: new ConflictError("ID_CONFLICT", message) };
+}
+
+function ended(state: { readonly meta: MachineState["meta"] }): ConflictError {
+  return new ConflictError("TASK_ENDED", `${state.meta.id} has ended: ${state.meta.status}`);
+}
+
+function notAccepted(state: MachineState, type: string): ConflictError {
+  const events = acceptedEvents(state);
+  const those = events.length === 0 ? "none" : events.join(", ");
+  return new ConflictError(
+    "EVENT_NOT_ACCEPTED",
+    `${state.meta.id} takes no event "${type.slice(0, 64)}" in its present state; it takes: ${those}`,
+    { issues: [{ field: "event", code: "EVENT_NOT_ACCEPTED", message: those }] },
+  );
+}
+
+function decodeTell(message: Message): { from: string; tell: Tell } {
+  const { from, tell } = decodeBody(message.data, MSGPACK_TYPE) as { from?: string; tell?: Tell };
+  if (typeof from !== "string" || typeof tell?.seq !== "number" || typeof tell.what?.kind !== "string")
+    throw new InvalidError("INVALID_BODY", "the body is not a message of another actor");
+  return { from, tell };
+}
+
+/** A start on its way from the node that took it to the owner of its shard. */
+export function encodeStart(spec: StartSpec): Uint8Array {
+  return encodeBody({ spec }, MSGPACK_TYPE);
+}
+
+/** Throws `InvalidError` when the body is not a start. */
+export function decodeStart(data: Uint8Array): StartSpec {
+  const { spec } = decodeBody(data, MSGPACK_TYPE) as { spec?: StartSpec };
+  if (typeof spec?.machine !== "string" || typeof spec.retentionMs !== "number")
+    throw new InvalidError("INVALID_BODY", "the body is not the start of an instance");
+  return spec;
+}

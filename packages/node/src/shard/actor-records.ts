@@ -1,0 +1,157 @@
+import {
+  ConflictError,
+  decodeFields,
+  decodeRecord,
+  encodeRecord,
+  messageOf,
+  taskMachine,
+  type ActorState,
+  type Machine,
+  type MachineRegistry,
+  type RecordFields,
+  type Surroundings,
+} from "@ergon/core";
+
+import { NO_BYTES, type NodeContext } from "../node-context.ts";
+import { LiveActor } from "./actor.ts";
+import { packEmbedded, unpackEmbedded } from "./embedded.ts";
+import type { Behaviour } from "./host.ts";
+import { embeddedId, type HostedShard } from "./hosted-shard.ts";
+
+/** What a message needs beside a record: subject and headers. */
+const MESSAGE_OVERHEAD = 1_024;
+
+export interface ActorRecordsOptions {
+  readonly context: NodeContext;
+  readonly machines: MachineRegistry;
+  readonly behaviourOf: (machine: Machine) => Behaviour;
+  readonly surroundings: (actor: LiveActor) => Surroundings;
+}
+
+/** Actors as records, and back. */
+export class ActorRecords {
+  readonly #options: ActorRecordsOptions;
+
+  constructor(options: ActorRecordsOptions) {
+    this.#options = options;
+  }
+
+  /** The actor's record as it is now, and how long the server keeps it. */
+  encode(actor: LiveActor): { data: Uint8Array; ttlMs: number | undefined } {
+    const { encoded, state } = actor;
+    if (actor.erased || state === undefined) return { data: NO_BYTES, ttlMs: 1_000 };
+    actor.encoded = undefined;
+    const data = encoded?.sequence === actor.sequence ? encoded.data : this.record(actor, state);
+    const behaviour = this.#options.behaviourOf(actor.machine);
+    return { data, ttlMs: state.snapshot.status === "active" ? undefined : behaviour.retentionMs(state) };
+  }
+
+  record({ machine, rest, embedded }: LiveActor, state: ActorState): Uint8Array {
+    if (machine.engine === taskMachine.engine) return encodeRecord(machine, state, rest);
+    const tasks = embedded === undefined || embedded.size === 0 ? undefined : packEmbedded(embedded);
+    const idle = tasks === undefined && this.#options.behaviourOf(machine).parks(state);
+    return encodeRecord(machine, state, rest, { tasks, idle });
+  }
+
+  /** Whether the actor's record fits a message. Records of tasks are kept small enough by what is taken into them. */
+  fits(actor: LiveActor): boolean {
+    const { machine, state } = actor;
+    if (machine.engine === taskMachine.engine || state === undefined) return true;
+    const data = this.record(actor, state);
+    actor.encoded = { sequence: actor.sequence + 1, data };
+    if (data.length > this.#options.context.ports.bus.maxMessageBytes - MESSAGE_OVERHEAD) return false;
+    actor.fitting = state;
+    return true;
+  }
+
+  tooLarge({ id, encoded }: LiveActor): string {
+    const bytes = encoded?.data.length ?? 0;
+    return `the record of ${id} would have ${bytes} bytes, more than one message holds; keep what is large elsewhere, and its place in the context`;
+  }
+
+  /** A live actor out of the record that a loading found. Ended ones are passed over; unreadable ones are set aside. */
+  restore(shard: HostedShard, id: string, data: Uint8Array): LiveActor | undefined {
+    const fields = decodeFields(data);
+    if ("kind" in fields) return this.setAside(shard, id, fields.reason);
+    const { machines } = this.#options;
+    const { machine: name, version, snapshot } = fields;
+    if (!machines.has(name, version))
+      return snapshot.status === "active"
+        ? this.setAside(shard, id, `machine ${name}@${version} is not known here`)
+        : undefined;
+    const machine = machines.get(name, version);
+    if (machine.engine.isOver(fields)) return undefined;
+    const actor = new LiveActor(id, shard, machine, fields.rest);
+    actor.committedAt = 1;
+    actor.sequence = 1;
+    actor.stored = 1;
+    try {
+      this.#unpack(actor, fields, data);
+    } catch (error) {
+      return this.setAside(shard, id, `its state does not fit the machine: ${messageOf(error)}`);
+    }
+    return actor;
+  }
+
+  /** Unpacks a parked actor. Throws `ConflictError` when its record does not fit its machine here. */
+  wake(actor: LiveActor): ActorState {
+    const { id, shard } = actor;
+    const record = decodeRecord(actor.parked ?? NO_BYTES, this.#options.machines, this.#options.surroundings(actor));
+    if (record.kind === "unreadable") {
+      this.setAside(shard, id, record.reason);
+      throw new ConflictError(
+        "TASK_UNREADABLE",
+        `the record of ${id} cannot be read here: ${record.reason}; it was left as it is`,
+      );
+    }
+    actor.parked = undefined;
+    actor.state = record.state;
+    actor.committed = record.state;
+    actor.fitting = record.state;
+    return record.state;
+  }
+
+  /** Keeps the actor as the bytes of its record. */
+  park(actor: LiveActor, state: ActorState): void {
+    // A copy of its own: an encoded record may be a slice of a larger buffer, which it would keep alive.
+    actor.parked = new Uint8Array(this.record(actor, state));
+    actor.state = undefined;
+    actor.committed = undefined;
+    actor.fitting = undefined;
+  }
+
+  /** A task that is embedded in an actor's record. */
+  embedded(actor: LiveActor, key: number): LiveActor {
+    const task = new LiveActor(embeddedId(actor.id, key), actor.shard, taskMachine);
+    task.host = { actor, key };
+    (actor.embedded ??= new Map()).set(key, task);
+    return task;
+  }
+
+  setAside(shard: HostedShard, id: string, reason: string): undefined {
+    shard.unreadable.set(id, reason);
+    shard.actors.delete(id);
+    const { logger } = this.#options.context;
+    logger.warn({ shard: shard.number, id, reason }, "a record cannot be read here; it is left as it is");
+  }
+
+  #unpack(actor: LiveActor, fields: RecordFields, data: Uint8Array): void {
+    const { machine } = actor;
+    if (fields.idle) {
+      // Its actors are not built before something moves it.
+      actor.parked = new Uint8Array(data);
+      actor.scheduledAt = machine.engine.times(machine.engine.read(machine, fields)).startedAt;
+      return;
+    }
+    const state = machine.engine.restore(machine, fields, this.#options.surroundings(actor));
+    actor.state = state;
+    actor.committed = state;
+    actor.fitting = state;
+    actor.scheduledAt = machine.engine.times(state).startedAt;
+    for (const [key, raw] of Object.entries(fields.tasks ?? {})) {
+      const task = this.embedded(actor, Number(key));
+      task.state = unpackEmbedded(raw);
+      task.scheduledAt = taskMachine.engine.times(task.state).startedAt;
+    }
+  }
+}

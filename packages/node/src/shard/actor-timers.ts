@@ -1,0 +1,62 @@
+import type { ActorState, Clock } from "@ergon/core";
+
+import type { LiveActor } from "./actor.ts";
+import { TimerQueue } from "./timer-queue.ts";
+
+/** Actors whose timers are fired in one turn, before the network gets its turn again. */
+const FIRED_PER_TURN = 512;
+/** Far timers are armed in pieces: a clock that is set forward makes them no later than this, and platforms hold no more than about 24 days. */
+const MAX_ARM_MS = 30_000;
+/** A timer of a shard that is being loaded comes again after this. */
+const LOADING_MS = 50;
+
+/** The timers of all actors of a node, by when the first of each is due: in memory, made from records (law 6). */
+export class ActorTimers {
+  readonly #queue = new TimerQueue<LiveActor>();
+  readonly #clock: Clock;
+  readonly #fire: (actor: LiveActor, now: number) => void;
+  #armedFor = Number.POSITIVE_INFINITY;
+  #armed: unknown;
+
+  constructor(clock: Clock, fire: (actor: LiveActor, now: number) => void) {
+    this.#clock = clock;
+    this.#fire = fire;
+  }
+
+  /** Takes an actor's timers as they are now. */
+  set(actor: LiveActor, timers: ActorState["timers"]): void {
+    let due = Number.POSITIVE_INFINITY;
+    for (const timer of timers) if (timer.due < due) due = timer.due;
+    if (due === Number.POSITIVE_INFINITY) return this.#queue.delete(actor);
+    this.#queue.set(actor, due);
+    if (due < this.#armedFor) this.#arm(due);
+  }
+
+  delete(actor: LiveActor): void {
+    this.#queue.delete(actor);
+  }
+
+  stop(): void {
+    this.#clock.cancel(this.#armed);
+  }
+
+  #arm(due: number): void {
+    this.#clock.cancel(this.#armed);
+    this.#armedFor = due;
+    this.#armed = this.#clock.after(Math.min(Math.max(0, due - this.#clock.now()), MAX_ARM_MS), () => this.#pass());
+  }
+
+  #pass(): void {
+    this.#armedFor = Number.POSITIVE_INFINITY;
+    const now = this.#clock.now();
+    for (let fired = 0; fired < FIRED_PER_TURN; fired++) {
+      const actor = this.#queue.peek();
+      if (actor === undefined || actor.due > now) break;
+      this.#queue.delete(actor);
+      if (actor.shard.phase === "loading") this.#queue.set(actor, now + LOADING_MS);
+      else this.#fire(actor, now);
+    }
+    const next = this.#queue.peek();
+    if (next !== undefined) this.#arm(next.due);
+  }
+}
