@@ -10,8 +10,6 @@ export interface Chart {
   readonly sessionId: string;
   /** The text of a file that the document names. */
   readonly read: (src: string) => string;
-  /** The source of the scripts that are run when the document is loaded. */
-  readonly prelude: string;
   /** The ids of all `<data>`, bound or not. */
   readonly declared: readonly string[];
   /** The id of every state, and of every `<invoke>`. */
@@ -44,9 +42,6 @@ export function createChart(root: Element, read: (src: string) => string, sessio
     name: attribute(root, "name") ?? "",
     sessionId,
     read,
-    prelude: elements(root, "script")
-      .map((script) => scriptSource(script, read))
-      .join("\n"),
     declared: [root, ...states].flatMap(dataElements).map((data) => requiredAttribute(data, "id")),
     ids,
     lateBinding: attribute(root, "binding") === "late",

@@ -1,17 +1,23 @@
 // What a state's entry prepares: its data, what a final state answers, what an invoked machine is started with.
 import { perform, type Statement } from "./block.ts";
-import { dataElements, idOf, type Chart } from "./chart.ts";
+import { dataElements, idOf, scriptSource, type Chart } from "./chart.ts";
 import { plain, type Variables } from "./datamodel.ts";
-import { attribute, requiredAttribute, text, type Element } from "./document.ts";
+import { attribute, elements, requiredAttribute, text, type Element } from "./document.ts";
 import { literal, namedValues, payload } from "./send.ts";
 
 /** Gives the data of states their first values; one that has none stays undefined, and an error is raised. */
 export function bindData(chart: Chart, states: readonly Element[]): Statement {
   const data = states.flatMap(dataElements).map((element) => dataStatement(chart, element));
   return (run) => {
-    // What the document's scripts declare is kept, too.
-    void run.realm;
     for (const statement of data) perform(run, [statement]);
+  };
+}
+
+/** Runs the scripts that stand at the document's top; what they declare is kept. */
+export function runScripts(chart: Chart): Statement {
+  const sources = elements(chart.root, "script").map((script) => scriptSource(script, chart.read));
+  return (run) => {
+    for (const source of sources) run.realm.run(source);
   };
 }
 

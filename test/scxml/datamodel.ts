@@ -52,13 +52,15 @@ export function createRealm(
   const scope: Variables = Object.fromEntries(chart.declared.map((id) => [id, undefined]));
   const world = createContext(scope);
   // Objects of another world would be no instances of this one's Array.
-  const parse = runInContext("JSON.parse", world) as (json: string) => Variables;
-  const enter = (values: Variables): void => void Object.assign(scope, parse(JSON.stringify(values)));
-  enter({ ...variables, ...system });
-  scope["In"] = isIn;
+  const parse = runInContext("JSON.parse", world) as typeof JSON.parse;
+  const inWorld = (value: Variables): Variables =>
+    parse(JSON.stringify(value), (_, part: unknown) =>
+      isFunction(part) ? (runInContext(`(${part.$function})`, world) as unknown) : part,
+    ) as Variables;
+  Object.assign(scope, inWorld({ ...variables, ...system }), { In: isIn });
   const current = eventVariable(event);
   // Its fields are there even where they are undefined.
-  if (current !== undefined) scope["_event"] = { ...current, ...parse(JSON.stringify(current)) };
+  if (current !== undefined) scope["_event"] = { ...current, ...inWorld(current) };
 
   const run = (source: string): unknown => {
     try {
@@ -67,12 +69,6 @@ export function createRealm(
       throw new ScxmlError("error.execution", String(cause));
     }
   };
-  if (chart.prelude !== "") {
-    run(chart.prelude);
-    // The scripts bring functions, which no record holds; the variables have changed since.
-    enter(variables);
-  }
-
   const set = (mode: string, location: string, value: unknown): void => {
     if (/^\s*_/.test(location)) throw new ScxmlError("error.execution", `${location} is a system variable`);
     scope["$value"] = value;
@@ -93,10 +89,16 @@ export function createRealm(
   };
 }
 
-/** A value as plain data: what JSON has no word for is left out. */
+/** A value as plain data: functions as their source; what else JSON has no word for is left out. */
 export function plain(value: unknown): unknown {
-  const json = JSON.stringify(value) as string | undefined;
+  const json = JSON.stringify(value, (_, part: unknown) =>
+    typeof part === "function" ? { $function: String(part) } : part,
+  ) as string | undefined;
   return json === undefined ? undefined : JSON.parse(json);
+}
+
+function isFunction(part: unknown): part is { readonly $function: string } {
+  return typeof part === "object" && part !== null && Object.hasOwn(part, "$function");
 }
 
 /** An event as plain data. */

@@ -9,7 +9,7 @@ const finalize = "XState runs nothing of an invoking state before an event of th
 
 /** The cases that XState itself fails, or that no machine of plain data can pass, each with the reason. */
 export const knownFailures: Readonly<Record<string, string>> = {
-  "w3c-ecma/test201.txml": "the HTTP event processor, which is optional, is not there",
+  "w3c-ecma/test201.txml": "needs the HTTP event processor, which is optional",
   "w3c-ecma/test215.txml": fixedInvoke,
   "w3c-ecma/test216.txml": fixedInvoke,
   "w3c-ecma/test229.txml": autoforward,
@@ -23,7 +23,6 @@ export const knownFailures: Readonly<Record<string, string>> = {
   "w3c-ecma/test344.txml": "a guard of XState cannot raise the event that tells of its error",
   "w3c-ecma/test409.txml": configuration,
   "w3c-ecma/test411.txml": configuration,
-  "w3c-ecma/test453.txml": "keeps a function in a variable, which is not plain data",
   "w3c-ecma/test530.txml": fixedInvoke,
   "w3c-ecma/test554.txml": "XState invokes even where the values to be handed over cannot be had",
   "w3c-ecma/test557.txml": dom,

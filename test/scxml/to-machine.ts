@@ -3,7 +3,7 @@ import { createMachine, type AnyStateMachine } from "xstate";
 
 import { block, type ScxmlContext, type ScxmlInput } from "./block.ts";
 import { createChart, dataElements, idOf, isCompound, stateElements, Unsupported, type Chart } from "./chart.ts";
-import { bindData, bindLate, prepareDonedata, prepareInvoke } from "./data.ts";
+import { bindData, bindLate, prepareDonedata, prepareInvoke, runScripts } from "./data.ts";
 import { attribute, elements, parseDocument, words, type Element } from "./document.ts";
 import { statements } from "./executable.ts";
 import { guardOf } from "./guard.ts";
@@ -43,7 +43,7 @@ function machineOf(root: Element, read: (src: string) => string, sessionId: stri
       inputs: {},
       ...(input === undefined ? {} : { invokeid: input.invokeid }),
     }),
-    entry: block(chart, [bindData(chart, chart.lateBinding ? [root] : [root, ...chart.states])]),
+    entry: block(chart, [bindData(chart, chart.lateBinding ? [root] : [root, ...chart.states]), runScripts(chart)]),
     output: ({ event }: { event: { output?: unknown } }) => event.output,
     ...children(root, chart, "(document)"),
   };
