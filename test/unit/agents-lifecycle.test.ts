@@ -203,6 +203,23 @@ describe("an agent that drains (M-4)", () => {
     await expect(n1.control("ping")).rejects.toMatchObject({ code: "NO_NODE" });
   });
 
+  test("is gone although a driver could not be closed, and closes the others", async ({ start }) => {
+    let closed = 0;
+    const { agent, settled } = await start([
+      {
+        ...noop(),
+        close: () => {
+          throw new Error("stuck");
+        },
+      },
+      { ...echo(), close: async () => void closed++ },
+    ]);
+
+    await settled(agent.stop());
+
+    expect([agent.state, closed]).toEqual(["gone", 1]);
+  });
+
   test("cannot be started again", async ({ start }) => {
     const { agent, settled } = await start(() => undefined);
     await settled(agent.stop());

@@ -6,6 +6,7 @@ import {
   createIdFactory,
   createNames,
   createSystemClock,
+  messageOf,
   requireName,
   silentLogger,
   systemRandom,
@@ -198,10 +199,18 @@ class ErgonAgent implements Agent {
     await this.#starting?.catch(() => undefined);
     await this.#session?.drain(drainMs);
     await this.#session?.close();
-    await Promise.allSettled([...this.#lanes.values()].map(async (lane) => lane.close?.()));
+    await Promise.all([...this.#lanes.values()].map((lane) => this.#close(lane)));
     await this.#connection?.close();
     this.#deafen();
     this.#logger.info({}, "the agent is gone");
+  }
+
+  async #close({ driver, close }: Lane): Promise<void> {
+    try {
+      await close?.();
+    } catch (error) {
+      this.#logger.warn({ driver, error: messageOf(error) }, "a driver could not be closed");
+    }
   }
 
   async #connect(): Promise<Connection> {
