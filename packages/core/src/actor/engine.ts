@@ -29,6 +29,8 @@ export interface Engine {
   isOver(fields: RecordFields): boolean;
   /** Lets go of what of the actor runs in this process. */
   close(state: ActorState): void;
-  /** When the actor was started, and when it changed last. Epoch milliseconds. */
-  times(state: ActorState): { readonly startedAt: number; readonly updatedAt: number };
+  /** When the actor was started, in epoch milliseconds. */
+  startedAt(state: ActorState): number;
+  /** When it changed last. */
+  updatedAt(state: ActorState): number;
 }

@@ -97,10 +97,8 @@ export const flatEngine: Engine = {
   isOver: ({ snapshot }) =>
     snapshot.status !== "active" && (snapshot.context as { parent?: unknown }).parent === undefined,
   close: () => undefined,
-  times({ snapshot }) {
-    const { scheduledAt = 0, updatedAt = 0 } = snapshot.context as { scheduledAt?: number; updatedAt?: number };
-    return { startedAt: scheduledAt, updatedAt };
-  },
+  startedAt: ({ snapshot }) => (snapshot.context as { scheduledAt?: number }).scheduledAt ?? 0,
+  updatedAt: ({ snapshot }) => (snapshot.context as { updatedAt?: number }).updatedAt ?? 0,
 };
 
 function resolve(machine: Machine, { snapshot, timers }: RecordFields): ActorState {

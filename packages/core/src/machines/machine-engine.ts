@@ -45,6 +45,7 @@ export const machineEngine: Engine = {
     const state = before as MachineState;
     const event = timed as unknown as MachineEvent;
     const { tree, meta } = state;
+    if (meta.status !== "running") return { state, effects: [] };
     const draft: Draft = { ...meta };
     deliver(tree, draft, event);
     const same = draft.status === meta.status && draft.heard === meta.heard && draft.seen === meta.seen;
@@ -91,9 +92,8 @@ export const machineEngine: Engine = {
     (state as MachineState).tree.close();
   },
 
-  times(state: ActorState): { startedAt: number; updatedAt: number } {
-    return (state as MachineRecordState).meta;
-  },
+  startedAt: (state) => (state as MachineRecordState).meta.startedAt,
+  updatedAt: (state) => (state as MachineRecordState).meta.updatedAt,
 };
 
 const NEW: Omit<MachineMeta, "id" | "startedAt" | "updatedAt" | "retentionMs" | "fingerprint"> = {

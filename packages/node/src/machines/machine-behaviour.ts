@@ -46,6 +46,8 @@ export class MachineBehaviour implements Behaviour {
 
   /** Takes tasks into the record that the instance asked for, and those out of it that it does not want any more. */
   settle(actor: LiveActor): void {
+    if (this.#hosting().wake(actor).snapshot.status !== "active")
+      for (const key of [...(actor.embedded?.keys() ?? [])]) this.#withdraw(actor, key);
     if (actor.effects.length === 0) return;
     const asked = actor.effects;
     actor.effects = [];
@@ -142,6 +144,11 @@ export class MachineBehaviour implements Behaviour {
     const { flight } = task;
     this.#hosting().unembed(task);
     this.#dispatcher.dropped(task);
+    // Its slot is free for another.
+    if (task.state !== undefined && flight !== undefined) {
+      const { driver } = taskOf(task.state);
+      queueMicrotask(() => this.#dispatcher.pump(driver));
+    }
     if (flight?.agent === undefined) return;
     const params = { attempt: flight.attempt, agent: flight.agent, reason: "cancelled" };
     (actor.pending ??= []).push([task, [{ type: "abort", params }]]);

@@ -43,7 +43,7 @@ export function describe(state: ActorState, { progress, reason, tasks }: Extra =
 
 /** The tasks that are embedded in an instance's record, as its readers see them. */
 export function describeEmbedded(actor: LiveActor): ChildView[] {
-  return [...(actor.embedded?.values() ?? [])].flatMap(({ id, state }) => {
+  return [...(actor.embedded?.values() ?? [])].flatMap(({ id, committed: state }) => {
     if (state === undefined) return [];
     const task = taskOf(state);
     const { driver, attempt, reason } = task;

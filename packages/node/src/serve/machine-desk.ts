@@ -17,12 +17,14 @@ import {
   type MachineRegistry,
   type MachineState,
   type Message,
+  type ParentLink,
   type StartSpec,
   type Tell,
 } from "@ergon/core";
 
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
+import type { Settled } from "../shard/commit-queue.ts";
 import type { EventWithoutTime, Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { AdmissionDesk } from "./admission-desk.ts";
@@ -122,7 +124,11 @@ export class MachineDesk {
       ? { type: "ergon.told", from, tell }
       : { type: "cancel", by: from, reason: what.kind === "stop" ? what.reason : "" };
     if (!isMachine && what.kind !== "stop") return accept();
-    if (!this.#host.advance(actor, event, accept)) this.#host.whenStored(actor, accept);
+    const settled: Settled = (refusal) => {
+      if (refusal === undefined) accept();
+      else this.#listeners.fail(message.reply, refused(refusal));
+    };
+    if (!this.#host.advance(actor, event, settled)) this.#host.whenStored(actor, settled);
   }
 
   #startChild(
@@ -148,21 +154,17 @@ export class MachineDesk {
     const id = message.header(H.eventId);
     if (id !== undefined && (id === "" || id.length > machineLimits.eventIdLength))
       throw new InvalidError("INVALID_OPTION", `${H.eventId}: must be 1 to ${machineLimits.eventIdLength} characters`);
-    const answer = (): void => {
+    const answer: Settled = (refusal) => {
+      if (refusal !== undefined) return this.#listeners.fail(message.reply, refused(refusal));
       const stored = this.#host.committed(actor);
       if (message.reply !== undefined && stored !== undefined)
         this.#tasks.answerOrWait(message, actor.shard, actor, stored);
     };
-    const whenStored = (): void =>
-      this.#host.whenStored(actor, (refusal) => {
-        if (refusal === undefined) answer();
-        else this.#listeners.fail(message.reply, refused(refusal));
-      });
-    if (id !== undefined && state.meta.seen.includes(id)) return whenStored();
+    if (id !== undefined && state.meta.seen.includes(id)) return this.#host.whenStored(actor, answer);
     if (state.meta.status !== "running") throw ended(state);
     if (!state.snapshot.can(event)) throw notAccepted(state, event.type);
     const happening: Omit<MachineEvent & { type: "ergon.event" }, "at"> = { type: "ergon.event", event, id };
-    if (!this.#host.send(actor, happening as EventWithoutTime, answer)) whenStored();
+    if (!this.#host.send(actor, happening as EventWithoutTime, answer)) this.#host.whenStored(actor, answer);
   }
 
   async #refuseEnded(shard: HostedShard, id: string): Promise<never> {
@@ -231,9 +233,14 @@ export class MachineDesk {
 function existing(actor: LiveActor | undefined, state: ActorState, spec: StartSpec): Started {
   const same =
     isMachineState(state) && state.machine.name === spec.machine && state.meta.fingerprint === fingerprintOf(spec);
-  if (same && state.meta.parent?.id === spec.parent?.id) return { kind: "started", actor, state };
+  if (same && sameParent(state.meta.parent, spec.parent)) return { kind: "started", actor, state };
   const message = `the id is taken by another task or instance, or by one with another input; choose another id`;
   return { kind: "refused", error: new ConflictError("ID_CONFLICT", message) };
+}
+
+/** One parent may start several children under an id that it chose itself: each is the answer to one of its questions only. */
+function sameParent(a: ParentLink | undefined, b: ParentLink | undefined): boolean {
+  return a?.id === b?.id && a?.key === b?.key;
 }
 
 function ended(state: { readonly meta: MachineState["meta"] }): ConflictError {

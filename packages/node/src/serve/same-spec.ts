@@ -4,6 +4,8 @@ import type { TaskSpec } from "@ergon/core";
 export function sameSpec(a: TaskSpec, b: TaskSpec): boolean {
   return (
     a.driver === b.driver &&
+    a.parent?.id === b.parent?.id &&
+    a.parent?.key === b.parent?.key &&
     (a.contentType ?? "") === (b.contentType ?? "") &&
     (a.resource ?? "") === (b.resource ?? "") &&
     Buffer.compare(a.payload, b.payload) === 0 &&

@@ -150,10 +150,11 @@ export class TaskDesk {
       };
       if (this.#host.send(actor, event, answer)) return;
       if (this.#host.wake(actor).snapshot.status === "active") return this.#whenStored(actor, message, answer);
-      // It has ended, and that is being stored: then it is asked again, and found in the store.
-      return this.#whenStored(actor, message, () => this.#decide(shard, verb, id, message));
+      // It has ended, and that is being stored: then it is asked again.
+      if (actor.stored < actor.sequence)
+        return this.#whenStored(actor, message, () => this.#decide(shard, verb, id, message));
     }
-    const state = await this.#lookUp(shard, id);
+    const state = actor?.committed ?? (await this.#lookUp(shard, id));
     if (state === undefined) throw notFound(id);
     const answer = (): void => {
       if (message.reply !== undefined) this.#answer(askingOf(message), shard, undefined, state);

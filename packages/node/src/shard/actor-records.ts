@@ -140,18 +140,19 @@ export class ActorRecords {
     if (fields.idle) {
       // Its actors are not built before something moves it.
       actor.parked = new Uint8Array(data);
-      actor.scheduledAt = machine.engine.times(machine.engine.read(machine, fields)).startedAt;
+      actor.scheduledAt = machine.engine.startedAt(machine.engine.read(machine, fields));
       return;
     }
     const state = machine.engine.restore(machine, fields, this.#options.surroundings(actor));
     actor.state = state;
     actor.committed = state;
     actor.fitting = state;
-    actor.scheduledAt = machine.engine.times(state).startedAt;
+    actor.scheduledAt = machine.engine.startedAt(state);
     for (const [key, raw] of Object.entries(fields.tasks ?? {})) {
       const task = this.embedded(actor, Number(key));
       task.state = unpackEmbedded(raw);
-      task.scheduledAt = taskMachine.engine.times(task.state).startedAt;
+      task.committed = task.state;
+      task.scheduledAt = taskMachine.engine.startedAt(task.state);
     }
   }
 }

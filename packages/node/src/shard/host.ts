@@ -207,8 +207,17 @@ export class Host {
   transition(actor: LiveActor, event: EventWithoutTime): boolean {
     const state = this.wake(actor);
     const { machine } = actor;
-    const timed = { ...event, ...this.#time(actor, state) };
-    return this.#turn(actor, state, () => machine.engine.step(machine, state, timed));
+    const timed = { ...event, at: this.#at(actor, state), chance: this.#options.context.random() };
+    let turn: Turn;
+    try {
+      turn = machine.engine.step(machine, state, timed);
+    } catch (error) {
+      this.#rollBack(actor, state);
+      throw error;
+    }
+    if (turn.state === state) return false;
+    this.#take(actor, turn);
+    return true;
   }
 
   commit(actor: LiveActor, settled: Settled): void {
@@ -307,20 +316,6 @@ export class Host {
     this.#timers.stop();
   }
 
-  /** Takes the outcome of a step. One that cannot be stored has not happened. */
-  #turn(actor: LiveActor, before: ActorState, run: () => Turn): boolean {
-    let turn: Turn;
-    try {
-      turn = run();
-    } catch (error) {
-      this.#rollBack(actor, before);
-      throw error;
-    }
-    if (turn.state === before) return false;
-    this.#take(actor, turn);
-    return true;
-  }
-
   #take(actor: LiveActor, { state, effects }: Turn): void {
     actor.state = state;
     if (effects.length > 0) actor.effects.push(...effects);
@@ -360,6 +355,8 @@ export class Host {
           actor.committed = state;
         }
         if (pending !== undefined) this.#performPending(pending);
+        if (actor.embedded !== undefined && sequence === actor.sequence)
+          for (const task of actor.embedded.values()) task.committed = task.state;
         const behaviour = this.#behaviour(actor);
         for (const effect of effects) behaviour.perform(actor, effect);
         settled(undefined);
@@ -428,10 +425,9 @@ export class Host {
     this.advance(actor, { type: "ergon.local", run });
   }
 
-  #time(actor: LiveActor, state: ActorState): { at: number; chance: number } {
-    const { updatedAt } = actor.machine.engine.times(state);
-    // Another node's clock may have been a little ahead: an actor's time never goes back.
-    return { at: Math.max(this.#options.context.clock.now(), updatedAt), chance: this.#options.context.random() };
+  /** Another node's clock may have been a little ahead: an actor's time never goes back. */
+  #at({ machine }: LiveActor, state: ActorState): number {
+    return Math.max(this.#options.context.clock.now(), machine.engine.updatedAt(state));
   }
 
   #behaviour(actor: LiveActor): Behaviour {
@@ -459,7 +455,13 @@ export class Host {
 
   #fireTimer(actor: LiveActor, state: ActorState, timer: Timer): void {
     const { machine } = actor;
-    this.#turn(actor, state, () => machine.engine.fire(machine, state, timer, this.#time(actor, state)));
+    const time = { at: this.#at(actor, state), chance: this.#options.context.random() };
+    try {
+      this.#take(actor, machine.engine.fire(machine, state, timer, time));
+    } catch (error) {
+      this.#rollBack(actor, state);
+      throw error;
+    }
     this.#behaviour(actor).settle(actor);
   }
 }
