@@ -81,6 +81,54 @@ describe("submit", () => {
     await expect(stage.outcome(stage.client().submit({ driver: "echo" }))).resolves.toMatchObject({ id: "t-1" });
   });
 
+  test("a question that hears nothing is asked once more beside, and whichever answer comes first counts", async ({
+    stage,
+  }) => {
+    const at: number[] = [];
+    const begin = stage.clock.now();
+    stage.serve(names.submit("echo"), (message, count) => {
+      at.push(stage.clock.now() - begin);
+      // The first question's answer is late, the second one's never comes.
+      if (count === 1) stage.clock.after(700, () => stage.reply(message, viewOf("late")));
+    });
+
+    const { id } = await stage.outcome(stage.client().submit({ driver: "echo", id: "late" }));
+
+    expect(id).toBe("late");
+    expect(at.map((ms) => Math.round(ms / 100))).toEqual([0, 3]);
+  });
+
+  test("a wait is asked beside too, a batch is not, and what concerns the whole after a second", async ({ stage }) => {
+    const at: Record<string, number[]> = {};
+    const begin = stage.clock.now();
+    const hear = (subject: string, name: string): void => {
+      at[name] = [];
+      stage.serve(subject, () => at[name]?.push(Math.round((stage.clock.now() - begin) / 100)));
+    };
+    hear(names.verb("wait", "x"), "wait");
+    hear(names.batch, "batch");
+    hear(names.cluster("nodes"), "nodes");
+    const client = stage.client();
+    const calls = [client.wait("x"), client.batch({ tasks: [{ driver: "echo" }] }), client.nodes()];
+    for (const call of calls) call.catch(() => undefined);
+
+    await stage.clock.advance(4_500);
+    await client.close();
+
+    expect(at).toEqual({ wait: [0, 3], batch: [0], nodes: [0, 10] });
+  });
+
+  test("when everything is slow, no more than a hundred questions in a second are asked beside", async ({ stage }) => {
+    const asked = stage.serve(names.submit("echo"), () => undefined);
+    const client = stage.client();
+    for (let index = 0; index < 500; index++) client.submit({ driver: "echo" }).catch(() => undefined);
+
+    await stage.clock.advance(900);
+    await client.close();
+
+    expect(asked).toHaveLength(600);
+  });
+
   test("a pause is never shorter than the node asked for", async ({ stage }) => {
     const at: number[] = [];
     stage.serve(names.submit("echo"), (message, count) => {

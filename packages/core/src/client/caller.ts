@@ -1,5 +1,5 @@
 import { backoffMs } from "../base/backoff.ts";
-import type { Clock } from "../base/clock.ts";
+import type { Clock, TimerHandle } from "../base/clock.ts";
 import { InvalidError, UnavailableError, isErgonError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { Bus, Headers, Message } from "../ports/bus.ts";
@@ -16,6 +16,14 @@ const GRACE_MS = 3_000;
  */
 const TRY_MS = 1_000;
 const SHORT_TRIES = 3;
+/**
+ * A try that has heard nothing for so long asks once more beside its question, which may have gone to a node that stands still: with one of
+ * three nodes stopped, the median of submits measures 300 ms instead of 1,070. Of all tries no more than so many in a second do: when everything
+ * is slow, asking twice makes it slower (of 20,000 submits at once, 81,000 more questions and twice the time).
+ */
+const BESIDE_MS = 300;
+const MOST_BESIDE = 100;
+const SECOND_MS = 1_000;
 /** A request that is not there to wait is repeated after a change of owner only when it is older than this. */
 const OVERDUE_MS = 250;
 
@@ -33,6 +41,8 @@ export interface Question<T> {
   readonly signal?: AbortSignal | undefined;
   /** How long the first tries wait, where an answer takes its time. */
   readonly tryMs?: number | undefined;
+  /** When a try asks once more beside its question, where an answer takes its time or much work; not less than a try: never. */
+  readonly besideMs?: number | undefined;
   /** Reads the answer in the turn in which it comes; throws the error that it carries. */
   read(message: Message): T;
 }
@@ -68,6 +78,18 @@ type Outcome<T> =
 
 export function createCaller({ bus, clock, random, moves, timeoutMs }: CallerParts): Caller {
   let closed = false;
+  let secondBegan = 0;
+  let askedBeside = 0;
+
+  const mayAskBeside = (): boolean => {
+    const now = clock.monotonic();
+    if (now - secondBegan >= SECOND_MS) {
+      secondBegan = now;
+      askedBeside = 0;
+    }
+    askedBeside += 1;
+    return askedBeside <= MOST_BESIDE;
+  };
 
   const requireOpen = (): void => {
     if (closed) throw new UnavailableError("NATS_UNREACHABLE", "this client is closed");
@@ -83,14 +105,28 @@ export function createCaller({ bus, clock, random, moves, timeoutMs }: CallerPar
       });
       const settle = (outcome: Outcome<T>): void => {
         forget();
+        clock.cancel(beside);
         signal?.removeEventListener("abort", aborted);
         resolve(outcome);
       };
       signal?.addEventListener("abort", aborted);
-      bus.request(question.subject, data ?? new Uint8Array(), { headers, timeoutMs: tryMs }).then(
-        (message) => settle(attempt(() => question.read(message))),
-        (error: unknown) => settle({ kind: "failed", error }),
-      );
+      let open = 0;
+      const send = (patienceMs: number): void => {
+        open += 1;
+        bus.request(question.subject, data ?? new Uint8Array(), { headers, timeoutMs: patienceMs }).then(
+          (message) => settle(attempt(() => question.read(message))),
+          (error: unknown) => {
+            open -= 1;
+            if (open === 0) settle({ kind: "failed", error });
+          },
+        );
+      };
+      const { besideMs = BESIDE_MS } = question;
+      const askBeside = (): void => {
+        if (!closed && mayAskBeside()) send(tryMs - besideMs);
+      };
+      const beside: TimerHandle = besideMs < tryMs ? clock.after(besideMs, askBeside) : undefined;
+      send(tryMs);
     });
 
   const pause: Caller["pause"] = (failures, error, shard) =>

@@ -29,6 +29,9 @@ import { watchTask, type WatchOptions } from "./watch.ts";
 
 /** Thousands of tasks are stored before a batch is answered. */
 const BATCH_TRY_MS = 5_000;
+/** Who is asked of the whole asks all nodes, and waits 5 s for one that does not answer. A list may be much work. */
+const CLUSTER_TRY_MS = 6_000;
+const CLUSTER_BESIDE_MS = 1_000;
 
 export interface ClientOptions {
   /** The connection; the client does not close it. */
@@ -152,7 +155,13 @@ export function createClient(options: ClientOptions): Client {
   };
   const cluster = <T>(verb: ClusterVerb, body?: object): Promise<T> => {
     const data = body === undefined ? NOTHING : encodeBody(body, JSON_TYPE);
-    return caller.ask({ subject: names.cluster(verb), data, read: (message) => readBody(message) as T });
+    return caller.ask({
+      subject: names.cluster(verb),
+      data,
+      tryMs: CLUSTER_TRY_MS,
+      besideMs: CLUSTER_BESIDE_MS,
+      read: (message) => readBody(message) as T,
+    });
   };
 
   const instances = (): InstanceParts => ({ client, caller, names, newId });
@@ -175,6 +184,7 @@ export function createClient(options: ClientOptions): Client {
         data: encodeBody(body, MSGPACK_TYPE),
         headers,
         tryMs: BATCH_TRY_MS,
+        besideMs: BATCH_TRY_MS,
         read,
       });
     },
