@@ -70,6 +70,7 @@ describe("errors", () => {
     [["ls", "--frob"], "unknown option '--frob'"],
     [["ls", "--status", "lost"], "Allowed choices are scheduled, started, retrying, succeeded, failed, cancelled"],
     [["ls", "--limit", "few"], "It must be a whole number"],
+    [["dev", "--nats", "nats://other:4222"], "--nats: dev runs a NATS of its own"],
     [["dev", "--port", "99999"], "It must be a whole number from 0 to 65535"],
     [["wait", "x", "--timeout", "soon"], "Write it like 500ms, 30s or 5m"],
     [["--namespace", "a b", "nodes"], "--namespace: must be 1 to 64 letters"],

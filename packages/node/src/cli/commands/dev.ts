@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-import { ErgonError, messageOf } from "@ergon/core";
+import { ErgonError, InvalidError, messageOf } from "@ergon/core";
 import type { Command } from "commander";
 
 import { createLogger } from "../../logger.ts";
@@ -35,9 +35,11 @@ export function dev(program: Command, cli: Cli): void {
     .option("--store <dir>", "where to keep everything (default: a temporary folder, removed in the end)")
     .addHelpText("after", examples);
   addSettingFlags(command, ["service", "node"]).action(
-    cli.action(["connection", "service", "node"], (session, flags: Flags) =>
-      runService(session, (onStop) => start(session, flags, onStop)),
-    ),
+    cli.action(["connection", "service", "node"], async (session, flags: Flags) => {
+      if (program.opts()["nats"] !== undefined)
+        throw new InvalidError("INVALID_OPTION", "--nats: dev runs a NATS of its own; leave it away, or run a node");
+      return runService(session, (onStop) => start(session, flags, onStop));
+    }),
   );
 }
 
