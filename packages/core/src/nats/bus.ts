@@ -19,7 +19,7 @@ export function createNatsBus(link: NatsLink): Bus {
     options: PublishOptions | RequestOptions | undefined,
   ): EncodedHeaders | undefined => {
     const headers = options?.headers === undefined ? undefined : encodeHeaders(options.headers);
-    const size = data.length + (headers?.bytes.length ?? 0);
+    const size = data.length + (headers?.size ?? 0);
     if (size > maxMessageBytes()) {
       throw new InvalidError(
         "PAYLOAD_TOO_LARGE",

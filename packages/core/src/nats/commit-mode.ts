@@ -37,7 +37,7 @@ export async function measureCommits(link: NatsLink, keys: Keys): Promise<"pipel
 }
 
 async function timeSingles(link: NatsLink, subject: string): Promise<number> {
-  const headers = new EncodedHeaders(Buffer.from("NATS/1.0\r\nNats-TTL: 1\r\n\r\n"));
+  const headers = new EncodedHeaders("NATS/1.0\r\nNats-TTL: 1\r\n\r\n");
   const start = link.clock.monotonic();
   await Promise.all(Array.from({ length: WRITES }, () => acknowledged(link, subject, headers)));
   return link.clock.monotonic() - start;
@@ -47,7 +47,7 @@ async function timeBatch(link: NatsLink, subject: string): Promise<number> {
   const id = nuid.next();
   const headersOf = (sequence: number, end: string): EncodedHeaders =>
     new EncodedHeaders(
-      Buffer.from(`NATS/1.0\r\nNats-TTL: 1\r\nNats-Batch-Id: ${id}\r\nNats-Batch-Sequence: ${sequence}\r\n${end}\r\n`),
+      `NATS/1.0\r\nNats-TTL: 1\r\nNats-Batch-Id: ${id}\r\nNats-Batch-Sequence: ${sequence}\r\n${end}\r\n`,
     );
   const start = link.clock.monotonic();
   for (let sequence = 1; sequence < WRITES; sequence++) {

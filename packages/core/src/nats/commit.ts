@@ -108,7 +108,7 @@ export class Committer {
       }
       block += lifeLines(write);
       if (index === last) block += "Nats-Batch-Commit: 1\r\n";
-      const headers = new EncodedHeaders(Buffer.from(`${block}\r\n`, "latin1"));
+      const headers = new EncodedHeaders(`${block}\r\n`);
       if (index === last) replies.ask(this.#subject(write), write.data, headers, ACK_TIMEOUT_MS, waiter);
       else connection.publish(this.#subject(write), write.data, { headers: headers.forNats });
     }
@@ -129,7 +129,7 @@ export class Committer {
     let headers = this.#blocks.get(key);
     if (headers === undefined) {
       const block = `NATS/1.0\r\n${this.#fenceLines(write.shard, write.fence)}${lifeLines(write)}\r\n`;
-      headers = new EncodedHeaders(Buffer.from(block, "latin1"));
+      headers = new EncodedHeaders(block);
       if (this.#blocks.size >= MAX_CACHED) this.#blocks.clear();
       this.#blocks.set(key, headers);
     }

@@ -111,12 +111,7 @@ export async function connectNats(options: NatsOptions = {}, surroundings: NatsS
 }
 
 function createLink(connection: NatsConnection, inboxPrefix: string, clock: Clock, logger: Logger): NatsLink {
-  const publishNow = connection.publish.bind(connection);
-  const hold = coalesceWrites(connection);
-  connection.publish = (...message: Parameters<NatsConnection["publish"]>) => {
-    hold();
-    publishNow(...message);
-  };
+  coalesceWrites(connection);
   const unique = newSecret();
   const replies = new Replies(connection, clock, `${inboxPrefix}.${unique}`);
   const requests = new Replies(connection, clock, `${inboxPrefix}.${newSecret()}`);

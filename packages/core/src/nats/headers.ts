@@ -6,18 +6,22 @@ import type { Headers } from "../ports/bus.ts";
 const START = "NATS/1.0";
 
 /**
- * Headers that are bytes already. nats.js asks nothing of the headers of a message that it publishes but `encode()`; its own
+ * Headers as their whole block. nats.js asks nothing of the headers of a message that it publishes but `encode()`; its own
  * `MsgHdrs` canonicalises each name and keeps maps of arrays, which costs more than the whole rest of a publish.
  */
 export class EncodedHeaders {
-  readonly bytes: Uint8Array;
+  /** From `NATS/1.0` to the empty line. */
+  readonly text: string;
+  /** Bytes of the text in UTF-8. */
+  readonly size: number;
 
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
+  constructor(text: string) {
+    this.text = text;
+    this.size = Buffer.byteLength(text);
   }
 
   encode(): Uint8Array {
-    return this.bytes;
+    return Buffer.from(this.text);
   }
 
   /** As the type that nats.js asks for. */
@@ -39,7 +43,7 @@ export function encodeHeaders(headers: Headers): EncodedHeaders {
     }
     text += `\r\n${name}: ${value}`;
   }
-  return new EncodedHeaders(Buffer.from(`${text}\r\n\r\n`));
+  return new EncodedHeaders(`${text}\r\n\r\n`);
 }
 
 function isSafe(name: string, value: string): boolean {

@@ -1,32 +1,116 @@
-import type { NatsConnection } from "@nats-io/nats-core";
+import type { NatsConnection, PublishOptions } from "@nats-io/nats-core";
 
-/** The part of a socket that holds writes together. */
-interface Corkable {
-  cork(): void;
-  uncork(): void;
-}
+import { EncodedHeaders } from "./headers.ts";
 
-interface Internals {
-  readonly protocol?: { readonly transport?: { readonly socket?: Partial<Corkable> } };
+/** What a turn publishes is put together in pieces of this size. */
+const SLAB_BYTES = 262_144;
+/** A character is at most so many bytes in UTF-8. */
+const CHARACTER_BYTES = 3;
+const [CR, LF] = [13, 10];
+
+/** The part of nats.js that takes commands as they go on the wire. */
+interface Protocol {
+  sendCommand(bytes: Uint8Array): void;
+  flushPending(): void;
 }
 
 /**
- * Sends what one turn of the event loop publishes in one write. nats.js writes at the end of each promise job, of which one chunk from the server
- * causes several; a fifth of a busy node's time went into those system calls. Where the socket is not to be had, nothing changes.
+ * Puts what one turn of the event loop publishes together, and sends it in one write. nats.js makes four buffers of each message, copies them once
+ * more, and writes at the end of each promise job, of which one chunk from the server causes several: a fourth of a busy node's time went
+ * into that. Everything else that the connection does keeps its place behind what was published before. Where nats.js's insides are
+ * not as known, nothing changes.
  */
-export function coalesceWrites(connection: NatsConnection): () => void {
-  const internals = connection as NatsConnection & Internals;
-  let held: Corkable | undefined;
-  const release = (): void => {
-    held?.uncork();
-    held = undefined;
+export function coalesceWrites(connection: NatsConnection): void {
+  const { protocol } = connection as NatsConnection & { readonly protocol?: Partial<Protocol> };
+  if (typeof protocol?.sendCommand !== "function" || typeof protocol.flushPending !== "function") return;
+  const turn = new Turn(protocol as Protocol);
+
+  const publishNow = connection.publish.bind(connection);
+  connection.publish = (subject, payload, options) => {
+    // What is out of the ordinary, or to be refused, is left to nats.js.
+    if (payload instanceof Uint8Array && isOrdinary(connection, subject, payload.length, options)) {
+      turn.add(subject, options?.reply, options?.headers as EncodedHeaders | undefined, payload);
+      return;
+    }
+    turn.end();
+    publishNow(subject, payload, options);
   };
-  return () => {
-    if (held !== undefined) return;
-    const socket = internals.protocol?.transport?.socket;
-    if (socket?.cork === undefined || socket.uncork === undefined) return;
-    held = socket as Corkable;
-    held.cork();
-    setImmediate(release);
-  };
+  for (const name of ["subscribe", "flush", "drain", "close"] as const) {
+    const now = connection[name].bind(connection) as (...args: readonly unknown[]) => never;
+    connection[name] = (...args: readonly unknown[]) => {
+      turn.end();
+      return now(...args);
+    };
+  }
+}
+
+function isOrdinary(
+  connection: NatsConnection,
+  subject: string,
+  bytes: number,
+  options: PublishOptions | undefined,
+): boolean {
+  const { headers, reply, traceOnly, traceDestination } = options ?? {};
+  if (headers !== undefined && !(headers instanceof EncodedHeaders)) return false;
+  if (traceOnly !== undefined || traceDestination !== undefined) return false;
+  if (connection.isClosed() || connection.isDraining()) return false;
+  if (bytes + (headers?.size ?? 0) > (connection.info?.max_payload ?? 0)) return false;
+  return isSubject(subject) && (reply === undefined || isSubject(reply));
+}
+
+function isSubject(text: string): boolean {
+  return text !== "" && !/\s/.test(text);
+}
+
+/** The commands of one turn, as they go on the wire. */
+class Turn {
+  readonly #protocol: Protocol;
+  #slab: Buffer = Buffer.alloc(0);
+  /** Of the slab: where begins what is not sent yet, and where it ends. */
+  #from = 0;
+  #to = 0;
+  #ends = false;
+
+  constructor(protocol: Protocol) {
+    this.#protocol = protocol;
+  }
+
+  add(subject: string, reply: string | undefined, headers: EncodedHeaders | undefined, data: Uint8Array): void {
+    const where = reply === undefined ? subject : `${subject} ${reply}`;
+    const head =
+      headers === undefined
+        ? `PUB ${where} ${data.length}\r\n`
+        : `HPUB ${where} ${headers.size} ${headers.size + data.length}\r\n${headers.text}`;
+    this.#reserve(CHARACTER_BYTES * head.length + data.length + 2);
+    const slab = this.#slab;
+    const at = this.#to + slab.write(head, this.#to);
+    slab.set(data, at);
+    slab[at + data.length] = CR;
+    slab[at + data.length + 1] = LF;
+    this.#to = at + data.length + 2;
+    if (this.#ends) return;
+    this.#ends = true;
+    setImmediate(() => {
+      this.#ends = false;
+      this.end();
+    });
+  }
+
+  /** Sends what there is. */
+  end(): void {
+    if (this.#to === this.#from) return;
+    const bytes = this.#slab.subarray(this.#from, this.#to);
+    this.#from = this.#to;
+    this.#protocol.sendCommand(bytes);
+    this.#protocol.flushPending();
+  }
+
+  /** A slab is never written to twice: the socket may still hold its beginning. */
+  #reserve(bytes: number): void {
+    if (this.#to + bytes <= this.#slab.length) return;
+    this.end();
+    this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes));
+    this.#from = 0;
+    this.#to = 0;
+  }
 }
