@@ -1,4 +1,5 @@
-import { silentLogger, taskMachine, type CommitResult, type RecordStore, type Write } from "@ergon/core";
+import { taskMachine, type CommitResult, type Logger, type RecordStore, type Write } from "@ergon/core";
+import { createManualClock, type ManualClock } from "@ergon/core/testing";
 import { CommitQueue, HostedShard, LiveActor, type Refusal } from "@ergon/node/testing";
 
 /** A commit as it reached the store, waiting for the test to answer it. */
@@ -21,6 +22,9 @@ export class QueueStage {
   readonly forgotten: string[] = [];
   /** What callers were told, in order: `name stored` or `name CODE`. */
   readonly told: string[] = [];
+  /** Ids of the actors that the log calls refused. */
+  readonly blamed: unknown[] = [];
+  readonly clock: ManualClock = createManualClock();
   readonly shard: HostedShard;
   readonly queue: CommitQueue;
   #revision = 0;
@@ -56,9 +60,18 @@ export class QueueStage {
           });
         }),
     };
+    const quiet = (): void => undefined;
+    const logger: Logger = {
+      debug: quiet,
+      info: quiet,
+      warn: quiet,
+      error: (fields) => this.blamed.push((fields as { readonly id?: unknown }).id),
+      child: () => logger,
+    };
     this.queue = new CommitQueue({
       records,
-      logger: silentLogger,
+      clock: this.clock,
+      logger,
       window,
       encode: ({ sequence }) => ({ data: Buffer.from(String(sequence)), ttlMs: undefined }),
       onRefused: (refusal) => this.refusals.push(refusal),

@@ -270,19 +270,83 @@ describe("a refusal by the store", () => {
     expect(stage.shard.writes).toBe(0);
   });
 
-  test("of a batch for the sake of one: each goes alone, and only that one is refused (I-12)", async () => {
+  test("of a batch for the sake of one: its halves go one after the other, and only that one is refused (I-12)", async () => {
     const stage = new QueueStage({ oneInFlight: true });
-    for (const id of ["a", "large", "c"]) stage.put(stage.actor(id, { stored: false }));
+    for (const id of ["a", "b", "c", "large"]) stage.put(stage.actor(id, { stored: false }));
     await stage.settle();
 
-    await stage.pending[0]?.answer(refused("PAYLOAD_TOO_LARGE"));
-    expect(stage.inFlight).toEqual([["a@1"], ["large@1"], ["c@1"]]);
-    const [a, large, c] = [...stage.pending];
-    await a?.answer(stage.committed());
-    await large?.answer(refused("PAYLOAD_TOO_LARGE"));
-    await c?.answer(stage.committed());
+    const sent = await answerAll(stage);
 
-    expect(stage.told).toEqual(["a@1 stored", "large@1 PAYLOAD_TOO_LARGE", "c@1 stored"]);
+    expect(sent).toEqual([["a@1", "b@1", "c@1", "large@1"], ["a@1", "b@1"], ["c@1", "large@1"], ["c@1"], ["large@1"]]);
+    expect(stage.told).toEqual(["a@1 stored", "b@1 stored", "c@1 stored", "large@1 PAYLOAD_TOO_LARGE"]);
+  });
+});
+
+/** Answers one commit after the other as the server does that takes nothing with `large` in it, and never two at a time. */
+async function answerAll(stage: QueueStage): Promise<(readonly string[])[]> {
+  const sent: (readonly string[])[] = [];
+  for (let commit = stage.pending[0]; commit !== undefined; commit = stage.pending[0]) {
+    expect(stage.pending).toHaveLength(1);
+    sent.push(commit.named);
+    const isTooLarge = commit.named.some((name) => name.startsWith("large@"));
+    await commit.answer(isTooLarge ? refused("PAYLOAD_TOO_LARGE") : stage.committed());
+  }
+  return sent;
+}
+
+describe("a record that the store refuses for itself, of an actor that exists", () => {
+  test("is named in the log and pauses, longer each time, while all others go on (I-12)", async () => {
+    const stage = new QueueStage({ oneInFlight: true });
+    for (const id of ["a", "large", "c"]) stage.put(stage.actor(id));
+    await stage.settle();
+
+    await answerAll(stage);
+    expect(stage.told).toEqual(["a@2 stored", "c@2 stored"]);
+    expect([stage.blamed, stage.refusals]).toEqual([["large"], []]);
+    stage.put(stage.actor("later"));
+    await stage.settle();
+    expect(await answerAll(stage)).toEqual([["later@2"]]);
+
+    await stage.clock.advance(999);
+    expect(stage.inFlight).toEqual([]);
+    await stage.clock.advance(1);
+    expect(await answerAll(stage)).toEqual([["large@2"]]);
+    await stage.clock.advance(1_999);
+    expect(stage.inFlight).toEqual([]);
+    await stage.clock.advance(1);
+    expect(stage.inFlight).toEqual([["large@2"]]);
+    await stage.pending[0]?.answer(stage.committed());
+    expect([stage.told.at(-1), stage.shard.writes]).toEqual(["large@2 stored", 0]);
+  });
+
+  test("goes at once as it is after its next change, and all who wait for it are told", async () => {
+    const stage = new QueueStage();
+    const actor = stage.actor("large");
+    stage.put(actor);
+    await stage.settle();
+    await stage.pending[0]?.answer(refused("PAYLOAD_TOO_LARGE"));
+
+    stage.put(actor);
+    await stage.settle();
+    expect(stage.inFlight).toEqual([["large@3"]]);
+    await stage.pending[0]?.answer(stage.committed());
+
+    expect(stage.told).toEqual(["large@2 stored", "large@3 stored"]);
+    expect([stage.clock.pending, stage.shard.writes]).toEqual([0, 0]);
+  });
+
+  test("holds up neither its shard's leaving nor, once that has left, anything else", async () => {
+    const stage = new QueueStage();
+    let idle = 0;
+    stage.shard.onIdle = () => idle++;
+    stage.put(stage.actor("large"));
+    await stage.settle();
+    await stage.pending[0]?.answer(refused("PAYLOAD_TOO_LARGE"));
+    expect([idle, stage.shard.writes]).toEqual([1, 0]);
+
+    stage.shard.phase = "closed";
+    stage.queue.drop(stage.shard);
+    expect(stage.clock.pending).toBe(0);
   });
 });
 

@@ -1,4 +1,4 @@
-import type { CommitResult, Logger, RecordStore, Write } from "@ergon/core";
+import { backoffMs, type Clock, type CommitResult, type Logger, type RecordStore, type Write } from "@ergon/core";
 
 import type { LiveActor } from "./actor.ts";
 import type { HostedShard } from "./hosted-shard.ts";
@@ -15,10 +15,20 @@ interface Entry {
   readonly settled: Settled[];
   /** An earlier try may be stored. */
   doubtful?: boolean;
+  /** Most writes of a commit that begins with this one: one of its last commit is refused for itself. */
+  most?: number;
+  /** How often the record itself was refused. */
+  refusals?: number;
+  /** Ends its pause after that. */
+  timer?: unknown;
 }
+
+/** A record that the server does not take pauses so long before it is tried again, unless it changes. */
+const refusedPauses = { initialMs: 1_000, factor: 2, maxMs: 60_000, jitter: 0 };
 
 export interface CommitQueueOptions {
   readonly records: RecordStore;
+  readonly clock: Clock;
   readonly logger: Logger;
   /** The actor's record as it is now. Asked for when the write is sent, so that a queued write is always the newest. */
   readonly encode: (actor: LiveActor) => { readonly data: Uint8Array; readonly ttlMs: number | undefined };
@@ -38,6 +48,8 @@ export interface CommitQueueOptions {
  */
 export class CommitQueue {
   readonly #queued = new Map<LiveActor, Entry>();
+  /** Writes whose records were refused for themselves. Nobody waits for them: their shards may go, and the next owner goes on from what is stored. */
+  readonly #setAside = new Map<LiveActor, Entry>();
   #inFlight = 0;
   #scheduled = false;
   #stalled = false;
@@ -58,11 +70,13 @@ export class CommitQueue {
 
   put(actor: LiveActor, settled: Settled): void {
     actor.sequence++;
+    // What was not taken as it was may be taken as it is now.
+    this.#takeBack(actor);
     const waiting = this.#queued.get(actor);
     if (waiting !== undefined) {
       waiting.sequence = actor.sequence;
       waiting.settled.push(settled);
-      return;
+      return this.#schedule();
     }
     actor.shard.writes++;
     this.#queued.set(actor, { actor, sequence: actor.sequence, settled: [settled] });
@@ -78,6 +92,11 @@ export class CommitQueue {
   /** Forgets everything of a shard that was lost. */
   drop(shard: HostedShard): void {
     for (const actor of this.#queued.keys()) if (actor.shard === shard) this.#queued.delete(actor);
+    for (const [actor, { timer }] of this.#setAside) {
+      if (actor.shard !== shard) continue;
+      this.#options.clock.cancel(timer);
+      this.#setAside.delete(actor);
+    }
   }
 
   #schedule(): void {
@@ -92,8 +111,11 @@ export class CommitQueue {
 
   #send(): boolean {
     const entries: Entry[] = [];
+    let most = this.#perCommit;
     for (const [actor, entry] of this.#queued) {
       if (actor.shard.phase === "suspended") continue;
+      most = Math.min(most, entry.most ?? most);
+      if (entries.length >= most) break;
       this.#queued.delete(actor);
       if (entry.sequence <= actor.stored) {
         // Tried again after a doubt, but overtaken by a later write of the same actor that is stored.
@@ -101,7 +123,7 @@ export class CommitQueue {
         continue;
       }
       entries.push(entry);
-      if (entries.length === this.#perCommit) break;
+      if (entries.length === most) break;
     }
     if (entries.length === 0) return false;
     this.#commit(entries);
@@ -163,15 +185,16 @@ export class CommitQueue {
         this.#options.logger.error({ shard: shard.number, err: error }, "what follows a commit failed");
       }
     }
-    shard.writes--;
-    if (shard.writes === 0) shard.onIdle?.();
+    this.#leave(shard);
   }
 
   /** A refused creation is its client's to know; a refused change of a task that exists waits until the store takes it. */
   #refused(entries: readonly Entry[], refusal: Refusal): void {
-    if (entries.length > 1 && (refusal.code === "PAYLOAD_TOO_LARGE" || refusal.code === "NOT_PERMITTED")) {
-      // One of them is at fault: each goes alone.
-      for (const entry of entries) this.#commit([entry]);
+    const isOfOne = refusal.code === "PAYLOAD_TOO_LARGE" || refusal.code === "NOT_PERMITTED";
+    if (isOfOne && entries.length > 1) {
+      // One of them is at fault: the halves go one after the other, until it is alone.
+      for (const entry of entries) entry.most = Math.ceil(entries.length / 2);
+      this.#requeue(entries);
       return;
     }
     const kept: Entry[] = [];
@@ -190,9 +213,49 @@ export class CommitQueue {
       this.#settled(later, refusal);
     }
     if (kept.length === 0) return;
+    if (isOfOne) {
+      for (const entry of kept) this.#putAside(entry, refusal);
+      return;
+    }
     this.#requeue(kept);
     this.#stalled = true;
     this.#options.onRefused(refusal);
+  }
+
+  /** The record itself is not taken: it pauses, and all others go on. */
+  #putAside(entry: Entry, { code, message }: Refusal): void {
+    const { actor } = entry;
+    const { logger, clock } = this.#options;
+    entry.refusals = (entry.refusals ?? 0) + 1;
+    const pauseMs = backoffMs(refusedPauses, entry.refusals, 0);
+    logger.error(
+      { shard: actor.shard.number, id: actor.id, code, reason: message, refusals: entry.refusals, pauseMs },
+      "the store refuses the record of an actor; it stays as it was stored last, and is tried again",
+    );
+    entry.most = 1;
+    // It has changed meanwhile, and goes as it is now.
+    if (this.#queued.has(actor)) return this.#requeue([entry]);
+    this.#setAside.set(actor, entry);
+    entry.timer = clock.after(pauseMs, () => {
+      this.#takeBack(actor);
+      this.#schedule();
+    });
+    this.#leave(actor.shard);
+  }
+
+  #takeBack(actor: LiveActor): void {
+    const entry = this.#setAside.get(actor);
+    if (entry === undefined) return;
+    this.#options.clock.cancel(entry.timer);
+    this.#setAside.delete(actor);
+    actor.shard.writes++;
+    this.#queued.set(actor, entry);
+  }
+
+  /** A write of the shard waits no longer. */
+  #leave(shard: HostedShard): void {
+    shard.writes--;
+    if (shard.writes === 0) shard.onIdle?.();
   }
 
   /** Back to the head of the queue; an entry that a newer one has overtaken lends it its callbacks. */

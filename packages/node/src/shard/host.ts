@@ -86,6 +86,7 @@ export class Host {
       () =>
         new CommitQueue({
           records,
+          clock,
           logger,
           window: PIPELINE_WINDOW,
           encode: (actor) => this.#encode(actor),
