@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { shardOf, type Bus, type Client, type Names } from "@ergon/core";
+import { isInstance, shardOf, type Bus, type Client, type Names } from "@ergon/core";
 
 import type { Member, Processes } from "./processes.ts";
 import { Stopped } from "./stop-reason.ts";
@@ -102,7 +102,9 @@ async function killAgent({ processes, client, work, view }: KillParts, task: str
     if ((await client.get(task)).lost === 0) return false;
     const started = await client.list({ status: "started", limit: 1_000 });
     const retrying = await client.list({ status: "retrying", limit: 1_000 });
-    const stranded = started.tasks.some((one) => one.agent === agent.id) || retrying.tasks.some((one) => one.lost > 0);
+    const stranded = [...started.tasks, ...retrying.tasks].some(
+      (one) => !isInstance(one) && (one.status === "started" ? one.agent === agent.id : one.lost > 0),
+    );
     return !stranded && started.missingShards === undefined && retrying.missingShards === undefined;
   });
   const recoveredMs = Math.round(performance.now() - killedAt);

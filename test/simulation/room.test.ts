@@ -1,4 +1,4 @@
-import { H, JSON_TYPE, decodeBody, type BatchReply, type Message, type TaskSummary } from "@ergon/core";
+import { H, JSON_TYPE, decodeBody, type BatchReply, type ActorSummary, type Message } from "@ergon/core";
 import { describe, expect, test, vi } from "vitest";
 
 import { createMemoryCluster } from "../support/memory-cluster.ts";
@@ -89,7 +89,7 @@ describe("a list of what is large", () => {
     );
 
     const first = await cluster.drive(client.list({ all: true, limit: 1_000 }));
-    const tasks: TaskSummary[] = [];
+    const tasks: ActorSummary[] = [];
     await cluster.drive(
       (async () => {
         for await (const task of client.listAll({ all: true, limit: 1_000 })) tasks.push(task);

@@ -53,7 +53,14 @@ export type {
   MachineLogicOptions,
 } from "./machines/logic.ts";
 export { failureOf, machineEngine } from "./machines/machine-engine.ts";
-export { acceptedEvents, isIn, isMachineState, machineLimits, stateText, withoutTell } from "./machines/machine-state.ts";
+export {
+  acceptedEvents,
+  isIn,
+  isMachineState,
+  machineLimits,
+  stateText,
+  withoutTell,
+} from "./machines/machine-state.ts";
 export type {
   MachineMeta,
   MachineRecordState,
@@ -90,7 +97,9 @@ export type { Content } from "./wire/codec.ts";
 export { decodeError, encodeError, headerText } from "./wire/error-headers.ts";
 export { BYTES_TYPE, H, JSON_TYPE, MSGPACK_TYPE, PROTOCOL, TEXT_TYPE } from "./wire/headers.ts";
 export type { Headers, Message } from "./wire/message.ts";
+export { listStatuses } from "./wire/messages.ts";
 export type {
+  ActorSummary,
   AgentView,
   BatchEntry,
   BatchReply,
@@ -108,8 +117,8 @@ export type { Submission, TaskRequest } from "./wire/submit.ts";
 export { describeTask, statusOf, summarizeTask } from "./wire/task-view.ts";
 export { fingerprintOf, parseEvent, parseStart, parseStartMessage } from "./wire/start.ts";
 export type { StartOptions, StartSpec } from "./wire/start.ts";
-export { describeMachine } from "./wire/machine-view.ts";
-export type { ChildView, MachineView } from "./wire/machine-view.ts";
+export { describeMachine, isInstance, summarizeMachine } from "./wire/machine-view.ts";
+export type { ChildView, InstanceSummary, MachineView } from "./wire/machine-view.ts";
 export type { HistoryView, TaskSummary, TaskView } from "./wire/task-view.ts";
 
 // Ports: what the world is reached by.

@@ -6,6 +6,7 @@ import { encodeBody } from "../wire/codec.ts";
 import { headerText } from "../wire/error-headers.ts";
 import { H, JSON_TYPE, MSGPACK_TYPE } from "../wire/headers.ts";
 import type {
+  ActorSummary,
   AgentView,
   BatchReply,
   BatchRequest,
@@ -17,7 +18,7 @@ import type {
 import type { StartOptions } from "../wire/start.ts";
 import { createNames, requireId, type ActorVerb, type ClusterVerb } from "../wire/subjects.ts";
 import type { TaskRequest } from "../wire/submit.ts";
-import type { TaskSummary, TaskView } from "../wire/task-view.ts";
+import type { TaskView } from "../wire/task-view.ts";
 import { createCaller } from "./caller.ts";
 import { createInstance, startInstance, type Instance, type InstanceParts } from "./instance.ts";
 import { createMoves } from "./moves.ts";
@@ -106,10 +107,10 @@ export interface Client {
   start(machine: string, input?: unknown, options?: StartOptions): Promise<Instance>;
   /** An instance by its id; asks nobody. */
   instance(id: string): Instance;
-  /** One page of the live tasks, with `all` of the ended ones too. Throws `INVALID_OPTION` naming the field. */
+  /** One page of the live tasks and instances, with `all` of the ended ones too. Throws `INVALID_OPTION` naming the field. */
   list(request?: ListRequest): Promise<ListReply>;
-  /** Every page of `list`, task by task. */
-  listAll(request?: ListRequest): AsyncIterable<TaskSummary>;
+  /** Every page of `list`, line by line. */
+  listAll(request?: ListRequest): AsyncIterable<ActorSummary>;
   nodes(): Promise<readonly NodeView[]>;
   agents(): Promise<readonly AgentView[]>;
   shards(): Promise<ShardMap>;
@@ -216,7 +217,7 @@ export function createClient(options: ClientOptions): Client {
   return client;
 }
 
-async function* listAll(client: Client, request: ListRequest = {}): AsyncGenerator<TaskSummary, void, void> {
+async function* listAll(client: Client, request: ListRequest = {}): AsyncGenerator<ActorSummary, void, void> {
   for (let { cursor } = request; ;) {
     const page = await client.list(cursor === undefined ? request : { ...request, cursor });
     yield* page.tasks;

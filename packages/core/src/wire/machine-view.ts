@@ -31,9 +31,14 @@ export interface MachineView {
   readonly origin?: string;
   /** Durable children that have not ended. */
   readonly children: readonly ChildView[];
-  /** When its next timer is due. */
+  /** When its next timer or alarm is due. */
   readonly nextTimerAt?: string;
   readonly history: readonly { readonly at: string; readonly state: string; readonly reason?: string }[];
+}
+
+/** An instance as lists show it: without what may be large, the number of its children in their place. */
+export interface InstanceSummary extends Omit<MachineView, "value" | "context" | "output" | "children" | "history"> {
+  readonly children: number;
 }
 
 export interface ChildView {
@@ -45,6 +50,19 @@ export interface ChildView {
   readonly status?: string;
   readonly attempt?: number;
   readonly reason?: string;
+}
+
+/** Whether a view, or a line of a list, is of an instance of a user's machine, and not of a task. */
+export function isInstance<T extends { readonly machine: string }>(
+  view: T,
+): view is Exclude<T, { readonly machine: "task" }> {
+  return view.machine !== "task";
+}
+
+/** Describes an instance for a list. */
+export function summarizeMachine(state: MachineRecordState, tasks: number): InstanceSummary {
+  const { value: _, context: __, output: ___, history: ____, children, ...summary } = describeMachine(state);
+  return { ...summary, children: children.length + tasks };
 }
 
 /** Describes an instance for readers. `tasks`: those that are embedded in its record. */
@@ -70,7 +88,8 @@ export function describeMachine(state: MachineRecordState, tasks: readonly Child
       ...(reason === undefined ? {} : { reason }),
     })),
   };
-  const due = timers.length === 0 ? undefined : isoTime(Math.min(...timers.map((timer) => timer.due)));
+  const dues = [...timers.map((timer) => timer.due), ...Object.values(meta.alarms ?? {})];
+  const due = dues.length === 0 ? undefined : isoTime(Math.min(...dues));
   const more = {
     tags: meta.tags,
     correlationId: meta.correlationId,

@@ -1,4 +1,6 @@
-import type { TaskStatus } from "../task/status.ts";
+import type { MachineStatus } from "../machines/machine-state.ts";
+import { taskStatuses, type TaskStatus } from "../task/status.ts";
+import type { InstanceSummary } from "./machine-view.ts";
 import type { TaskRequest } from "./submit.ts";
 import type { TaskSummary } from "./task-view.ts";
 
@@ -25,11 +27,20 @@ export interface BatchReply {
   readonly tasks: readonly BatchEntry[];
 }
 
-/** Body of `cluster.list`. Live tasks first, newest first; ties by id. */
+/** The statuses that a list may be asked for: a task's, and `running` of an instance, which ends as a task does. */
+export const listStatuses: readonly (TaskStatus | MachineStatus)[] = [...taskStatuses, "running"];
+
+/** Body of `cluster.list`. What lives comes first, newest first; ties by id. Without filters tasks and instances alike. */
 export interface ListRequest {
-  /** One of the task statuses; any other is refused. */
+  /** One of `listStatuses`; any other is refused. */
   readonly status?: string;
+  /** Only tasks of this driver. */
   readonly driver?: string;
+  /** Only instances of this machine; `task` for tasks alone. */
+  readonly machine?: string;
+  /** Only instances in this state, or in one below it: `paid`, `order.paid`. */
+  readonly state?: string;
+  /** A tag that the task or instance was given, or one of a state that the instance is in. */
   readonly tag?: string;
   readonly correlationId?: string;
   /** Ended tasks too, as long as they are retained. */
@@ -40,8 +51,11 @@ export interface ListRequest {
   readonly cursor?: string;
 }
 
+/** A line of a list; `isInstance` tells which. */
+export type ActorSummary = TaskSummary | InstanceSummary;
+
 export interface ListReply {
-  readonly tasks: readonly TaskSummary[];
+  readonly tasks: readonly ActorSummary[];
   /** Where the next page begins; only its absence says that this was the last. */
   readonly cursor?: string;
   /** Shards that nobody answered for: their tasks are missing here. */
@@ -58,8 +72,11 @@ export interface NodeView {
   /** Live actors in its shards, and attempts in flight. Absent when the node did not answer. */
   readonly live?: number;
   readonly inFlight?: number;
-  /** Records set aside since they cannot be read (B-21). */
+  /** Records set aside since they cannot be read (B-21), those that wait for a machine included. */
   readonly unreadable?: number;
+  /** Of these: how many wait for each machine that the node does not know, as `name@version`. */
+  readonly waiting?: Readonly<Record<string, number>>;
+  /** The machines that it knows, as `name@version`. */
   readonly machines: readonly string[];
 }
 
@@ -80,4 +97,6 @@ export interface ShardView {
   readonly bucket: number;
   readonly node?: string;
   readonly fence: number;
+  /** The machines of its instances that no living node knows, as `name@version`: these instances wait for one that does. */
+  readonly waitsFor?: readonly string[];
 }

@@ -7,9 +7,8 @@ import {
   delay,
   encodeBody,
   isTerminal,
+  isMachineState,
   messageOf,
-  statusOf,
-  summarizeTask,
   type ActorState,
   type ClusterVerb,
   type ListReply,
@@ -22,12 +21,12 @@ import {
 } from "@ergon/core";
 
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
-import { taskOf } from "../dispatch/task-state.ts";
 import type { Cluster } from "../membership/cluster.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import { askingOf } from "./asking.ts";
+import { hasEnded, listed, startOf, statusText, summarize } from "./describe.ts";
 import { Page, parseListRequest, type PageItem } from "./page.ts";
 
 const NODE_TIMEOUT_MS = 5_000;
@@ -158,15 +157,14 @@ export class ClusterDesk {
         const { parked } = actor;
         // A parked task is looked into without unpacking it for good.
         const state = actor.committed ?? readable(parked, this.#machines);
-        if (state !== undefined && page.wants(taskOf(state), statusOf(taskOf(state)))) {
-          const reason = this.#dispatcher.waitingFor(actor.state ?? state);
-          const view = summarizeTask(taskOf(state));
-          page.offer({
-            live: true,
-            at: actor.scheduledAt,
-            view: reason === undefined || view.reason !== undefined ? view : { ...view, reason },
-          });
-        }
+        // One that has ended and still has something to tell is found with those that are stored.
+        if (state === undefined || hasEnded(state) || !page.wants(listed(state), statusText(state))) continue;
+        const reason = isMachineState(state) ? undefined : this.#dispatcher.waitingFor(actor.state ?? state);
+        const view = summarize(state, {
+          ...(reason === undefined ? {} : { reason }),
+          tasks: actor.embedded?.size ?? 0,
+        });
+        page.offer({ live: true, at: actor.scheduledAt, view });
       }
     }
     if (request.all === true || isTerminal(request.status ?? "")) await this.#addEnded(page, shards);
@@ -181,9 +179,9 @@ export class ClusterDesk {
       (_, { id, data }) => {
         const state = data.length === 0 ? undefined : readable(data, this.#machines);
         if (state === undefined || state.snapshot.status === "active") return;
-        const task = taskOf(state);
-        if (page.mayTake(false, task.scheduledAt, id) && page.wants(task, statusOf(task)))
-          page.offer({ live: false, at: task.scheduledAt, view: summarizeTask(task) });
+        const at = startOf(state);
+        if (page.mayTake(false, at, id) && page.wants(listed(state), statusText(state)))
+          page.offer({ live: false, at, view: summarize(state, {}) });
       },
     );
   }

@@ -4,7 +4,10 @@ import {
   isMachineState,
   isTerminal,
   statusOf,
+  summarizeMachine,
+  summarizeTask,
   type ActorState,
+  type ActorSummary,
   type ChildView,
   type MachineView,
   type TaskView,
@@ -12,6 +15,7 @@ import {
 
 import { taskOf } from "../dispatch/task-state.ts";
 import type { LiveActor } from "../shard/actor.ts";
+import type { Listed } from "./page.ts";
 
 /** The status of an actor of any kind, as users see it. */
 export function statusText(state: ActorState): string {
@@ -20,6 +24,11 @@ export function statusText(state: ActorState): string {
 
 export function hasEnded(state: ActorState): boolean {
   return isMachineState(state) ? state.meta.status !== "running" : isTerminal(statusOf(taskOf(state)));
+}
+
+/** When it was submitted or started, epoch milliseconds. */
+export function startOf(state: ActorState): number {
+  return isMachineState(state) ? state.meta.startedAt : taskOf(state).scheduledAt;
 }
 
 export function idOf(state: ActorState): string {
@@ -38,6 +47,20 @@ export interface Extra {
 export function describe(state: ActorState, { progress, reason, tasks }: Extra = {}): TaskView | MachineView {
   if (isMachineState(state)) return describeMachine(state, tasks);
   const view = describeTask(taskOf(state), progress);
+  return reason === undefined || view.reason !== undefined ? view : { ...view, reason };
+}
+
+/** An actor of any kind as filters of lists look at it. */
+export function listed(state: ActorState): Listed {
+  if (!isMachineState(state)) return taskOf(state);
+  const { machine, meta, persisted } = state;
+  return { ...meta, machine: machine.name, value: persisted.value };
+}
+
+/** An actor of any kind as lists show it; of an instance with the number of the tasks that are embedded in its record. */
+export function summarize(state: ActorState, { reason, tasks = 0 }: { reason?: string; tasks?: number }): ActorSummary {
+  if (isMachineState(state)) return summarizeMachine(state, tasks);
+  const view = summarizeTask(taskOf(state));
   return reason === undefined || view.reason !== undefined ? view : { ...view, reason };
 }
 

@@ -1,19 +1,30 @@
 import {
   InvalidError,
+  isIn,
   isTerminal,
-  taskStatuses,
+  listStatuses,
+  type ActorSummary,
   type ListReply,
   type ListRequest,
-  type TaskContext,
-  type TaskStatus,
-  type TaskSummary,
 } from "@ergon/core";
 
 export interface PageItem {
   readonly live: boolean;
-  /** When it was scheduled, epoch milliseconds. */
+  /** When it was scheduled or started, epoch milliseconds. */
   readonly at: number;
-  readonly view: TaskSummary;
+  readonly view: ActorSummary;
+}
+
+/** What filters look at. */
+export interface Listed {
+  /** Absent: a task. */
+  readonly machine?: string;
+  readonly driver?: string;
+  readonly tags?: readonly string[] | undefined;
+  readonly correlationId?: string | undefined;
+  /** Of an instance: its state value, and the tags of its states. */
+  readonly value?: unknown;
+  readonly stateTags?: readonly string[];
 }
 
 type Place = readonly [live: 0 | 1, at: number, id: string];
@@ -56,14 +67,16 @@ export class Page {
     return last === undefined || !this.#hasMore() || compare(place, last.place) < 0;
   }
 
-  wants(task: TaskContext, status: string): boolean {
-    const { status: wanted, driver, tag, correlationId, all } = this.#request;
+  wants(actor: Listed, status: string): boolean {
+    const { status: wanted, driver, machine, state, tag, correlationId, all } = this.#request;
     return (
       (wanted === undefined || wanted === status) &&
       (all === true || wanted !== undefined || !isTerminal(status)) &&
-      (driver === undefined || driver === task.driver) &&
-      (tag === undefined || task.tags?.includes(tag) === true) &&
-      (correlationId === undefined || correlationId === task.correlationId)
+      (driver === undefined || driver === actor.driver) &&
+      (machine === undefined || machine === (actor.machine ?? "task")) &&
+      (state === undefined || (actor.value !== undefined && isIn(actor.value, state))) &&
+      (tag === undefined || actor.tags?.includes(tag) === true || actor.stateTags?.includes(tag) === true) &&
+      (correlationId === undefined || correlationId === actor.correlationId)
     );
   }
 
@@ -113,23 +126,24 @@ export class Page {
   }
 }
 
+const texts: readonly string[] = ["status", "driver", "machine", "state", "tag", "correlationId", "cursor"];
+
 /** Checks the body of `list`. Throws `InvalidError` naming the field. */
 export function parseListRequest(body: unknown): ListRequest {
   if (typeof body !== "object" || body === null || Array.isArray(body))
     throw new InvalidError("INVALID_BODY", "the body must be an object");
   const request = body as Record<string, unknown>;
   for (const name of Object.keys(request)) {
-    if (!["status", "driver", "tag", "correlationId", "all", "limit", "cursor"].includes(name))
-      throw invalid(name, "is not known", "UNKNOWN_OPTION");
+    if (![...texts, "all", "limit"].includes(name)) throw invalid(name, "is not known", "UNKNOWN_OPTION");
   }
-  for (const name of ["status", "driver", "tag", "correlationId", "cursor"]) {
+  for (const name of texts) {
     if (request[name] !== undefined && typeof request[name] !== "string") throw invalid(name, "must be a text");
   }
   if (request["all"] !== undefined && typeof request["all"] !== "boolean")
     throw invalid("all", "must be true or false");
   const { status, limit } = request;
-  if (status !== undefined && !taskStatuses.includes(status as TaskStatus))
-    throw invalid("status", `must be one of ${taskStatuses.join(", ")}`);
+  if (status !== undefined && !(listStatuses as readonly unknown[]).includes(status))
+    throw invalid("status", `must be one of ${listStatuses.join(", ")}`);
   if (limit !== undefined && !(typeof limit === "number" && Number.isInteger(limit) && limit >= 1 && limit <= MOST))
     throw invalid("limit", `must be a whole number from 1 to ${MOST}`);
   return request as ListRequest;

@@ -1,13 +1,14 @@
-import { taskStatuses, type ListRequest, type TaskSummary } from "@ergon/core";
+import { isInstance, listStatuses, type ActorSummary, type ListRequest } from "@ergon/core";
 import { Option, type Command } from "commander";
 
 import { age, cell, statusCell } from "../format.ts";
-import type { Output } from "../output.ts";
+import type { Cell, Output } from "../output.ts";
 import { countArgument, type Cli } from "../session.ts";
 
 const examples = `
 Examples:
   ergon ls --driver resize
+  ergon ls --machine order --state paid
   ergon ls --all --status failed --json | jq -r .id | xargs -n1 ergon retry
   ergon ls --all --limit 0                     every page of them
 
@@ -23,12 +24,14 @@ interface Flags extends Omit<ListRequest, "limit"> {
 export function ls(program: Command, cli: Cli): void {
   program
     .command("ls")
-    .summary("list tasks")
-    .description("Lists live tasks, newest first.")
+    .summary("list tasks and instances")
+    .description("Lists live tasks and instances, newest first.")
     .option("--all", "ended tasks too, as long as they are retained")
-    .addOption(new Option("--status <status>", "only those").choices(taskStatuses))
-    .option("--driver <driver>", "only those of a driver")
-    .option("--tag <tag>", "only those with a tag")
+    .addOption(new Option("--status <status>", "only those").choices(listStatuses))
+    .option("--driver <driver>", "only tasks of a driver")
+    .option("--machine <machine>", 'only instances of a machine; "task" for tasks alone')
+    .option("--state <state>", "only instances in a state, or in one below it")
+    .option("--tag <tag>", "only those with a tag, or in a state with it")
     .option("--correlation-id <id>", "only those that belong together")
     .option("--limit <n>", "how many; 0 for all", countArgument, 50)
     .option("--cursor <cursor>", "where the page before ended")
@@ -56,17 +59,18 @@ export function ls(program: Command, cli: Cli): void {
     );
 }
 
-function print(output: Output, tasks: readonly TaskSummary[]): void {
+function print(output: Output, tasks: readonly ActorSummary[]): void {
   if (output.json) return tasks.forEach((task) => output.value(task));
   const now = Date.now();
-  const rows = tasks.map((task) => [
-    cell(task.id),
-    statusCell(task.status),
-    cell(task.driver),
-    cell(task.attempt),
-    cell(age(task.scheduledAt, now)),
-    cell(task.agent),
-    cell(task.failure?.code ?? task.reason),
-  ]);
-  output.table(["id", "status", "driver", "attempt", "age", "agent", "reason"], rows);
+  const rows = tasks.map((view) => rowOf(view, now));
+  output.table(["id", "status", "driver, machine", "attempt, state", "age", "agent", "reason"], rows);
+}
+
+function rowOf(view: ActorSummary, now: number): readonly Cell[] {
+  const begin = [cell(view.id), statusCell(view.status)];
+  const reason = cell(view.failure?.code ?? view.reason);
+  if (isInstance(view))
+    return [...begin, cell(view.machine), cell(view.state), cell(age(view.startedAt, now)), cell(undefined), reason];
+  const { driver, attempt, scheduledAt, agent } = view;
+  return [...begin, cell(driver), cell(attempt), cell(age(scheduledAt, now)), cell(agent), reason];
 }
