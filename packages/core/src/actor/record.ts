@@ -1,6 +1,6 @@
 import type { EventObject } from "xstate";
 
-import { isMap, msgpack } from "../base/msgpack.ts";
+import { isMap, msgpack, packBehind } from "../base/msgpack.ts";
 import type { Surroundings } from "./engine.ts";
 import type { Machine, MachineRegistry } from "./machine.ts";
 import type { ActorState, Timer } from "./step.ts";
@@ -45,8 +45,6 @@ export interface ReadableRecord {
   readonly rest: Readonly<Record<string, unknown>> | undefined;
 }
 
-const VERSION_PREFIX = Buffer.of(RECORD_VERSION);
-
 /** Encodes an actor's record: the version byte, then one MessagePack map (docs/protocol.md, "The record"). */
 export function encodeRecord(
   machine: Machine,
@@ -62,7 +60,7 @@ export function encodeRecord(
     timers: state.timers.map(encodeTimer),
     ...inside,
   };
-  return Buffer.concat([VERSION_PREFIX, msgpack.pack(fields)]);
+  return packBehind(RECORD_VERSION, fields);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { Packr } from "msgpackr";
+import { Packr, RESERVE_START_SPACE } from "msgpackr";
 
 /** MessagePack as any library reads it: plain maps, and fields that are `undefined` left out. For records and for the wire. */
 export const msgpack: Packr = new Packr({
@@ -6,6 +6,13 @@ export const msgpack: Packr = new Packr({
   variableMapSize: true,
   skipValues: [undefined],
 } as ConstructorParameters<typeof Packr>[0]);
+
+/** A byte, and behind it a value as {@link msgpack} packs it, in one buffer. */
+export function packBehind(byte: number, value: unknown): Uint8Array {
+  const bytes = msgpack.pack(value, RESERVE_START_SPACE + 1);
+  bytes[0] = byte;
+  return bytes;
+}
 
 /** Whether a decoded value is a map. */
 export function isMap(value: unknown): value is Record<string, unknown> {

@@ -43,24 +43,21 @@ export class Committer {
    * Never throws. An undecided commit (10164: another check of the fence is in process) is repeated at once where commits go one at a time;
    * where they are pipelined that would put it behind younger ones, and the server does not answer so.
    */
-  async commit(writes: readonly Write[]): Promise<CommitResult> {
-    const refusal = this.#precheck(writes);
-    if (refusal !== undefined) return refusal;
-    const end = this.#link.clock.monotonic() + ACK_TIMEOUT_MS;
-    for (;;) {
-      const outcome = await this.#send(writes);
-      if (outcome.kind !== "undecided") return outcome;
-      if (!this.#mayRepeat || this.#link.clock.monotonic() > end) {
-        return {
-          kind: "refused",
-          code: "STORE_UNAVAILABLE",
-          message: "the bucket was busy with another check of the fence; nothing was stored",
-        };
-      }
-    }
+  commit(writes: readonly Write[]): Promise<CommitResult> {
+    // One promise a commit, and no more: they are a node's most frequent ones.
+    return new Promise((resolve) => {
+      const refusal = this.#precheck(writes);
+      if (refusal !== undefined) return resolve(refusal);
+      const end = this.#link.clock.monotonic() + ACK_TIMEOUT_MS;
+      const heard = (outcome: Outcome): void => {
+        if (outcome.kind !== "undecided") resolve(outcome);
+        else if (this.#mayRepeat && this.#link.clock.monotonic() <= end) this.#send(writes, heard);
+        else resolve(notSent("the bucket was busy with another check of the fence; nothing was stored"));
+      };
+      this.#send(writes, heard);
+    });
   }
 
-  /** For tests and measurements: writes without a fence. */
   #precheck(writes: readonly Write[]): CommitResult | undefined {
     if (writes.length === 0) return { kind: "committed", revision: 0 };
     if (writes.length > MAX_WRITES) return notSent(`a commit takes up to ${MAX_WRITES} writes`);
@@ -75,18 +72,16 @@ export class Committer {
     return undefined;
   }
 
-  #send(writes: readonly Write[]): Promise<Outcome> {
-    return new Promise((resolve) => {
-      const waiter = new CommitWaiter(this.#acknowledgementStart, resolve);
-      try {
-        const [first] = writes;
-        if (writes.length === 1 && first !== undefined) this.#sendOne(first, waiter);
-        else this.#sendBatch(writes, waiter);
-      } catch (error) {
-        // Only a connection that was closed in this very moment throws; a batch without its end is dropped by the server.
-        resolve(notSent(`nothing was stored: ${error instanceof Error ? error.message : String(error)}`));
-      }
-    });
+  #send(writes: readonly Write[], heard: (outcome: Outcome) => void): void {
+    const waiter = new CommitWaiter(this.#acknowledgementStart, heard);
+    try {
+      const [first] = writes;
+      if (writes.length === 1 && first !== undefined) this.#sendOne(first, waiter);
+      else this.#sendBatch(writes, waiter);
+    } catch (error) {
+      // Only a connection that was closed in this very moment throws; a batch without its end is dropped by the server.
+      heard(notSent(`nothing was stored: ${error instanceof Error ? error.message : String(error)}`));
+    }
   }
 
   #sendOne(write: Write, waiter: Waiter): void {
@@ -142,7 +137,7 @@ function lifeLines(write: Write): string {
   return write.ttlMs === undefined ? "" : `Nats-TTL: ${ttlHeader(write.ttlMs)}\r\n`;
 }
 
-function notSent(message: string): CommitResult {
+function notSent(message: string): Extract<CommitResult, { kind: "refused" }> {
   return { kind: "refused", code: "STORE_UNAVAILABLE", message };
 }
 

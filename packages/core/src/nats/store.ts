@@ -78,12 +78,11 @@ export async function createNatsRecords(
         },
       };
     },
-    commit: async (writes) => {
-      const first = writes[0];
-      if (first === undefined) return { kind: "committed", revision: 0 };
-      const bucket = bucketOf(first.shard);
-      if (writes.some((write) => bucketOf(write.shard) !== bucket)) {
-        return { kind: "refused", code: "STORE_UNAVAILABLE", message: "a commit takes writes of one bucket" };
+    commit: (writes) => {
+      const bucket = bucketOf(writes[0]?.shard ?? 0);
+      if (buckets > 1 && writes.some((write) => bucketOf(write.shard) !== bucket)) {
+        const message = "a commit takes writes of one bucket";
+        return Promise.resolve({ kind: "refused", code: "STORE_UNAVAILABLE", message });
       }
       return (committers[bucket] as Committer).commit(writes);
     },

@@ -16,14 +16,10 @@ export function roomForResponse(maxMessageBytes: number, task: TaskSpec): number
 }
 
 /** What a client put into a task, in bytes. */
-export function bytesOf({
-  payload,
-  arguments: agentArguments,
-  resource = "",
-  tags = [],
-  correlationId = "",
-  contentType = "",
-}: Omit<TaskSpec, "id">): number {
-  const texts = JSON.stringify([agentArguments ?? {}, resource, tags, correlationId, contentType]);
-  return payload.length + Buffer.byteLength(texts);
+export function bytesOf(task: Omit<TaskSpec, "id">): number {
+  const { payload, arguments: agentArguments, resource, tags, correlationId, contentType } = task;
+  let bytes = payload.length;
+  for (const part of [agentArguments, resource, tags, correlationId, contentType])
+    if (part !== undefined) bytes += Buffer.byteLength(JSON.stringify(part));
+  return bytes;
 }
