@@ -10,7 +10,7 @@ const layers: Record<string, readonly string[]> = {
   memory: ["ports", "wire", "base"],
   nats: ["ports", "wire", "base"],
   client: ["wire", "ports", "task", "base"],
-  testing: ["ports", "base"],
+  testing: ["memory", "ports", "wire", "task", "actor", "base"],
 };
 
 interface Ban {

@@ -1,7 +1,8 @@
 // The cases of @scion-scxml/test-framework: each a document and what is to become of it.
 import { globSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import path from "node:path";
+
+import { bringFramework } from "./framework.ts";
 
 export interface Case {
   /** `group/name`, as in the framework's folders. */
@@ -25,19 +26,25 @@ interface Script {
   }[];
 }
 
-const require = createRequire(import.meta.url);
-const folder = path.dirname(require.resolve("@scion-scxml/test-framework/package.json"));
+const framework = bringFramework();
 
-export const cases: readonly Case[] = globSync("test/*/*.json", { cwd: folder })
-  .sort()
-  .map((file) => {
-    const base = path.join(folder, file.replace(/\.json$/, ""));
-    const name = path.relative(path.join(folder, "test"), base).replaceAll(path.sep, "/");
-    return {
-      name,
-      document: readFileSync(`${base}.scxml`, "utf8"),
-      script: JSON.parse(readFileSync(`${base}.json`, "utf8")) as Script,
-      judgesItself: name.startsWith("w3c-ecma/"),
-      read: (src) => readFileSync(path.resolve(path.dirname(base), src.replace(/^file:/, "")), "utf8"),
-    };
-  });
+/** Why there are no cases. */
+export const missing: string | undefined = "missing" in framework ? framework.missing : undefined;
+
+export const cases: readonly Case[] = "missing" in framework ? [] : casesIn(framework.folder);
+
+function casesIn(folder: string): Case[] {
+  return globSync("test/*/*.json", { cwd: folder })
+    .sort()
+    .map((file) => {
+      const base = path.join(folder, file.replace(/\.json$/, ""));
+      const name = path.relative(path.join(folder, "test"), base).replaceAll(path.sep, "/");
+      return {
+        name,
+        document: readFileSync(`${base}.scxml`, "utf8"),
+        script: JSON.parse(readFileSync(`${base}.json`, "utf8")) as Script,
+        judgesItself: name.startsWith("w3c-ecma/"),
+        read: (src: string) => readFileSync(path.resolve(path.dirname(base), src.replace(/^file:/, "")), "utf8"),
+      };
+    });
+}

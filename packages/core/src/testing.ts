@@ -4,6 +4,9 @@ export { seededRandom } from "./base/random.ts";
 export { createManualClock } from "./memory/clock.ts";
 export { createMemoryNetwork } from "./memory/network.ts";
 
+// A user's machine on the durable engine, without NATS.
+export { createTestInstance } from "./testing/test-instance.ts";
+
 // What every adapter must do, as tests that run on any of them.
 export { describeAlarmStore } from "./testing/alarms.ts";
 export { describeBus } from "./testing/bus.ts";
@@ -14,4 +17,5 @@ export { Heard } from "./testing/suite.ts";
 export type { Faults, Storage } from "./memory/broker.ts";
 export type { ManualClock, ProcessClock } from "./memory/clock.ts";
 export type { MemoryNetwork, MemoryNetworkOptions, MemoryProcess, ProcessOptions } from "./memory/network.ts";
+export type { FakeAgent, TestInstance, TestInstanceOptions, TestTask } from "./testing/test-instance.ts";
 export type { Suite, TestApi } from "./testing/suite.ts";

@@ -1,0 +1,75 @@
+import type { Surroundings } from "../actor/engine.ts";
+import type { Machine, MachineRegistry } from "../actor/machine.ts";
+import { decodeRecord, encodeRecord } from "../actor/record.ts";
+import type { Effect } from "../actor/scope.ts";
+import type { ActorState } from "../actor/step.ts";
+import { isMap } from "../base/msgpack.ts";
+import type { Command } from "../machines/command.ts";
+import type { TaskSpec } from "../task/spec.ts";
+
+/** A task that an instance has asked for and that has not ended. */
+export interface AskedTask {
+  readonly key: number;
+  readonly spec: Omit<TaskSpec, "id">;
+}
+
+/** One actor of a {@link World}: what its node has in memory, and what is stored of it. */
+export class Resident {
+  readonly id: string;
+  readonly machine: Machine;
+  state: ActorState | undefined;
+  stored: Uint8Array | undefined;
+  tasks: Map<number, AskedTask> = new Map();
+
+  constructor(id: string, machine: Machine) {
+    this.id = id;
+    this.machine = machine;
+  }
+
+  /** Its state in memory. Throws when it is not there. */
+  get present(): ActorState {
+    if (this.state === undefined) throw new Error(`${this.id} is not in memory`);
+    return this.state;
+  }
+
+  get ended(): boolean {
+    return this.present.snapshot.status !== "active";
+  }
+
+  /** Takes tasks in that the turn asked for, and out that it does not want any more; answers the other effects. */
+  settle(effects: readonly Effect[]): Effect[] {
+    return effects.filter(({ params }) => {
+      const command = params as Command | undefined;
+      if (command?.type === "task") this.tasks.set(command.key, { key: command.key, spec: command.spec });
+      else if (command?.type === "stop") this.tasks.delete(command.key);
+      else return true;
+      return false;
+    });
+  }
+
+  /** Its record as it would be written now. */
+  encode(): Uint8Array {
+    const tasks = Object.fromEntries([...this.tasks].map(([key, { spec }]) => [key, spec]));
+    return encodeRecord(this.machine, this.present, undefined, { tasks });
+  }
+
+  /** Brings it back from its record, as a node that took its shard does. Throws when that does not fit its machine. */
+  reload(machines: MachineRegistry, surroundings: Surroundings): void {
+    if (this.stored === undefined) throw new Error(`${this.id} was never stored`);
+    const record = decodeRecord(this.stored, machines, surroundings);
+    if (record.kind === "unreadable") throw new Error(`the record of ${this.id} cannot be read: ${record.reason}`);
+    this.state = record.state;
+    this.tasks = new Map(
+      Object.entries(record.tasks ?? {}).flatMap(([key, spec]) =>
+        isMap(spec) ? [[Number(key), { key: Number(key), spec: spec as unknown as AskedTask["spec"] }]] : [],
+      ),
+    );
+  }
+
+  /** Lets go of what is in memory. */
+  forget(): void {
+    if (this.state !== undefined) this.machine.engine.close(this.state);
+    this.state = undefined;
+    this.tasks = new Map();
+  }
+}

@@ -1,0 +1,196 @@
+import type { AnyMachineSnapshot } from "xstate";
+
+import type { Machine } from "../actor/machine.ts";
+import { ConflictError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import type { StoredEvent } from "../machines/command.ts";
+import { acceptedEvents, isMachineState, type MachineRecordState, type Tell } from "../machines/machine-state.ts";
+import type { ManualClock } from "../memory/clock.ts";
+import type { Failure } from "../task/task-context.ts";
+import { decodeContent } from "../wire/codec.ts";
+import { describeMachine, type ChildView, type MachineView } from "../wire/machine-view.ts";
+import type { AskedTask, Resident } from "./resident.ts";
+import { World, startOf, type WorldOptions } from "./world.ts";
+
+/** What a fake agent answers: returns the task's response, or throws what it failed with. */
+export type FakeAgent = (payload: unknown, task: { readonly driver: string; readonly instance: string }) => unknown;
+
+export interface TestInstanceOptions {
+  readonly input?: unknown;
+  /** @defaultValue "test" */
+  readonly id?: string;
+  /** Other machines that it starts as durable children: they run beside it. */
+  readonly machines?: readonly Machine[];
+  /** By driver: who answers its tasks at once. Tasks of other drivers wait in {@link TestInstance.tasks}. */
+  readonly agents?: Readonly<Record<string, FakeAgent>>;
+  /** Whether it is dropped from memory and brought back from its record after each step. @defaultValue false */
+  readonly crashEachStep?: boolean;
+  readonly logger?: Logger;
+}
+
+/** A task that the instance, or a durable child of it, waits for. */
+export interface TestTask {
+  /** The instance that waits for it. */
+  readonly instance: string;
+  readonly driver: string;
+  /** As a handler would read it: JSON and MessagePack as values, text as a text, everything else as bytes. */
+  readonly payload: unknown;
+  /** Ends it with a response. Once it has ended, or is not wanted any more, an answer changes nothing. */
+  succeed(response?: unknown): Promise<void>;
+  /** Ends it as failed, its retries used up. */
+  fail(failure: Partial<Failure>): Promise<void>;
+}
+
+/**
+ * One instance of a machine with its durable children, run by the durable engine in the test's own process: records are encoded, time stands still
+ * unless it is moved, and nothing needs NATS. Every call resolves when all that follows from it at this time has happened.
+ */
+export interface TestInstance {
+  readonly id: string;
+  readonly clock: ManualClock;
+  /** Tasks that wait for an answer, in the order in which they were asked for. */
+  readonly tasks: readonly TestTask[];
+  /** Durable children that have not ended. */
+  readonly children: readonly ChildView[];
+  /** Messages to other instances that nobody has taken. */
+  readonly outbox: readonly Tell[];
+  /** What it and its children have emitted. */
+  readonly emitted: readonly StoredEvent[];
+  /** Sends an event. Throws `EVENT_NOT_ACCEPTED`, `TASK_ENDED` and `NOT_SERIALISABLE`, as a client's call does. */
+  send(event: StoredEvent, options?: { readonly eventId?: string }): Promise<void>;
+  can(event: StoredEvent): boolean;
+  /** Moves time on by `ms`: timers that fall due fire in order. */
+  advance(ms: number): Promise<void>;
+  /** Moves time to the next timer and fires it. Answers whether there was one. */
+  advanceToNextTimer(): Promise<boolean>;
+  /** As a client's cancel: a machine that takes an event `cancel` gets it, every other one is stopped. */
+  cancel(reason?: string): Promise<void>;
+  /** The node dies and another goes on from the records: whatever was only in memory is gone. */
+  crash(): Promise<void>;
+  /** As readers see it. `id`: of a durable child instead. */
+  view(id?: string): MachineView;
+  /** XState's snapshot. `id`: of a durable child instead. */
+  snapshot(id?: string): AnyMachineSnapshot;
+  /** Stops what it runs in this process. */
+  close(): void;
+}
+
+/** Starts an instance of a machine for a test. Throws what its machine throws at the start. */
+export async function createTestInstance(machine: Machine, options: TestInstanceOptions = {}): Promise<TestInstance> {
+  const { id = "test", machines = [], agents = {}, crashEachStep = false, logger, input } = options;
+  const settings: WorldOptions = { machines: [machine, ...machines], logger, reloadEachStep: crashEachStep };
+  const world = new World(settings);
+  await world.begin(id, machine, startOf(input, world.clock.now()));
+  const instance = stage(world, id, agents);
+  await answerAll(world, agents);
+  return instance;
+}
+
+function stage(world: World, id: string, agents: Readonly<Record<string, FakeAgent>>): TestInstance {
+  const stateOf = (which: string): MachineRecordState => {
+    const state = world.residents.get(which)?.state;
+    if (state === undefined || !isMachineState(state)) throw new Error(`there is no instance ${which} here`);
+    return state;
+  };
+  const then = async (happened: Promise<void>): Promise<void> => {
+    await happened;
+    await answerAll(world, agents);
+  };
+  let sent = 0;
+  return {
+    id,
+    clock: world.clock,
+    get tasks() {
+      return tasksOf(world, then);
+    },
+    get children() {
+      return Object.values(stateOf(id).meta.children);
+    },
+    get outbox() {
+      return stateOf(id).meta.outbox;
+    },
+    emitted: world.emitted,
+    send: async (event, { eventId = `event-${++sent}` } = {}) => {
+      const state = stateOf(id);
+      if (state.meta.seen.includes(eventId)) return;
+      if (state.meta.status !== "running")
+        throw new ConflictError("TASK_ENDED", `${id} has ended: ${state.meta.status}`);
+      if (!state.snapshot.can(event)) throw notAccepted(state, event);
+      await then(world.happen(id, { type: "ergon.event", event, id: eventId }));
+    },
+    can: (event) => stateOf(id).snapshot.can(event),
+    advance: async (ms) => {
+      const end = world.clock.now() + ms;
+      // Fake agents answer at the moment at which they are asked.
+      for (let due = world.nextDue; due !== undefined && due <= end; due = world.nextDue)
+        await then(world.pass(Math.max(0, due - world.clock.now())));
+      await then(world.pass(end - world.clock.now()));
+    },
+    advanceToNextTimer: async () => {
+      const due = world.nextDue;
+      if (due === undefined) return false;
+      await then(world.pass(Math.max(0, due - world.clock.now())));
+      return true;
+    },
+    cancel: (reason = "") => then(world.advanceActor(id, { type: "cancel", by: "a test", reason })),
+    crash: () => then(world.reload()),
+    view: (which = id) => describeMachine(stateOf(which)),
+    snapshot: (which = id) => stateOf(which).snapshot,
+    close: () => world.close(),
+  };
+}
+
+async function answerAll(world: World, agents: Readonly<Record<string, FakeAgent>>): Promise<void> {
+  for (;;) {
+    const next = asked(world).find(({ task }) => Object.hasOwn(agents, task.spec.driver));
+    if (next === undefined) return;
+    const { resident, task } = next;
+    const { driver } = task.spec;
+    let output: unknown;
+    try {
+      output = await agents[driver]?.(payloadOf(task), { driver, instance: resident.id });
+    } catch (error) {
+      await world.endTask(resident.id, task.key, { kind: "error", error: failureFrom(error) });
+      continue;
+    }
+    await world.endTask(resident.id, task.key, { kind: "done", output });
+  }
+}
+
+function tasksOf(world: World, then: (happened: Promise<void>) => Promise<void>): TestTask[] {
+  return asked(world).map(({ resident, task }) => ({
+    instance: resident.id,
+    driver: task.spec.driver,
+    payload: payloadOf(task),
+    succeed: (output) => then(world.endTask(resident.id, task.key, { kind: "done", output })),
+    fail: (failure) => then(world.endTask(resident.id, task.key, { kind: "error", error: failureFrom(failure) })),
+  }));
+}
+
+/** Every task that waits for an answer. */
+export function asked(world: World): { readonly resident: Resident; readonly task: AskedTask }[] {
+  return world.live.flatMap((resident) => [...resident.tasks.values()].map((task) => ({ resident, task })));
+}
+
+export function payloadOf({ spec }: AskedTask): unknown {
+  return spec.payload.length === 0 ? undefined : decodeContent(spec.payload, spec.contentType);
+}
+
+export function failureFrom(thrown: unknown): Failure {
+  const { code, message, retryable } = (
+    typeof thrown === "object" && thrown !== null ? thrown : {}
+  ) as Partial<Failure>;
+  return {
+    code: code ?? "HANDLER_FAILED",
+    message: message ?? (typeof thrown === "string" ? thrown : ""),
+    retryable: retryable ?? false,
+  };
+}
+
+function notAccepted(state: MachineRecordState, { type }: StoredEvent): ConflictError {
+  const events = acceptedEvents(state).join(", ") || "none";
+  return new ConflictError(
+    "EVENT_NOT_ACCEPTED",
+    `${state.meta.id} takes no event "${type}" in its present state; it takes: ${events}`,
+  );
+}

@@ -1,0 +1,340 @@
+import type { Surroundings } from "../actor/engine.ts";
+import { createMachineRegistry, type Machine, type MachineRegistry } from "../actor/machine.ts";
+import type { Effect } from "../actor/scope.ts";
+import type { Timer, Turn } from "../actor/step.ts";
+import { isErgonError } from "../base/errors.ts";
+import { silentLogger, type Logger } from "../base/logger.ts";
+import type { Command, Ending, StoredEvent } from "../machines/command.ts";
+import { failureOf } from "../machines/machine-engine.ts";
+import { isMachineState, withoutTell, type ParentLink, type Tell } from "../machines/machine-state.ts";
+import { createManualClock, type ManualClock } from "../memory/clock.ts";
+import { taskDefaults } from "../task/spec.ts";
+import { Resident } from "./resident.ts";
+
+export interface WorldOptions {
+  readonly machines: readonly Machine[];
+  readonly logger?: Logger | undefined;
+  /** Whether everything is dropped from memory and brought back from the records after each step. @defaultValue false */
+  readonly reloadEachStep?: boolean;
+  /** Whether each message between actors is delivered twice. @defaultValue false */
+  readonly duplicateTells?: boolean;
+  /** Asked at each commit, by its number from 1: whether the node dies just before it, or just after. */
+  readonly crashAt?: ((commit: number) => "before" | "after" | undefined) | undefined;
+}
+
+/** The node has died in the middle of a move; whoever made it repeats it. */
+export class Crash extends Error {}
+
+/** An event of the engine without the time, which the world adds. */
+export interface Happening {
+  readonly type: string;
+  readonly [field: string]: unknown;
+}
+
+/**
+ * A node for tests, without NATS and without a network: steps actors on their own engine, stores their records as bytes, does what they ask for
+ * after the commit, and brings their messages to each other in order.
+ */
+export class World {
+  readonly clock: ManualClock = createManualClock();
+  readonly residents: Map<string, Resident> = new Map();
+  /** Events that instances have emitted, oldest first. At most once, as all of them: those of a step that crashed are missing. */
+  readonly emitted: StoredEvent[] = [];
+  /** What actors of engines without messages (`task`) want done: dispatches and aborts, oldest first. */
+  readonly effects: Effect[] = [];
+  commits = 0;
+  readonly #options: WorldOptions;
+  readonly #machines: MachineRegistry;
+  #busy = false;
+
+  constructor(options: WorldOptions) {
+    this.#options = options;
+    this.#machines = createMachineRegistry(options.machines);
+  }
+
+  /** The residents that have not ended. */
+  get live(): Resident[] {
+    return [...this.residents.values()].filter((resident) => !resident.ended);
+  }
+
+  /** Starts an actor; an id that is there already is the same one. Throws what its engine throws. */
+  begin(id: string, machine: Machine, input: unknown): Promise<void> {
+    return this.#move(() => {
+      if (!this.residents.has(id)) this.#begin(id, machine, input);
+    });
+  }
+
+  /** Lets something happen to an actor, and everything that follows from it. Throws what cannot be stored; then it has not happened. */
+  happen(id: string, happening: Happening): Promise<void> {
+    return this.#move(() => this.#step(this.#resident(id), happening));
+  }
+
+  /** The same for something that nobody can be told about: an actor that cannot go on from it fails. */
+  advanceActor(id: string, happening: Happening): Promise<void> {
+    return this.#move(() => this.#advance(this.#resident(id), happening));
+  }
+
+  /** Ends a task that an instance has asked for; one that it does not want any more, or that has ended, changes nothing. */
+  endTask(id: string, key: number, ending: Ending): Promise<void> {
+    return this.#move(() => {
+      const resident = this.#resident(id);
+      resident.tasks.delete(key);
+      if (!resident.ended) this.#advance(resident, { type: "ergon.task", key, ending });
+    });
+  }
+
+  /** When the next timer is due, epoch milliseconds. */
+  get nextDue(): number | undefined {
+    const due = this.live.flatMap(({ present }) => present.timers.map((timer) => timer.due));
+    return due.length === 0 ? undefined : Math.min(...due);
+  }
+
+  /** Moves time on by `ms`; what falls due happens in order. */
+  async pass(ms: number): Promise<void> {
+    const end = this.clock.now() + ms;
+    for (let due = this.nextDue; due !== undefined && due <= end; due = this.nextDue) {
+      await this.clock.advance(Math.max(0, due - this.clock.now()));
+      await this.#move(() => this.#fire());
+    }
+    await this.clock.advance(end - this.clock.now());
+    await this.#move(() => undefined);
+  }
+
+  /** Drops everything from memory, as `kill -9` does, and brings it back from the records. */
+  async reload(): Promise<void> {
+    this.#reload();
+    await this.#move(() => undefined);
+  }
+
+  /** Lets go of everything. */
+  close(): void {
+    for (const resident of this.residents.values()) resident.forget();
+    this.residents.clear();
+  }
+
+  /** Does one thing, and all that follows from it until nothing is left to do at this time. A crash within it is survived, and thrown. */
+  async #move(run: () => void): Promise<void> {
+    try {
+      this.#exclusively(run);
+      await this.#settle();
+      if (this.#options.reloadEachStep === true) {
+        this.#reload();
+        await this.#settle();
+      }
+    } catch (error) {
+      if (error instanceof Crash) {
+        this.#reload();
+        await this.#settle();
+      }
+      throw error;
+    }
+  }
+
+  async #settle(): Promise<void> {
+    let commits: number;
+    do {
+      ({ commits } = this);
+      this.#exclusively(() => this.#pump());
+      await this.clock.settle();
+    } while (this.commits > commits);
+  }
+
+  #exclusively(run: () => void): void {
+    this.#busy = true;
+    try {
+      run();
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  #reload(): void {
+    for (const resident of this.residents.values()) {
+      resident.forget();
+      if (resident.stored === undefined) this.residents.delete(resident.id);
+      else resident.reload(this.#machines, this.#surroundings(resident));
+    }
+    // What ran in the node runs again.
+    this.#exclusively(() => {
+      for (const resident of this.residents.values()) this.#startLocal(resident);
+    });
+  }
+
+  #begin(id: string, machine: Machine, input: unknown): void {
+    const resident = new Resident(id, machine);
+    const turn = machine.engine.begin(machine, input, this.clock.now(), this.#surroundings(resident));
+    this.residents.set(id, resident);
+    this.#take(resident, turn);
+  }
+
+  #step(resident: Resident, happening: Happening): void {
+    const { machine, present } = resident;
+    const event = { ...happening, ...this.#time(resident) };
+    this.#turn(resident, () => machine.engine.step(machine, present, event));
+  }
+
+  #advance(resident: Resident, happening: Happening): void {
+    try {
+      this.#step(resident, happening);
+    } catch (error) {
+      this.#fail(resident, error);
+    }
+  }
+
+  #fail(resident: Resident, error: unknown): void {
+    if (!isErgonError(error)) throw error;
+    this.#step(resident, { type: "ergon.failed", code: error.code, message: error.message });
+  }
+
+  #fire(): void {
+    const now = this.clock.now();
+    const due = this.live.flatMap((resident) => resident.present.timers.map((timer) => ({ resident, timer })));
+    const [first] = due.filter(({ timer }) => timer.due <= now).toSorted((a, b) => a.timer.due - b.timer.due);
+    if (first !== undefined) this.#fireTimer(first.resident, first.timer);
+  }
+
+  #fireTimer(resident: Resident, timer: Timer): void {
+    const { machine, present } = resident;
+    try {
+      this.#turn(resident, () => machine.engine.fire(machine, present, timer, this.#time(resident)));
+    } catch (error) {
+      this.#fail(resident, error);
+    }
+  }
+
+  #turn(resident: Resident, run: () => Turn): void {
+    let turn: Turn;
+    try {
+      turn = run();
+    } catch (error) {
+      // What cannot be stored has not happened.
+      resident.forget();
+      resident.reload(this.#machines, this.#surroundings(resident));
+      this.#startLocal(resident);
+      throw error;
+    }
+    if (turn.state !== resident.present) this.#take(resident, turn);
+  }
+
+  /** Commit, then act. */
+  #take(resident: Resident, turn: Turn): void {
+    resident.state = turn.state;
+    const effects = resident.settle(turn.effects);
+    if (resident.ended) resident.tasks.clear();
+    this.commits++;
+    const crash = this.#options.crashAt?.(this.commits);
+    if (crash === "before") throw new Crash("the node died before a commit");
+    resident.stored = resident.encode();
+    if (crash === "after") throw new Crash("the node died after a commit");
+    for (const effect of effects) this.#perform(effect);
+  }
+
+  #perform(effect: Effect): void {
+    const command = effect.params as Command | undefined;
+    if (command?.type === "local") command.run();
+    else if (command?.type === "emitted") this.emitted.push(command.event);
+    else this.effects.push(effect);
+  }
+
+  #startLocal(resident: Resident): void {
+    const { state } = resident;
+    if (state === undefined || !("tree" in state)) return;
+    const { tree } = state as unknown as { readonly tree: { takeCommands(): Command[] } };
+    for (const command of tree.takeCommands()) if (command.type === "local") command.run();
+  }
+
+  /** Brings messages to whom they are for, until all have been taken. */
+  #pump(): void {
+    for (let next = this.#nextTell(); next !== undefined; next = this.#nextTell()) {
+      const { sender, tell } = next;
+      for (let times = this.#options.duplicateTells === true ? 2 : 1; times > 0; times--) this.#deliver(sender, tell);
+      // A crash on the way has it sent again.
+      const { state } = sender;
+      if (state !== undefined && isMachineState(state)) sender.state = withoutTell(state, tell.seq);
+    }
+  }
+
+  #nextTell(): { readonly sender: Resident; readonly tell: Tell } | undefined {
+    for (const sender of this.residents.values()) {
+      const { state } = sender;
+      const tell = state !== undefined && isMachineState(state) ? state.meta.outbox[0] : undefined;
+      if (tell !== undefined) return { sender, tell };
+    }
+    return undefined;
+  }
+
+  #deliver(sender: Resident, tell: Tell): void {
+    const { to, key, what } = tell;
+    if (what.kind === "start") return this.#startChild(sender, tell);
+    const target = this.residents.get(to);
+    if (target !== undefined && !target.ended)
+      return this.#advance(target, { type: "ergon.told", from: sender.id, tell });
+    // A child that the test answers for.
+    if (what.kind === "stop") sender.tasks.delete(key);
+  }
+
+  #startChild(sender: Resident, { to, key, what }: Tell): void {
+    if (what.kind !== "start") return;
+    const { machine: name, version, input, sync, retentionMs, correlationId, spec } = what.child;
+    if (spec !== undefined) {
+      sender.tasks.set(key, { key, spec });
+      return;
+    }
+    const parent: ParentLink = { id: sender.id, key, sync };
+    const existing = this.residents.get(to);
+    if (existing !== undefined) {
+      const { state } = existing;
+      const link = state !== undefined && isMachineState(state) ? state.meta.parent : undefined;
+      if (link?.id === sender.id && link.key === key) return;
+      return this.#refuse(sender, key, { code: "ID_CONFLICT", message: "the id is taken", retryable: false });
+    }
+    try {
+      const machine = version === undefined ? this.#machines.newest(name) : this.#machines.get(name, version);
+      const given = { input, retentionMs, correlationId, parent, fingerprint: 0, at: this.clock.now() };
+      this.#begin(to, machine, given);
+    } catch (error) {
+      if (error instanceof Crash) throw error;
+      this.#refuse(sender, key, failureOf(error));
+    }
+  }
+
+  #refuse(sender: Resident, key: number, error: unknown): void {
+    if (!sender.ended) this.#advance(sender, { type: "ergon.task", key, ending: { kind: "error", error } });
+  }
+
+  #surroundings(resident: Resident): Surroundings {
+    const logger = this.#options.logger ?? silentLogger;
+    return { id: resident.id, logger, onLocal: (run) => this.#local(resident, run) };
+  }
+
+  /** Something that an instance runs in the node has said something. */
+  #local(resident: Resident, run: () => void): void {
+    const take = (): void => {
+      if (this.residents.get(resident.id) !== resident || resident.state?.snapshot.status !== "active") return;
+      this.#advance(resident, { type: "ergon.local", run });
+    };
+    if (this.#busy) return take();
+    try {
+      this.#exclusively(take);
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error;
+      this.#reload();
+    }
+  }
+
+  #time(resident: Resident): { readonly at: number; readonly chance: number } {
+    const updatedAt = resident.machine.engine.updatedAt(resident.present);
+    return { at: Math.max(this.clock.now(), updatedAt), chance: 0.5 };
+  }
+
+  #resident(id: string): Resident {
+    const resident = this.residents.get(id);
+    if (resident === undefined) throw new Error(`there is no actor ${id} here`);
+    return resident;
+  }
+}
+
+/** What an instance is started with, where nothing more is said. */
+export function startOf(input: unknown, at: number): Happening {
+  return { type: "start", input, at, retentionMs: taskDefaults.retentionMs, fingerprint: 0 };
+}
