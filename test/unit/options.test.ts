@@ -41,6 +41,7 @@ describe("options of a node", () => {
       sessionTtlMs: 6_000,
       commitMode: "auto",
       drivers: {},
+      machines: [],
       log: { level: "info", format: "auto" },
       drainMs: 30_000,
     });

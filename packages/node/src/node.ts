@@ -11,6 +11,7 @@ import {
 } from "@ergon/core";
 import { connectNats, openNats, type NatsPorts } from "@ergon/core/nats";
 
+import { loadMachines } from "./load-machines.ts";
 import { createLogger } from "./logger.ts";
 import { resolveNodeOptions, type NodeOptions } from "./options.ts";
 import { followServerTime } from "./server-time.ts";
@@ -26,8 +27,10 @@ const OPEN_MS = 10_000;
  * is new. Throws `INVALID_CONFIGURATION` with an issue per fault, `NATS_UNREACHABLE`, `SERVER_UNSUITABLE` (version, JetStream) and `NOT_PERMITTED`.
  */
 export async function createNode(options: NodeOptions = {}, logger: Logger = createLogger(options.log)): Promise<Node> {
+  const resolved = resolveNodeOptions(options);
   const { nats, namespace, prefix, id, shards, buckets, replicas, sessionTtlMs, commitMode, drivers, drainMs } =
-    resolveNodeOptions(options);
+    resolved;
+  const machines = await loadMachines(resolved.machines);
   const clock = createSystemClock();
   // A session is one life of a process: the name is the user's, the end is ours.
   const node = `${id ?? hostLabel()}-${createIdFactory(systemRandom)().slice(0, 8)}`;
@@ -46,8 +49,9 @@ export async function createNode(options: NodeOptions = {}, logger: Logger = cre
       );
     }
     const stopFollowing = await followServerTime(clock, ports.records, logger);
-    const parts = { id: node, namespace, prefix, ports, clock, random: systemRandom, logger, sessionTtlMs, drivers };
-    const running = await startNode({ ...parts, version: VERSION, host: hostname(), pid: process.pid });
+    const parts = { id: node, namespace, prefix, ports, clock, random: systemRandom, logger, sessionTtlMs };
+    const self = { version: VERSION, host: hostname(), pid: process.pid };
+    const running = await startNode({ ...parts, ...self, drivers, machines });
     const stop = async (stopOptions?: { readonly drainMs?: number }): Promise<void> => {
       await running.stop({ drainMs: stopOptions?.drainMs ?? drainMs });
       stopFollowing();

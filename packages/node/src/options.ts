@@ -2,6 +2,8 @@ import { InvalidError, MINUTE, SECOND, isName, parseDuration, type Issue, type N
 import type { CommitMode } from "@ergon/core/nats";
 import { z } from "zod";
 
+import type { MachineSource } from "./load-machines.ts";
+
 const commitModes = ["auto", "pipelined", "grouped"] as const satisfies readonly CommitMode[];
 const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
 const logFormats = ["auto", "json", "pretty"] as const;
@@ -44,6 +46,8 @@ export interface NodeOptions {
    */
   readonly commitMode?: CommitMode | undefined;
   readonly drivers?: Readonly<Record<string, DriverOptions>> | undefined;
+  /** Users' machines that the node runs: XState machines, what `defineMachine` gives, or files that export such. @defaultValue none */
+  readonly machines?: readonly MachineSource[] | undefined;
   readonly log?: LogOptions | undefined;
   /** Longest a stop waits for what is under way, in milliseconds. @defaultValue 30,000 */
   readonly drainMs?: number | undefined;
@@ -61,6 +65,7 @@ export interface ResolvedNodeOptions {
   readonly sessionTtlMs: number;
   readonly commitMode: CommitMode;
   readonly drivers: Readonly<Record<string, DriverOptions>>;
+  readonly machines: readonly MachineSource[];
   readonly log: Required<LogOptions>;
   readonly drainMs: number;
 }
@@ -120,6 +125,16 @@ const drivers = z.preprocess(
   ),
 );
 
+const MACHINES = "must be machines, or files that export them";
+/** The environment names several with commas. */
+const machines = z.preprocess(
+  (value) => (typeof value === "string" ? value.split(",").map((file) => file.trim()) : value),
+  z.array(
+    z.union([text, z.custom<MachineSource>((value) => typeof value === "object" && value !== null)], fault(MACHINES)),
+    fault(MACHINES),
+  ),
+);
+
 const URLS = "must be one or more URLs such as nats://host:4222";
 const nats = strict({
   servers: z.union([text, z.array(text).min(1, fault(URLS))], fault(URLS)).optional(),
@@ -152,6 +167,7 @@ const schema = strict({
   sessionTtlMs: duration("1s", "10m").default(6 * SECOND),
   commitMode: z.enum(commitModes, fault(`must be one of ${commitModes.join(", ")}`)).default("auto"),
   drivers: drivers.default({}),
+  machines: machines.default([]),
   log: strict({
     level: z.enum(logLevels, fault(`must be one of ${logLevels.join(", ")}`)).default("info"),
     format: z.enum(logFormats, fault(`must be one of ${logFormats.join(", ")}`)).default("auto"),

@@ -3,6 +3,7 @@ import { Option, type Command } from "commander";
 
 import type { ResolvedNodeOptions } from "../options.ts";
 import { resolveNodeOptions } from "../options.ts";
+import { repeated } from "./session.ts";
 import { settings, type Setting } from "./settings.ts";
 
 /** Services start before or after NATS, as they come. */
@@ -12,12 +13,14 @@ const NATS_WAIT_MS = 30 * SECOND;
 export function addSettingFlags(command: Command, scopes: readonly Setting["scope"][]): Command {
   const defaults = resolveNodeOptions();
   command.optionsGroup("Settings:");
-  for (const { key, flag, summary, env, scope } of settings) {
+  for (const { key, flag, summary, env, scope, repeated: isRepeated } of settings) {
     if (!scopes.includes(scope)) continue;
     const fallback = key === "nats.waitMs" ? formatDuration(NATS_WAIT_MS) : valueAt(defaults, key);
-    command.addOption(
-      new Option(flag, `${summary} (${env[0] ?? ""}${fallback === undefined ? "" : `; default: ${fallback}`})`),
+    const option = new Option(
+      flag,
+      `${summary} (${env[0] ?? ""}${fallback === undefined ? "" : `; default: ${fallback}`})`,
     );
+    command.addOption(isRepeated === true ? option.argParser(repeated) : option);
   }
   return command;
 }

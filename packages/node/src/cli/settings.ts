@@ -15,6 +15,8 @@ export interface Setting {
   readonly summary: string;
   /** Who takes the flag: every command; `dev`, `node` and `agent`; `dev` and `node`. */
   readonly scope: "connection" | "service" | "node";
+  /** The flag may be given several times. */
+  readonly repeated?: boolean;
   /** Flag and variables name a file that holds the value. */
   readonly inFile?: boolean;
 }
@@ -73,6 +75,10 @@ export const settings: readonly Setting[] = [
     "pipelined, grouped, or auto: measured at the start",
   ),
   own("node", "drivers", "--drivers <json>", "DRIVERS", 'limits and subjects of drivers: {"mail": {"limit": 10}}'),
+  {
+    ...own("node", "machines", "--machines <file>", "MACHINES", "a module that exports XState machines; several times"),
+    repeated: true,
+  },
 ];
 
 /** Where settings come from; flags go before the environment, that before the file. */

@@ -1,0 +1,109 @@
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+
+import { InvalidError, defineMachine, messageOf, type Issue, type Machine } from "@ergon/core";
+import type { AnyStateMachine } from "xstate";
+
+/** A user's machine as a node is given it: from `defineMachine`, straight from XState, or a module that exports such. */
+export type MachineSource = Machine | AnyStateMachine | string;
+
+/** A machine, and where it was found. */
+interface Found {
+  readonly machine: Machine;
+  readonly where: string;
+}
+
+/**
+ * Makes a node's machines of what it was given; files are loaded as modules, relative to the working folder (TypeScript too, as far as Node strips
+ * its types), and every export that is a machine is taken, in lists too. Throws `InvalidError` (`INVALID_CONFIGURATION`) that names every fault:
+ * files that are missing, cannot be loaded or have no machine, names and versions that are none, and two machines of one name and version.
+ */
+export async function loadMachines(sources: readonly MachineSource[]): Promise<readonly Machine[]> {
+  const issues: Issue[] = [];
+  const fault = (field: string, text: string): void => {
+    issues.push({ field, code: "INVALID_CONFIGURATION", message: text });
+  };
+  const found: Found[] = [];
+  for (const [index, source] of sources.entries()) {
+    const before = found.length;
+    if (typeof source !== "string") {
+      collect(source, `machines[${index}]`, found, fault);
+      continue;
+    }
+    for (const [name, value] of Object.entries(await load(source, fault)))
+      collect(value, `${source} (${name})`, found, fault);
+    const silent = !issues.some(({ field }) => field === source || field.startsWith(`${source} (`));
+    if (found.length === before && silent)
+      fault(source, "exports no machine; export what createMachine() or defineMachine() gives");
+  }
+  const machines = unique(found, fault);
+  if (issues.length === 0) return machines;
+  throw new InvalidError(
+    "INVALID_CONFIGURATION",
+    issues.map(({ field, message }) => `${field}: ${message}`).join("\n"),
+    { issues },
+  );
+}
+
+type Fault = (field: string, text: string) => void;
+
+async function load(file: string, fault: Fault): Promise<object> {
+  const full = path.resolve(file);
+  if (!existsSync(full)) {
+    fault(file, `there is no such file (${full})`);
+    return {};
+  }
+  try {
+    return (await import(pathToFileURL(full).href)) as object;
+  } catch (cause) {
+    fault(file, `cannot be loaded: ${messageOf(cause).split("\n", 1)[0] ?? ""}`);
+    return {};
+  }
+}
+
+function collect(value: unknown, where: string, found: Found[], fault: Fault): void {
+  if (Array.isArray(value)) {
+    for (const item of value) collect(item, where, found, fault);
+    return;
+  }
+  if (isMachine(value)) {
+    found.push({ machine: value, where });
+    return;
+  }
+  if (!isLogic(value)) return;
+  try {
+    found.push({ machine: defineMachine(value), where });
+  } catch (error) {
+    fault(where, messageOf(error));
+  }
+}
+
+/** One machine may be exported under several names; two must not have the same name and version. */
+function unique(found: readonly Found[], fault: Fault): readonly Machine[] {
+  const byKey = new Map<string, Found>();
+  for (const one of found) {
+    const { name, version, logic } = one.machine;
+    const key = `${name}@${version}`;
+    const other = byKey.get(key);
+    if (other === undefined) byKey.set(key, one);
+    else if (other.machine.logic !== logic)
+      fault(one.where, `another machine ${key} is in ${other.where}; give one of them another version`);
+  }
+  return [...byKey.values()].map(({ machine }) => machine);
+}
+
+/** By its looks, not its class: its package may be there twice. */
+function isMachine(value: unknown): value is Machine {
+  const { name, version, logic, engine } = fieldsOf(value);
+  return typeof name === "string" && typeof version === "string" && isLogic(logic) && typeof engine === "object";
+}
+
+function isLogic(value: unknown): value is AnyStateMachine {
+  const { __xstatenode: mark, transition, root } = fieldsOf(value);
+  return mark === true && typeof transition === "function" && typeof root === "object";
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+}

@@ -1,0 +1,15 @@
+import { defineMachine } from "@ergon/core";
+import { createMachine } from "xstate";
+
+export const plain = createMachine({
+  id: "plain",
+  context: {},
+  initial: "a",
+  states: { a: { on: { go: "b" } }, b: {} },
+});
+export const several = [
+  defineMachine(createMachine({ id: "one" }), { version: "2" }),
+  createMachine({ id: "one", version: "3" }),
+];
+export const other = { id: "no machine" };
+export default plain;

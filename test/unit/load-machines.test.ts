@@ -1,0 +1,61 @@
+import path from "node:path";
+
+import { defineMachine, type InvalidError } from "@ergon/core";
+import { loadMachines, type MachineSource } from "@ergon/node";
+import { readSettings } from "@ergon/node/cli";
+import { describe, expect, test } from "vitest";
+import { createMachine } from "xstate";
+
+const file = (name: string): string => path.resolve(import.meta.dirname, "../support/machines", name);
+const named = async (sources: readonly MachineSource[]): Promise<string[]> =>
+  (await loadMachines(sources)).map(({ name, version }) => `${name}@${version}`).toSorted();
+const faultsOf = async (sources: readonly MachineSource[]): Promise<readonly (readonly [string, string])[]> => {
+  const error = await loadMachines(sources).catch((thrown: unknown) => thrown as InvalidError);
+  expect(error).toMatchObject({ code: "INVALID_CONFIGURATION" });
+  return (error as InvalidError).issues
+    .map(({ field, message }) => [path.basename(field), message] as const)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1));
+};
+
+describe("a node's machines", () => {
+  test("come from XState, from defineMachine, and from modules with every export that is one, lists too", async () => {
+    const mine = createMachine({ id: "mine", version: "7" });
+
+    expect(await named([mine, defineMachine(mine, { name: "yours" }), file("good.ts")])).toEqual([
+      "mine@7",
+      "one@2",
+      "one@3",
+      "plain@1",
+      "yours@7",
+    ]);
+  });
+
+  test("that are wrong are named all at once, with where they are (B-53)", async () => {
+    const faults = await faultsOf([file("bad.ts"), file("none.ts"), file("throwing.ts"), file("missing.ts")]);
+
+    expect(faults).toEqual([
+      ["bad.ts (nameless)", expect.stringContaining("a name is 1 to 64 letters")],
+      ["bad.ts (reserved)", expect.stringContaining("the name belongs to Ergon")],
+      ["bad.ts (second)", expect.stringMatching(/^another machine twice@1 is in .*bad\.ts \(first\)/)],
+      ["bad.ts (spaced)", expect.stringContaining('machine "a b"')],
+      ["missing.ts", expect.stringContaining("there is no such file")],
+      ["none.ts", "exports no machine; export what createMachine() or defineMachine() gives"],
+      ["throwing.ts", "cannot be loaded: out of order"],
+    ]);
+  });
+});
+
+describe("the setting machines", () => {
+  const read = (env: Record<string, string>, flags: object = {}) =>
+    readSettings({ flags: flags as Record<string, unknown>, env, scopes: ["node"] }).machines;
+
+  test("is a flag that may be given several times, or a variable with commas", () => {
+    expect(read({}, { machines: ["./a.ts", "./b.ts"] })).toEqual(["./a.ts", "./b.ts"]);
+    expect(read({ ERGON_MACHINES: "./a.ts, ./b.ts" })).toEqual(["./a.ts", "./b.ts"]);
+    expect(read({})).toEqual([]);
+  });
+
+  test("that holds no file is refused by its name (B-53)", () => {
+    expect(() => read({ ERGON_MACHINES: "./a.ts,," })).toThrow("ERGON_MACHINES");
+  });
+});
