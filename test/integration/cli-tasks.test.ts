@@ -140,7 +140,7 @@ describe("get, wait, watch", () => {
     await expect(waiting.ended).resolves.toEqual({
       code: 130,
       out: "",
-      err: 'ergon: task goes-on goes on, "ergon wait goes-on" waits for it\n',
+      err: 'ergon: goes-on goes on, "ergon wait goes-on" waits for it\n',
     });
     await ergon(["end", "goes-on"]);
   });

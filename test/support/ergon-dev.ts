@@ -1,3 +1,5 @@
+import path from "node:path";
+
 import type { TaskView } from "@ergon/core";
 import { test as base } from "vitest";
 
@@ -14,7 +16,7 @@ export interface Dev {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Tests of a file share one `ergon dev`, an agent whose program is `tr`, and one whose program fails. */
+/** Tests of a file share one `ergon dev` that knows the machine `order`, an agent whose program is `tr`, and one whose program fails. */
 export const test = base
   .extend("dev", { scope: "file" }, async ({}, { onCleanup }): Promise<Dev> => {
     const running: ErgonProcess[] = [];
@@ -27,7 +29,7 @@ export const test = base
       await one.ready;
       return one;
     };
-    const dev = await start(["dev", "--port", "0"]);
+    const dev = await start(["dev", "--port", "0", "--machines", order]);
     const env = { NATS_URL: dev.lines[0]?.split(" ")[1] ?? "" };
     await Promise.all([
       start(["agent", "--driver", "upcase", "--concurrency", "2", "--", "tr", "a-z", "A-Z"], env),
@@ -41,6 +43,9 @@ export const test = base
       (args, input = "") =>
         ergonHere(args, { env: dev.env, input }),
   );
+
+/** The machine of the README, by its file. */
+const order = path.resolve(import.meta.dirname, "../../examples/order.ts");
 
 async function stop(process: ErgonProcess): Promise<void> {
   process.kill("SIGTERM");

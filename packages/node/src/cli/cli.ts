@@ -4,7 +4,9 @@ import { Command, CommanderError, Option } from "commander";
 import { VERSION } from "../version.ts";
 import { agent } from "./commands/agent.ts";
 import { agents } from "./commands/agents.ts";
+import { ask } from "./commands/ask.ts";
 import { batch } from "./commands/batch.ts";
+import { can } from "./commands/can.ts";
 import { cancel } from "./commands/cancel.ts";
 import { dev } from "./commands/dev.ts";
 import { doctor } from "./commands/doctor.ts";
@@ -14,7 +16,9 @@ import { ls } from "./commands/ls.ts";
 import { node } from "./commands/node.ts";
 import { nodes } from "./commands/nodes.ts";
 import { retry } from "./commands/retry.ts";
+import { send } from "./commands/send.ts";
 import { shards } from "./commands/shards.ts";
+import { start } from "./commands/start.ts";
 import { submit } from "./commands/submit.ts";
 import { wait } from "./commands/wait.ts";
 import { watch } from "./commands/watch.ts";
@@ -27,6 +31,7 @@ import { settings } from "./settings.ts";
 const groups: readonly (readonly [string, readonly ((program: Command, cli: Cli) => void)[]])[] = [
   ["Run:", [dev, node, agent]],
   ["Tasks:", [submit, batch, get, wait, watch, cancel, retry, end, ls]],
+  ["Machines:", [start, send, ask, can]],
   ["Cluster:", [nodes, agents, shards, doctor]],
 ];
 

@@ -1,9 +1,10 @@
-import { isTerminal, type Client, type TaskView } from "@ergon/core";
+import { isInstance, isTerminal, type Client, type MachineView, type TaskView } from "@ergon/core";
 
 import { exitCodes } from "./exit-codes.ts";
+import { standing } from "./instance-view.ts";
 import type { Session } from "./session.ts";
 
-/** Waits for a task and says how it ended: on success the exact bytes of the response; with `--json` the task. */
+/** Waits for a task or an instance and says how it ended: on success the exact bytes of the response; with `--json` all that is known of it. */
 export async function awaitEnd(
   session: Session,
   client: Client,
@@ -11,8 +12,8 @@ export async function awaitEnd(
   timeoutMs: number | undefined,
 ): Promise<number> {
   const { output } = session;
-  session.farewell = `ergon: task ${id} goes on, "ergon wait ${id}" waits for it`;
-  const view = await client.wait(id, { timeoutMs });
+  session.farewell = `ergon: ${id} goes on, "ergon wait ${id}" waits for it`;
+  const view = (await client.wait(id, { timeoutMs })) as TaskView | MachineView;
   if (output.json) output.value(view);
   else if (view.status === "succeeded") output.bytes((await client.response(id)).data);
   else output.note(endText(view));
@@ -20,14 +21,16 @@ export async function awaitEnd(
 }
 
 /** What a task's status means for the process. */
-export function exitCodeOfTask({ status }: Pick<TaskView, "status">): number {
+export function exitCodeOfTask({ status }: { readonly status: string }): number {
   if (status === "succeeded") return exitCodes.done.code;
   return isTerminal(status) ? exitCodes.failed.code : exitCodes.timeout.code;
 }
 
-function endText(view: TaskView): string {
+function endText(view: TaskView | MachineView): string {
+  const what = isInstance(view) ? `${view.machine} ${view.id}` : `task ${view.id}`;
   if (view.status === "failed")
-    return `ergon: ${view.failure?.code ?? "AGENT_FAILED"}: task ${view.id} has failed: ${view.failure?.message ?? ""}`;
-  if (view.status === "cancelled") return `ergon: TASK_CANCELLED: task ${view.id} was ${view.reason ?? "cancelled"}`;
-  return `ergon: REQUEST_TIMEOUT: task ${view.id} has not ended yet: it is ${view.status}; it goes on, "ergon wait ${view.id}" waits for it`;
+    return `ergon: ${view.failure?.code ?? "AGENT_FAILED"}: ${what} has failed: ${view.failure?.message ?? ""}`;
+  if (view.status === "cancelled") return `ergon: TASK_CANCELLED: ${what} was ${view.reason ?? "cancelled"}`;
+  const stands = isInstance(view) ? standing(view) : view.status;
+  return `ergon: REQUEST_TIMEOUT: ${what} has not ended yet: it is ${stands}; it goes on, "ergon wait ${view.id}" waits for it`;
 }

@@ -11,6 +11,17 @@ export async function readPayload(io: Io, argument: string | undefined): Promise
   return argument.startsWith("@") ? readInput(argument.slice(1)) : Buffer.from(argument);
 }
 
+/** A value that the command line gives as JSON, where {@link readPayload} finds it. Throws `InvalidError` that names `what` it is. */
+export async function readJson(io: Io, argument: string | undefined, what: string): Promise<unknown> {
+  if (argument === undefined) return undefined;
+  const data = await readPayload(io, argument);
+  try {
+    return JSON.parse(Buffer.from(data).toString()) as unknown;
+  } catch (cause) {
+    throw new InvalidError("INVALID_BODY", `${what}: is not JSON; a text is written '"like this"'`, { cause });
+  }
+}
+
 /** What bytes are, by their looks: a JSON map, list or string; text; or just bytes. */
 export function contentTypeOf(data: Uint8Array): string | undefined {
   if (data.length === 0) return undefined;

@@ -14,6 +14,7 @@ import {
   type ActorState,
   type MachineEvent,
   type MachineInput,
+  type MachineRecordState,
   type MachineRegistry,
   type MachineState,
   type Message,
@@ -97,11 +98,11 @@ export class MachineDesk {
   /** An event of a client, or the question which events are taken. */
   async take(shard: HostedShard, verb: "send" | "can", id: string, message: Message): Promise<void> {
     const actor = shard.actors.get(id);
-    if (actor === undefined) return this.#refuseEnded(shard, id);
+    if (actor === undefined) return this.#takeEnded(shard, verb, id, message);
     const state = this.#host.wake(actor);
     if (!isMachineState(state))
       throw new ConflictError("EVENT_NOT_ACCEPTED", `${id} is a task: it takes no events; cancel or end it`);
-    if (verb === "can") return this.#answerCan(message, state as MachineState);
+    if (verb === "can") return this.#answerCan(message, state, acceptedEvents(state));
     this.#send(actor, state as MachineState, message);
   }
 
@@ -167,21 +168,23 @@ export class MachineDesk {
     if (!this.#host.send(actor, happening as EventWithoutTime, answer)) this.#host.whenStored(actor, answer);
   }
 
-  async #refuseEnded(shard: HostedShard, id: string): Promise<never> {
+  /** What has ended takes nothing more. */
+  async #takeEnded(shard: HostedShard, verb: "send" | "can", id: string, message: Message): Promise<void> {
     const state = await readStored(this.#context, this.#machines, shard, id);
     if (state === undefined) throw notFound(id);
-    if (isMachineState(state)) throw ended(state);
-    throw new ConflictError("TASK_ENDED", `task ${id} has ended`);
+    if (!isMachineState(state)) throw new ConflictError("TASK_ENDED", `task ${id} has ended`);
+    if (verb === "send") throw ended(state);
+    this.#answerCan(message, state, []);
   }
 
-  #answerCan(message: Message, state: MachineState): void {
+  #answerCan(message: Message, state: MachineRecordState, events: readonly string[]): void {
     if (message.reply === undefined) return;
     const { accept } = askingOf(message);
     const body = {
       id: state.meta.id,
       status: state.meta.status,
       value: state.persisted.value,
-      events: acceptedEvents(state),
+      events,
     };
     this.#context.ports.bus.publish(message.reply, encodeBody(body, accept), { headers: { [H.contentType]: accept } });
   }

@@ -1,13 +1,21 @@
+import { isInstance, type MachineView, type TaskView } from "@ergon/core";
 import type { Command } from "commander";
 
 import { printTask } from "../format.ts";
+import { printInstance } from "../instance-view.ts";
 import type { Cli } from "../session.ts";
 
 export function get(program: Command, cli: Cli): void {
   program
     .command("get")
-    .summary("show a task")
-    .description("Shows what is known of a task, live or retained, with its history.")
-    .argument("<id>", "the task")
-    .action(cli.clientAction(async ({ output }, client, id: string) => printTask(output, await client.get(id))));
+    .summary("show a task or an instance")
+    .description("Shows what is known of a task or of an instance of a machine, live or retained, with its history.")
+    .argument("<id>", "the task or instance")
+    .action(
+      cli.clientAction(async ({ output }, client, id: string) => {
+        const view = (await client.get(id)) as TaskView | MachineView;
+        if (isInstance(view)) printInstance(output, view);
+        else printTask(output, view);
+      }),
+    );
 }

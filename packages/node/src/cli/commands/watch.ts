@@ -1,24 +1,25 @@
-import type { TaskView } from "@ergon/core";
+import { isInstance, type MachineView, type TaskView } from "@ergon/core";
 import type { Command } from "commander";
 
 import { exitCodeOfTask } from "../ended.ts";
 import { historyText, statusCell } from "../format.ts";
+import { changeText } from "../instance-view.ts";
 import type { Cell, Output } from "../output.ts";
 import type { Cli } from "../session.ts";
 
 export function watch(program: Command, cli: Cli): void {
   program
     .command("watch")
-    .summary("follow a task")
+    .summary("follow a task or an instance")
     .description(
-      "Prints every transition of a task, those before included, and its progress, until it has ended; with --json the task at each.",
+      "Prints every transition of a task or an instance, those before included, and its progress, until it has ended; with --json the task at each.",
     )
-    .argument("<id>", "the task")
+    .argument("<id>", "the task or instance")
     .action(
       cli.clientAction(async ({ output }, client, id: string) => {
         const printed = new Set<string>();
-        let last: TaskView | undefined;
-        for await (const view of client.watch(id)) {
+        let last: TaskView | MachineView | undefined;
+        for await (const view of client.watch(id) as AsyncIterable<TaskView | MachineView>) {
           if (output.json) output.value(view);
           else printNews(output, view, printed);
           last = view;
@@ -28,12 +29,21 @@ export function watch(program: Command, cli: Cli): void {
     );
 }
 
-function printNews(output: Output, view: TaskView, printed: Set<string>): void {
+function printNews(output: Output, view: TaskView | MachineView, printed: Set<string>): void {
   const news = (key: string, ...parts: readonly (string | Cell)[]): void => {
     if (printed.has(key)) return;
     printed.add(key);
     output.line(...parts);
   };
+  if (isInstance(view)) {
+    for (const entry of view.history)
+      news(
+        JSON.stringify(entry),
+        { text: entry.at, paint: "dim" },
+        { text: changeText(entry), paint: statusCell(entry.state).paint },
+      );
+    return;
+  }
   for (const entry of view.history) {
     const { paint } = statusCell(entry.status);
     news(JSON.stringify(entry), { text: entry.at, paint: "dim" }, { text: historyText(entry), paint });

@@ -1,0 +1,55 @@
+import type { Until } from "@ergon/core";
+import type { Command } from "commander";
+
+import { awaitEnd } from "../ended.ts";
+import { readEvent } from "../events.ts";
+import { standing } from "../instance-view.ts";
+import { durationArgument, type Cli } from "../session.ts";
+import { exitCodeOfUntil, reach, untilArgument } from "../until.ts";
+import { checkTimeout } from "../wait-flags.ts";
+
+const examples = `
+Examples:
+  ergon send order-42 confirm
+  ergon send order-42 pay '{"amount": 5}' --event-id payment-7 --until state:paid
+
+Prints the state that follows from the event, once that is stored; with --until the state that it is in then, with
+--wait its output. Exit code 5 when the instance takes no such event where it stands; "ergon can" tells which it takes.`;
+
+interface Flags {
+  readonly eventId?: string;
+  readonly wait?: boolean;
+  readonly until?: Until;
+  readonly timeout?: number;
+}
+
+export function send(program: Command, cli: Cli): void {
+  program
+    .command("send")
+    .summary("send an event to an instance")
+    .description("Sends an event to an instance of a machine. The same --event-id again is the same event.")
+    .argument("<id>", "the instance")
+    .argument("<event>", "the event's type")
+    .argument("[fields]", "its other fields as JSON, - for standard input, @file for a file")
+    .option("--event-id <id>", "the event's idempotency key; made up when absent")
+    .option("--wait", "wait until the instance has ended; exit code 1 when it failed")
+    .option("--until <where>", "wait until it is there: state:paid, tag:busy", untilArgument)
+    .option("--timeout <duration>", "longest --wait or --until; exit code 6 when it is over", durationArgument)
+    .addHelpText("after", examples)
+    .action(
+      cli.clientAction(async (session, client, id: string, type: string, fields: string | undefined, flags: Flags) => {
+        checkTimeout(flags);
+        const { output } = session;
+        const instance = client.instance(id);
+        const event = await readEvent(session.io, type, fields);
+        const view =
+          flags.until === undefined
+            ? await instance.send(event, { eventId: flags.eventId })
+            : await reach(session, instance, event, flags);
+        if (flags.wait === true) return awaitEnd(session, client, id, flags.timeout);
+        if (output.json) output.value(view);
+        else output.line(standing(view));
+        return flags.until === undefined ? undefined : exitCodeOfUntil(output, view, flags.until);
+      }),
+    );
+}

@@ -1,0 +1,52 @@
+import { isErgonError, isIn, type Instance, type InstanceEvent, type MachineView, type Until } from "@ergon/core";
+import { InvalidArgumentError } from "commander";
+
+import { exitCodes } from "./exit-codes.ts";
+import type { Output } from "./output.ts";
+import type { Session } from "./session.ts";
+
+/** For `--until`: `state:paid` or `tag:busy`. */
+export function untilArgument(text: string): Until {
+  const [, kind, name = ""] = /^(state|tag):(.+)$/.exec(text) ?? [];
+  if (kind === undefined) throw new InvalidArgumentError("Write it like state:paid or tag:busy.");
+  return kind === "state" ? { state: name } : { tag: name };
+}
+
+export interface UntilFlags {
+  readonly eventId?: string | undefined;
+  /** Absent: the end. */
+  readonly until?: Until | undefined;
+  readonly timeout?: number | undefined;
+}
+
+/** Waits until an instance is where it should be, after an event if there is one. Answers it as it stands then, or when the time is up. */
+export async function reach(
+  session: Session,
+  instance: Instance,
+  event: InstanceEvent | undefined,
+  { eventId, until = {}, timeout: timeoutMs }: UntilFlags,
+): Promise<MachineView> {
+  session.farewell = `ergon: ${instance.id} goes on, "ergon wait ${instance.id}" waits for it`;
+  if (event === undefined) return instance.wait({ ...until, timeoutMs });
+  try {
+    return await instance.ask(event, { ...until, eventId, timeoutMs });
+  } catch (error) {
+    if (!isErgonError(error) || error.code !== "REQUEST_TIMEOUT") throw error;
+    return instance.get();
+  }
+}
+
+/** What it means for the process where an instance stands, and why, when it is not where it should be. */
+export function exitCodeOfUntil(output: Output, view: MachineView, { state, tag }: Until = {}): number {
+  const { status } = view;
+  const there = state === undefined ? tag !== undefined && view.stateTags.includes(tag) : isIn(view.value, state);
+  if (there || (state === undefined && tag === undefined && status === "succeeded")) return exitCodes.done.code;
+  const wanted = state === undefined ? (tag === undefined ? "at its end" : `where the tag ${tag} is`) : `in ${state}`;
+  if (status === "running") {
+    output.note(`ergon: REQUEST_TIMEOUT: ${view.id} is not ${wanted} yet; it goes on`);
+    return exitCodes.timeout.code;
+  }
+  const why = view.failure === undefined ? (view.reason ?? status) : `${view.failure.code}: ${view.failure.message}`;
+  output.note(`ergon: ${view.id} has ended, ${status}${status === why ? "" : `: ${why}`}`);
+  return exitCodes.failed.code;
+}

@@ -1,0 +1,16 @@
+import { InvalidError, type Until } from "@ergon/core";
+
+/** Throws `InvalidError` when flags say how long to wait, but not for what, or for two things at once. */
+export function checkTimeout(flags: {
+  readonly wait?: boolean;
+  readonly until?: Until;
+  readonly timeout?: number;
+}): void {
+  if (flags.timeout !== undefined && flags.wait !== true && flags.until === undefined)
+    throw new InvalidError("INVALID_OPTION", "--timeout is how long --wait or --until waits: give one of them too");
+  if (flags.wait === true && flags.until !== undefined)
+    throw new InvalidError(
+      "INVALID_OPTION",
+      "--wait waits for the end, --until for a state or a tag: give one of them",
+    );
+}
