@@ -148,16 +148,17 @@ describe("the queue of a driver", () => {
   const actorOf = (name: number): LiveActor => new LiveActor(String(name), shard, taskMachine);
   const namesOf = (queue: DriverQueue): string[] => {
     const names: string[] = [];
-    for (let actor = queue.take(); actor !== undefined; actor = queue.take()) names.push(actor.id);
+    for (let actor = take(queue); actor !== undefined; actor = take(queue)) names.push(actor.id);
     return names;
+  };
+  const take = (queue: DriverQueue): LiveActor | undefined => {
+    const actor = queue.peek();
+    if (actor !== undefined) queue.remove(actor);
+    return actor;
   };
 
   test("is empty, and no error, before anything waits (B-18)", () => {
-    expect([new DriverQueue().take(), new DriverQueue().peek(), new DriverQueue().size]).toEqual([
-      undefined,
-      undefined,
-      0,
-    ]);
+    expect([new DriverQueue().peek(), new DriverQueue().size]).toEqual([undefined, 0]);
   });
 
   test("gives the highest priority first, of one priority the first come (B-17, B-20)", () => {
@@ -195,7 +196,7 @@ describe("the queue of a driver", () => {
           waiting = waiting.filter(({ id }) => id !== actor.id);
         } else {
           const expected = next();
-          if (queue.take()?.id !== expected) return false;
+          if (take(queue)?.id !== expected) return false;
           waiting = waiting.filter(({ id }) => id !== expected);
         }
         if (queue.size !== waiting.length || queue.peek()?.id !== next()) return false;

@@ -72,12 +72,12 @@ export class AgentsObserver {
   #onConnection(connected: boolean): void {
     this.#connected = connected;
     if (!connected) {
-      for (const actor of [...this.#dispatcher.offered]) this.#dispatcher.undelivered(actor);
+      for (const actor of [...this.#dispatcher.flights.offered]) this.#dispatcher.undelivered(actor);
       return;
     }
     const now = this.#context.clock.monotonic();
     for (const entry of this.#dispatcher.agents.all()) entry.heardAt = now;
-    for (const { flight } of this.#dispatcher.flights)
+    for (const { flight } of this.#dispatcher.flights.out)
       if (flight !== undefined && flight.sentAt > 0) flight.sentAt = now;
   }
 
@@ -111,8 +111,8 @@ export class AgentsObserver {
 
   #offersLater(): void {
     this.#offersTimer = this.#context.clock.after(OFFER_MS, () => {
-      if (this.#connected && this.#dispatcher.offered.size > 0)
-        this.#dispatcher.settleOffers(this.#context.clock.monotonic() - OFFER_MS);
+      if (this.#connected && this.#dispatcher.flights.offered.size > 0)
+        this.#dispatcher.plainAgents.settleOffers(this.#context.clock.monotonic() - OFFER_MS);
       if (!this.#stopped) this.#offersLater();
     });
   }
@@ -125,7 +125,7 @@ export class AgentsObserver {
       if (silent > SILENT_MS) this.#dispatcher.lose(entry, `was silent for ${SILENT_MS} ms`);
       else if (silent > PROBE_AFTER_MS && entry.flights.size > 0) void this.#probe(entry);
     }
-    for (const actor of [...this.#dispatcher.flights]) {
+    for (const actor of [...this.#dispatcher.flights.out]) {
       const { flight, state } = actor;
       if (flight === undefined || state === undefined || flight.sentAt === 0) continue;
       const heardAt = Math.max(flight.launchedAt, flight.heardAt);
@@ -147,7 +147,7 @@ export class AgentsObserver {
     }
     if (now - this.#lastUnserved >= UNSERVED_MS) {
       this.#lastUnserved = now;
-      this.#dispatcher.tryUnserved();
+      this.#dispatcher.plainAgents.tryUnserved();
     }
   }
 

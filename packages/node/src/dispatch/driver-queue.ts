@@ -35,13 +35,7 @@ export class DriverQueue {
     this.#waiting--;
   }
 
-  /** Takes the next task out. */
-  take(): LiveActor | undefined {
-    const actor = this.peek();
-    if (actor !== undefined) this.remove(actor);
-    return actor;
-  }
-
+  /** The next task. */
   peek(): LiveActor | undefined {
     if (this.#waiting === 0) return undefined;
     for (let lane = LANES - 1; lane >= 0; lane--) {

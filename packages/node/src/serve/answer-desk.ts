@@ -64,7 +64,7 @@ export class AnswerDesk {
         actor.progress = decodeBody(message.data, message.header(H.contentType));
         this.#listeners.progressed(actor);
       }
-      if (this.#dispatcher.offered.delete(actor)) this.#host.send(actor, { type: "taken", attempt, agent });
+      if (this.#dispatcher.flights.offered.delete(actor)) this.#host.send(actor, { type: "taken", attempt, agent });
       return;
     }
     const { reply } = message;
@@ -105,7 +105,7 @@ export class AnswerDesk {
     const kind = message.header(H.event);
     const agent = agentOf(message);
     if (reply === undefined) {
-      if (agent !== undefined) this.#dispatcher.abort(agent, id, attempt, "lost");
+      if (agent !== undefined) this.#dispatcher.flights.abort(agent, id, attempt, "lost");
       return;
     }
     if (isNews(kind)) return this.#stale(reply, id, attempt);

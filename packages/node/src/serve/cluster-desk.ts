@@ -116,7 +116,7 @@ export class ClusterDesk {
   #ownStatus(): Partial<NodeView> {
     let unreadable = 0;
     for (const shard of this.#hosted.values()) unreadable += shard.unreadable.size;
-    return { live: this.#host.live, inFlight: this.#dispatcher.flights.size, unreadable };
+    return { live: this.#host.live, inFlight: this.#dispatcher.flights.out.size, unreadable };
   }
 
   async #list(request: ListRequest): Promise<ListReply> {
