@@ -1,0 +1,70 @@
+import type { Names } from "@ergon/core";
+
+import type { DriverOptions } from "../options.ts";
+import { DriverQueue } from "./driver-queue.ts";
+
+/** What this node knows of a driver, and which of its tasks wait. */
+export interface Driver {
+  readonly name: string;
+  readonly subject: string;
+  /** Most attempts out at a time, where the node was told. */
+  readonly limit: number | undefined;
+  readonly queue: DriverQueue;
+  /** Whether anybody serves the plain subject: told by the server's 503, or the lack of one. */
+  served: "unknown" | "yes" | "no";
+  /** Attempts out. */
+  inFlight: number;
+}
+
+/** The drivers whose tasks this node has had lately. */
+export class Drivers {
+  readonly #drivers = new Map<string, Driver>();
+  readonly #names: Names;
+  readonly #options: Readonly<Record<string, DriverOptions>>;
+
+  constructor(names: Names, options: Readonly<Record<string, DriverOptions>>) {
+    this.#names = names;
+    this.#options = options;
+  }
+
+  all(): IterableIterator<Driver> {
+    return this.#drivers.values();
+  }
+
+  get(name: string): Driver {
+    let driver = this.#drivers.get(name);
+    if (driver === undefined) {
+      const { subject, limit } = this.#options[name] ?? {};
+      driver = {
+        name,
+        subject: subject ?? this.#names.plainAgent(name),
+        limit,
+        queue: new DriverQueue(),
+        served: "unknown",
+        inFlight: 0,
+      };
+      this.#drivers.set(name, driver);
+    }
+    return driver;
+  }
+
+  /** Tasks of the driver that wait here. */
+  waiting(name: string): number {
+    return this.#drivers.get(name)?.queue.size ?? 0;
+  }
+
+  /** Its turn is after all others'. */
+  putLast(driver: Driver): void {
+    if (this.#drivers.delete(driver.name)) this.#drivers.set(driver.name, driver);
+  }
+
+  /** Whoever may submit names drivers: what nobody is known to serve, and nothing waits for, takes no room. */
+  forgetIfIdle({ name, inFlight, queue, served }: Driver): void {
+    if (inFlight === 0 && queue.size === 0 && served !== "yes") this.#drivers.delete(name);
+  }
+}
+
+/** How many more attempts the node may have out with the driver's agents. */
+export function room({ limit, inFlight }: Driver): number {
+  return limit === undefined ? Number.POSITIVE_INFINITY : limit - inFlight;
+}

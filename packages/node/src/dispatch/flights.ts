@@ -1,0 +1,82 @@
+import { H, type TaskContext } from "@ergon/core";
+
+import { NO_BYTES, type NodeContext } from "../node-context.ts";
+import type { LiveActor } from "../shard/actor.ts";
+import type { AgentEntry, AgentsTable } from "./agents-table.ts";
+import type { CreditDesk } from "./credit-desk.ts";
+import { dispatchHeaders } from "./dispatch-message.ts";
+import type { Driver } from "./drivers.ts";
+
+/** The attempts that are out, the slots that they take, and what is said to their agents. */
+export class Flights {
+  /** Tasks with an attempt out. */
+  readonly out: Set<LiveActor> = new Set();
+  /** Of these, the ones given to a plain subject and not heard of yet, oldest first. */
+  readonly offered: Set<LiveActor> = new Set();
+  readonly #context: NodeContext;
+  readonly #agents: AgentsTable;
+  readonly #credits: CreditDesk;
+
+  constructor(context: NodeContext, agents: AgentsTable, credits: CreditDesk) {
+    this.#context = context;
+    this.#agents = agents;
+    this.#credits = credits;
+  }
+
+  /** `agent` is `undefined` for whoever serves the driver's subject; `sentAt` is 0 until the attempt is sent. */
+  launch(actor: LiveActor, driver: Driver, agent: string | undefined, attempt: number, sentAt: number): void {
+    actor.flight = { agent, attempt, launchedAt: this.#context.clock.monotonic(), sentAt, heardAt: 0 };
+    this.out.add(actor);
+    driver.inFlight++;
+  }
+
+  /** Launches the attempt on a slot of the agent that was picked for it. */
+  occupy(actor: LiveActor, driver: Driver, agent: string, attempt: number): void {
+    this.launch(actor, driver, agent, attempt, 0);
+    const entry = this.#agents.get(agent);
+    const credit = entry?.credits.get(driver.name);
+    if (entry === undefined || credit === undefined) return;
+    this.#credits.use(credit);
+    entry.flights.add(actor);
+  }
+
+  /** An attempt that came with its shard takes a slot of an agent that is known now. */
+  adopt(actor: LiveActor, driver: Driver, entry: AgentEntry): void {
+    entry.flights.add(actor);
+    const credit = entry.credits.get(driver.name);
+    if (credit !== undefined) this.#credits.adopt(credit);
+  }
+
+  /** The attempt is over, for this node: its slot is free. Answers whether there was one. */
+  land(actor: LiveActor, driver: Driver): boolean {
+    const { flight } = actor;
+    if (flight === undefined) return false;
+    actor.flight = undefined;
+    actor.progress = undefined;
+    this.out.delete(actor);
+    this.offered.delete(actor);
+    driver.inFlight--;
+    const entry = flight.agent === undefined ? undefined : this.#agents.get(flight.agent);
+    if (entry?.flights.delete(actor) === true) {
+      const credit = entry.credits.get(driver.name);
+      if (credit !== undefined) this.#credits.free(credit);
+    }
+    return true;
+  }
+
+  /** Sends an attempt to its agent, or to the driver's subject. Sent once more, it is known by its number, and never run twice. */
+  dispatch(actor: LiveActor, driver: Driver, task: TaskContext, attempt: number, agent: string | undefined): void {
+    const { ports, names, node, clock } = this.#context;
+    const subject = agent === undefined ? driver.subject : names.agent(task.driver, agent);
+    const headers = dispatchHeaders(task, attempt, Math.max(0, (task.deadline ?? 0) - clock.now()), node);
+    ports.bus.publish(subject, task.payload, { headers, reply: names.reply(actor.shard.number, actor.id, attempt) });
+  }
+
+  /** Tells an agent that an attempt counts for nothing any more. */
+  abort(agent: string, task: string, attempt: number, reason: string): void {
+    const { ports, names } = this.#context;
+    ports.bus.publish(names.control(agent), NO_BYTES, {
+      headers: { [H.event]: "abort", [H.task]: task, [H.attempt]: String(attempt), [H.reason]: reason },
+    });
+  }
+}

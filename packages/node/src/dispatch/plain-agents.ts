@@ -1,0 +1,134 @@
+import type { NodeContext } from "../node-context.ts";
+import type { LiveActor } from "../shard/actor.ts";
+import type { Host } from "../shard/host.ts";
+import type { AgentsTable } from "./agents-table.ts";
+import type { Driver, Drivers } from "./drivers.ts";
+import type { Flights } from "./flights.ts";
+import { liveStateOf, taskOf } from "./task-state.ts";
+
+const DEFAULT_LIMIT = 256;
+/** What one look after unserved drivers tries at most: a payload goes out for each of them, mostly to nobody. */
+const MOST_DRIVERS = 64;
+const MOST_BYTES = 262_144;
+
+export interface PlainAgentsParts {
+  readonly drivers: Drivers;
+  readonly agents: AgentsTable;
+  readonly flights: Flights;
+  readonly host: () => Host | undefined;
+  readonly pump: (driver: string) => void;
+}
+
+/** Offers tasks to agents that announce nothing, on their driver's subject; that nobody serves it is the server's word (ADR-0010). */
+export class PlainAgents {
+  readonly #context: NodeContext;
+  readonly #parts: PlainAgentsParts;
+
+  constructor(context: NodeContext, parts: PlainAgentsParts) {
+    this.#context = context;
+    this.#parts = parts;
+  }
+
+  /** Begins an attempt for whoever serves the subject, if one may be out. The caller commits. */
+  offer(actor: LiveActor, driver: Driver): boolean {
+    const { agents, flights, host } = this.#parts;
+    if (agents.credits(driver.name).length > 0) return false;
+    // Until it is known that somebody serves the subject, one task finds out for all.
+    if (driver.inFlight >= (driver.served === "yes" ? (driver.limit ?? DEFAULT_LIMIT) : 1)) return false;
+    const taken = host()?.transition(actor, { type: "offer" }) === true;
+    // A queued task that cannot be started any more leaves the queue as well.
+    driver.queue.remove(actor);
+    if (taken) flights.launch(actor, driver, undefined, actor.state === undefined ? 0 : taskOf(actor.state).attempt, 0);
+    return taken;
+  }
+
+  /** If the server has not refused the offer by the time it answers a later question, somebody serves the subject. */
+  watch(actor: LiveActor, driver: Driver): void {
+    const { offered } = this.#parts.flights;
+    offered.add(actor);
+    if (driver.served === "yes") return;
+    void this.#flushed().then((flushed) => {
+      if (flushed && offered.has(actor)) this.served(driver);
+    });
+  }
+
+  /** One has shown itself: the rest of the driver's tasks may go out. */
+  served(driver: Driver): void {
+    if (driver.served === "yes") return;
+    driver.served = "yes";
+    this.#parts.pump(driver.name);
+  }
+
+  /** Offers that nobody refused for a moment have somebody at work. */
+  settleOffers(olderThan: number): void {
+    const { flights, host } = this.#parts;
+    for (const actor of flights.offered) {
+      const { flight } = actor;
+      if (flight === undefined || flight.sentAt > olderThan) break;
+      flights.offered.delete(actor);
+      host()?.send(actor, { type: "taken", attempt: flight.attempt });
+    }
+  }
+
+  /**
+   * Tries again whether somebody serves the drivers that nobody served, some of them each time, in turn; no write is made unless somebody does.
+   */
+  tryUnserved(): void {
+    const { drivers, agents } = this.#parts;
+    const tried: Driver[] = [];
+    let bytes = 0;
+    for (const driver of drivers.all()) {
+      if (agents.credits(driver.name).length > 0) continue;
+      drivers.forgetIfIdle(driver);
+      if (driver.served !== "no") continue;
+      const sent = this.#try(driver);
+      if (sent === 0) continue;
+      tried.push(driver);
+      bytes += sent;
+      if (tried.length === MOST_DRIVERS || bytes >= MOST_BYTES) break;
+    }
+    for (const driver of tried) drivers.putLast(driver);
+  }
+
+  /** Answers how many bytes went out. */
+  #try(driver: Driver): number {
+    const host = this.#parts.host();
+    const actor = driver.queue.peek();
+    const state = actor === undefined ? undefined : host?.wake(actor);
+    if (actor === undefined || state === undefined) return 0;
+    const { attempt, payload } = taskOf(state);
+    if (liveStateOf(state) === "unserved" && attempt > 0) void this.#tryAgain(actor, driver, attempt);
+    else if (this.offer(actor, driver)) host?.commit(actor, () => undefined);
+    return payload.length + 1;
+  }
+
+  async #tryAgain(actor: LiveActor, driver: Driver, attempt: number): Promise<void> {
+    const { flights, host, pump } = this.#parts;
+    if (actor.flight !== undefined || actor.state === undefined) return;
+    flights.launch(actor, driver, undefined, attempt, this.#context.clock.monotonic());
+    flights.offered.add(actor);
+    flights.dispatch(actor, driver, taskOf(actor.state), attempt, undefined);
+    const flushed = await this.#flushed();
+    if (!flights.offered.has(actor)) return;
+    if (!flushed) {
+      flights.land(actor, driver);
+      return;
+    }
+    flights.offered.delete(actor);
+    driver.served = "yes";
+    driver.queue.remove(actor);
+    host()?.send(actor, { type: "taken", attempt });
+    pump(driver.name);
+  }
+
+  /** Whether the server has answered everything before this moment; without a connection nothing is known. */
+  async #flushed(): Promise<boolean> {
+    try {
+      await this.#context.ports.bus.flush();
+      return true;
+    } catch {
+      // The connection's loss is told in the log where it happens.
+      return false;
+    }
+  }
+}

@@ -1,0 +1,91 @@
+import { taskOption, type ActorState, type TaskSpec } from "@ergon/core";
+
+import type { LiveActor } from "../shard/actor.ts";
+import type { Host } from "../shard/host.ts";
+import type { AgentsTable } from "./agents-table.ts";
+import type { CreditDesk } from "./credit-desk.ts";
+import { room, type Driver, type Drivers } from "./drivers.ts";
+import type { Flights } from "./flights.ts";
+import type { PlainAgents } from "./plain-agents.ts";
+import { liveStateOf, taskOf } from "./task-state.ts";
+
+export interface StarterParts {
+  readonly drivers: Drivers;
+  readonly agents: AgentsTable;
+  readonly credits: CreditDesk;
+  readonly flights: Flights;
+  readonly plainAgents: PlainAgents;
+  readonly host: () => Host | undefined;
+}
+
+/** Brings tasks that wait and free slots together. */
+export class Starter {
+  readonly #parts: StarterParts;
+
+  constructor(parts: StarterParts) {
+    this.#parts = parts;
+  }
+
+  /** Starts what waits for the driver, as far as there are slots, and asks for those that lack. */
+  pump(driver: Driver): void {
+    for (;;) {
+      const actor = driver.queue.peek();
+      if (actor === undefined || !this.#start(actor, driver)) break;
+      this.#parts.host()?.commit(actor, () => undefined);
+    }
+    this.#askForSlots(driver);
+  }
+
+  /** A task is ready: it starts, or waits for its turn. The caller commits. */
+  admit(actor: LiveActor, driver: Driver): void {
+    const { agents, host } = this.#parts;
+    if (actor.ticket !== 0) return;
+    if (driver.queue.size === 0 && this.#start(actor, driver)) return;
+    if (driver.served === "no" && agents.credits(driver.name).length === 0)
+      host()?.transition(actor, { type: "unserved" });
+    this.enqueue(actor, driver);
+    this.#askForSlots(driver);
+  }
+
+  enqueue(actor: LiveActor, driver: Driver): void {
+    if (actor.state === undefined) return;
+    const task = taskOf(actor.state);
+    driver.queue.add(actor, taskOption(task, "priority"), task.failures + task.lost > 0);
+  }
+
+  /** The agent that a new task may start with at once: one with a free slot, unless others wait for it. */
+  agentFor(spec: TaskSpec): string | undefined {
+    const { drivers, credits } = this.#parts;
+    const driver = drivers.get(spec.driver);
+    return driver.queue.size > 0 || room(driver) <= 0 ? undefined : credits.pick(spec.driver)?.agent.id;
+  }
+
+  /** Why a live task waits, when its record does not say. */
+  waitingFor(state: ActorState): string | undefined {
+    if (liveStateOf(state) !== "ready") return undefined;
+    const { driver } = taskOf(state);
+    const agents = this.#parts.agents.credits(driver).length;
+    return agents === 0
+      ? `waiting for the subject of driver ${driver}`
+      : `waiting for a free slot of ${agents} agent${agents === 1 ? "" : "s"} of driver ${driver}`;
+  }
+
+  /** Begins an attempt if there is a slot. The caller commits. */
+  #start(actor: LiveActor, driver: Driver): boolean {
+    const { credits, flights, plainAgents, host } = this.#parts;
+    // An attempt that is tried again is out already, though its task stands in the queue until somebody has it.
+    if (actor.flight !== undefined || room(driver) <= 0) return false;
+    const credit = credits.pick(driver.name);
+    if (credit === undefined) return driver.served !== "no" && plainAgents.offer(actor, driver);
+    const started = host()?.transition(actor, { type: "start", agent: credit.agent.id }) === true;
+    // A queued task that cannot be started any more leaves the queue as well.
+    driver.queue.remove(actor);
+    if (started && actor.state !== undefined)
+      flights.occupy(actor, driver, credit.agent.id, taskOf(actor.state).attempt);
+    return started;
+  }
+
+  #askForSlots(driver: Driver): void {
+    this.#parts.credits.ask(driver.name, Math.min(driver.queue.size, room(driver)));
+  }
+}
