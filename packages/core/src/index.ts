@@ -73,6 +73,18 @@ export type {
 export type { MachineEvent, MachineInput } from "./machines/machine-event.ts";
 export type { ChildSpec, Command, Ending, StoredEvent } from "./machines/command.ts";
 
+// Schedules.
+export { alarm } from "./machines/alarm.ts";
+export type { AlarmInput } from "./machines/alarm.ts";
+export { scheduleMachine } from "./schedule/schedule.machine.ts";
+export type { ScheduleEvent } from "./schedule/schedule.machine.ts";
+export type { Run, ScheduleContext, ScheduleCounts } from "./schedule/schedule-context.ts";
+export { overlapPolicies, parseSchedule, scheduleLimits } from "./schedule/spec.ts";
+export type { Overlap, RunSpec, Schedule, ScheduleSpec, When } from "./schedule/spec.ts";
+export { nextRuns } from "./schedule/times.ts";
+export { describeSchedule } from "./schedule/view.ts";
+export type { RunView, ScheduleView } from "./schedule/view.ts";
+
 // The task.
 export type { RetryPolicy } from "./task/retry-policy.ts";
 export { retryOption, retryPolicyOf, taskDefaults, taskLimits, taskOption } from "./task/spec.ts";

@@ -3,6 +3,7 @@ import {
   createNames,
   delay,
   isoTime,
+  scheduleMachine,
   taskMachine,
   type Clock,
   type Logger,
@@ -13,6 +14,7 @@ import {
 
 import { AgentsObserver } from "./dispatch/agents-observer.ts";
 import { Dispatcher, type DriverOptions } from "./dispatch/dispatcher.ts";
+import { Alarms } from "./machines/alarms.ts";
 import { MachineBehaviour } from "./machines/machine-behaviour.ts";
 import { Outbox } from "./machines/outbox.ts";
 import { Cluster } from "./membership/cluster.ts";
@@ -77,7 +79,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     random,
     logger,
   };
-  const machines = createMachineRegistry([taskMachine, ...(parts.machines ?? [])]);
+  const machines = createMachineRegistry([taskMachine, scheduleMachine, ...(parts.machines ?? [])]);
   const startedAt = isoTime(clock.now());
   const hosted = new Map<number, HostedShard>();
 
@@ -128,6 +130,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   const answers = new AnswerDesk(context, host, dispatcher, listeners, machines);
   const tasks = new TaskDesk(context, host, dispatcher, listeners, machines);
   const instances = new MachineDesk(context, host, listeners, tasks, admissions, machines);
+  const alarms = new Alarms(context, host, listeners);
   const clusterDesk = new ClusterDesk(context, host, cluster, dispatcher, machines, hosted);
   const batches: BatchDesk = new BatchDesk(context, host, admissions, dispatcher.agents, hosted);
   const gateway = new Gateway(context, {
@@ -136,6 +139,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     answers,
     tasks,
     instances,
+    alarms,
     machines,
     batches,
     cluster: clusterDesk,
@@ -191,6 +195,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   detector.start();
   service.start();
   gateway.start();
+  void alarms.listen();
   supervisor.reconcile();
   logger.info({ node: id, namespace: parts.namespace }, "the node has joined the cluster");
 
@@ -198,6 +203,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   const stop = async (drainMs: number): Promise<void> => {
     logger.info({ node: id }, "the node is stopping");
     gateway.stop();
+    alarms.stop();
     service.stop();
     const drained = supervisor.stop();
     await Promise.race([drained, delay(clock, drainMs)]);

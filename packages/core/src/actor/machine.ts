@@ -9,6 +9,8 @@ export interface Machine {
   readonly version: string;
   readonly logic: AnyStateMachine;
   readonly engine: Engine;
+  /** Throws `InvalidError`, with an issue for each fault, when an instance cannot be started with the input. */
+  readonly checkInput?: (input: unknown) => void;
 }
 
 /** The machines that a node knows. Versions of one name live side by side. */

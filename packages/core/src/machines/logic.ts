@@ -100,12 +100,28 @@ export function machine<TInput = unknown, TOutput = unknown>(
 
 type Ask = (tree: ActorTree, self: unknown, input: unknown, sync: boolean) => number;
 
+/** What a durable actor does with what it is sent, and when it is stopped. */
+export interface Answers {
+  stopped(tree: ActorTree, key: number): void;
+  sent(tree: ActorTree, key: number, event: StoredEvent): void;
+}
+
+const passOn: Answers = {
+  stopped: (tree, key) => tree.ask({ type: "stop", key, reason: "its state was left" }),
+  sent: (tree, key, event) => tree.ask({ type: "send", key, event }),
+};
+
 interface Scope {
   readonly self: { readonly _syncSnapshot?: boolean };
   readonly system: unknown;
 }
 
-function durable<TInput, TOutput>(what: string, ask: Ask): DriverLogic<TInput, TOutput> {
+/** Logic whose actors only stand for something durable: `ask` asks for it at their start, and answers the number under which it is known. */
+export function durable<TInput, TOutput>(
+  what: string,
+  ask: Ask,
+  answers: Answers = passOn,
+): DriverLogic<TInput, TOutput> {
   type State = { -readonly [K in keyof DurableSnapshot<TOutput>]: DurableSnapshot<TOutput>[K] };
   const logic = {
     [DURABLE]: true,
@@ -131,11 +147,10 @@ function durable<TInput, TOutput>(what: string, ask: Ask): DriverLogic<TInput, T
         case "ergon.news":
           return { ...state, ...(event as unknown as { fields: object }).fields };
         case "xstate.stop":
-          if (state.key !== undefined) tree.ask({ type: "stop", key: state.key, reason: "its state was left" });
+          if (state.key !== undefined) answers.stopped(tree, state.key);
           return { ...state, status: "stopped" };
         default:
-          if (state.key !== undefined)
-            tree.ask({ type: "send", key: state.key, event: toPlain(event, "event") as StoredEvent });
+          if (state.key !== undefined) answers.sent(tree, state.key, toPlain(event, "event") as StoredEvent);
           return state;
       }
     },

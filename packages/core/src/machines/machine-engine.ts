@@ -8,7 +8,7 @@ import type { ActorState, TimedEvent, Timer, Turn } from "../actor/step.ts";
 import { TerminalError, isErgonError, messageOf } from "../base/errors.ts";
 import type { Failure } from "../task/task-context.ts";
 import type { Ending } from "./command.ts";
-import { forgetChild, take, tell, type Draft } from "./draft.ts";
+import { forgetAlarm, forgetChild, take, tell, type Draft } from "./draft.ts";
 import type { MachineEvent, MachineInput } from "./machine-event.ts";
 import {
   machineLimits,
@@ -108,8 +108,8 @@ const NEW: Omit<MachineMeta, "id" | "startedAt" | "updatedAt" | "retentionMs" | 
   history: [],
 };
 
-function treeOptions({ logger, onLocal }: Surroundings, parent: MachineMeta["parent"]): TreeOptions {
-  return { logger, onLocal, parent: parent === undefined ? "none" : parent.sync ? "to-changes" : "to-end" };
+function treeOptions({ id, logger, onLocal }: Surroundings, parent: MachineMeta["parent"]): TreeOptions {
+  return { id, logger, onLocal, parent: parent === undefined ? "none" : parent.sync ? "to-changes" : "to-end" };
 }
 
 function deliver(tree: ActorTree, draft: Draft, event: MachineEvent): void {
@@ -122,6 +122,10 @@ function deliver(tree: ActorTree, draft: Draft, event: MachineEvent): void {
     case "ergon.task":
       forgetChild(draft, event.key);
       return tree.ended(event.at, event.key, event.ending);
+    case "ergon.alarm":
+      if (draft.alarms?.[event.key] !== event.dueAt) return;
+      forgetAlarm(draft, event.key);
+      return tree.ended(event.at, event.key, { kind: "done", output: event.dueAt });
     case "ergon.local":
       return tree.turn(event.at, event.run);
     case "ergon.told":

@@ -18,6 +18,8 @@ export type MachineEvent = At &
     | { readonly type: "ergon.task"; readonly key: number; readonly ending: Ending }
     /** A message of another durable actor. */
     | { readonly type: "ergon.told"; readonly from: string; readonly tell: Tell }
+    /** The server has set off an alarm; one that is not waited for any more does nothing. */
+    | { readonly type: "ergon.alarm"; readonly key: number; readonly dueAt: number }
     /** Something that runs in the node has a result. */
     | { readonly type: "ergon.local"; readonly run: () => void }
     /** It is stopped from outside: cancelled, or ended by force. */

@@ -21,15 +21,18 @@ export interface ParentLink {
 export interface Tell {
   /** Grows by one with each message of the sender: what makes a repeated one known. */
   readonly seq: number;
+  /** An actor's id; of what goes to the server's alarms, the alarm's key. */
   readonly to: string;
-  /** The parent's number of the child that the message goes to, or comes from. */
+  /** The parent's number of the child that the message goes to, or comes from; of an alarm, its number. */
   readonly key: number;
   readonly what:
     | { readonly kind: "start"; readonly child: ChildSpec }
     | { readonly kind: "stop"; readonly reason: string }
     | { readonly kind: "event"; readonly event: StoredEvent }
     | { readonly kind: "news"; readonly fields: Readonly<Record<string, unknown>> }
-    | { readonly kind: "ended"; readonly ending: Ending };
+    | { readonly kind: "ended"; readonly ending: Ending }
+    /** Sets an alarm; without a time, takes it back. */
+    | { readonly kind: "alarm"; readonly dueAt?: number };
 }
 
 /** What a record keeps of an instance beside its snapshot and its timers. Times are epoch milliseconds. */
@@ -56,6 +59,8 @@ export interface MachineMeta {
   readonly nextKey: number;
   /** Durable children by number. */
   readonly children: Readonly<Record<string, { readonly id: string; readonly machine: string }>>;
+  /** Alarms that it waits for: when each is due, by number. */
+  readonly alarms?: Readonly<Record<string, number>>;
   readonly sent: number;
   readonly outbox: readonly Tell[];
   /** The number of the last message of each durable actor that it has taken. */

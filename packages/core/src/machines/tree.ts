@@ -25,17 +25,20 @@ interface InnerActor {
   readonly _syncSnapshot?: boolean;
   readonly system: InnerSystem;
   _snapshot: { status: string };
+  readonly options: { readonly snapshot?: unknown };
   logic: InnerLogic;
   readonly _actorScope: { emit: (event: StoredEvent) => void };
   getSnapshot(): { status: string; children?: Record<string, InnerActor> };
   _send(event: EventObject): void;
   _error(error: unknown): void;
+  _stop(): void;
 }
 
 interface InnerSystem {
   _register: (sessionId: string, actor: InnerActor) => string;
   _relay: (source: InnerActor | undefined, target: InnerActor, event: EventObject) => void;
-  _sendInspectionEvent: (event: { type: string; actorRef?: InnerActor }) => void;
+  _sendInspectionEvent: (event: { type: string; actorRef: InnerActor }) => void;
+  inspect: (observer: (event: { type: string; actorRef: InnerActor }) => void) => void;
   scheduler: {
     schedule(source: InnerActor, target: InnerActor, event: EventObject, delay: number, id?: string): void;
     cancel(source: InnerActor, id: string): void;
@@ -45,6 +48,8 @@ interface InnerSystem {
 
 interface InnerLogic {
   readonly __xstatenode?: boolean;
+  readonly idMap?: ReadonlyMap<string, object>;
+  readonly options?: { maxIterations?: number };
   readonly [DURABLE]?: true;
   start?: (snapshot: unknown, scope: unknown) => void;
   transition: (snapshot: unknown, event: EventObject, scope: unknown) => unknown;
@@ -59,6 +64,8 @@ interface TreeTimer {
 }
 
 export interface TreeOptions {
+  /** The instance's. */
+  readonly id: string;
   readonly logger: Logger;
   /** Runs a turn that something inside the node began: the result of a promise, an event of a callback. */
   readonly onLocal: (run: () => void) => void;
@@ -82,6 +89,7 @@ export class ActorTree {
   #at = 0;
   #messages = 0;
   #inTurn = false;
+  #restoring = false;
   #changed = false;
   #closed = false;
   #nextKey: number;
@@ -97,11 +105,13 @@ export class ActorTree {
     this.#nextKey = nextKey;
     // The parent lives elsewhere; its stand-in takes what is sent to it.
     const parent = options.parent === "none" ? undefined : createActor(PARENT_LOGIC, { id: "parent" });
+    // Children are made within the call that makes the root.
+    (parent?.system as unknown as InnerSystem | undefined)?.inspect(prepare);
     this.root = createActor(logic, {
       ...from,
       id: "root",
       logger: (...items: unknown[]) => options.logger.info({ log: items }, "log"),
-      ...(parent === undefined ? {} : { parent, syncSnapshot: options.parent === "to-changes" }),
+      ...(parent === undefined ? { inspect: prepare } : { parent, syncSnapshot: options.parent === "to-changes" }),
     } as never) as AnyActor;
     this.#root = this.root as unknown as InnerActor;
     this.#parent = parent as unknown as InnerActor | undefined;
@@ -113,7 +123,6 @@ export class ActorTree {
 
   /** Starts an instance. */
   static begin(logic: AnyActorLogic, input: unknown, at: number, options: TreeOptions): ActorTree {
-    boundSteps(logic);
     const tree = new ActorTree(logic, options, 1, { input });
     tree.turn(at, () => tree.root.start());
     return tree;
@@ -127,14 +136,15 @@ export class ActorTree {
     nextKey: number,
     options: TreeOptions,
   ): ActorTree {
-    boundSteps(logic);
     const tree = new ActorTree(logic, options, nextKey, { snapshot });
     const restored = tree.root.getSnapshot() as { status: string; error: unknown };
     const wanted = (snapshot as { status: string }).status;
     if (restored.status !== wanted) throw restored.error;
     tree.#inTurn = true;
+    tree.#restoring = true;
     tree.root.start();
     tree.#inTurn = false;
+    tree.#restoring = false;
     tree.#changed = false;
     for (const timer of timers) tree.#restoreTimer(timer);
     return tree;
@@ -212,6 +222,11 @@ export class ActorTree {
     if (command.type === "stop") this.#keyed.delete(command.key);
   }
 
+  /** The instance's id. */
+  get id(): string {
+    return this.#options.id;
+  }
+
   /** The time of the present turn, epoch milliseconds. */
   get now(): number {
     return this.#at;
@@ -249,7 +264,8 @@ export class ActorTree {
   /** Lets go of everything that runs in the node. The tree says nothing more. */
   close(): void {
     this.#closed = true;
-    this.root.stop();
+    // Not `stop`, which XState refuses to an actor that has a parent.
+    this.#root._stop();
     this.#timers = [];
     this.#commands = [];
   }
@@ -268,6 +284,8 @@ export class ActorTree {
     };
     system._relay = (source, target, event) => {
       if (this.#closed) return;
+      // XState tells parents once more how their children stand; they know.
+      if (this.#restoring && event.type.startsWith("xstate.snapshot.")) return;
       if (target === this.#parent) return this.#toParent(event);
       if (!this.#inTurn) return this.#options.onLocal(() => this.#relay(relay, source, target, event));
       this.#relay(relay, source, target, event);
@@ -388,10 +406,24 @@ const PARENT_LOGIC = {
   transition: (snapshot: unknown) => snapshot,
 } as unknown as AnyActorLogic;
 
+/** Before an actor takes its first state. */
+function prepare({ type, actorRef }: { readonly type: string; readonly actorRef: InnerActor }): void {
+  if (type !== "@xstate.actor") return;
+  boundSteps(actorRef.logic);
+  reviveHistory(actorRef.logic, actorRef.options.snapshot);
+}
+
 /** A machine that takes step after step without an end is stopped, where its author has set no bound of his own. */
-function boundSteps(logic: AnyActorLogic): void {
-  const { options } = logic as unknown as { readonly options?: { maxIterations?: number } };
+function boundSteps({ options }: InnerLogic): void {
   if (options !== undefined && options.maxIterations === Infinity) options.maxIterations = MOST_MICROSTEPS;
+}
+
+/** A history names states by their ids. XState would take a dot in one for a path, not find the state, and forget it. */
+function reviveHistory({ idMap }: InnerLogic, snapshot: unknown): void {
+  const { historyValue } = (snapshot ?? {}) as { readonly historyValue?: Record<string, { readonly id: string }[]> };
+  if (idMap === undefined || historyValue === undefined) return;
+  for (const [history, states] of Object.entries(historyValue))
+    historyValue[history] = states.map((state) => (idMap.get(state.id) as typeof state | undefined) ?? state);
 }
 
 function hasLocal(actor: InnerActor): boolean {

@@ -79,10 +79,11 @@ export class MachineBehaviour implements Behaviour {
     }
   }
 
-  /** A message that nobody will ever take: a child that could not be started has failed, for its parent; everything else is lost with whom it was for. */
+  /** A message that nobody will ever take: a child that could not be started, or an alarm not set, has failed for who asked; everything else is lost with whom it was for. */
   undeliverable(actor: LiveActor, { key, to, what }: Tell, error: Error): void {
     const { logger } = this.#context;
-    if (what.kind !== "start")
+    const isAwaited = what.kind === "start" || (what.kind === "alarm" && what.dueAt !== undefined);
+    if (!isAwaited)
       return logger.info(
         { id: actor.id, to, kind: what.kind, reason: error.message },
         "a message has nobody to take it",

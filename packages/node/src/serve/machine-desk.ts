@@ -219,6 +219,7 @@ export class MachineDesk {
     const at = this.#context.clock.now();
     try {
       const machine = version === undefined ? this.#machines.newest(name) : this.#machines.get(name, version);
+      machine.checkInput?.(given.input);
       const input: MachineInput = { ...given, at, fingerprint: fingerprintOf(spec) };
       const actor = this.#host.create(shard, id, machine, input, at, (refusal) => {
         const state = this.#host.committed(actor);

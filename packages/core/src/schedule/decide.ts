@@ -1,0 +1,114 @@
+import type { Ending } from "../machines/command.ts";
+import { failureOf } from "../machines/machine-engine.ts";
+import { LATE_MS, overdue } from "./overdue.ts";
+import { runId, triggeredRunId } from "./run-id.ts";
+import { left, withNext, type Run, type ScheduleContext, type ScheduleCounts } from "./schedule-context.ts";
+import { scheduleLimits } from "./spec.ts";
+
+/** What follows from something that has happened to a schedule. */
+export interface Decision {
+  readonly context: ScheduleContext;
+  readonly start: readonly Run[];
+  /** Ids of runs. */
+  readonly cancel: readonly string[];
+}
+
+/** The alarm of the next due time has gone off. */
+export function onDue(context: ScheduleContext, now: number): Decision {
+  return catchUp(context, now, LATE_MS, context.next?.due);
+}
+
+/** It goes on after a pause: whatever was due meanwhile was missed. */
+export function onResume(context: ScheduleContext, now: number): Decision {
+  const { context: after, ...rest } = catchUp(context, now, 0);
+  const drained = drain(after, now);
+  return { context: withNext(drained.context), start: [...rest.start, ...drained.start], cancel: rest.cancel };
+}
+
+/** Somebody wants a run now, whatever else runs. */
+export function onTrigger(context: ScheduleContext, now: number): Decision {
+  const number = context.counts.triggered + 1;
+  const run = { id: triggeredRunId(context.id, now, number), startedAt: now };
+  return { context: started(counted(context, "triggered"), run), start: [run], cancel: [] };
+}
+
+/** A run has ended. `paused`: nothing that waits is started. */
+export function onEnded(
+  context: ScheduleContext,
+  run: string,
+  ending: Ending,
+  { now, paused }: { readonly now: number; readonly paused: boolean },
+): Decision {
+  const running = context.running.filter(({ id }) => id !== run);
+  const after = noted({ ...context, running }, run, ending, now);
+  return paused ? { context: after, start: [], cancel: [] } : drain(after, now);
+}
+
+function catchUp(context: ScheduleContext, now: number, lateMs: number, sure?: number): Decision {
+  const { dues, missed, upTo } = overdue(context, now, lateMs, sure);
+  // Of several that come at once each would cancel the one before it.
+  const replaced = context.schedule.overlap === "cancel" ? Math.max(0, dues.length - 1) : 0;
+  const after = counted(counted(context, "missed", missed), "skipped", replaced);
+  let decision: Decision = { context: { ...after, upTo }, start: [], cancel: [] };
+  for (const due of dues.slice(replaced)) decision = admit(decision, due, now);
+  return { ...decision, context: withNext(decision.context) };
+}
+
+/** A due time has come: its run starts, waits, or is passed over. */
+function admit(decision: Decision, due: number, now: number): Decision {
+  const { context } = decision;
+  const { running, queued, schedule } = context;
+  if (left(context) <= 0) return decision;
+  if (running.length === 0 && queued.length === 0) return begin(decision, due, now);
+  switch (schedule.overlap) {
+    case "allow":
+      return running.length < scheduleLimits.running ? begin(decision, due, now) : skip(decision);
+    case "queue":
+      if (queued.length >= scheduleLimits.queued) return skip(decision);
+      return { ...decision, context: { ...context, queued: [...queued, due] } };
+    case "cancel":
+      return replace(decision, due);
+    default:
+      return skip(decision);
+  }
+}
+
+function skip(decision: Decision): Decision {
+  return { ...decision, context: counted(decision.context, "skipped") };
+}
+
+/** What runs is cancelled; what waited for it is passed over, and `due` waits in its place. */
+function replace({ context, start, cancel }: Decision, due: number): Decision {
+  const fresh = context.running.filter(({ cancelling }) => cancelling !== true).map(({ id }) => id);
+  const running = context.running.map((run) => ({ ...run, cancelling: true }));
+  const replaced = { ...counted(context, "skipped", context.queued.length), running, queued: [due] };
+  return { context: replaced, start, cancel: [...cancel, ...fresh] };
+}
+
+function begin({ context, start, cancel }: Decision, due: number, now: number): Decision {
+  const run = { id: runId(context.id, due), due, startedAt: now };
+  return { context: started(counted(context, "started"), run), start: [...start, run], cancel };
+}
+
+/** The first of those that wait is started when nothing runs. */
+function drain(context: ScheduleContext, now: number): Decision {
+  const [due, ...queued] = context.queued;
+  const idle: Decision = { context, start: [], cancel: [] };
+  if (due === undefined || context.running.length > 0) return idle;
+  return begin({ ...idle, context: { ...context, queued } }, due, now);
+}
+
+function started(context: ScheduleContext, run: Run): ScheduleContext {
+  return { ...context, running: [...context.running, run], last: run };
+}
+
+function noted(context: ScheduleContext, run: string, ending: Ending, at: number): ScheduleContext {
+  if (ending.kind === "done") return counted(context, "succeeded");
+  const failure = failureOf(ending.error);
+  if (failure.code === "TASK_CANCELLED") return counted(context, "cancelled");
+  return { ...counted(context, "failed"), lastFailure: { ...failure, run, at } };
+}
+
+function counted(context: ScheduleContext, name: keyof ScheduleCounts, by = 1): ScheduleContext {
+  return { ...context, counts: { ...context.counts, [name]: context.counts[name] + by } };
+}

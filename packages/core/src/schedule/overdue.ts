@@ -1,0 +1,44 @@
+import { timetable, type ScheduleContext } from "./schedule-context.ts";
+import { dueBetween, startTime } from "./times.ts";
+
+/** So late a due time is still on its way: what one host that vanishes costs at most. A later one was missed. */
+export const LATE_MS = 10_000;
+/** A node's clock may be ahead of the server's by a little; what lies so near is left to an alarm, so that nothing runs early. */
+const NEAR_MS = 1_000;
+/** Due times of a schedule that can be on their way: one a second. */
+const MOST_LATE = LATE_MS / 1_000 + 1;
+
+/** What is due of a schedule, and not dealt with. */
+export interface Overdue {
+  /** The due times to be run, oldest first. */
+  readonly dues: readonly number[];
+  /** Those that were missed and are not caught up with. */
+  readonly missed: number;
+  /** Every due time up to this one is among these. */
+  readonly upTo: number;
+}
+
+/**
+ * What is due at `now`. `sure`: the due time whose alarm has gone off, if one has. What is late by more than `lateMs` counts as missed: of that the
+ * newest are run, as many as the schedule catches up with.
+ */
+export function overdue(context: ScheduleContext, now: number, lateMs: number, sure?: number): Overdue {
+  const { id, schedule, upTo } = context;
+  const { limit, windowMs = Infinity } = schedule.catchUp;
+  const after = sure ?? upTo;
+  const until = now - NEAR_MS;
+  const start = (due: number): number => startTime(id, due, schedule.jitterMs);
+  const { times, count } = dueBetween(timetable(context), after, until, limit + MOST_LATE);
+  const early = times.findIndex((due) => start(due) > until);
+  const past = early < 0 ? times : times.slice(0, early);
+  const dues = sure === undefined ? past : [sure, ...past];
+  const missed = dues.filter((due) => start(due) <= now - lateMs);
+  const recent = missed.filter((due) => due >= now - windowMs);
+  const dropped = new Set(missed.slice(0, missed.length - Math.min(limit, recent.length)));
+  return {
+    dues: dues.filter((due) => !dropped.has(due)),
+    // Those that are so old that they were only counted are missed as well.
+    missed: dropped.size + count - times.length,
+    upTo: dues.at(-1) ?? upTo,
+  };
+}

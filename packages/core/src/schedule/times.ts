@@ -1,0 +1,116 @@
+import { crc32 } from "node:zlib";
+
+import { cronOf } from "./cron.ts";
+import { parseSchedule, scheduleLimits, type Schedule, type ScheduleSpec } from "./spec.ts";
+
+/** When a schedule that was added at some time is due. Epoch milliseconds. */
+export interface Timetable {
+  readonly rule:
+    | { readonly kind: "cron"; readonly cron: string; readonly timeZone: string }
+    | { readonly kind: "every"; readonly everyMs: number; readonly anchor: number }
+    | { readonly kind: "at"; readonly at: number };
+  /** The first and the last moment at which something may be due. */
+  readonly from: number;
+  readonly until: number;
+}
+
+/** Due times of the past. */
+export interface DueTimes {
+  /** The newest of them, oldest first. */
+  readonly times: readonly number[];
+  /** How many there are. Of a cron rule those in `times` are counted alone: it would take too long. */
+  readonly count: number;
+}
+
+/** The timetable of a schedule that was added at `addedAt`. */
+export function timetableOf({ when, startAt, endAt }: Schedule, addedAt: number): Timetable {
+  const until = Math.min(endAt ?? Infinity, scheduleLimits.lastTime);
+  const from = Math.max(startAt ?? -Infinity, addedAt + 1);
+  switch (when.kind) {
+    case "cron":
+      return { rule: when, from, until };
+    case "every":
+      return { rule: { ...when, anchor: startAt ?? addedAt }, from, until };
+    default: {
+      const at = when.kind === "at" ? when.at : addedAt + when.afterMs;
+      return { rule: { kind: "at", at }, from: at, until: Math.max(at, until) };
+    }
+  }
+}
+
+/** What comes after this is due, of a schedule that was added at `addedAt`: a single time of the past is, too. */
+export function beginOf({ rule }: Timetable, addedAt: number): number {
+  return rule.kind === "at" ? rule.at - 1 : addedAt;
+}
+
+/** The first due time after `after`. */
+export function nextDue(table: Timetable, after: number): number | undefined {
+  const { rule, from, until } = table;
+  const due = firstAfter(rule, Math.max(after, from - 1));
+  return due === undefined || due > until ? undefined : due;
+}
+
+/** The due times after `after` up to `upTo`: the newest `most` of them. */
+export function dueBetween(table: Timetable, after: number, upTo: number, most: number): DueTimes {
+  const { rule } = table;
+  const low = Math.max(after, table.from - 1);
+  const high = Math.min(upTo, table.until);
+  if (high <= low || most <= 0) return { times: [], count: 0 };
+  if (rule.kind === "cron") return newestOfCron(cronOf(rule.cron, rule.timeZone), low, high, most);
+  if (rule.kind === "at") return rule.at > low && rule.at <= high ? { times: [rule.at], count: 1 } : NONE;
+  const { everyMs, anchor } = rule;
+  const first = Math.max(0, Math.floor((low - anchor) / everyMs) + 1);
+  const count = Math.max(0, Math.floor((high - anchor) / everyMs) - first + 1);
+  const length = Math.min(count, most);
+  return { times: Array.from({ length }, (_, index) => anchor + (first + count - length + index) * everyMs), count };
+}
+
+const NONE: DueTimes = { times: [], count: 0 };
+
+/** When the run of a due time starts: the same for the same schedule and time, however often it is asked. */
+export function startTime(id: string, due: number, jitterMs: number): number {
+  if (jitterMs === 0) return due;
+  return due + Math.floor((crc32(`${id}:${due}`) / 2 ** 32) * (jitterMs + 1));
+}
+
+/**
+ * The next `count` due times of a schedule that is added at `from` (epoch milliseconds), without its jitter. Throws `InvalidError` with an issue for
+ * each fault of the spec.
+ *
+ * @example
+ * nextRuns({ cron: "0 3 * * *", timeZone: "Europe/Berlin", task: { driver: "report" } }, 5, Date.now());
+ */
+export function nextRuns(spec: ScheduleSpec, count: number, from: number): number[] {
+  const table = timetableOf(parseSchedule(spec), from);
+  return nextDues(table, beginOf(table, from), count);
+}
+
+/** The next `count` due times after `after`. */
+export function nextDues(table: Timetable, after: number, count: number): number[] {
+  const dues: number[] = [];
+  for (let due = nextDue(table, after); due !== undefined && dues.length < count; due = nextDue(table, due))
+    dues.push(due);
+  return dues;
+}
+
+function firstAfter(rule: Timetable["rule"], after: number): number | undefined {
+  switch (rule.kind) {
+    case "cron":
+      return cronOf(rule.cron, rule.timeZone).nextRun(new Date(after))?.getTime();
+    case "every":
+      return rule.anchor + Math.max(0, Math.floor((after - rule.anchor) / rule.everyMs) + 1) * rule.everyMs;
+    default:
+      return rule.at > after ? rule.at : undefined;
+  }
+}
+
+function newestOfCron(cron: ReturnType<typeof cronOf>, low: number, high: number, most: number): DueTimes {
+  const times: number[] = [];
+  for (let before = high + 1; times.length < most;) {
+    const due = cron.previousRuns(1, new Date(before))[0]?.getTime();
+    if (due === undefined || due <= low) break;
+    times.unshift(due);
+    before = due;
+  }
+  return { times, count: times.length };
+}

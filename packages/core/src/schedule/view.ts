@@ -1,0 +1,79 @@
+import { isoTime } from "../base/clock.ts";
+import { formatDuration } from "../base/duration.ts";
+import type { Failure } from "../task/task-context.ts";
+import type { MachineView } from "../wire/machine-view.ts";
+import { timetable, type Run, type ScheduleContext, type ScheduleCounts } from "./schedule-context.ts";
+import type { Overlap, RunSpec } from "./spec.ts";
+import { nextDues } from "./times.ts";
+
+/** A run as readers see it. Times are ISO 8601 in UTC. */
+export interface RunView {
+  readonly id: string;
+  readonly due?: string;
+  readonly startedAt: string;
+}
+
+/** A schedule as readers see it. Times are ISO 8601 in UTC. */
+export interface ScheduleView {
+  readonly id: string;
+  /** `waiting`, `paused`, `finishing` (nothing more is due, runs go on), or how it has ended. */
+  readonly status: string;
+  /** When it runs, as a text for people. */
+  readonly when: string;
+  /** What each run is: the task's driver, or the machine. */
+  readonly what: string;
+  readonly overlap: Overlap;
+  /** The next due times, without jitter; none of a schedule that is paused or has ended. */
+  readonly next: readonly string[];
+  readonly last?: RunView;
+  readonly running: readonly RunView[];
+  /** Due times that wait for the runs before them. */
+  readonly queued: readonly string[];
+  readonly counts: ScheduleCounts;
+  readonly lastFailure?: Failure & { readonly run: string; readonly at: string };
+  readonly correlationId?: string;
+  readonly tags?: readonly string[];
+}
+
+/** A schedule out of the view of its instance, with its next `count` due times. */
+export function describeSchedule(view: MachineView, count: number): ScheduleView {
+  const context = view.context as ScheduleContext;
+  const { schedule, running, queued, counts, last, lastFailure } = context;
+  const isWaiting = view.status === "running" && view.state === "waiting";
+  return {
+    id: view.id,
+    status: view.status === "running" ? view.state : view.status,
+    when: whenText(context),
+    what: whatText(schedule.run),
+    overlap: schedule.overlap,
+    next: isWaiting ? nextDues(timetable(context), context.upTo, count).map(isoTime) : [],
+    running: running.map(runView),
+    queued: queued.map(isoTime),
+    counts,
+    ...(last === undefined ? {} : { last: runView(last) }),
+    ...(lastFailure === undefined ? {} : { lastFailure: { ...lastFailure, at: isoTime(lastFailure.at) } }),
+    ...(view.correlationId === undefined ? {} : { correlationId: view.correlationId }),
+    ...(view.tags === undefined ? {} : { tags: view.tags }),
+  };
+}
+
+function runView({ id, due, startedAt }: Run): RunView {
+  return { id, ...(due === undefined ? {} : { due: isoTime(due) }), startedAt: isoTime(startedAt) };
+}
+
+function whatText(run: RunSpec): string {
+  return run.kind === "task" ? run.task.driver : run.machine;
+}
+
+function whenText({ schedule: { when }, addedAt }: ScheduleContext): string {
+  switch (when.kind) {
+    case "cron":
+      return `${when.cron} ${when.timeZone}`;
+    case "every":
+      return `every ${formatDuration(when.everyMs)}`;
+    case "at":
+      return `at ${isoTime(when.at)}`;
+    default:
+      return `at ${isoTime(addedAt + when.afterMs)}`;
+  }
+}
