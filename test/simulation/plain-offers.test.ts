@@ -60,3 +60,55 @@ describe("an offer whose node lost its connection before it knew that somebody h
     expect(given).toHaveLength(1);
   });
 });
+
+describe("drivers that nobody serves", () => {
+  const DRIVERS = 150;
+  const LARGE = 30_000;
+
+  /** What the node sends to subjects of plain agents, from now on: bytes by driver. */
+  async function unservedBy(
+    drivers: number,
+    bytes: number,
+  ): Promise<{ cluster: MemoryCluster; sent: [string, number][] }> {
+    const cluster = createMemoryCluster({ shards: 4 });
+    const { network } = cluster;
+    const sent: [string, number][] = [];
+    const connect = network.connect.bind(network);
+    network.connect = (...options) => {
+      const process = connect(...options);
+      const publish = process.bus.publish.bind(process.bus);
+      process.bus.publish = (subject, data, more) => {
+        const driver = /\.agent\.(d\d+)$/.exec(subject)?.[1];
+        if (driver !== undefined) sent.push([driver, data.length]);
+        publish(subject, data, more);
+      };
+      return process;
+    };
+    await cluster.addNode("n1");
+    await cluster.waitForOwners();
+    const client = cluster.client();
+    for (let driver = 0; driver < drivers; driver++)
+      await cluster.drive(client.submit({ driver: `d${driver}`, payload: Buffer.alloc(bytes) }));
+    await cluster.clock.advance(2_000);
+    sent.length = 0;
+    return { cluster, sent };
+  }
+
+  test("are tried some at a time, each in its turn", async () => {
+    const { cluster, sent } = await unservedBy(DRIVERS, 10);
+
+    await cluster.clock.advance(500);
+    expect(sent).toHaveLength(64);
+    await cluster.clock.advance(1_000);
+    expect(new Set(sent.map(([driver]) => driver)).size).toBe(DRIVERS);
+  });
+
+  test("cost no more than so many bytes a second, however large what waits for them", async () => {
+    const { cluster, sent } = await unservedBy(30, LARGE);
+
+    await cluster.clock.advance(500);
+    expect(sent.reduce((sum, [, bytes]) => sum + bytes, 0)).toBeLessThanOrEqual(262_144 + LARGE);
+    await cluster.clock.advance(2_000);
+    expect(new Set(sent.map(([driver]) => driver)).size).toBe(30);
+  });
+});
