@@ -33,12 +33,17 @@ type Visit = (shard: number, record: StoredRecord) => void;
  * call measures 2.7 thousand/s on a bucket of half a million, and any replica may answer it.
  */
 const READS_AT_ONCE = 32;
+/** A stream read in order brings 85 to 150 thousand/s: that many times what reads by name do. */
+const SCAN_SPEED = 5;
+/** Fewer names are read before it is known how much the bucket holds. */
+const MANY_NAMES = 500;
 const TIMEOUT_MS = 10_000;
 const TRIES = 3;
 const OWNER = "owner";
 
 /** Reads ranges of one bucket; answers the last revision that is covered. */
 export async function loadRanges(loader: Loader, ranges: readonly LoadRange[], visit: Visit): Promise<number> {
+  if (await isScanCheaper(loader, ranges)) return loadAll(loader, ranges, visit);
   const named = await loadNamed(loader, ranges);
   const covered = await loadAfter(loader, ranges, (shard, record) => {
     named.delete(nameOf(shard, record.id));
@@ -50,14 +55,39 @@ export async function loadRanges(loader: Loader, ranges: readonly LoadRange[], v
 
 const nameOf = (shard: number, id: string): string => `${shard}.${id}`;
 
-/** Everything written after each range's `after`, in order, by one consumer. */
-async function loadAfter(loader: Loader, ranges: readonly LoadRange[], visit: Visit): Promise<number> {
+/** Whether most of what the bucket holds is asked for by name. */
+async function isScanCheaper({ link, keys }: Loader, ranges: readonly LoadRange[]): Promise<boolean> {
+  const names = ranges.reduce((sum, { ids }) => sum + ids.length, 0);
+  if (names < MANY_NAMES) return false;
+  const { state } = await link.api.demand<{ readonly state: { readonly messages: number } }>(
+    `STREAM.INFO.${keys.stream}`,
+  );
+  return state.messages <= SCAN_SPEED * names;
+}
+
+/** Reads the bucket from its beginning, and keeps what the ranges ask for: the named as well as the younger. */
+function loadAll(loader: Loader, ranges: readonly LoadRange[], visit: Visit): Promise<number> {
+  const asked = new Map(ranges.map(({ shard, after, ids }) => [shard, { after, ids: new Set(ids) }]));
+  const fromBeginning = ranges.map((range) => ({ ...range, after: 0 }));
+  return loadAfter(loader, fromBeginning, visit, (shard, { id, revision }) => {
+    const range = asked.get(shard);
+    return range !== undefined && (revision > range.after || range.ids.has(id));
+  });
+}
+
+/** Everything written after each range's `after`, in order, by one consumer; of this what is `wanted`. */
+async function loadAfter(
+  loader: Loader,
+  ranges: readonly LoadRange[],
+  visit: Visit,
+  wanted: (shard: number, record: StoredRecord) => boolean = () => true,
+): Promise<number> {
   for (let tries = 1; ; tries++) {
     const found = new Map<string, { readonly shard: number; readonly record: StoredRecord }>();
     try {
       const covered = await readStream(loader, ranges, (shard, record) => {
         if (record.data.length === 0) found.delete(nameOf(shard, record.id));
-        else found.set(nameOf(shard, record.id), { shard, record });
+        else if (wanted(shard, record)) found.set(nameOf(shard, record.id), { shard, record });
       });
       for (const { shard, record } of found.values()) visit(shard, record);
       return covered;
