@@ -1,6 +1,6 @@
 import { delay } from "../base/clock.ts";
 import type { Clock } from "../base/clock.ts";
-import { UnavailableError } from "../base/errors.ts";
+import { UnavailableError, isErgonError } from "../base/errors.ts";
 import type { ErgonError } from "../base/errors.ts";
 import { apiFailure, isPassing, noJetStream, notPermitted, unreachable } from "./errors.ts";
 import type { ApiError } from "./errors.ts";
@@ -13,19 +13,21 @@ type ApiAnswer<T> = { readonly ok: true; readonly value: T } | { readonly ok: fa
 
 /** Requests to JetStream's own API, `$JS.API.…`: all that sets up and reads, and none of the hot path. */
 export interface Api {
-  /** Asks, and answers what the server says, an error included. Throws when it says nothing. */
+  /** Asks until the server says something, an error included: a stream whose leader is being elected says nothing. Throws when it stays silent. */
   ask<T>(what: string, body?: object, timeoutMs?: number): Promise<ApiAnswer<T>>;
   /** Asks, and throws an error that says which. A passing lack of a leader is asked again, a few times. */
   demand<T>(what: string, body?: object): Promise<T>;
 }
 
-const TIMEOUT_MS = 5_000;
+/** A question without an answer is asked again after this; all of them can be. */
+const TRY_MS = 2_000;
+const TIMEOUT_MS = 10_000;
 const TRIES = 20;
 const PAUSE_MS = 250;
 const NOTHING = new Uint8Array(0);
 
 export function createApi(replies: Replies, clock: Clock): Api {
-  const ask = <T>(what: string, body?: object, timeoutMs = TIMEOUT_MS): Promise<ApiAnswer<T>> =>
+  const once = <T>(what: string, body: object | undefined, timeoutMs: number): Promise<ApiAnswer<T>> =>
     new Promise((resolve, reject) => {
       const data = body === undefined ? NOTHING : Buffer.from(JSON.stringify(body));
       const waiter = {
@@ -42,6 +44,19 @@ export function createApi(replies: Replies, clock: Clock): Api {
         reject(unreachable());
       }
     });
+
+  const ask = async <T>(what: string, body?: object, timeoutMs = TIMEOUT_MS): Promise<ApiAnswer<T>> => {
+    const until = clock.monotonic() + timeoutMs;
+    for (;;) {
+      const left = until - clock.monotonic();
+      try {
+        return await once<T>(what, body, Math.min(TRY_MS, Math.max(1, left)));
+      } catch (error) {
+        const silent = isErgonError(error) && error.code === "STORE_UNAVAILABLE";
+        if (!silent || clock.monotonic() >= until) throw error;
+      }
+    }
+  };
 
   const demand = async <T>(what: string, body?: object): Promise<T> => {
     for (let tries = 1; ; tries++) {

@@ -19,7 +19,7 @@ export interface LeaseStore {
   renew(id: string, data: Uint8Array, ttlMs: number): Promise<void>;
   /** Ends a session: its holder's goodbye, or the word of a witness that it is dead. Ending it twice does nothing. */
   end(id: string): Promise<void>;
-  /** Reports every live session, then each change; resolves when the present ones have been reported. */
+  /** Reports every live session, then each change, of changes in quick succession at least the last; resolves when the present ones have been reported. */
   watch(handler: (session: Session) => void): Promise<Watch>;
   /** Keeps a note for the shard's next owner, replacing the last. */
   writeMark(shard: number, data: Uint8Array): Promise<void>;

@@ -81,7 +81,7 @@ export interface RecordStore {
    */
   claim(shard: number, session: string | undefined, expected: Fence): Promise<ClaimResult>;
   owner(shard: number): Promise<Ownership>;
-  /** Reports every owner key as it is, then each change; resolves when the present ones have been reported. */
+  /** Reports every owner key as it is, then each change, of changes in quick succession at least the last; resolves when the present ones have been reported. */
   watchOwners(handler: (ownership: Ownership) => void): Promise<Watch>;
   /** Stores all writes, which belong to one bucket, or none. Never throws. */
   commit(writes: readonly Write[]): Promise<CommitResult>;

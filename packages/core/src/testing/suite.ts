@@ -1,3 +1,6 @@
+import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
+
 import type { Ports } from "../ports/ports.ts";
 
 /** The part of a test runner that the suites need; Vitest's and Node's own both fit. */
@@ -57,3 +60,14 @@ export class Heard<T> {
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 export const text = (data: Uint8Array | undefined): string | undefined =>
   data === undefined ? undefined : new TextDecoder().decode(data);
+
+/** What is heard of changes that follow each other at once: the last, and of those before it any, in their order. */
+export function assertInOrder(heard: readonly unknown[], changes: readonly unknown[]): void {
+  assert.deepEqual(heard.at(-1), changes.at(-1));
+  const places = heard.map((one) => changes.findIndex((change) => isDeepStrictEqual(one, change)));
+  assert.equal(places.includes(-1), false, "something was heard that never was");
+  assert.deepEqual(
+    places,
+    places.toSorted((a, b) => a - b),
+  );
+}

@@ -54,6 +54,8 @@ export interface TestInstance {
   readonly children: readonly ChildView[];
   /** Messages to other instances that nobody has taken. */
   readonly outbox: readonly Tell[];
+  /** The size of its record. A record must fit a NATS message: `max_payload`, 1 MiB unless the server says otherwise. */
+  readonly recordBytes: number;
   /** What it and its children have emitted. */
   readonly emitted: readonly StoredEvent[];
   /** Sends an event. Throws `EVENT_NOT_ACCEPTED`, `TASK_ENDED` and `NOT_SERIALISABLE`, as a client's call does. */
@@ -108,6 +110,9 @@ function stage(world: World, id: string, agents: Readonly<Record<string, FakeAge
     },
     get outbox() {
       return stateOf(id).meta.outbox;
+    },
+    get recordBytes() {
+      return world.residents.get(id)?.stored?.length ?? 0;
     },
     emitted: world.emitted,
     send: async (event, { eventId = `event-${++sent}` } = {}) => {
