@@ -19,6 +19,7 @@ import { MachineBehaviour } from "./machines/machine-behaviour.ts";
 import { Outbox } from "./machines/outbox.ts";
 import { Cluster } from "./membership/cluster.ts";
 import { FailureDetector } from "./membership/failure-detector.ts";
+import { ShardNeeds } from "./membership/shard-needs.ts";
 import type { NodeContext } from "./node-context.ts";
 import { AdmissionDesk } from "./serve/admission-desk.ts";
 import { AnswerDesk } from "./serve/answer-desk.ts";
@@ -31,6 +32,7 @@ import { MicroService } from "./serve/micro-service.ts";
 import { moved } from "./serve/refusals.ts";
 import { Router } from "./serve/router.ts";
 import { TaskDesk } from "./serve/task-desk.ts";
+import { UnknownMachines } from "./serve/unknown-machines.ts";
 import { Host } from "./shard/host.ts";
 import type { HostedShard } from "./shard/hosted-shard.ts";
 import { ShardSupervisor } from "./supervisor/shard-supervisor.ts";
@@ -83,11 +85,9 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   const startedAt = isoTime(clock.now());
   const hosted = new Map<number, HostedShard>();
 
-  const cluster = new Cluster(
-    context,
-    { id, host: parts.host, pid: parts.pid, version: parts.version, startedAt, machines: machines.names() },
-    parts.sessionTtlMs,
-  );
+  const needs = new ShardNeeds(clock, hosted);
+  const self = { id, host: parts.host, pid: parts.pid, version: parts.version, startedAt, machines: machines.names() };
+  const cluster = new Cluster(context, self, parts.sessionTtlMs, () => needs.read());
   const listeners = new Listeners(context);
   const outbox = new Outbox(context, {
     undeliverable: (actor, tell, error) => machineBehaviour.undeliverable(actor, tell, error),
@@ -129,7 +129,8 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   const admissions = new AdmissionDesk(context, host, dispatcher, machines);
   const answers = new AnswerDesk(context, host, dispatcher, listeners, machines);
   const tasks = new TaskDesk(context, host, dispatcher, listeners, machines);
-  const instances = new MachineDesk(context, host, listeners, tasks, admissions, machines);
+  const strangers = new UnknownMachines(context, cluster);
+  const instances = new MachineDesk(context, host, listeners, tasks, admissions, machines, strangers);
   const alarms = new Alarms(context, host, listeners);
   const clusterDesk = new ClusterDesk(context, host, cluster, dispatcher, machines, hosted);
   const batches: BatchDesk = new BatchDesk(context, host, admissions, dispatcher.agents, hosted);
@@ -156,6 +157,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   });
   const supervisor: ShardSupervisor = new ShardSupervisor(context, {
     cluster,
+    needs,
     host,
     hosted,
     onMessage: (shard, message) => gateway.shardMessage(shard, message),

@@ -1,6 +1,8 @@
 import { formatDuration, type AgentView, type Names, type NodeView, type ShardMap } from "@ergon/core";
 import type { NatsFacts, Permission } from "@ergon/core/nats";
 
+import { waitingFor } from "./waiting.ts";
+
 /** One thing that doctor looked at, and what our promises are worth under it. */
 export interface Finding {
   readonly level: "good" | "note" | "bad";
@@ -170,7 +172,9 @@ function hosting({ nodes, agents, map }: ClusterFacts): Finding[] {
   const there = new Set(nodes.map(({ id }) => id));
   const left = map.shards.filter(({ node }) => node !== undefined && !there.has(node)).length;
   const silent = nodes.filter(({ live }) => live === undefined).map(({ id }) => id);
-  const unreadable = nodes.reduce((sum, node) => sum + (node.unreadable ?? 0), 0);
+  const waiting = [...waitingFor(nodes)];
+  const unreadable =
+    nodes.reduce((sum, node) => sum + (node.unreadable ?? 0), 0) - waiting.reduce((sum, [, count]) => sum + count, 0);
   const drivers = [
     ...new Set(
       agents.filter(({ state }) => state === "here").flatMap((agent) => agent.drivers.map((driver) => driver.name)),
@@ -190,6 +194,12 @@ function hosting({ nodes, agents, map }: ClusterFacts): Finding[] {
     ...(unreadable === 0
       ? []
       : [bad("records", `${unreadable} cannot be read by these nodes and were set aside: a newer node may`)]),
+    ...waiting.map(([machine, count]) =>
+      bad(
+        "machines",
+        `${count} instances wait for ${machine}, which no node of their shards knows: start one with --machines`,
+      ),
+    ),
     drivers.length === 0
       ? note("agents", "none has announced itself: tasks wait, unless plain NATS services do the work")
       : good("agents", `${agents.length}, serving ${drivers.join(", ")}`),

@@ -11,11 +11,21 @@ import {
 } from "@ergon/core";
 
 import type { NodeContext } from "../node-context.ts";
+import { MachinesMap } from "./machines-map.ts";
+
+/** Until what has changed is told: more may change at once. */
+const TELL_MS = 50;
 
 /** What a session says of its node. */
 export type SessionView = Pick<NodeView, "id" | "host" | "pid" | "version" | "startedAt" | "machines">;
 
+/** Machines, as `name@version`, and the shards whose records need them. */
+export type Needs = Readonly<Record<string, readonly number[]>>;
+
 interface Member extends SessionView {
+  readonly needs: Needs;
+  /** Its session's value, by which a change is known. */
+  readonly data: Uint8Array;
   /** Monotonic time at which this node saw it first. */
   readonly seenAt: number;
 }
@@ -32,17 +42,22 @@ export class Cluster {
   readonly #context: NodeContext;
   readonly #self: SessionView;
   readonly #ttlMs: number;
+  readonly #needs: () => Needs;
   readonly #members = new Map<string, Member>();
   readonly #owners: Ownership[];
   readonly #watches: Watch[] = [];
   #events: ClusterEvents | undefined;
+  #machinesMap: MachinesMap | undefined;
   #timer: unknown;
+  #telling = false;
   #stopped = false;
 
-  constructor(context: NodeContext, self: SessionView, ttlMs: number) {
+  /** `needs`: what this node's shards need, told with each renewal. */
+  constructor(context: NodeContext, self: SessionView, ttlMs: number, needs: () => Needs = () => ({})) {
     this.#context = context;
     this.#self = self;
     this.#ttlMs = ttlMs;
+    this.#needs = needs;
     this.#owners = Array.from({ length: context.ports.records.shards }, (_, shard) => ({
       shard,
       session: undefined,
@@ -102,7 +117,7 @@ export class Cluster {
 
   sessions(): SessionView[] {
     return [...this.#members.values()]
-      .map(({ seenAt: _, ...view }) => view)
+      .map(({ seenAt: _, needs: __, data: ___, ...view }) => view)
       .toSorted((a, b) => a.id.localeCompare(b.id));
   }
 
@@ -111,6 +126,21 @@ export class Cluster {
     for (const { session } of this.#owners)
       if (session !== undefined) counts.set(session, (counts.get(session) ?? 0) + 1);
     return counts;
+  }
+
+  /** What the living nodes know, and what their shards need of it. */
+  machinesMap(): MachinesMap {
+    return (this.#machinesMap ??= new MachinesMap([...this.#members.values()]));
+  }
+
+  /** What this node's shards need has changed: the others are to know soon. Many changes cost one write. */
+  needsChanged(): void {
+    if (this.#telling || this.#stopped) return;
+    this.#telling = true;
+    this.#context.clock.after(TELL_MS, () => {
+      this.#telling = false;
+      if (!this.#stopped) void this.#tryToRenew();
+    });
   }
 
   /** Whether this node is among the living, as the store tells. */
@@ -138,7 +168,9 @@ export class Cluster {
   }
 
   async #renew(): Promise<void> {
-    await this.#context.ports.leases.renew(this.#context.node, encodeBody(this.#self, JSON_TYPE), this.#ttlMs);
+    const needs = this.#needs();
+    const session = Object.keys(needs).length === 0 ? this.#self : { ...this.#self, needs };
+    await this.#context.ports.leases.renew(this.#context.node, encodeBody(session, JSON_TYPE), this.#ttlMs);
   }
 
   async #tryToRenew(): Promise<void> {
@@ -160,19 +192,24 @@ export class Cluster {
   #onSession({ id, data }: Session): void {
     if (data === undefined) {
       if (!this.#members.delete(id)) return;
+      this.#machinesMap = undefined;
       // Judged dead while paused or cut off: this node lives again with its next renewal, and gets shards then.
       if (id === this.#context.node && !this.#stopped) {
         this.#context.logger.warn({}, "this node's session has ended; opening it again");
         void this.#tryToRenew();
       }
-    } else if (!this.#members.has(id)) {
-      this.#members.set(id, { ...this.#read(id, data), seenAt: this.#context.clock.monotonic() });
-    } else return;
+    } else {
+      const known = this.#members.get(id);
+      if (known !== undefined && Buffer.compare(known.data, data) === 0) return;
+      const seenAt = known?.seenAt ?? this.#context.clock.monotonic();
+      this.#members.set(id, { ...this.#read(id, data), data, seenAt });
+      this.#machinesMap = undefined;
+    }
     this.#events?.onChange();
   }
 
   /** Whoever holds the session lives, whatever it says of itself: a node of another version, or nobody, which its witness finds out. */
-  #read(id: string, data: Uint8Array): SessionView {
+  #read(id: string, data: Uint8Array): SessionView & { readonly needs: Needs } {
     try {
       return parseSession(id, data);
     } catch (error) {
@@ -180,16 +217,16 @@ export class Cluster {
         { session: id, reason: messageOf(error) },
         "a session cannot be read; it counts as a node's",
       );
-      return { id, host: "", pid: 0, version: "", startedAt: "", machines: [] };
+      return { id, host: "", pid: 0, version: "", startedAt: "", machines: [], needs: {} };
     }
   }
 }
 
 /** Throws when the value is not a JSON map. */
-function parseSession(id: string, data: Uint8Array): SessionView {
+function parseSession(id: string, data: Uint8Array): SessionView & { readonly needs: Needs } {
   const view = decodeBody(data, JSON_TYPE);
   if (typeof view !== "object" || view === null) throw new InvalidError("INVALID_BODY", "its value is not a map");
-  const { host, pid, version, startedAt, machines } = view as Partial<SessionView>;
+  const { host, pid, version, startedAt, machines, needs } = view as Partial<SessionView & { needs: Needs }>;
   return {
     id,
     host: host ?? "",
@@ -197,5 +234,6 @@ function parseSession(id: string, data: Uint8Array): SessionView {
     version: version ?? "",
     startedAt: startedAt ?? "",
     machines: machines ?? [],
+    needs: needs ?? {},
   };
 }

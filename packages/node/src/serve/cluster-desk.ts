@@ -115,8 +115,17 @@ export class ClusterDesk {
   /** This node, as `nodes` shows it. */
   #ownStatus(): Partial<NodeView> {
     let unreadable = 0;
-    for (const shard of this.#hosted.values()) unreadable += shard.unreadable.size;
-    return { live: this.#host.live, inFlight: this.#dispatcher.flights.out.size, unreadable };
+    const waiting: Record<string, number> = {};
+    for (const shard of this.#hosted.values()) {
+      unreadable += shard.unreadable.size;
+      for (const machine of shard.waiting.values()) waiting[machine] = (waiting[machine] ?? 0) + 1;
+    }
+    return {
+      live: this.#host.live,
+      inFlight: this.#dispatcher.flights.out.size,
+      unreadable,
+      ...(Object.keys(waiting).length === 0 ? {} : { waiting }),
+    };
   }
 
   async #list(request: ListRequest): Promise<ListReply> {
@@ -201,12 +210,17 @@ export class ClusterDesk {
 
   #shards(): ShardView[] {
     const { records } = this.#context.ports;
-    return this.#cluster.ownerships().map(({ shard, session, fence }) => ({
-      shard,
-      bucket: records.bucketOf(shard),
-      ...(session === undefined ? {} : { node: session }),
-      fence,
-    }));
+    const machines = this.#cluster.machinesMap();
+    return this.#cluster.ownerships().map(({ shard, session, fence }) => {
+      const waitsFor = machines.missing(shard);
+      return {
+        shard,
+        bucket: records.bucketOf(shard),
+        ...(session === undefined ? {} : { node: session }),
+        fence,
+        ...(waitsFor.length === 0 ? {} : { waitsFor }),
+      };
+    });
   }
 
   /** Another node's part of an answer, or `undefined` when it does not give it in time. */

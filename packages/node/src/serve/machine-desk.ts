@@ -34,6 +34,7 @@ import type { Listeners } from "./listeners.ts";
 import { moved, notFound, refused, unreadable } from "./refusals.ts";
 import { readStored } from "./stored-tasks.ts";
 import type { TaskDesk } from "./task-desk.ts";
+import type { UnknownMachines } from "./unknown-machines.ts";
 
 /** What has become of a start. */
 export type Started =
@@ -48,6 +49,7 @@ export class MachineDesk {
   readonly #tasks: TaskDesk;
   readonly #admissions: AdmissionDesk;
   readonly #machines: MachineRegistry;
+  readonly #strangers: UnknownMachines;
   /** Starts whose id is being looked up: those with the same id wait for the first. */
   readonly #lookups = new Map<string, (() => void)[]>();
 
@@ -58,7 +60,9 @@ export class MachineDesk {
     tasks: TaskDesk,
     admissions: AdmissionDesk,
     machines: MachineRegistry,
+    strangers: UnknownMachines,
   ) {
+    this.#strangers = strangers;
     this.#context = context;
     this.#host = host;
     this.#listeners = listeners;
@@ -216,6 +220,9 @@ export class MachineDesk {
 
   #create(shard: HostedShard, id: string, spec: StartSpec, done: (outcome: Started) => void): void {
     const { machine: name, version, ...given } = spec;
+    const isKnown =
+      version === undefined ? this.#machines.startable().includes(name) : this.#machines.has(name, version);
+    if (!isKnown) return done({ kind: "refused", error: this.#strangers.refuse(shard, name, version) });
     const at = this.#context.clock.now();
     try {
       const machine = version === undefined ? this.#machines.newest(name) : this.#machines.get(name, version);

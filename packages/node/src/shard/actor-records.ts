@@ -75,10 +75,12 @@ export class ActorRecords {
     if ("kind" in fields) return this.setAside(shard, id, fields.reason);
     const { machines } = this.#options;
     const { machine: name, version, snapshot } = fields;
-    if (!machines.has(name, version))
+    if (!machines.has(name, version)) {
+      const missing = `${name}@${version}`;
       return snapshot.status === "active"
-        ? this.setAside(shard, id, `machine ${name}@${version} is not known here`)
+        ? this.setAside(shard, id, `machine ${missing} is not known here`, missing)
         : undefined;
+    }
     const machine = machines.get(name, version);
     if (machine.engine.isOver(fields)) return undefined;
     const actor = new LiveActor(id, shard, machine, fields.rest);
@@ -128,9 +130,8 @@ export class ActorRecords {
     return task;
   }
 
-  setAside(shard: HostedShard, id: string, reason: string): undefined {
-    shard.unreadable.set(id, reason);
-    shard.actors.delete(id);
+  setAside(shard: HostedShard, id: string, reason: string, missing?: string): undefined {
+    shard.setAside(id, reason, missing);
     const { logger } = this.#options.context;
     logger.warn({ shard: shard.number, id, reason }, "a record cannot be read here; it is left as it is");
   }

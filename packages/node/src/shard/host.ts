@@ -132,7 +132,7 @@ export class Host {
     const actor = new LiveActor(id, shard, machine);
     this.#take(actor, machine.engine.begin(machine, input, at, this.#surroundings(actor)));
     actor.scheduledAt = at;
-    shard.actors.set(id, actor);
+    shard.add(actor);
     this.#behaviour(actor).settle(actor);
     if (!this.#records.fits(actor)) {
       this.#forget(actor);
@@ -275,7 +275,7 @@ export class Host {
     if (data.length === 0) return;
     const actor = this.#records.restore(shard, id, data);
     if (actor === undefined) return;
-    shard.actors.set(id, actor);
+    shard.add(actor);
     this.#timers.set(actor, actor.state?.timers ?? timersOf(actor.parked));
     for (const task of actor.embedded?.values() ?? []) this.#timers.set(task, task.state?.timers ?? []);
     this.#parkIfIdle(actor);
@@ -284,8 +284,7 @@ export class Host {
   /** Forgets what a loading that failed had read. */
   clear(shard: HostedShard): void {
     for (const actor of shard.actors.values()) this.#leave(actor);
-    shard.actors.clear();
-    shard.unreadable.clear();
+    shard.clear();
   }
 
   /** The shard is served from now on: its actors go on from their records. */
@@ -390,7 +389,7 @@ export class Host {
 
   #forget(actor: LiveActor): void {
     this.#leave(actor);
-    if (actor.shard.actors.get(actor.id) === actor) actor.shard.actors.delete(actor.id);
+    actor.shard.remove(actor);
     if (actor.stored === 0) this.#behaviour(actor).dropped(actor);
   }
 

@@ -1,4 +1,4 @@
-import type { Fence, Message, Subscription } from "@ergon/core";
+import { taskMachine, type Fence, type Machine, type Message, type Subscription } from "@ergon/core";
 
 import type { LiveActor } from "./actor.ts";
 
@@ -11,6 +11,12 @@ export function embeddedId(id: string, key: number): string {
   return `${id}${EMBEDDED}${key}`;
 }
 
+const TASK = keyOf(taskMachine);
+
+function keyOf({ name, version }: Pick<Machine, "name" | "version">): string {
+  return `${name}@${version}`;
+}
+
 /** A shard that this node hosts, or is about to. */
 export class HostedShard {
   fence: Fence = 0;
@@ -18,6 +24,10 @@ export class HostedShard {
   readonly actors: Map<string, LiveActor> = new Map();
   /** Records that cannot be read here, by id, with the reason; left as they are (B-21). */
   readonly unreadable: Map<string, string> = new Map();
+  /** Of these: records whose machine is not known here, with that, as `name@version`. */
+  readonly waiting: Map<string, string> = new Map();
+  /** Called when {@link HostedShard.needs} has changed. */
+  onNeeds: (() => void) | undefined;
   /** Messages that came while the shard could not serve them. */
   buffer: Message[] = [];
   subscription: Subscription | undefined;
@@ -29,10 +39,66 @@ export class HostedShard {
   writesSinceMark = 0;
   readonly number: number;
   readonly bucket: number;
+  /** How many of its records need each machine. */
+  readonly #kinds = new Map<string, number>();
+  readonly #wanted = new Map<string, number>();
 
   constructor(number: number, bucket: number) {
     this.number = number;
     this.bucket = bucket;
+  }
+
+  add(actor: LiveActor): void {
+    const before = this.actors.get(actor.id);
+    if (before !== undefined) this.remove(before);
+    this.actors.set(actor.id, actor);
+    this.#count(keyOf(actor.machine), 1);
+  }
+
+  /** Takes an actor out, if it is this one that is there. */
+  remove(actor: LiveActor): void {
+    if (this.actors.get(actor.id) !== actor) return;
+    this.actors.delete(actor.id);
+    this.#count(keyOf(actor.machine), -1);
+  }
+
+  /** Sets a record aside that cannot be read here; `machine`: it waits for that one. */
+  setAside(id: string, reason: string, machine?: string): void {
+    const actor = this.actors.get(id);
+    if (actor !== undefined) this.remove(actor);
+    this.unreadable.set(id, reason);
+    if (machine === undefined || this.waiting.has(id)) return;
+    this.waiting.set(id, machine);
+    this.#count(machine, 1);
+  }
+
+  /** Somebody wants to start an instance of a machine that is not known here: until then, by the monotonic clock, it counts as needed. */
+  want(machine: string, now: number, until: number): void {
+    const before = this.#wanted.get(machine) ?? 0;
+    this.#wanted.set(machine, until);
+    if (before <= now) this.onNeeds?.();
+  }
+
+  /** The machines that its records need, as `name@version`, but `task`, which every node knows. */
+  needs(now: number): readonly string[] {
+    for (const [machine, until] of this.#wanted) if (until <= now) this.#wanted.delete(machine);
+    return [...new Set([...this.#kinds.keys(), ...this.#wanted.keys()])];
+  }
+
+  /** Forgets all that is in it. */
+  clear(): void {
+    this.actors.clear();
+    this.unreadable.clear();
+    this.waiting.clear();
+    this.#kinds.clear();
+  }
+
+  #count(machine: string, change: 1 | -1): void {
+    if (machine === TASK) return;
+    const before = this.#kinds.get(machine) ?? 0;
+    if (before + change === 0) this.#kinds.delete(machine);
+    else this.#kinds.set(machine, before + change);
+    if (before === 0 || before + change === 0) this.onNeeds?.();
   }
 
   /** The live actor of an id, or the task embedded in one: `<id>~<number>`. */

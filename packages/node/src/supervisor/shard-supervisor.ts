@@ -2,6 +2,7 @@ import { isErgonError, messageOf, type LoadRange, type Message, type Ownership }
 
 import { assign } from "../membership/assignment.ts";
 import type { Cluster } from "../membership/cluster.ts";
+import type { ShardNeeds } from "../membership/shard-needs.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { Host } from "../shard/host.ts";
 import { HostedShard } from "../shard/hosted-shard.ts";
@@ -14,6 +15,7 @@ const MARK_WRITES = 2_000;
 
 export interface ShardSupervisorParts {
   readonly cluster: Cluster;
+  readonly needs: ShardNeeds;
   readonly host: Host;
   readonly hosted: Map<number, HostedShard>;
   readonly onMessage: (shard: HostedShard, message: Message) => void;
@@ -124,9 +126,17 @@ export class ShardSupervisor {
   /** The owner that every shard should have. */
   #target(): (string | undefined)[] {
     const { cluster } = this.#parts;
+    const machines = cluster.machinesMap();
     return assign(
       cluster.liveNodes(),
       cluster.ownerships().map(({ session }) => session),
+      (shard) => {
+        const knowing = machines.eligible(shard);
+        if (knowing === undefined || knowing.size > 0) return knowing;
+        // What nobody knows is nobody's better than its owner's.
+        const owner = cluster.ownerOf(shard);
+        return owner === undefined ? undefined : new Set([owner]);
+      },
     );
   }
 
@@ -150,6 +160,7 @@ export class ShardSupervisor {
   #begin(shard: number): void {
     const { records, bus } = this.#context.ports;
     const hosted = new HostedShard(shard, records.bucketOf(shard));
+    hosted.onNeeds = () => this.#parts.cluster.needsChanged();
     this.#parts.hosted.set(shard, hosted);
     // Listening before the claim: from the moment of the take-over no message goes by.
     hosted.subscription = bus.subscribe(this.#context.names.shardAll(shard), (message) =>
@@ -305,6 +316,7 @@ export class ShardSupervisor {
     const left = hosted.get(shard);
     if (left === undefined) return;
     hosted.delete(shard);
+    this.#parts.needs.keep(left);
     host.drop(left);
     left.subscription?.unsubscribe();
     this.#parts.onLeft(left);

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 
 import { age, cell } from "../format.ts";
 import type { Cli } from "../session.ts";
+import { waitingFor } from "../waiting.ts";
 
 export function nodes(program: Command, cli: Cli): void {
   program
@@ -23,8 +24,13 @@ export function nodes(program: Command, cli: Cli): void {
           cell(view.live ?? "no answer"),
           cell(view.inFlight),
           { text: String(view.unreadable ?? ""), paint: (view.unreadable ?? 0) > 0 ? ("red" as const) : undefined },
+          cell(view.machines.filter((name) => !name.startsWith("task@")).join(", ")),
         ]);
-        output.table(["id", "host", "pid", "version", "up", "shards", "live", "in flight", "unreadable"], rows);
+        output.table(
+          ["id", "host", "pid", "version", "up", "shards", "live", "in flight", "unreadable", "machines"],
+          rows,
+        );
+        for (const [machine, count] of waitingFor(views)) output.note(`ergon: ${count} records wait for ${machine}`);
       }),
     );
 }

@@ -12,13 +12,14 @@ export function shards(program: Command, cli: Cli): void {
       cli.clientAction(async ({ output }, client) => {
         const map = await client.shards();
         if (output.json) return output.value(map);
-        const rows = map.shards.map(({ shard, bucket, node, fence }) => [
+        const rows = map.shards.map(({ shard, bucket, node, fence, waitsFor }) => [
           cell(shard),
           cell(bucket),
           node === undefined ? ({ text: "free", paint: "red" } as const) : cell(node),
           cell(fence),
+          { text: waitsFor?.join(", ") ?? "", paint: "red" as const },
         ]);
-        output.table(["shard", "bucket", "node", "fence"], rows);
+        output.table(["shard", "bucket", "node", "fence", "waits for"], rows);
       }),
     );
 }

@@ -1,0 +1,62 @@
+import type { Needs } from "./cluster.ts";
+
+/** What a node's session says of machines. */
+interface Knowing {
+  readonly id: string;
+  readonly machines: readonly string[];
+  readonly needs: Needs;
+}
+
+/** Which living node knows which machines, and which of them each shard's records need, as all sessions together say. */
+export class MachinesMap {
+  readonly #nodes: readonly Knowing[];
+  readonly #byShard = new Map<number, Set<string>>();
+  /** Shards that need the same can go to the same nodes. */
+  readonly #knowing = new Map<string, ReadonlySet<string>>();
+
+  constructor(nodes: readonly Knowing[]) {
+    this.#nodes = nodes;
+    for (const { needs } of nodes) {
+      for (const [machine, shards] of Object.entries(needs)) {
+        for (const shard of shards) {
+          const needed = this.#byShard.get(shard);
+          if (needed === undefined) this.#byShard.set(shard, new Set([machine]));
+          else needed.add(machine);
+        }
+      }
+    }
+  }
+
+  /** The nodes that know everything that the records of a shard need; `undefined` when these are all nodes. */
+  eligible(shard: number, more: readonly string[] = []): ReadonlySet<string> | undefined {
+    const needed = this.#byShard.get(shard);
+    if (needed === undefined && more.length === 0) return undefined;
+    const knowing = this.#knowingAll([...(needed ?? []), ...more]);
+    return knowing.size === this.#nodes.length ? undefined : knowing;
+  }
+
+  /** What the records of a shard need and no living node knows. */
+  missing(shard: number): readonly string[] {
+    return [...(this.#byShard.get(shard) ?? [])]
+      .filter((machine) => !this.#nodes.some(({ machines }) => machines.includes(machine)))
+      .toSorted();
+  }
+
+  /** The versions of a machine that living nodes know, as `name@version`, the newest last. */
+  versions(name: string): readonly string[] {
+    const known = new Set(this.#nodes.flatMap(({ machines }) => machines));
+    return [...known]
+      .filter((machine) => machine.startsWith(`${name}@`))
+      .toSorted((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  }
+
+  #knowingAll(needed: readonly string[]): ReadonlySet<string> {
+    const key = needed.toSorted().join(" ");
+    const known = this.#knowing.get(key);
+    if (known !== undefined) return known;
+    const knowing = this.#nodes.filter(({ machines }) => needed.every((machine) => machines.includes(machine)));
+    const ids = new Set(knowing.map(({ id }) => id));
+    this.#knowing.set(key, ids);
+    return ids;
+  }
+}

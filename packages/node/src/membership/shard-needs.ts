@@ -1,0 +1,40 @@
+import type { Clock } from "@ergon/core";
+
+import type { HostedShard } from "../shard/hosted-shard.ts";
+import type { Needs } from "./cluster.ts";
+
+/** A shard on its way from this node to another: others are to know what it needs until its next owner says so. */
+const KEEP_MS = 5_000;
+
+/** What the records of this node's shards need, and of those that have just left it. */
+export class ShardNeeds {
+  readonly #clock: Clock;
+  readonly #hosted: ReadonlyMap<number, HostedShard>;
+  readonly #left = new Map<number, { readonly machines: readonly string[]; readonly until: number }>();
+
+  constructor(clock: Clock, hosted: ReadonlyMap<number, HostedShard>) {
+    this.#clock = clock;
+    this.#hosted = hosted;
+  }
+
+  /** Remembers what a shard needs that leaves. */
+  keep(shard: HostedShard): void {
+    const machines = shard.needs(this.#clock.monotonic());
+    if (machines.length > 0) this.#left.set(shard.number, { machines, until: this.#clock.monotonic() + KEEP_MS });
+  }
+
+  /** For the session: machines, and the shards that need them. */
+  read(): Needs {
+    const needs = new Map<string, number[]>();
+    const add = (shard: number, machines: readonly string[]): void => {
+      for (const machine of machines) needs.set(machine, [...(needs.get(machine) ?? []), shard]);
+    };
+    for (const shard of this.#hosted.values()) add(shard.number, shard.needs(this.#clock.monotonic()));
+    for (const [shard, { machines, until }] of this.#left) {
+      if (until <= this.#clock.monotonic() || this.#hosted.has(shard)) this.#left.delete(shard);
+      else add(shard, machines);
+    }
+    for (const shards of needs.values()) shards.sort((a, b) => a - b);
+    return Object.fromEntries([...needs].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  }
+}
