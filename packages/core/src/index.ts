@@ -55,6 +55,7 @@ export type {
 export { failureOf, machineEngine } from "./machines/machine-engine.ts";
 export {
   acceptedEvents,
+  canTake,
   isIn,
   isMachineState,
   machineLimits,
@@ -70,6 +71,7 @@ export type {
   PersistedTree,
   Tell,
 } from "./machines/machine-state.ts";
+export { readable } from "./machines/plain.ts";
 export type { MachineEvent, MachineInput } from "./machines/machine-event.ts";
 export type { ChildSpec, Command, Ending, StoredEvent } from "./machines/command.ts";
 

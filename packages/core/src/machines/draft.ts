@@ -91,9 +91,12 @@ function alarmKey(id: string, key: number): string {
 
 /** A child that has ended, or is not wanted, is nobody's any more. */
 export function forgetChild(draft: Draft, key: number): void {
-  if (draft.children[key] === undefined) return;
-  const { [key]: _, ...children } = draft.children;
+  const { [key]: child, ...children } = draft.children;
+  if (child === undefined) return;
   draft.children = children;
+  if (draft.heard[child.id] === undefined || child.id === draft.parent?.id) return;
+  const { [child.id]: _, ...heard } = draft.heard;
+  draft.heard = heard;
 }
 
 function sendToChild(draft: Draft, key: number, event: StoredEvent): void {

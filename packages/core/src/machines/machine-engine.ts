@@ -11,6 +11,7 @@ import type { Ending } from "./command.ts";
 import { forgetAlarm, forgetChild, take, tell, type Draft } from "./draft.ts";
 import type { MachineEvent, MachineInput } from "./machine-event.ts";
 import {
+  canTake,
   machineLimits,
   stateText,
   type MachineHistoryEntry,
@@ -29,7 +30,8 @@ import { ActorTree, type TreeOptions } from "./tree.ts";
 export const machineEngine: Engine = {
   begin(machine: Machine, rawInput: unknown, at: number, surroundings: Surroundings): Turn {
     const { input, at: _, ...given } = rawInput as MachineInput;
-    const tree = ActorTree.begin(machine.logic, input, at, treeOptions(surroundings, given.parent));
+    const options = treeOptions(surroundings, given.parent);
+    const tree = guarded(machine, () => ActorTree.begin(machine.logic, fromPlain(input), at, options));
     const { status, error } = tree.root.getSnapshot() as { status: string; error: unknown };
     if (status === "error") {
       tree.close();
@@ -40,14 +42,17 @@ export const machineEngine: Engine = {
     return settle(machine, tree, draft, at);
   },
 
-  /** Throws `InvalidError` (`NOT_SERIALISABLE`) when the outcome cannot be stored; the tree is of no use then. */
+  /**
+   * Throws `InvalidError` (`NOT_SERIALISABLE`) when the outcome cannot be stored, and `TerminalError` (`MACHINE_FAILED`) when the actors come to
+   * no rest; the tree is of no use then.
+   */
   step(machine: Machine, before: ActorState, timed: TimedEvent): Turn {
     const state = before as MachineState;
     const event = timed as unknown as MachineEvent;
     const { tree, meta } = state;
     if (meta.status !== "running") return { state, effects: [] };
     const draft: Draft = { ...meta };
-    deliver(tree, draft, event);
+    guarded(machine, () => deliver(tree, draft, event));
     const same = draft.status === meta.status && draft.heard === meta.heard && draft.seen === meta.seen;
     if (!tree.takeChanged() && same) return { state, effects: [] };
     return settle(machine, tree, draft, event.at);
@@ -58,7 +63,7 @@ export const machineEngine: Engine = {
   },
 
   read(machine: Machine, fields: RecordFields): MachineRecordState {
-    const persisted = fromPlain(fields.snapshot) as PersistedTree;
+    const persisted = fields.snapshot as PersistedTree;
     const snapshot = persisted as unknown as AnyMachineSnapshot;
     return { machine, snapshot, timers: fields.timers, persisted, meta: fields.meta as MachineMeta };
   },
@@ -66,7 +71,7 @@ export const machineEngine: Engine = {
   restore(machine: Machine, fields: RecordFields, surroundings: Surroundings): MachineState {
     const { persisted, meta } = machineEngine.read(machine, fields) as MachineRecordState;
     // XState puts references to actors into the context that it is given.
-    const given = structuredClone(persisted);
+    const given = fromPlain(structuredClone(persisted));
     const tree = ActorTree.restore(
       machine.logic,
       given,
@@ -116,12 +121,12 @@ function deliver(tree: ActorTree, draft: Draft, event: MachineEvent): void {
   switch (event.type) {
     case "ergon.event":
       if (event.id !== undefined) draft.seen = [...draft.seen, event.id].slice(-machineLimits.seen);
-      return tree.send(event.at, event.event);
+      return tree.send(event.at, fromPlain(event.event));
     case "ergon.timer":
       return tree.fire(event.at, event.timer);
     case "ergon.task":
       forgetChild(draft, event.key);
-      return tree.ended(event.at, event.key, event.ending);
+      return tree.ended(event.at, event.key, fromPlain(event.ending));
     case "ergon.alarm":
       if (draft.alarms?.[event.key] !== event.dueAt) return;
       forgetAlarm(draft, event.key);
@@ -154,10 +159,13 @@ function deliverTold(
   { at, from, tell: told }: MachineEvent & { type: "ergon.told" },
 ): void {
   if (told.seq <= (draft.heard[from] ?? 0)) return;
-  draft.heard = { ...draft.heard, [from]: told.seq };
-  const { key, what } = told;
+  const { key } = told;
+  const what = fromPlain(told.what);
   const isParent = draft.parent?.id === from;
   const isChild = draft.children[key]?.id === from;
+  // Of a child that is not wanted any more nothing is kept.
+  if (!isParent && !isChild) return;
+  draft.heard = { ...draft.heard, [from]: told.seq };
   if (isParent && what.kind === "event") return tree.send(at, what.event);
   if (isParent && what.kind === "stop") return cancelled(tree, draft, at, `cancelled by its parent: ${what.reason}`);
   if (!isChild) return;
@@ -165,8 +173,6 @@ function deliverTold(
   if (what.kind === "news") return tree.news(at, key, what.fields);
   if (what.kind !== "ended") return;
   forgetChild(draft, key);
-  const { [from]: _, ...heard } = draft.heard;
-  draft.heard = heard;
   tree.ended(at, key, what.ending);
 }
 
@@ -174,7 +180,7 @@ function deliverTold(
 function cancelled(tree: ActorTree, draft: Draft, at: number, reason: string): void {
   const snapshot = tree.root.getSnapshot() as AnyMachineSnapshot;
   const event = { type: "cancel", reason };
-  if (snapshot.can(event)) tree.send(at, event);
+  if (canTake(snapshot, event)) tree.send(at, event);
   else stop(tree, draft, at, "cancelled", { reason });
 }
 
@@ -204,7 +210,7 @@ function settle(machine: Machine, tree: ActorTree, draft: Draft, at: number): Tu
   draft.updatedAt = at;
   draft.stateTags = [...snapshot.tags];
   if (snapshot.status !== "active" && draft.status === "running") end(draft, snapshot, at);
-  if (draft.status !== "running") endedTell(draft, snapshot);
+  if (draft.status !== "running") endedTell(draft, (persisted as PersistedTree).output);
   draft.history = noted(draft, snapshot, at);
   const state: MachineState = {
     machine,
@@ -228,15 +234,22 @@ function end(draft: Draft, snapshot: AnyMachineSnapshot, at: number): void {
   draft.reason = `${draft.failure.code}: ${draft.failure.message}`;
 }
 
-function endedTell(draft: Draft, snapshot: AnyMachineSnapshot): void {
+function endedTell(draft: Draft, output: unknown): void {
   const { parent } = draft;
   if (parent === undefined || draft.outbox.some(({ what }) => what.kind === "ended")) return;
   const failure = draft.failure ?? { code: "TASK_CANCELLED", message: draft.reason ?? "cancelled", retryable: false };
-  const ending: Ending =
-    draft.status === "succeeded"
-      ? { kind: "done", output: (snapshot as { output: unknown }).output }
-      : { kind: "error", error: failure };
+  const ending: Ending = draft.status === "succeeded" ? { kind: "done", output } : { kind: "error", error: failure };
   tell(draft, parent.id, parent.key, { kind: "ended", ending });
+}
+
+/** Runs the machine's actors. What comes out of them by no way of XState's must stop the instance, and not its node. */
+function guarded<T>(machine: Machine, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (isErgonError(error)) throw error;
+    throw new TerminalError("MACHINE_FAILED", `machine ${machine.name}: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** Why an instance failed, of whatever its machine threw. */

@@ -1,7 +1,8 @@
-import { __unsafe_getAllOwnEventDescriptors } from "xstate";
+import { __unsafe_getAllOwnEventDescriptors, type AnyMachineSnapshot, type EventObject } from "xstate";
 
 import type { Machine } from "../actor/machine.ts";
 import type { ActorState } from "../actor/step.ts";
+import { TerminalError, messageOf } from "../base/errors.ts";
 import type { Failure } from "../task/task-context.ts";
 import type { ChildSpec, Ending, StoredEvent } from "./command.ts";
 import type { ActorTree } from "./tree.ts";
@@ -128,6 +129,15 @@ export function acceptedEvents({ snapshot }: ActorState): string[] {
   return __unsafe_getAllOwnEventDescriptors(snapshot)
     .filter((type: string) => !type.startsWith("xstate."))
     .toSorted((a: string, b: string) => a.localeCompare(b));
+}
+
+/** Whether a machine takes an event where it stands. Throws `TerminalError` (`MACHINE_FAILED`) when one of its guards throws. */
+export function canTake(snapshot: AnyMachineSnapshot, event: EventObject): boolean {
+  try {
+    return snapshot.can(event);
+  } catch (error) {
+    throw new TerminalError("MACHINE_FAILED", messageOf(error), { cause: error });
+  }
 }
 
 /** The state without a message that has been taken by whom it was for. It leaves the record with its next write. */

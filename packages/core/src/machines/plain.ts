@@ -12,22 +12,40 @@ export function toPlain(value: unknown, path: string): unknown {
   return plain(value, path, []);
 }
 
-/** The reverse of {@link toPlain}: errors are errors again. Changes `value` in place. */
-export function fromPlain(value: unknown): unknown {
+/** The reverse of {@link toPlain}: errors are errors again. Copies only where there is one. */
+export function fromPlain<T>(value: T): T {
+  return replaceErrors(value, reviveError) as T;
+}
+
+/** The same for readers, to whom an error is its name, its message and its fields. */
+export function readable<T>(value: T): T {
+  return replaceErrors(value, (error) => error) as T;
+}
+
+function replaceErrors(value: unknown, replace: (error: StoredError) => unknown): unknown {
   if (typeof value !== "object" || value === null || value instanceof Uint8Array || value instanceof Date) return value;
-  if (ERROR_MARK in value) return reviveError((value as { [ERROR_MARK]: StoredError })[ERROR_MARK]);
-  const fields = value as Record<string, unknown>;
-  for (const key of Object.keys(fields)) {
-    const field = fields[key];
-    if (typeof field === "object" && field !== null) fields[key] = fromPlain(field);
+  if (Array.isArray(value)) {
+    const items = value.map((item) => replaceErrors(item, replace));
+    return items.some((item, index) => item !== value[index]) ? items : value;
   }
-  return value;
+  const entries = Object.entries(value);
+  const [first] = entries;
+  if (first !== undefined && entries.length === 1 && first[0] === ERROR_MARK && isStoredError(first[1]))
+    return replace(replaceErrors(first[1], replace) as StoredError);
+  const replaced = entries.map(([key, field]) => [key, replaceErrors(field, replace)] as const);
+  return replaced.some(([, field], index) => field !== entries[index]?.[1]) ? Object.fromEntries(replaced) : value;
 }
 
 interface StoredError {
   readonly name: string;
   readonly message: string;
   readonly [field: string]: unknown;
+}
+
+/** Whoever sends data may call something so; only what looks like one is an error. */
+function isStoredError(value: unknown): value is StoredError {
+  const { name, message } = (value ?? {}) as Partial<StoredError>;
+  return typeof name === "string" && typeof message === "string";
 }
 
 function plain(value: unknown, path: string, above: readonly object[]): unknown {
@@ -69,6 +87,8 @@ function plainItems(items: readonly unknown[], path: string, within: readonly ob
 function plainFields(fields: Record<string, unknown>, path: string, within: readonly object[]): unknown {
   let copy: Record<string, unknown> | undefined;
   for (const key of Object.keys(fields)) {
+    // MessagePack gives it another name, lest it become a prototype.
+    if (key === "__proto__") throw notSerialisable(path === "" ? key : `${path}.${key}`, "a field of this name");
     const field = fields[key];
     if (typeof field === "string" || typeof field === "number") continue;
     const stored = plain(field, path === "" ? key : `${path}.${key}`, within);
@@ -84,7 +104,7 @@ function storedError(error: Error, path: string, within: readonly object[]): unk
 }
 
 function reviveError({ name, message, ...own }: StoredError): Error {
-  const error = Object.assign(new Error(message), fromPlain(own));
+  const error = Object.assign(new Error(message), own);
   if (name !== "Error") Object.defineProperty(error, "name", { value: name, configurable: true, writable: true });
   return error;
 }

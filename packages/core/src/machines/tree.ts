@@ -1,9 +1,10 @@
 import { createActor, type AnyActor, type AnyActorLogic, type EventObject } from "xstate";
 
 import type { Timer } from "../actor/step.ts";
+import { InvalidError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Command, Ending, StoredEvent } from "./command.ts";
-import { toPlain } from "./plain.ts";
+import { fromPlain, readable, toPlain } from "./plain.ts";
 
 /** Where an actor stands in its tree: the ids from below the root down to it. The root's is empty. */
 export type Path = readonly string[];
@@ -17,8 +18,9 @@ const MOST_MICROSTEPS = 10_000;
 /** Marks logic whose actors do nothing in the node: what they stand for is kept by the engine. */
 export const DURABLE: unique symbol = Symbol("ergon.durable");
 
-/** What the engine uses of XState's actors beyond their public types (5.33; held by test/unit/tree.test.ts). */
+/** What the engine uses of XState's actors beyond their public types (5.33; held by test/unit/machines-*.test.ts). */
 interface InnerActor {
+  _stop(): void;
   readonly id: string;
   readonly sessionId: string;
   readonly _parent?: InnerActor;
@@ -90,6 +92,8 @@ export class ActorTree {
   #messages = 0;
   #inTurn = false;
   #restoring = false;
+  /** Whether an actor has failed in this turn. */
+  #failed = false;
   #changed = false;
   #closed = false;
   #nextKey: number;
@@ -118,7 +122,11 @@ export class ActorTree {
     this.#hook(this.#root.system);
     trees.set(this.#root.system, this);
     // An error ends the instance and is kept with it; without a listener XState would throw it at the process.
-    this.root.subscribe({ error: () => undefined });
+    this.root.subscribe({
+      error: () => {
+        this.#failed = true;
+      },
+    });
   }
 
   /** Starts an instance. */
@@ -165,8 +173,10 @@ export class ActorTree {
     this.#inTurn = true;
     try {
       run();
+      if (this.#failed) stopOrphans(this.#root);
     } finally {
       this.#inTurn = false;
+      this.#failed = false;
     }
   }
 
@@ -184,7 +194,8 @@ export class ActorTree {
     if (due !== undefined) this.#timers = this.#timers.filter((one) => one !== due);
     this.#changed = true;
     const to = due?.target ?? this.#find(target ?? source);
-    if (to !== undefined) this.turn(at, () => this.#root.system._relay(due?.source, to, timer.event));
+    if (to !== undefined)
+      this.turn(at, () => this.#root.system._relay(due?.source, to, due?.event ?? fromPlain(timer.event)));
   }
 
   /** Tells the actor that asked for a task or a durable child how that has ended. */
@@ -252,8 +263,17 @@ export class ActorTree {
 
   /** The tree as a record holds it. Throws `InvalidError` (`NOT_SERIALISABLE`). */
   persist(): { readonly snapshot: unknown; readonly timers: readonly Timer[] } {
-    const snapshot = toPlain(this.root.getPersistedSnapshot(), "");
+    const snapshot = toPlain(this.#snapshot(), "");
     return { snapshot, timers: this.#timers.map((timer) => this.#storedTimer(timer)) };
+  }
+
+  #snapshot(): unknown {
+    try {
+      return this.root.getPersistedSnapshot();
+    } catch (cause) {
+      const why = cause instanceof RangeError ? "its context contains itself" : messageOf(cause);
+      throw new InvalidError("NOT_SERIALISABLE", `the instance cannot be stored: ${why}`, { cause });
+    }
   }
 
   /** Whether nothing of the tree runs in the node, so that its record suffices. */
@@ -264,15 +284,15 @@ export class ActorTree {
   /** Lets go of everything that runs in the node. The tree says nothing more. */
   close(): void {
     this.#closed = true;
-    // Not `stop`, which XState refuses to an actor that has a parent.
-    this.#root._stop();
+    // Nobody sees the machines of a tree that is closed; to stop each would take XState the square of their number.
+    stopLocal(this.#root);
     this.#timers = [];
     this.#commands = [];
   }
 
   #tell(at: number, key: number, event: EventObject): void {
     const actor = this.#keyed.get(key);
-    if (actor === undefined) return;
+    if (actor?.getSnapshot().status !== "active") return;
     this.turn(at, () => actor._send(event));
   }
 
@@ -290,8 +310,9 @@ export class ActorTree {
       if (!this.#inTurn) return this.#options.onLocal(() => this.#relay(relay, source, target, event));
       this.#relay(relay, source, target, event);
     };
-    system._sendInspectionEvent = ({ type }) => {
-      if (type === "@xstate.snapshot") this.#changed = true;
+    system._sendInspectionEvent = (event) => {
+      prepare(event);
+      if (event.type === "@xstate.snapshot") this.#changed = true;
     };
     system.scheduler = {
       schedule: (source, target, event, delay, id = `timer.${this.#nextKey++}`) => {
@@ -308,6 +329,7 @@ export class ActorTree {
   }
 
   #relay(relay: InnerSystem["_relay"], source: InnerActor | undefined, target: InnerActor, event: EventObject): void {
+    if (event.type.startsWith("xstate.error.actor.")) this.#failed = true;
     if (++this.#messages > MOST_MESSAGES)
       throw new Error(`the actors of this instance sent each other more than ${MOST_MESSAGES} messages over one event`);
     relay(source, target, event);
@@ -330,7 +352,7 @@ export class ActorTree {
     const { emit } = scope;
     scope.emit = (event) => {
       emit(event);
-      this.ask({ type: "emitted", event: toPlain(event, "emitted") as StoredEvent });
+      this.ask({ type: "emitted", event: readable(toPlain(event, "emitted")) as StoredEvent });
     };
     const { logic } = actor;
     if (logic.__xstatenode !== true && logic[DURABLE] !== true && logic.start !== undefined)
@@ -375,7 +397,7 @@ export class ActorTree {
     const target = this.#find(places.target ?? places.source);
     // The actor that waited for it is gone: nobody misses it.
     if (source === undefined || target === undefined) return;
-    this.#timers.push({ id: timer.id, due: timer.due, event: timer.event, source, target });
+    this.#timers.push({ id: timer.id, due: timer.due, event: fromPlain(timer.event), source, target });
   }
 
   #storedTimer({ id, due, event, source, target }: TreeTimer): Timer {
@@ -426,11 +448,27 @@ function reviveHistory({ idMap }: InnerLogic, snapshot: unknown): void {
     historyValue[history] = states.map((state) => (idMap.get(state.id) as typeof state | undefined) ?? state);
 }
 
+/** XState lets the actors of a machine that has failed go on. Here they would be nobody's, and their tasks be done for nobody. */
+function stopOrphans(actor: InnerActor): void {
+  const { status, children = {} } = actor.getSnapshot();
+  for (const child of Object.values(children)) {
+    if (status === "error" && child.getSnapshot().status === "active") child._stop();
+    else stopOrphans(child);
+  }
+}
+
 function hasLocal(actor: InnerActor): boolean {
   for (const child of Object.values(actor.getSnapshot().children ?? {})) {
     if (child.logic.__xstatenode === true ? hasLocal(child) : isLocal(child)) return true;
   }
   return false;
+}
+
+function stopLocal(actor: InnerActor): void {
+  for (const child of Object.values(actor.getSnapshot().children ?? {})) {
+    if (child.logic.__xstatenode === true) stopLocal(child);
+    else if (isLocal(child)) child._stop();
+  }
 }
 
 function isLocal({ logic, _snapshot }: InnerActor): boolean {

@@ -4,7 +4,14 @@ import type { Machine } from "../actor/machine.ts";
 import { ConflictError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { StoredEvent } from "../machines/command.ts";
-import { acceptedEvents, isMachineState, type MachineRecordState, type Tell } from "../machines/machine-state.ts";
+import {
+  acceptedEvents,
+  canTake,
+  isMachineState,
+  type MachineRecordState,
+  type Tell,
+} from "../machines/machine-state.ts";
+import { toPlain } from "../machines/plain.ts";
 import type { ManualClock } from "../memory/clock.ts";
 import type { Failure } from "../task/task-context.ts";
 import { decodeContent } from "../wire/codec.ts";
@@ -115,15 +122,16 @@ function stage(world: World, id: string, agents: Readonly<Record<string, FakeAge
       return world.residents.get(id)?.stored?.length ?? 0;
     },
     emitted: world.emitted,
-    send: async (event, { eventId = `event-${++sent}` } = {}) => {
+    send: async (given, { eventId = `event-${++sent}` } = {}) => {
+      const event = toPlain(given, "event") as StoredEvent;
       const state = stateOf(id);
       if (state.meta.seen.includes(eventId)) return;
       if (state.meta.status !== "running")
         throw new ConflictError("TASK_ENDED", `${id} has ended: ${state.meta.status}`);
-      if (!state.snapshot.can(event)) throw notAccepted(state, event);
+      if (!canTake(state.snapshot, event)) throw notAccepted(state, event);
       await then(world.happen(id, { type: "ergon.event", event, id: eventId }));
     },
-    can: (event) => stateOf(id).snapshot.can(event),
+    can: (event) => canTake(stateOf(id).snapshot, event),
     advance: async (ms) => {
       const end = world.clock.now() + ms;
       // Fake agents answer at the moment at which they are asked.

@@ -1,6 +1,7 @@
 import { isoTime } from "../base/clock.ts";
 import type { MachineRecordState, MachineStatus } from "../machines/machine-state.ts";
 import { stateText } from "../machines/machine-state.ts";
+import { readable } from "../machines/plain.ts";
 import type { Failure } from "../task/task-context.ts";
 
 /** An instance of a user's machine as readers see it, over JSON and in the SDK. Times are ISO 8601 in UTC. */
@@ -77,8 +78,8 @@ export function describeMachine(state: MachineRecordState, tasks: readonly Child
     value: persisted.value,
     state: stateText(persisted.value),
     stateTags: meta.stateTags,
-    context: persisted.context,
-    output: persisted.output,
+    context: readable(persisted.context),
+    output: readable(persisted.output),
     startedAt: isoTime(startedAt),
     updatedAt: isoTime(updatedAt),
     children: [...tasks, ...Object.values(meta.children)],

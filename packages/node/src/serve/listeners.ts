@@ -5,6 +5,7 @@ import {
   encodeError,
   TerminalError,
   isMachineState,
+  readable,
   type ActorState,
   stateText,
   type Headers,
@@ -253,7 +254,7 @@ function resultOf(state: ActorState): Result {
       error: new TerminalError("TASK_CANCELLED", reason ?? "cancelled"),
     };
   if (isMachineState(state)) {
-    const { output } = state.persisted;
+    const output = readable(state.persisted.output);
     return {
       data: output === undefined ? NO_BYTES : encodeBody(output, JSON_TYPE),
       contentType: JSON_TYPE,

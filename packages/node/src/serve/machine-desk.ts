@@ -4,6 +4,7 @@ import {
   InvalidError,
   MSGPACK_TYPE,
   acceptedEvents,
+  canTake,
   decodeBody,
   encodeBody,
   fingerprintOf,
@@ -167,7 +168,7 @@ export class MachineDesk {
     };
     if (id !== undefined && state.meta.seen.includes(id)) return this.#host.whenStored(actor, answer);
     if (state.meta.status !== "running") throw ended(state);
-    if (!state.snapshot.can(event)) throw notAccepted(state, event.type);
+    if (!canTake(state.snapshot, event)) throw notAccepted(state, event.type);
     const happening: Omit<MachineEvent & { type: "ergon.event" }, "at"> = { type: "ergon.event", event, id };
     if (!this.#host.send(actor, happening as EventWithoutTime, answer)) this.#host.whenStored(actor, answer);
   }

@@ -1,0 +1,3 @@
+import type { cases } from "./xstate-cases.mjs";
+
+export const actorCases: typeof cases;
