@@ -1,14 +1,251 @@
-import { expect, test } from "vitest";
+import {
+  HOUR,
+  MSGPACK_TYPE,
+  encodeBody,
+  MINUTE,
+  defineMachine,
+  describeSchedule,
+  type Client,
+  type ScheduleSpec,
+  type ScheduleView,
+} from "@ergon/core";
+import { describe, expect, test } from "vitest";
+import { createMachine } from "xstate";
 
-import { createMemoryCluster } from "../support/memory-cluster.ts";
+import { createMemoryCluster, type MemoryCluster, type MemoryClusterOptions } from "../support/memory-cluster.ts";
 
-test("a schedule runs its task at each due time", async () => {
-  const cluster = createMemoryCluster();
+/** Every run ends by itself, or waits until the test lets it. */
+interface Stage {
+  readonly cluster: MemoryCluster;
+  readonly client: Client;
+  /** Ids of tasks, in the order in which they were begun; an attempt that was repeated is there twice. */
+  readonly begun: string[];
+  /** Lets the oldest run that waits end. */
+  readonly release: () => void;
+  readonly add: (spec: Partial<ScheduleSpec>, id?: string) => Promise<void>;
+  readonly show: (id?: string) => Promise<ScheduleView>;
+}
+
+async function createStage({
+  waits = false,
+  ...options
+}: MemoryClusterOptions & { waits?: boolean } = {}): Promise<Stage> {
+  const cluster = createMemoryCluster(options);
   await cluster.addNodes("n1", "n2");
-  await cluster.addAgent("a1", { driver: "report" });
+  const begun: string[] = [];
+  const waiting: (() => void)[] = [];
+  await cluster.addAgent("a1", {
+    driver: "report",
+    concurrency: 200,
+    handler: async ({ taskId, signal }) => {
+      begun.push(taskId);
+      if (!waits) return;
+      await new Promise<void>((resolve) => {
+        waiting.push(resolve);
+        signal.addEventListener("abort", () => resolve());
+      });
+    },
+  });
   const client = cluster.client();
-  const spec = { every: "10s", task: { driver: "report" } };
-  const one = await cluster.drive(client.start("schedule", spec, { id: "s1" }));
-  await cluster.clock.advance(25_000);
-  expect(await cluster.drive(one.get())).toMatchObject({ state: "waiting", context: { counts: { succeeded: 2 } } });
+  return {
+    cluster,
+    client,
+    begun,
+    release: () => waiting.shift()?.(),
+    add: async (spec, id = "s") => {
+      const full = {
+        every: "1m",
+        start: "2026-01-01T00:01:00Z",
+        task: { driver: "report", attemptTimeout: "1h" },
+        ...spec,
+      };
+      await cluster.drive(client.start("schedule", full, { id }));
+    },
+    show: async (id = "s") => describeSchedule(await cluster.drive(client.instance(id).get()), 5),
+  };
+}
+
+const stamps = (minutes: readonly number[], id = "s"): string[] =>
+  minutes.map(
+    (minute) =>
+      `${id}-20260101T${String(Math.floor(minute / 60)).padStart(2, "0")}${String(minute % 60).padStart(2, "0")}00Z`,
+  );
+/** The cluster's time begins with the year. */
+const until = (cluster: MemoryCluster, ms: number): Promise<void> =>
+  cluster.clock.advance(ms - cluster.clock.monotonic());
+
+test("a schedule runs its task at each due time, under ids of its own", async () => {
+  const { cluster, client, begun, add, show } = await createStage();
+  await add({});
+  await until(cluster, 3 * MINUTE + 1_000);
+  expect(begun).toEqual(stamps([1, 2, 3]));
+  expect(await show()).toMatchObject({
+    status: "waiting",
+    next: ["2026-01-01T00:04:00.000Z", "2026-01-01T00:05:00.000Z", {}, {}, {}],
+    last: { id: "s-20260101T000300Z", due: "2026-01-01T00:03:00.000Z" },
+    running: [],
+    counts: { started: 3, succeeded: 3 },
+  });
+  expect(await cluster.drive(client.get("s-20260101T000300Z"))).toMatchObject({
+    status: "succeeded",
+    driver: "report",
+    correlationId: "s",
+  });
+});
+
+test("a machine is started with its input, and its end is heard", async () => {
+  const order = createMachine({
+    id: "order",
+    initial: "open",
+    states: { open: { after: { 5_000: "closed" } }, closed: { type: "final" } },
+  });
+  const { cluster, client, add, show } = await createStage({ machines: [defineMachine(order)] });
+  await add({ task: undefined, machine: "order", input: { amount: 3 }, runs: 1 });
+  await until(cluster, MINUTE + 2_000);
+  expect(await show()).toMatchObject({ status: "finishing", running: [{ id: "s-20260101T000100Z" }] });
+  expect(await cluster.drive(client.instance("s-20260101T000100Z").get())).toMatchObject({
+    parent: "s",
+    state: "open",
+  });
+  await until(cluster, MINUTE + 10_000);
+  expect(await show()).toMatchObject({ status: "succeeded", counts: { started: 1, succeeded: 1 } });
+});
+
+test("an invalid spec is refused with its faults, and nothing is stored", async () => {
+  const { cluster, client } = await createStage();
+  const started = client.start("schedule", { cron: "61 * * * *", task: { driver: "report" } }, { id: "s" });
+  await expect(cluster.drive(started)).rejects.toMatchObject({ code: "INVALID_OPTION", issues: [{ field: "cron" }] });
+  await expect(cluster.drive(client.instance("s").get())).rejects.toMatchObject({ code: "TASK_NOT_FOUND" });
+});
+
+describe("overlap", () => {
+  test("skip", async () => {
+    const { cluster, begun, release, add, show } = await createStage({ waits: true });
+    await add({});
+    await until(cluster, 2 * MINUTE + 1_000);
+    release();
+    await until(cluster, 3 * MINUTE + 1_000);
+    expect(begun).toEqual(stamps([1, 3]));
+    expect((await show()).counts).toMatchObject({ started: 2, succeeded: 1, skipped: 1 });
+  });
+
+  test("queue", async () => {
+    const { cluster, begun, release, add, show } = await createStage({ waits: true });
+    await add({ overlap: "queue" });
+    await until(cluster, 3 * MINUTE + 1_000);
+    expect(begun).toEqual(stamps([1]));
+    expect((await show()).queued).toHaveLength(2);
+    release();
+    await cluster.clock.advance(1_000);
+    release();
+    await cluster.clock.advance(1_000);
+    expect(begun).toEqual(stamps([1, 2, 3]));
+  });
+
+  test("allow", async () => {
+    const { cluster, begun, add, show } = await createStage({ waits: true });
+    await add({ overlap: "allow" });
+    await until(cluster, 3 * MINUTE + 1_000);
+    expect(begun).toEqual(stamps([1, 2, 3]));
+    expect((await show()).running).toHaveLength(3);
+  });
+
+  test("cancel", async () => {
+    const { cluster, client, begun, add, show } = await createStage({ waits: true });
+    await add({ overlap: "cancel" });
+    await until(cluster, 2 * MINUTE + 1_000);
+    expect(begun).toEqual(stamps([1, 2]));
+    expect(await cluster.drive(client.get("s-20260101T000100Z"))).toMatchObject({ status: "cancelled" });
+    expect((await show()).counts).toMatchObject({ started: 2, cancelled: 1 });
+  });
+});
+
+test("a removed schedule starts nothing more; what runs goes on", async () => {
+  const { cluster, client, begun, release, add } = await createStage({ waits: true });
+  await add({});
+  await until(cluster, MINUTE + 1_000);
+  expect(await cluster.drive(client.instance("s").cancel())).toMatchObject({ status: "cancelled" });
+  await until(cluster, 5 * MINUTE);
+  expect(begun).toEqual(stamps([1]));
+  expect(await cluster.drive(client.get("s-20260101T000100Z"))).toMatchObject({ status: "started" });
+  release();
+  expect(await cluster.drive(client.wait("s-20260101T000100Z"))).toMatchObject({ status: "succeeded" });
+});
+
+test("pause, resume and trigger", async () => {
+  const { cluster, client, begun, add, show } = await createStage();
+  await add({ catchUp: { limit: 2 }, overlap: "queue" });
+  const schedule = client.instance("s");
+  await cluster.drive(schedule.send({ type: "pause" }));
+  await until(cluster, 4 * MINUTE + 30_000);
+  expect(begun).toEqual([]);
+  expect(await show()).toMatchObject({ status: "paused", next: [] });
+  await cluster.drive(schedule.send({ type: "trigger" }));
+  await cluster.clock.advance(1_000);
+  expect(begun).toHaveLength(1);
+  expect(begun[0]).toMatch(/^s-20260101T000430_\d{3}Z-t1$/);
+  await cluster.drive(schedule.send({ type: "resume" }));
+  await cluster.clock.advance(2_000);
+  expect(begun.slice(1)).toEqual(stamps([3, 4]));
+  expect(await show()).toMatchObject({
+    status: "waiting",
+    counts: { missed: 2, triggered: 1, started: 2, succeeded: 3 },
+  });
+  await expect(cluster.drive(schedule.send({ type: "resume" }))).rejects.toMatchObject({ code: "EVENT_NOT_ACCEPTED" });
+});
+
+test("all nodes were gone for hours: as much is caught up with as the schedule allows", async () => {
+  const { cluster, begun, add, show } = await createStage();
+  await add({ catchUp: { limit: 3 }, overlap: "queue" });
+  await until(cluster, 2 * MINUTE + 1_000);
+  for (const node of cluster.nodes) node.kill();
+  await until(cluster, 3 * HOUR + 10_500);
+  expect(begun).toEqual(stamps([1, 2]));
+  await cluster.addNodes("n3");
+  await cluster.clock.advance(20_000);
+  expect(begun).toEqual(stamps([1, 2, 178, 179, 180]));
+  expect((await show()).counts).toMatchObject({ started: 5, succeeded: 5, missed: 175 });
+});
+
+test("an alarm that goes off twice, and one that nobody waits for any more, start nothing", async () => {
+  const { cluster, begun, add } = await createStage();
+  await add({});
+  const stranger = cluster.connect("stranger");
+  for (const key of [1, 2, 3, 4]) {
+    const data = encodeBody({ id: "s", key }, MSGPACK_TYPE);
+    await cluster.drive(stranger.alarms.set(`again-${key}`, Date.UTC(2026, 0, 1, 0, 1), data));
+    await cluster.drive(stranger.alarms.set(`other-${key}`, Date.UTC(2026, 0, 1, 0, 0, 30), data));
+  }
+  await cluster.drive(stranger.alarms.set("rubbish", 1, Buffer.from("x")));
+  await until(cluster, 2 * MINUTE + 1_000);
+  expect(begun).toEqual(stamps([1, 2]));
+});
+
+describe("a node dies around a fire", () => {
+  // How many commits there are from just before a fire until its run has ended, and how long after it was sent the node dies.
+  const moments = [1, 2, 3, 4, 5, 6].flatMap((commit) => [0, 0.2, 0.6, 2].map((afterMs) => [commit, afterMs] as const));
+
+  test.each(moments)(
+    "at commit %i, %f ms after it was sent: each due time has its run, once",
+    async (commit, afterMs) => {
+      const { cluster, client, begun, add, show } = await createStage({ seed: commit * 10 + afterMs });
+      await add({ every: "20s", overlap: "allow" });
+      await until(cluster, MINUTE - 1_000);
+      let commits = 0;
+      let died = false;
+      cluster.onCommit = (name) => {
+        commits++;
+        const node = cluster.nodes.find((one) => one.name === name);
+        if (commits === commit) cluster.clock.after(afterMs, () => ((died = true), node?.kill()));
+      };
+      await until(cluster, 2 * MINUTE + 15_000);
+      expect(died).toBe(true);
+      const runs = ["0100", "0120", "0140", "0200"].map((time) => `s-20260101T00${time}Z`);
+      expect([...new Set(begun)]).toEqual(runs);
+      for (const run of runs) expect(await cluster.drive(client.get(run))).toMatchObject({ status: "succeeded" });
+      expect((await show()).counts).toMatchObject({ started: 4, succeeded: 4, skipped: 0, missed: 0 });
+      const { counts } = await show();
+      expect(counts.failed).toBe(0);
+    },
+  );
 });

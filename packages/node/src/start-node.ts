@@ -105,6 +105,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
       listeners.dropped(actor, moved(actor.shard));
     },
     lingers: (actor) => outbox.holds(actor),
+    untold: (actor) => outbox.post(actor),
     held: (actor) => void batches.decideOrRetry(actor),
   });
   const machineBehaviour: MachineBehaviour = new MachineBehaviour(context, dispatcher, outbox, {

@@ -1,5 +1,5 @@
 import { timetable, type ScheduleContext } from "./schedule-context.ts";
-import { dueBetween, startTime } from "./times.ts";
+import { dueBetween, nextDue, startTime } from "./times.ts";
 
 /** So late a due time is still on its way: what one host that vanishes costs at most. A later one was missed. */
 export const LATE_MS = 10_000;
@@ -24,14 +24,20 @@ export interface Overdue {
  */
 export function overdue(context: ScheduleContext, now: number, lateMs: number, sure?: number): Overdue {
   const { id, schedule, upTo } = context;
-  const { limit, windowMs = Infinity } = schedule.catchUp;
+  const { jitterMs, catchUp } = schedule;
+  const { limit, windowMs = Infinity } = catchUp;
+  const table = timetable(context);
   const after = sure ?? upTo;
   const until = now - NEAR_MS;
-  const start = (due: number): number => startTime(id, due, schedule.jitterMs);
-  const { times, count } = dueBetween(timetable(context), after, until, limit + MOST_LATE);
-  const early = times.findIndex((due) => start(due) > until);
-  const past = early < 0 ? times : times.slice(0, early);
-  const dues = sure === undefined ? past : [sure, ...past];
+  const start = (due: number): number => startTime(id, due, jitterMs);
+  // Whatever its jitter is, each of these has its time behind it; of those that are left, the first may not.
+  const { times, count } = dueBetween(table, after, until - jitterMs, limit + MOST_LATE);
+  const dues = [...(sure === undefined ? [] : [sure]), ...times];
+  let due = nextDue(table, Math.max(after, until - jitterMs));
+  for (let most = MOST_LATE; due !== undefined && start(due) <= until && most > 0; most--) {
+    dues.push(due);
+    due = nextDue(table, due);
+  }
   const missed = dues.filter((due) => start(due) <= now - lateMs);
   const recent = missed.filter((due) => due >= now - windowMs);
   const dropped = new Set(missed.slice(0, missed.length - Math.min(limit, recent.length)));

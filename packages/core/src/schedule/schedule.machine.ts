@@ -1,4 +1,4 @@
-import { setup, type AnyStateMachine } from "xstate";
+import { assign, sendTo, setup, stopChild, type AnyStateMachine } from "xstate";
 
 import type { Machine } from "../actor/machine.ts";
 import { isErgonError } from "../base/errors.ts";
@@ -35,6 +35,15 @@ const schedules = setup({
     hasRoom: ({ context }) => context.running.length < scheduleLimits.running,
     isRun: ({ context, event }) => context.running.some(({ id }) => id === (event as RunEnded).actorId),
   },
+  actions: {
+    // What an action makes happen is named here: XState warns of what is made while an action runs, as a shard's supervisor has it.
+    become: assign(({ spawn }, { context, start }: Decision) => {
+      for (const { id } of start) spawn("run", { id, input: { id, run: context.schedule.run } });
+      return context;
+    }),
+    cancelRun: sendTo((_, { id }: { id: string }) => id, { type: CANCEL_RUN }),
+    forgetRun: stopChild(({ event }) => (event as unknown as RunEnded).actorId),
+  },
 });
 
 const begin = schedules.assign(({ context, event }) => {
@@ -49,24 +58,18 @@ const update = schedules.assign(({ context, event, self }) => {
 /** Makes what was decided happen: the context is changed, runs are started and cancelled. */
 const decided = (decide: (context: ScheduleContext, now: number) => Decision) =>
   schedules.enqueueActions(({ context, self, enqueue }) => {
-    const { context: after, start, cancel } = decide(context, timeOf(self));
-    enqueue.assign(after);
-    for (const id of cancel) enqueue.sendTo(id, { type: CANCEL_RUN });
-    for (const { id } of start) enqueue.spawnChild("run", { id, input: { id, run: after.schedule.run } });
+    const decision = decide(context, timeOf(self));
+    for (const id of decision.cancel) enqueue({ type: "cancelRun", params: { id } });
+    enqueue({ type: "become", params: decision });
   });
 
 const runEnded = (paused: boolean) => {
-  const actions = schedules.enqueueActions(({ context, event, self, enqueue }) => {
-    const { actorId } = event as RunEnded;
-    const { context: after, start } = onEnded(context, actorId, endingOf(event as RunEnded), {
-      now: timeOf(self),
-      paused,
-    });
-    enqueue.stopChild(actorId);
-    enqueue.assign(after);
-    for (const { id } of start) enqueue.spawnChild("run", { id, input: { id, run: after.schedule.run } });
+  const ended = schedules.enqueueActions(({ context, event, self, enqueue }) => {
+    const ending = endingOf(event as RunEnded);
+    const decision = onEnded(context, (event as RunEnded).actorId, ending, { now: timeOf(self), paused });
+    enqueue({ type: "become", params: decision });
   });
-  const transition = { guard: "isRun", actions } as const;
+  const transition = { guard: "isRun", actions: ["forgetRun", ended] } as const;
   return { "xstate.done.actor.*": transition, "xstate.error.actor.*": transition };
 };
 

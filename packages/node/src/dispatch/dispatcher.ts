@@ -28,6 +28,8 @@ export interface TaskListeners {
   dropped(actor: LiveActor): void;
   /** Whether somebody is still to be told of its end. */
   lingers(actor: LiveActor): boolean;
+  /** An ended task of which somebody is to be told was read from the store. */
+  untold(actor: LiveActor): void;
   /** A batch's decision is due for a held task that was read from the store. */
   held(actor: LiveActor): void;
 }
@@ -190,6 +192,7 @@ export class Dispatcher implements Behaviour {
   restored(actor: LiveActor): void {
     const state = this.#host?.wake(actor);
     if (state === undefined) return;
+    if (state.snapshot.status !== "active") return this.#listeners.untold(actor);
     const live = liveStateOf(state);
     const { attempt, agent } = taskOf(state);
     if (live === "held") return this.#listeners.held(actor);
