@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 
-import { isErgonError, silentLogger } from "@ergon/core";
-import type { Fence, Logger, Ownership, Session } from "@ergon/core";
+import { createSystemClock, isErgonError, silentLogger } from "@ergon/core";
+import type { Clock, Fence, Logger, Ownership, Session } from "@ergon/core";
 import { connectNats, createNatsBus, openNats } from "@ergon/core/nats";
 import type { NatsLink, NatsOptions, NatsPorts } from "@ergon/core/nats";
 import { Heard } from "@ergon/core/testing";
@@ -404,4 +404,51 @@ describe("when the server fails", () => {
 
     expect(text((await ports.bus.request("echo", bytes("hello"), { timeoutMs: 10_000 })).data)).toBe("hello");
   });
+});
+
+test("a connection that is closed leaves no timer behind: the process may end", async ({ start }) => {
+  const system = createSystemClock();
+  const pending = new Set<unknown>();
+  const clock: Clock = {
+    ...system,
+    after: (ms, run) => {
+      const timer = system.after(ms, () => {
+        pending.delete(timer);
+        run();
+      });
+      pending.add(timer);
+      return timer;
+    },
+    cancel: (timer) => {
+      pending.delete(timer);
+      system.cancel(timer);
+    },
+  };
+  const link = await connectNats({ servers: (await start()).url }, { clock });
+  const bus = createNatsBus(link);
+  bus.subscribe("echo", ({ reply = "", data }) => bus.publish(reply, data));
+  await bus.request("echo", bytes("x"), { timeoutMs: 60_000 });
+
+  await link.close();
+
+  expect(pending.size).toBe(0);
+});
+
+test("what one turn publishes arrives in its order, however large, and before what is asked afterwards", async ({
+  start,
+  connect,
+}) => {
+  const { url } = await start();
+  const [from, to] = [createNatsBus(await connect({ servers: url })), createNatsBus(await connect({ servers: url }))];
+  const heard: string[] = [];
+  to.subscribe("many", (message) => heard.push(`${message.header("N") ?? "-"}:${message.data.length}`));
+  await to.flush();
+  const sizes = Array.from({ length: 60 }, (_, index) => (index % 7 === 0 ? 200_000 : index));
+
+  for (const [index, size] of sizes.entries())
+    from.publish("many", new Uint8Array(size), index % 2 === 0 ? {} : { headers: { N: `ü${index}` } });
+  await from.flush();
+  await to.flush();
+
+  expect(heard).toEqual(sizes.map((size, index) => `${index % 2 === 0 ? "-" : `ü${index}`}:${size}`));
 });

@@ -81,6 +81,7 @@ export class Replies {
       this.#entries.delete(token);
       entry.waiter.fail(why);
     }
+    if (this.#entries.size === 0) this.#disarm();
   }
 
   #take(message: NatsMessage): void {
@@ -92,6 +93,13 @@ export class Replies {
     const entry = this.#entries.get(token);
     if (entry === undefined) return;
     if (entry.waiter.answer(message)) this.#entries.delete(token);
+  }
+
+  /** With nothing to wait for, a process that has closed its connection is free to end. */
+  #disarm(): void {
+    this.#clock.cancel(this.#timer);
+    this.#timer = undefined;
+    this.#timerDue = Number.POSITIVE_INFINITY;
   }
 
   #arm(deadline: number): void {
