@@ -176,12 +176,17 @@ function deliverTold(
   tree.ended(at, key, what.ending);
 }
 
-/** A machine that takes `cancel` as an event decides what follows; every other one is stopped. */
+/**
+ * A machine that takes `cancel` as an event decides what follows; every other one is stopped. One that has decided is not stopped by a second
+ * cancel: that may be the repetition of the first, whose answer was lost.
+ */
 function cancelled(tree: ActorTree, draft: Draft, at: number, reason: string): void {
   const snapshot = tree.root.getSnapshot() as AnyMachineSnapshot;
   const event = { type: "cancel", reason };
-  if (canTake(snapshot, event)) tree.send(at, event);
-  else stop(tree, draft, at, "cancelled", { reason });
+  if (canTake(snapshot, event)) {
+    draft.cancelTaken = true;
+    tree.send(at, event);
+  } else if (draft.cancelTaken !== true) stop(tree, draft, at, "cancelled", { reason });
 }
 
 /** Stops every actor of the instance: what they asked for is told that it is not wanted. */

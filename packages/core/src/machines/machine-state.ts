@@ -46,6 +46,8 @@ export interface MachineMeta {
   /** Why it ended as it did, or who ended it. */
   readonly reason?: string | undefined;
   readonly failure?: Failure | undefined;
+  /** It has taken a cancel as an event. */
+  readonly cancelTaken?: true;
   readonly correlationId?: string | undefined;
   readonly tags?: readonly string[] | undefined;
   readonly retentionMs: number;

@@ -23,7 +23,14 @@ export interface WorldOptions {
 }
 
 /** The node has died in the middle of a move; whoever made it repeats it. */
-export class Crash extends Error {}
+export class Crash extends Error {
+  readonly when: "before" | "after";
+
+  constructor(when: "before" | "after") {
+    super(`the node died ${when} a commit`);
+    this.when = when;
+  }
+}
 
 /** An event of the engine without the time, which the world adds. */
 export interface Happening {
@@ -223,9 +230,9 @@ export class World {
     if (resident.ended) resident.tasks.clear();
     this.commits++;
     const crash = this.#options.crashAt?.(this.commits);
-    if (crash === "before") throw new Crash("the node died before a commit");
+    if (crash === "before") throw new Crash("before");
     resident.stored = resident.encode();
-    if (crash === "after") throw new Crash("the node died after a commit");
+    if (crash === "after") throw new Crash("after");
     for (const effect of effects) this.#perform(effect);
   }
 

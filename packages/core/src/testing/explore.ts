@@ -1,0 +1,212 @@
+import type { Machine } from "../actor/machine.ts";
+import { messageOf } from "../base/errors.ts";
+import type { StoredEvent } from "../machines/command.ts";
+import { machineEngine } from "../machines/machine-engine.ts";
+import { ROOT, describeMove, make, movesFrom, type Answers, type Move } from "./moves.ts";
+import { outcomeOf, textOf, type Outcome } from "./outcome.ts";
+import { Crash, World, startOf, type WorldOptions } from "./world.ts";
+
+export interface ExploreOptions {
+  readonly input?: unknown;
+  /** Other machines that it starts as durable children: they run beside it. */
+  readonly machines?: readonly Machine[];
+  /** Events that clients may send; each is sent wherever the machine takes it. */
+  readonly events?: readonly StoredEvent[];
+  /** By driver: the answers that its agents may give, or what makes them of a payload. Each of them is tried. */
+  readonly agents?: Readonly<Record<string, Answers>>;
+  /** Whether a client may cancel it, anywhere. @defaultValue false */
+  readonly cancel?: boolean;
+  /** Most moves one after another. @defaultValue 20 */
+  readonly depth?: number;
+  /** Most states; a machine that has more is refused, since nobody would wait for its end. @defaultValue 500 */
+  readonly states?: number;
+}
+
+/** What was looked at. */
+export interface Exploration {
+  /** Different standings of the instance and its children. */
+  readonly states: number;
+  /** Ways that were gone: the shortest to each state, and from there each move. */
+  readonly paths: number;
+  /** How often a way was gone, with all crashes and repetitions. */
+  readonly runs: number;
+  /** The ends that it can come to. */
+  readonly ends: readonly Outcome[];
+}
+
+/** What went wrong in the midst of a way, or that everything was repeated. */
+type Disturbance =
+  | { readonly kind: "none" }
+  | { readonly kind: "crash"; readonly commit: number; readonly when: "before" | "after" }
+  | { readonly kind: "crash at each step" }
+  | { readonly kind: "repeated" }
+  | { readonly kind: "late answers" };
+
+interface Run {
+  /** Absent: it could not go on. */
+  readonly outcome?: Outcome;
+  readonly error?: string;
+  readonly commits: number;
+  /** The move in which the node died, from 0 for the start. */
+  readonly diedIn?: number;
+}
+
+interface Way {
+  readonly moves: readonly Move[];
+  readonly clean: Run;
+}
+
+/** A machine came to something with a crash, or with a repeated or late message, that it does not come to without. */
+export class ExplorationError extends Error {
+  readonly violations: readonly string[];
+
+  constructor(violations: readonly string[], looked: Pick<Exploration, "paths" | "runs">) {
+    const shown = violations.slice(0, 3).join("\n\n");
+    super(`${violations.length} of ${looked.runs} runs over ${looked.paths} paths came to another end.\n\n${shown}`);
+    this.name = "ExplorationError";
+    this.violations = violations;
+  }
+}
+
+/**
+ * Goes every way of a machine on the durable engine (breadth first: the shortest way to each state, and each move from there), and each of them
+ * again with a crash before and after each commit, with a crash after each step, with every message and answer delivered twice, and with answers
+ * that come when nobody waits any more. Throws `ExplorationError` when one of these ends otherwise than without: the machine then depends on
+ * something that is not in its record, such as a variable beside it, the time of day, or chance.
+ */
+export async function explore(machine: Machine, options: ExploreOptions = {}): Promise<Exploration> {
+  const ways = await waysOf(machine, options);
+  const violations: string[] = [];
+  const ends = new Map<string, Outcome>();
+  let runs = ways.length;
+  for (const { moves, clean } of ways) {
+    if (clean.outcome === undefined) {
+      violations.push(report(moves, { kind: "none" }, clean, undefined));
+      continue;
+    }
+    if (clean.outcome[ROOT]?.status !== "running") ends.set(textOf(clean.outcome), clean.outcome);
+    for (const disturbance of disturbancesOf(clean.commits)) {
+      runs++;
+      const run = await go(machine, options, moves, disturbance);
+      if (run.outcome === undefined || textOf(run.outcome) !== textOf(clean.outcome))
+        violations.push(report(moves, disturbance, run, clean.outcome));
+    }
+  }
+  const states = new Set(ways.map(({ clean }) => textOf(clean.outcome))).size;
+  if (violations.length > 0) throw new ExplorationError(violations, { paths: ways.length, runs });
+  return { states, paths: ways.length, runs, ends: [...ends.values()] };
+}
+
+async function waysOf(machine: Machine, options: ExploreOptions): Promise<Way[]> {
+  const { depth = 20, states = 500, events = [], agents = {}, cancel = false } = options;
+  const ways: Way[] = [];
+  const seen = new Set<string>();
+  const open: (readonly Move[])[] = [[]];
+  for (let moves = open.shift(); moves !== undefined; moves = open.shift()) {
+    const way = moves;
+    let next: Move[] = [];
+    const clean = await go(machine, options, way, { kind: "none" }, (world) => {
+      const standing = textOf(outcomeOf(world));
+      if (seen.has(standing) || way.length >= depth) return;
+      seen.add(standing);
+      next = movesFrom(world, { events, agents, cancel }, way.length);
+    });
+    ways.push({ moves, clean });
+    if (seen.size > states)
+      throw new Error(
+        `explore: the machine has more than ${states} states; take fewer events or answers, or allow more with \`states\``,
+      );
+    for (const move of next) open.push([...moves, move]);
+  }
+  return ways;
+}
+
+function disturbancesOf(commits: number): Disturbance[] {
+  const crashes = Array.from({ length: commits }, (_, index) => index + 1).flatMap((commit): Disturbance[] => [
+    { kind: "crash", commit, when: "before" },
+    { kind: "crash", commit, when: "after" },
+  ]);
+  return [...crashes, { kind: "crash at each step" }, { kind: "repeated" }, { kind: "late answers" }];
+}
+
+/** Goes one way. `look`: sees how it stands at its end. */
+async function go(
+  machine: Machine,
+  options: ExploreOptions,
+  moves: readonly Move[],
+  disturbance: Disturbance,
+  look: (world: World) => void = () => undefined,
+): Promise<Run> {
+  const world = new World(worldOptions(machine, options, disturbance));
+  let diedIn: number | undefined;
+  const dying = async (index: number, move: () => Promise<void>): Promise<void> => {
+    try {
+      await move();
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error;
+      diedIn = index;
+      // Whoever made the move has had no answer, and makes it again. What moves a machine of ours knows what is stored.
+      if (machine.engine === machineEngine || error.when === "before") await move();
+    }
+  };
+  try {
+    const input = machine.engine === machineEngine ? startOf(options.input, world.clock.now()) : options.input;
+    await dying(0, () => world.begin(ROOT, machine, input));
+    for (const [index, move] of moves.entries()) {
+      await dying(index + 1, () => make(world, move));
+      if (disturbance.kind === "repeated" && machine.engine === machineEngine) await make(world, move);
+    }
+    if (disturbance.kind === "late answers")
+      for (const move of moves) if (move.kind === "answer") await make(world, move);
+    const outcome = outcomeOf(world);
+    look(world);
+    return { outcome, commits: world.commits, ...(diedIn === undefined ? {} : { diedIn }) };
+  } catch (error) {
+    return { error: messageOf(error), commits: world.commits, ...(diedIn === undefined ? {} : { diedIn }) };
+  } finally {
+    world.close();
+  }
+}
+
+function worldOptions(machine: Machine, { machines = [] }: ExploreOptions, disturbance: Disturbance): WorldOptions {
+  const known = [machine, ...machines];
+  switch (disturbance.kind) {
+    case "crash":
+      return {
+        machines: known,
+        crashAt: (commit) => (commit === disturbance.commit ? disturbance.when : undefined),
+      };
+    case "crash at each step":
+      return { machines: known, reloadEachStep: true };
+    case "repeated":
+      return { machines: known, duplicateTells: true };
+    default:
+      return { machines: known };
+  }
+}
+
+/** One violation for people: the way, where it was disturbed, what was expected and what came. */
+function report(moves: readonly Move[], disturbance: Disturbance, run: Run, expected: Outcome | undefined): string {
+  const steps = ["start", ...moves.map(describeMove)].map((text, index) => {
+    const died = disturbance.kind === "crash" && run.diedIn === index;
+    return `  ${index + 1}. ${text}${died ? `   <- the node died ${disturbance.when} commit ${disturbance.commit}` : ""}`;
+  });
+  const [wanted, got] = differing(expected, run.outcome);
+  return [
+    `with ${titleOf(disturbance)}:`,
+    ...steps,
+    ...(expected === undefined ? [] : [`expected: ${textOf(wanted)}`]),
+    `got: ${run.outcome === undefined ? (run.error ?? "nothing") : textOf(got)}`,
+  ].join("\n");
+}
+
+function titleOf({ kind }: Disturbance): string {
+  return kind === "none" ? "nothing going wrong" : kind === "repeated" ? "everything delivered twice" : kind;
+}
+
+/** Of both, only the instances that differ. */
+function differing(a: Outcome = {}, b: Outcome = {}): [Outcome, Outcome] {
+  const ids = [...new Set([...Object.keys(a), ...Object.keys(b)])].filter((id) => textOf(a[id]) !== textOf(b[id]));
+  const only = (all: Outcome): Outcome => Object.fromEntries(Object.entries(all).filter(([id]) => ids.includes(id)));
+  return [only(a), only(b)];
+}

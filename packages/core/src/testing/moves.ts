@@ -1,0 +1,117 @@
+import { inspect } from "node:util";
+
+import { isErgonError } from "../base/errors.ts";
+import type { Ending, StoredEvent } from "../machines/command.ts";
+import { canTake, isMachineState } from "../machines/machine-state.ts";
+import type { Failure } from "../task/task-context.ts";
+import { asked, failureFrom, payloadOf } from "./test-instance.ts";
+import type { World } from "./world.ts";
+
+/** What an agent may make of a task: a response, or a failure once its retries are used up. */
+export type Answer = { readonly output: unknown } | { readonly error: Partial<Failure> };
+
+/** The answers that the agents of a driver may give, or what makes them of a payload. */
+export type Answers = readonly Answer[] | ((payload: unknown) => readonly Answer[]);
+
+/** One thing that happens to an instance from outside. */
+export type Move =
+  | { readonly kind: "event"; readonly event: StoredEvent; readonly id: string }
+  | {
+      readonly kind: "answer";
+      readonly instance: string;
+      readonly key: number;
+      readonly driver: string;
+      readonly answer: Answer;
+    }
+  | { readonly kind: "timer"; readonly due: number }
+  | { readonly kind: "cancel" };
+
+export interface Possibilities {
+  readonly events: readonly StoredEvent[];
+  readonly agents: Readonly<Record<string, Answers>>;
+  readonly cancel: boolean;
+}
+
+export const ROOT = "test";
+
+/** Everything that can happen next. Throws when a driver has no answers. */
+export function movesFrom(world: World, possible: Possibilities, step: number): Move[] {
+  const root = world.residents.get(ROOT);
+  const running = root !== undefined && !root.ended;
+  const events = running ? possible.events.filter((event) => takes(world, event)) : [];
+  const answers = asked(world).flatMap(({ resident, task }) => {
+    const { driver } = task.spec;
+    const given = possible.agents[driver];
+    if (given === undefined) throw new Error(`explore: agents has no answers for the driver "${driver}"`);
+    const all = typeof given === "function" ? given(payloadOf(task)) : given;
+    return all.map((answer): Move => ({ kind: "answer", instance: resident.id, key: task.key, driver, answer }));
+  });
+  const due = world.nextDue;
+  return [
+    ...events.map((event): Move => ({ kind: "event", event, id: `event-${step}` })),
+    ...answers,
+    ...(due === undefined ? [] : [{ kind: "timer", due } as const]),
+    ...(possible.cancel && running ? [{ kind: "cancel" } as const] : []),
+  ];
+}
+
+/** Makes a move. One that was made already, as far as the record knows, changes nothing. */
+export async function make(world: World, move: Move): Promise<void> {
+  switch (move.kind) {
+    case "event":
+      return send(world, move.event, move.id);
+    case "answer":
+      return world.endTask(move.instance, move.key, endingOf(move.answer));
+    case "timer":
+      return world.pass(Math.max(0, move.due - world.clock.now()));
+    case "cancel":
+      if (world.residents.get(ROOT)?.ended === false)
+        await world.advanceActor(ROOT, { type: "cancel", by: "a client", reason: "" });
+  }
+}
+
+export function describeMove(move: Move): string {
+  switch (move.kind) {
+    case "event":
+      return `send ${brief(move.event)}`;
+    case "answer":
+      return "output" in move.answer
+        ? `${move.driver} succeeds with ${brief(move.answer.output)}, for ${move.instance}`
+        : `${move.driver} fails with ${brief(move.answer.error)}, for ${move.instance}`;
+    case "timer":
+      return "time passes until the next timer";
+    case "cancel":
+      return "cancel";
+  }
+}
+
+async function send(world: World, event: StoredEvent, id: string): Promise<void> {
+  const { state } = world.residents.get(ROOT) ?? {};
+  if (state?.snapshot.status !== "active") return;
+  if (!isMachineState(state)) return world.happen(ROOT, event);
+  if (state.meta.seen.includes(id) || !takes(world, event)) return;
+  await world.happen(ROOT, { type: "ergon.event", event, id });
+}
+
+function takes(world: World, event: StoredEvent): boolean {
+  const { state } = world.residents.get(ROOT) ?? {};
+  if (state === undefined) return false;
+  try {
+    const timed = { at: world.clock.now(), chance: 0.5, ...event };
+    return canTake(state.snapshot, timed);
+  } catch (error) {
+    if (!isErgonError(error)) throw error;
+    // A guard that throws: a client is refused.
+    return false;
+  }
+}
+
+function endingOf(answer: Answer): Ending {
+  return "output" in answer
+    ? { kind: "done", output: answer.output }
+    : { kind: "error", error: failureFrom(answer.error) };
+}
+
+function brief(value: unknown): string {
+  return inspect(value, { depth: 3, breakLength: Infinity, maxStringLength: 80 });
+}
