@@ -1,0 +1,87 @@
+// An order that is paid, approved by a person and shipped; whatever goes wrong after the payment gives the money back.
+//
+//   npm run ergon -- dev --machines examples/machines/order.ts
+//   node scripts/bootstrap.mjs examples/machines/order-agents.ts       elsewhere: who pays, ships and refunds
+//   node scripts/bootstrap.mjs examples/machines/order-client.ts       elsewhere: customers, and the person who approves
+
+import { driver } from "@ergon/core";
+import { assign, setup } from "xstate";
+
+export interface Order {
+  readonly item: string;
+  readonly amount: number;
+  /** How long a person may think about it, in milliseconds. Absent: two days. */
+  readonly approveWithinMs?: number;
+}
+
+interface Context extends Order {
+  readonly payment?: { readonly receipt: string };
+  readonly parcel?: { readonly tracking: string };
+  readonly why?: string;
+}
+
+const DAY_MS = 86_400_000;
+
+/** Money that is owed is not given up after three attempts. */
+const forAWeek = { retry: { maxAttempts: 1_000, initial: "1s", max: "10m" }, totalTimeout: "7d" };
+
+/** A task that has failed for good says why. */
+const message = ({ event }: { event: { error: unknown } }): string => (event.error as Error).message;
+
+export const order = setup({
+  types: {} as {
+    input: Order;
+    context: Context;
+    events: { type: "approve" } | { type: "reject"; why: string } | { type: "cancel" } | { type: "settled" };
+  },
+  actors: {
+    payment: driver<Order, { receipt: string }>("payment", { task: { attemptTimeout: "30s" } }),
+    shipping: driver<Order, { tracking: string }>("shipping", { task: { retry: { maxAttempts: 5 } } }),
+    refund: driver<{ receipt: string }>("refund", { task: forAWeek }),
+  },
+  delays: { approval: ({ context }) => context.approveWithinMs ?? 2 * DAY_MS },
+}).createMachine({
+  id: "order",
+  context: ({ input }) => input,
+  initial: "paying",
+  states: {
+    paying: {
+      invoke: {
+        src: "payment",
+        input: ({ context }) => context,
+        onDone: { target: "waiting", actions: assign({ payment: ({ event }) => event.output }) },
+        onError: { target: "refused", actions: assign({ why: message }) },
+      },
+    },
+    waiting: {
+      tags: "for-a-person",
+      on: {
+        approve: "shipping",
+        reject: { target: "refunding", actions: assign({ why: ({ event }) => event.why }) },
+        cancel: { target: "refunding", actions: assign({ why: "the customer cancelled" }) },
+      },
+      after: { approval: { target: "refunding", actions: assign({ why: "nobody approved it in time" }) } },
+    },
+    shipping: {
+      invoke: {
+        src: "shipping",
+        input: ({ context }) => context,
+        onDone: { target: "shipped", actions: assign({ parcel: ({ event }) => event.output }) },
+        onError: { target: "refunding", actions: assign({ why: message }) },
+      },
+    },
+    refunding: {
+      invoke: {
+        src: "refund",
+        input: ({ context }) => ({ receipt: context.payment?.receipt ?? "" }),
+        onDone: "refunded",
+        onError: { target: "owing", actions: assign({ why: message }) },
+      },
+    },
+    owing: { tags: "for-a-person", on: { settled: "refunded" } },
+    shipped: { type: "final" },
+    refunded: { type: "final" },
+    refused: { type: "final" },
+  },
+  output: ({ context: { parcel, why } }) => parcel ?? { why },
+});
