@@ -52,7 +52,7 @@ export type {
   DurableSnapshot,
   MachineLogicOptions,
 } from "./machines/logic.ts";
-export { failureOf, machineEngine } from "./machines/machine-engine.ts";
+export { CANCELLED_TAG, FAILED_TAG, failureOf, machineEngine } from "./machines/machine-engine.ts";
 export {
   acceptedEvents,
   canTake,
@@ -87,6 +87,26 @@ export { nextRuns } from "./schedule/times.ts";
 export { describeSchedule } from "./schedule/view.ts";
 export type { RunView, ScheduleView } from "./schedule/view.ts";
 
+// Plans.
+export { planMachine } from "./plan/plan.machine.ts";
+export { failurePolicies, plan, planLimits, planModes } from "./plan/definition.ts";
+export type {
+  Compensation,
+  FailurePolicy,
+  Known,
+  MachineStep,
+  PlanContinuation,
+  PlanDefinition,
+  PlanMode,
+  PlanOptions,
+  PlanStep,
+  StepDefinition,
+  StepStatus,
+  StepTask,
+  TaskStep,
+} from "./plan/definition.ts";
+export type { PlanFields, StepView } from "./plan/plan-view.ts";
+export type { StepCounts } from "./plan/plan-state.ts";
 // The task.
 export type { RetryPolicy } from "./task/retry-policy.ts";
 export { retryOption, retryPolicyOf, taskDefaults, taskLimits, taskOption } from "./task/spec.ts";

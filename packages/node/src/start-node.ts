@@ -3,6 +3,7 @@ import {
   createNames,
   delay,
   isoTime,
+  planMachine,
   scheduleMachine,
   taskMachine,
   type Clock,
@@ -81,7 +82,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     random,
     logger,
   };
-  const machines = createMachineRegistry([taskMachine, scheduleMachine, ...(parts.machines ?? [])]);
+  const machines = createMachineRegistry([taskMachine, scheduleMachine, planMachine, ...(parts.machines ?? [])]);
   const startedAt = isoTime(clock.now());
   const hosted = new Map<number, HostedShard>();
 

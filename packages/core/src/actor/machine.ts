@@ -2,6 +2,7 @@ import type { AnyStateMachine } from "xstate";
 
 import { NotFoundError } from "../base/errors.ts";
 import type { Engine } from "./engine.ts";
+import type { ActorState } from "./step.ts";
 
 /** A machine that the engine can run, by the name and version that records carry. */
 export interface Machine {
@@ -11,6 +12,10 @@ export interface Machine {
   readonly engine: Engine;
   /** Throws `InvalidError`, with an issue for each fault, when an instance cannot be started with the input. */
   readonly checkInput?: (input: unknown) => void;
+  /** The input of an instance that goes on where one has failed or was cancelled: what `retry` starts. Throws `ConflictError` when there is none. */
+  readonly again?: (state: ActorState) => unknown;
+  /** What readers see of an instance beside the fields that all have, and in place of them. `children`: what runs for it, as they see that. */
+  readonly describe?: (state: ActorState, children: readonly object[]) => object;
 }
 
 /** The machines that a node knows. Versions of one name live side by side. */

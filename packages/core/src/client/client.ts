@@ -2,6 +2,7 @@ import { createSystemClock, type Clock } from "../base/clock.ts";
 import { createIdFactory } from "../base/id.ts";
 import { systemRandom, type Random } from "../base/random.ts";
 import type { Bus, Headers } from "../ports/bus.ts";
+import type { PlanDefinition } from "../plan/definition.ts";
 import { encodeBody } from "../wire/codec.ts";
 import { headerText } from "../wire/error-headers.ts";
 import { H, JSON_TYPE, MSGPACK_TYPE } from "../wire/headers.ts";
@@ -105,6 +106,8 @@ export interface Client {
    * `NO_NODE` when no node knows the machine, `MACHINE_FAILED` when it cannot start, `ID_CONFLICT`, `NOT_SERIALISABLE`.
    */
   start(machine: string, input?: unknown, options?: StartOptions): Promise<Instance>;
+  /** Starts a plan: `start` of the machine `plan`. Throws `INVALID_…` and `UNKNOWN_OPTION` with an issue per fault. */
+  plan(definition: PlanDefinition, options?: Omit<StartOptions, "version">): Promise<Instance>;
   /** An instance by its id; asks nobody. */
   instance(id: string): Instance;
   /** One page of the live tasks and instances, with `all` of the ended ones too. Throws `INVALID_OPTION` naming the field. */
@@ -203,6 +206,7 @@ export function createClient(options: ClientOptions): Client {
     },
     end: async (id, decision) => (await decide("end", id, decision)).view,
     start: (machine, input, start = {}) => startInstance(instances(), machine, input, start),
+    plan: (definition, start = {}) => startInstance(instances(), "plan", definition, start),
     instance: (id) => createInstance(instances(), id),
     list: (request = {}) => cluster<ListReply>("list", request),
     listAll: (request) => listAll(client, request),

@@ -8,7 +8,7 @@ import type { MachineView } from "../wire/machine-view.ts";
 import type { StartOptions } from "../wire/start.ts";
 import { requireId, requireName, type Names } from "../wire/subjects.ts";
 import type { Caller } from "./caller.ts";
-import type { Client, DecisionOptions } from "./client.ts";
+import type { Client, DecisionOptions, RetryOptions } from "./client.ts";
 import { readBody, readTask, type TaskReply } from "./task-reply.ts";
 import type { WaitOptions } from "./wait.ts";
 import type { WatchOptions } from "./watch.ts";
@@ -60,6 +60,11 @@ export interface Instance {
   can(): Promise<AcceptedEvents>;
   /** A machine that takes an event `cancel` gets it, and decides what follows; every other one is stopped. Throws `TASK_ENDED`. */
   cancel(options?: DecisionOptions): Promise<MachineView>;
+  /**
+   * Goes on where a plan has failed or was cancelled, as a new instance whose `origin` is this one: steps that have succeeded are not run again.
+   * Throws `TASK_NOT_FAILED`, also for machines that cannot be run again.
+   */
+  retry(options?: RetryOptions): Promise<Instance>;
   /** Stops it by force; it has failed then. Throws `TASK_ENDED`. */
   end(options?: DecisionOptions): Promise<MachineView>;
 }
@@ -134,6 +139,7 @@ export function createInstance(parts: InstanceParts, id: string): Instance {
     watch: (options) => client.watch(id, options) as AsyncIterable<unknown> as AsyncIterable<MachineView>,
     can: () => caller.ask({ subject: names.verb("can", id), read: (message) => readBody(message) as AcceptedEvents }),
     cancel: async (options) => (await client.cancel(id, options)) as unknown as MachineView,
+    retry: async (options) => createInstance(parts, (await client.retry(id, options)).id),
     end: async (options) => (await client.end(id, options)) as unknown as MachineView,
   };
 }

@@ -13,7 +13,7 @@ export interface DefineOptions {
 }
 
 /** Names that belong to Ergon. */
-const reserved: ReadonlySet<string> = new Set(["task", "schedule"]);
+const reserved: ReadonlySet<string> = new Set(["task", "schedule", "plan"]);
 
 /**
  * Makes an XState machine one that nodes run durably. Throws `InvalidError` (`INVALID_CONFIGURATION`) when its name or its version is none, or

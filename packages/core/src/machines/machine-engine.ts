@@ -6,6 +6,7 @@ import type { RecordFields } from "../actor/record.ts";
 import type { Effect } from "../actor/scope.ts";
 import type { ActorState, TimedEvent, Timer, Turn } from "../actor/step.ts";
 import { TerminalError, isErgonError, messageOf } from "../base/errors.ts";
+import { isMap } from "../base/msgpack.ts";
 import type { Failure } from "../task/task-context.ts";
 import type { Ending } from "./command.ts";
 import { forgetAlarm, forgetChild, take, tell, type Draft } from "./draft.ts";
@@ -205,6 +206,10 @@ function reasonOf({ by, reason }: { readonly by: string; readonly reason: string
   return reason === "" ? `by ${by}` : `by ${by}: ${reason}`;
 }
 
+/** A final state with this tag ends its instance as failed, and not as succeeded; the machine's output, with a `code` and a `message`, is why. */
+export const FAILED_TAG = "ergon.failed";
+/** The same for one that was cancelled; the output's `message` is the reason. */
+export const CANCELLED_TAG = "ergon.cancelled";
 /** Makes a turn of what the actors have done. */
 function settle(machine: Machine, tree: ActorTree, draft: Draft, at: number): Turn {
   tree.takeChanged();
@@ -230,12 +235,14 @@ function settle(machine: Machine, tree: ActorTree, draft: Draft, at: number): Tu
 
 function end(draft: Draft, snapshot: AnyMachineSnapshot, at: number): void {
   draft.endedAt = at;
-  if (snapshot.status === "done") {
-    draft.status = "succeeded";
+  const { status, output, error } = snapshot as unknown as { status: string; output: unknown; error: unknown };
+  if (status === "done" && !snapshot.hasTag(FAILED_TAG)) {
+    draft.status = snapshot.hasTag(CANCELLED_TAG) ? "cancelled" : "succeeded";
+    if (draft.status === "cancelled") draft.reason = failureOf(output).message;
     return;
   }
   draft.status = "failed";
-  draft.failure = failureOf((snapshot as { error: unknown }).error);
+  draft.failure = failureOf(status === "done" ? output : error);
   draft.reason = `${draft.failure.code}: ${draft.failure.message}`;
 }
 
@@ -243,7 +250,9 @@ function endedTell(draft: Draft, output: unknown): void {
   const { parent } = draft;
   if (parent === undefined || draft.outbox.some(({ what }) => what.kind === "ended")) return;
   const failure = draft.failure ?? { code: "TASK_CANCELLED", message: draft.reason ?? "cancelled", retryable: false };
-  const ending: Ending = draft.status === "succeeded" ? { kind: "done", output } : { kind: "error", error: failure };
+  // A machine that ends so by itself may say more of it than its code and its message.
+  const error = isMap(output) ? { ...output, ...failure } : failure;
+  const ending: Ending = draft.status === "succeeded" ? { kind: "done", output } : { kind: "error", error };
   tell(draft, parent.id, parent.key, { kind: "ended", ending });
 }
 

@@ -129,7 +129,7 @@ export function isIn(value: unknown, name: string): boolean {
 /** The types of the events that an instance can take where it stands; whether a guard lets one pass depends on the event. */
 export function acceptedEvents({ snapshot }: ActorState): string[] {
   return __unsafe_getAllOwnEventDescriptors(snapshot)
-    .filter((type: string) => !type.startsWith("xstate."))
+    .filter((type: string) => !/^(?:xstate|ergon)\./.test(type))
     .toSorted((a: string, b: string) => a.localeCompare(b));
 }
 

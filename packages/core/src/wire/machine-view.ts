@@ -2,6 +2,7 @@ import { isoTime } from "../base/clock.ts";
 import type { MachineRecordState, MachineStatus } from "../machines/machine-state.ts";
 import { stateText } from "../machines/machine-state.ts";
 import { readable } from "../machines/plain.ts";
+import type { PlanFields } from "../plan/plan-view.ts";
 import type { Failure } from "../task/task-context.ts";
 
 /** An instance of a user's machine as readers see it, over JSON and in the SDK. Times are ISO 8601 in UTC. */
@@ -35,6 +36,10 @@ export interface MachineView {
   /** When its next timer or alarm is due. */
   readonly nextTimerAt?: string;
   readonly history: readonly { readonly at: string; readonly state: string; readonly reason?: string }[];
+  /** Of a plan: its steps, and how many of them stand how. */
+  readonly steps?: PlanFields["steps"];
+  readonly counts?: PlanFields["counts"];
+  readonly undone?: PlanFields["undone"];
 }
 
 /** An instance as lists show it: without what may be large, the number of its children in their place. */
@@ -62,12 +67,17 @@ export function isInstance<T extends { readonly machine: string }>(
 
 /** Describes an instance for a list. */
 export function summarizeMachine(state: MachineRecordState, tasks: number): InstanceSummary {
-  const { value: _, context: __, output: ___, history: ____, children, ...summary } = describeMachine(state);
+  const { value: _, context: __, output: ___, history: ____, children, ...summary } = describeAny(state, []);
   return { ...summary, children: children.length + tasks };
 }
 
 /** Describes an instance for readers. `tasks`: those that are embedded in its record. */
 export function describeMachine(state: MachineRecordState, tasks: readonly ChildView[] = []): MachineView {
+  const view = describeAny(state, tasks);
+  return { ...view, ...state.machine.describe?.(state, view.children) };
+}
+
+function describeAny(state: MachineRecordState, tasks: readonly ChildView[]): MachineView {
   const { machine, persisted, meta, timers } = state;
   const { startedAt, updatedAt, endedAt, parent } = meta;
   const view: MachineView = {

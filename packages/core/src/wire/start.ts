@@ -108,7 +108,7 @@ export function parseEvent(message: Message): { readonly type: string; readonly 
   const event = decodeBody(message.data, message.header(H.contentType));
   if (!isMap(event) || typeof event["type"] !== "string" || event["type"] === "")
     throw noEvent("must be an object with a type");
-  if (event["type"].startsWith("xstate.")) throw noEvent("its type is one of XState's own");
+  if (/^(?:xstate|ergon)\./.test(event["type"])) throw noEvent("its type is one of XState's or Ergon's own");
   return event as { readonly type: string };
 }
 

@@ -13,6 +13,7 @@ import {
   shardOf,
   type MachineRegistry,
   type Message,
+  type StartSpec,
   type Submission,
   type Subscription,
   type TaskSpec,
@@ -194,7 +195,10 @@ export class Gateway {
     untilOf(message);
     const { spec, id: given } = parseStartMessage(message, machine);
     const { id, shard } = given === undefined ? this.localId() : this.#placeOf(given);
-    if (shard !== undefined) return this.#parts.instances.answerStart(shard, id, spec, message, given === undefined);
+    this.#begin(message, id, spec, shard, given === undefined);
+  }
+  #begin(message: Message, id: string, spec: StartSpec, shard: HostedShard | undefined, fresh: boolean): void {
+    if (shard !== undefined) return this.#parts.instances.answerStart(shard, id, spec, message, fresh);
     const begin: Message = { ...plain(message), data: encodeStart(spec) };
     this.#parts.router.forward(shardOf(id, this.#context.ports.records.shards), "begin", id, begin);
   }
@@ -294,11 +298,11 @@ export class Gateway {
     const newId = message.header(H.id);
     if (newId !== undefined) requireId(newId);
     checkWait(message);
-    const spec = await this.#parts.tasks.repeatable(shard, id, newId);
-    const number = shardOf(spec.id, this.#context.ports.records.shards);
-    const target = this.#parts.hosted.get(number);
-    if (target?.phase !== "serving") return this.#forwardSubmit(message, spec);
-    this.#admit(message, target, spec, false);
+    const repetition = await this.#parts.tasks.repeatable(shard, id, newId);
+    const target = this.#placeOf(repetition.id).shard;
+    if (repetition.kind === "instance") return this.#begin(message, repetition.id, repetition.spec, target, false);
+    if (target === undefined) return this.#forwardSubmit(message, repetition.spec);
+    this.#admit(message, target, repetition.spec, false);
   }
 }
 

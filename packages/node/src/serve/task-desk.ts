@@ -5,11 +5,12 @@ import {
   headerText,
   isId,
   isMachineState,
-  statusOf,
   taskLimits,
   type ActorState,
+  type MachineRecordState,
   type MachineRegistry,
   type Message,
+  type StartSpec,
   type TaskSpec,
 } from "@ergon/core";
 
@@ -26,6 +27,10 @@ import type { Asking, Listeners } from "./listeners.ts";
 import { notFound, refused } from "./refusals.ts";
 import { readStored } from "./stored-tasks.ts";
 
+/** What `retry` starts. */
+export type Repetition =
+  | { readonly kind: "task"; readonly id: string; readonly spec: TaskSpec }
+  | { readonly kind: "instance"; readonly id: string; readonly spec: StartSpec };
 /** Reads the tasks of shards that this node serves, and decides over them. */
 export class TaskDesk {
   readonly #context: NodeContext;
@@ -70,24 +75,16 @@ export class TaskDesk {
     }
   }
 
-  /** The ended or live task that `retry` repeats, as a spec under a new id. Throws `ConflictError` unless it failed or was cancelled. */
-  async repeatable(shard: HostedShard, id: string, newId: string | undefined): Promise<TaskSpec> {
+  /** The ended or live task or instance that `retry` repeats, under a new id. Throws `ConflictError` unless it failed or was cancelled. */
+  async repeatable(shard: HostedShard, id: string, newId: string | undefined): Promise<Repetition> {
     const live = shard.actors.get(id);
     const state = live === undefined ? await this.#lookUp(shard, id) : this.#host.committed(live);
     if (state === undefined) throw notFound(id);
-    if (isMachineState(state))
-      throw new ConflictError(
-        "TASK_NOT_FAILED",
-        `${id} is an instance of ${state.machine.name}; only tasks are run again`,
-      );
+    const status = statusText(state);
+    if (status !== "failed" && status !== "cancelled")
+      throw new ConflictError("TASK_NOT_FAILED", `${id} is ${status}; only what failed or was cancelled is run again`);
+    if (isMachineState(state)) return { kind: "instance", ...instanceAgain(state, newId) };
     const task = taskOf(state);
-    const status = statusOf(task);
-    if (status !== "failed" && status !== "cancelled") {
-      throw new ConflictError(
-        "TASK_NOT_FAILED",
-        `task ${id} is ${status}; only failed and cancelled tasks are run again`,
-      );
-    }
     const spec: { -readonly [K in keyof TaskSpec]: TaskSpec[K] } = {
       id: newId ?? nextId(id),
       driver: task.driver,
@@ -100,9 +97,7 @@ export class TaskDesk {
     if (task.arguments !== undefined) spec.arguments = task.arguments;
     if (task.tags !== undefined) spec.tags = task.tags;
     if (task.options !== undefined) spec.options = task.options;
-    if (!isId(spec.id))
-      throw new InvalidError("INVALID_ID", `id: "${spec.id}" is not an id; name the new task with ${H.id}`);
-    return spec;
+    return { kind: "task", id: checkedId(spec.id), spec };
   }
 
   async #read(shard: HostedShard, verb: "get" | "wait" | "watch", id: string, message: Message): Promise<void> {
@@ -180,6 +175,21 @@ export class TaskDesk {
   }
 }
 
+/** An instance that goes on where this one has stopped, of a machine that says how. */
+function instanceAgain(state: MachineRecordState, newId: string | undefined): { id: string; spec: StartSpec } {
+  const { machine, meta } = state;
+  const { id, correlationId, tags, retentionMs } = meta;
+  if (machine.again === undefined)
+    throw new ConflictError("TASK_NOT_FAILED", `${id} is an instance of ${machine.name}, which is not run again`);
+  const { name, version } = machine;
+  const input = machine.again(state);
+  const spec: StartSpec = { machine: name, version, input, correlationId, tags, retentionMs, origin: id };
+  return { id: checkedId(newId ?? nextId(id)), spec };
+}
+function checkedId(id: string): string {
+  if (isId(id)) return id;
+  throw new InvalidError("INVALID_ID", `id: "${id}" is not an id; name the new one with ${H.id}`);
+}
 function nextId(id: string): string {
   const series = /^(.*)-r(\d+)$/.exec(id);
   return series === null ? `${id}-r2` : `${series[1] ?? ""}-r${Number(series[2]) + 1}`;

@@ -1,0 +1,111 @@
+import { neededBy, type CheckedPlan, type CheckedStep } from "./check.ts";
+import { planLimits, type Known, type PlanDefinition, type PlanMode } from "./definition.ts";
+import { sortedByDependencies } from "./order.ts";
+import { referencesIn, stepOf } from "./references.ts";
+import { sizeOf } from "./size.ts";
+
+/** Steps of a large plan that run as a plan with a record of its own. */
+export interface Segment {
+  /** Its first and its last step. */
+  readonly id: string;
+  readonly steps: number;
+  /** Gone once it is started: it is in its own record then. */
+  readonly definition?: PlanDefinition;
+  /** Steps of it whose outcome others refer to. */
+  readonly exports: readonly string[];
+  /** Steps before it to whose outcome it refers. */
+  readonly uses: readonly string[];
+}
+
+/** A large plan in pieces. */
+export interface Pieces {
+  readonly segments: readonly Segment[];
+  readonly mode: PlanMode;
+  /** Most segments that run at once. */
+  readonly atOnce: number;
+  /** What pieces must know of steps that are done. */
+  readonly known: Readonly<Record<string, Known>>;
+  /** Steps that are done, and in no segment. */
+  readonly done: number;
+}
+
+/**
+ * Cuts a plan that is too large for one record that is written at each transition. `undefined`: it is not. Segments of a sequence and of a graph, in
+ * the order of its dependencies, follow each other; a few of a parallel plan run at once.
+ */
+export function cut(plan: CheckedPlan): Pieces | undefined {
+  const { mode, limit, output } = plan;
+  const steps = mode === "graph" ? sortedSteps(plan) : plan.steps;
+  if (steps.length <= planLimits.segmentSteps && sizeOf(steps) <= planLimits.segmentBytes) return undefined;
+  const open = steps.filter((step) => !isDone(step, plan));
+  const chunks = chunksOf(open);
+  const atOnce = mode === "parallel" ? Math.min(planLimits.segmentsAtOnce, limit, chunks.length) : 1;
+  const needs = chunks.map((chunk) => new Set(chunk.flatMap((step) => [...neededBy(step)])));
+  const wanted = new Set(referencesIn(output).flatMap((path) => stepOf(path) ?? []));
+  const users = usersOf(needs);
+  const { onFailure, standalone, input } = plan;
+  const segments = chunks.map((chunk, index): Segment => {
+    const inside = new Set(chunk.map(({ id }) => id));
+    const [first, last] = [chunk[0]?.id ?? "", chunk.at(-1)?.id ?? ""];
+    const own = needs[index] ?? new Set<string>();
+    return {
+      id: first === last ? first : `${first}..${last}`,
+      steps: chunk.length,
+      definition: { mode, limit: Math.max(1, Math.floor(limit / atOnce)), onFailure, standalone, input, steps: chunk },
+      exports: [...inside].filter((id) => wanted.has(id) || lastUser(users, id) > index),
+      uses: [...own].filter((id) => !inside.has(id)),
+    };
+  });
+  const needed = new Set([...wanted, ...needs.flatMap((ids) => [...ids])]);
+  for (const { id } of open) needed.add(id);
+  const chosen = Object.entries(plan.known).filter(([id]) => needed.has(id) || needed.has("*"));
+  return {
+    segments,
+    mode: mode === "parallel" ? mode : "sequence",
+    atOnce,
+    known: Object.fromEntries(chosen),
+    done: steps.length - open.length,
+  };
+}
+
+function sortedSteps({ steps }: CheckedPlan): readonly CheckedStep[] {
+  const byId = new Map(steps.map((step) => [step.id, step]));
+  const dependencies = new Map(steps.map((step) => [step.id, [...neededBy(step)]]));
+  return sortedByDependencies(dependencies).flatMap((id) => byId.get(id) ?? []);
+}
+
+/** Nothing is left to do of it, nor to be undone. */
+function isDone({ id, compensate }: CheckedStep, { known }: CheckedPlan): boolean {
+  const before = known[id];
+  if (before === undefined || before.blocked === true) return false;
+  return before.status === "skipped" || (before.status === "succeeded" && compensate === undefined);
+}
+
+function chunksOf(steps: readonly CheckedStep[]): CheckedStep[][] {
+  const chunks: CheckedStep[][] = [];
+  let chunk: CheckedStep[] = [];
+  let bytes = 0;
+  for (const step of steps) {
+    const size = sizeOf(step);
+    if (chunk.length >= planLimits.segmentSteps || (chunk.length > 0 && bytes + size > planLimits.segmentBytes)) {
+      chunks.push(chunk);
+      chunk = [];
+      bytes = 0;
+    }
+    chunk.push(step);
+    bytes += size;
+  }
+  if (chunk.length > 0) chunks.push(chunk);
+  return chunks;
+}
+
+/** The last segment that refers to a step. */
+function usersOf(needs: readonly ReadonlySet<string>[]): ReadonlyMap<string, number> {
+  const users = new Map<string, number>();
+  for (const [index, ids] of needs.entries()) for (const id of ids) users.set(id, index);
+  return users;
+}
+
+function lastUser(users: ReadonlyMap<string, number>, id: string): number {
+  return Math.max(users.get(id) ?? -1, users.get("*") ?? -1);
+}

@@ -1,0 +1,126 @@
+import type { Failure } from "../task/task-context.ts";
+import type { CheckedPlan, CheckedStep } from "./check.ts";
+import { neededBy } from "./check.ts";
+import { cut, type Segment } from "./cut.ts";
+import type { Known, Part, PlanContinuation, StepStatus } from "./definition.ts";
+import { referencesIn, stepOf } from "./references.ts";
+
+/** Where a plan stands; each is a state of its machine. */
+export type PlanPhase =
+  | "running"
+  /** It has failed or is cancelled; plans in it come to their ends. */
+  | "stopping"
+  | "compensating"
+  /** Of a plan in another one: it is done, and waits whether it is to be undone. */
+  | "held"
+  | "succeeded"
+  | "failed"
+  | "cancelled";
+
+/** What a plan runs as one: a step, or a segment of many of them with a record of its own. */
+export type Unit = { readonly step: CheckedStep } | { readonly segment: Segment };
+
+/** How many steps stand how. */
+export type StepCounts = Partial<Record<StepStatus, number>>;
+
+/** How a unit stands. */
+export interface UnitState {
+  readonly status: StepStatus;
+  readonly output?: unknown;
+  /** Of an output that is not kept. */
+  readonly outputBytes?: number;
+  /** Of the payload as it was sent. */
+  readonly payloadBytes?: number;
+  readonly error?: Failure;
+  /** Skipped because of a failure before it. */
+  readonly blocked?: true;
+  /** Its plan is done and waits whether it is to be undone. */
+  readonly held?: true;
+  /** Of a plan: how its steps stand, as it said last. */
+  readonly counts?: StepCounts;
+  /** Of a plan that has not succeeded: what is left of it. */
+  readonly rest?: PlanContinuation;
+}
+
+/** Why a plan ends otherwise than well. */
+export interface PlanCause {
+  readonly kind: "failed" | "cancelled";
+  readonly failure: Failure & { readonly step?: string };
+}
+
+/** A plan in its record: the context of its machine. */
+export interface PlanState {
+  readonly mode: CheckedPlan["mode"];
+  readonly limit: number;
+  readonly onFailure: CheckedPlan["onFailure"];
+  readonly standalone: boolean;
+  readonly input: unknown;
+  readonly output: unknown;
+  readonly units: readonly Unit[];
+  readonly states: readonly UnitState[];
+  /** Of steps before this plan, and of those in segments that have told them. */
+  readonly known: Readonly<Record<string, Known>>;
+  /** Steps whose output something refers to; `*`: it may be any. */
+  readonly kept: readonly string[];
+  /** Units that have run, in the order of their ends. */
+  readonly finished: readonly number[];
+  /** Steps that were done before, and are not in it. */
+  readonly done: number;
+  readonly part: Part | undefined;
+  readonly phase: PlanPhase;
+  readonly cause: PlanCause | undefined;
+  /** Steps whose compensation has failed, or was not begun because of that. */
+  readonly undone: readonly string[];
+}
+
+export const waiting: UnitState = { status: "waiting" };
+
+/** A plan at its start. */
+export function newPlan(
+  checked: CheckedPlan,
+  { part, done = 0 }: { part?: Part | undefined; done?: number },
+): PlanState {
+  const { mode, limit, onFailure, standalone, input, output, known } = checked;
+  const pieces = part?.exports === undefined ? cut(checked) : undefined;
+  const units = pieces?.segments.map((segment): Unit => ({ segment })) ?? checked.steps.map((step): Unit => ({ step }));
+  const states = units.map((unit) => ("step" in unit ? stateOf(known[unit.step.id]) : waiting));
+  const finished = [...states.keys()].filter((index) => states[index]?.status === "succeeded");
+  const needed = checked.steps.flatMap((step) => [...neededBy(step), ...compensationRefs(step)]);
+  const kept = [...new Set([...needed, ...stepsIn(output), ...(part?.exports ?? [])])];
+  return {
+    ...{ mode, limit, onFailure, standalone, input, output, units, states, kept, finished, part },
+    known: pieces === undefined ? known : pieces.known,
+    done: done + (pieces?.done ?? 0),
+    phase: "running",
+    cause: undefined,
+    undone: [],
+    ...(pieces === undefined ? {} : { mode: pieces.mode, limit: pieces.atOnce }),
+  };
+}
+
+export function idOf(unit: Unit): string {
+  return "step" in unit ? unit.step.id : unit.segment.id;
+}
+
+/** Whether a unit is a plan, with an instance of its own. */
+export function isPlan(unit: Unit): boolean {
+  return "segment" in unit || "plan" in unit.step;
+}
+
+/** The steps that texts refer to. */
+export function stepsIn(value: unknown): string[] {
+  return referencesIn(value).flatMap((path) => stepOf(path) ?? []);
+}
+
+/** What undoes a step may refer to the step itself. */
+function compensationRefs({ id, compensate }: CheckedStep): string[] {
+  return stepsIn(compensate).includes(id) ? [id] : [];
+}
+
+/** A step of which something is known already is not run again. */
+function stateOf(known: Known | undefined): UnitState {
+  if (known === undefined || known.blocked === true) return waiting;
+  const { status, output } = known;
+  if (status !== "succeeded" && status !== "skipped" && status !== "compensation-failed") return waiting;
+  return output === undefined ? { status } : { status, output };
+}

@@ -1,0 +1,105 @@
+import type { MachineRecordState } from "../machines/machine-state.ts";
+import type { Failure } from "../task/task-context.ts";
+import type { ChildView } from "../wire/machine-view.ts";
+import type { CheckedStep } from "./check.ts";
+import type { StepStatus } from "./definition.ts";
+import { idOf, type PlanState, type StepCounts, type Unit, type UnitState } from "./plan-state.ts";
+import { countsOf, isReport } from "./report.ts";
+import { sizeOf } from "./size.ts";
+import { payloadBytesOf } from "./start-step.ts";
+
+/** Outputs up to this size are shown. */
+const SHOWN_BYTES = 1_024;
+
+/** A step of a plan as readers see it. */
+export interface StepView {
+  readonly id: string;
+  readonly status: StepStatus;
+  /** What it starts: one of these. */
+  readonly driver?: string;
+  readonly machine?: string;
+  /** Of a plan, and of a segment of a large one: how many steps it has. */
+  readonly steps?: number;
+  readonly dependsOn?: readonly string[];
+  /** In place of the payload: how large it is, as it was sent; before that as it is written. */
+  readonly payloadBytes?: number;
+  /** The instance or the task that it has started, while that runs; of a plan that can still be undone, until then. */
+  readonly child?: string;
+  /** Of a task in the record of the plan: where it stands. */
+  readonly task?: { readonly status: string; readonly attempt: number; readonly reason?: string };
+  /** Of a plan: how its steps stand, as it said last. */
+  readonly counts?: StepCounts;
+  /** Where it is short; else its size. */
+  readonly output?: unknown;
+  readonly outputBytes?: number;
+  readonly error?: Failure;
+}
+
+/** What the view of a plan has beside that of any instance; its context and the payloads in it are left out. */
+export interface PlanFields {
+  readonly steps: readonly StepView[];
+  /** How many of all of its steps stand how. */
+  readonly counts: StepCounts;
+  /** Steps whose compensation has failed, or was not begun because of that. */
+  readonly undone?: readonly string[];
+}
+
+/** Describes a plan for readers. `children`: what runs for it. */
+export function describePlan(state: MachineRecordState, children: readonly ChildView[]): PlanFields {
+  const plan = state.persisted.context as PlanState;
+  const actors = state.persisted.children as Readonly<Record<string, { snapshot?: { key?: number } }>> | undefined;
+  const isOver = state.meta.status !== "running";
+  // Of one that was stopped by force nothing runs any more.
+  const stateOf = (own: UnitState): UnitState =>
+    isOver && (own.status === "running" || own.status === "compensating") ? { ...own, status: "cancelled" } : own;
+  const childOf = (actor: string): ChildView | undefined => {
+    const key = actors?.[actor]?.snapshot?.key;
+    if (key === undefined) return undefined;
+    const id = state.meta.children[key]?.id ?? `${state.meta.id}~${key}`;
+    return children.find((child) => child.id === id);
+  };
+  const steps = plan.units.map((unit, index) => {
+    const own = stateOf(plan.states[index] as UnitState);
+    const child = own.status === "compensating" ? childOf(`undo.${index}`) : undefined;
+    return describeUnit(unit, own, child ?? childOf(`step.${index}`));
+  });
+  const { output } = state.persisted;
+  const own = plan.part === undefined || !isReport(output) ? output : output.output;
+  const fields = {
+    context: undefined,
+    output: state.meta.status === "succeeded" ? own : undefined,
+    steps,
+    counts: countsOf({ ...plan, states: plan.states.map(stateOf) }),
+  };
+  return plan.undone.length === 0 ? fields : { ...fields, undone: plan.undone };
+}
+
+function describeUnit(unit: Unit, state: UnitState, child: ChildView | undefined): StepView {
+  const { status, counts, output, outputBytes = sizeOf(output), error } = state;
+  const shown = output !== undefined && outputBytes <= SHOWN_BYTES;
+  return {
+    id: idOf(unit),
+    status,
+    ...("step" in unit ? describeStep(unit.step, state) : { steps: unit.segment.steps }),
+    ...childFields(child),
+    ...(counts === undefined ? {} : { counts }),
+    ...(shown ? { output } : outputBytes > 0 ? { outputBytes } : {}),
+    ...(error === undefined ? {} : { error }),
+  };
+}
+
+function describeStep(step: CheckedStep, { payloadBytes }: UnitState): Partial<StepView> {
+  const dependsOn = step.dependsOn === undefined ? {} : { dependsOn: step.dependsOn };
+  if ("driver" in step)
+    return { driver: step.driver, payloadBytes: payloadBytes ?? payloadBytesOf(step), ...dependsOn };
+  const bytes = { payloadBytes: payloadBytes ?? sizeOf(step.input) };
+  if ("machine" in step) return { machine: step.machine, ...bytes, ...dependsOn };
+  return { machine: "plan", ...bytes, ...dependsOn };
+}
+
+function childFields(child: ChildView | undefined): Partial<StepView> {
+  if (child === undefined) return {};
+  const { id, status, attempt = 0, reason } = child;
+  if (status === undefined) return { child: id };
+  return { child: id, task: { status, attempt, ...(reason === undefined ? {} : { reason }) } };
+}

@@ -1,0 +1,272 @@
+import { failureOf } from "../machines/machine-engine.ts";
+import { neededBy } from "./check.ts";
+import type { Known } from "./definition.ts";
+import { idOf, isPlan, type PlanCause, type PlanState, type Unit, type UnitState } from "./plan-state.ts";
+import { heldReport, isReport, type Report } from "./report.ts";
+import { fitOutput, workOf } from "./start-step.ts";
+import { isUndoable, nextToUndo, undoingOf } from "./undo.ts";
+import type { Work } from "./work.ts";
+
+/** What a plan wants done. Actors are named by what they do for which unit: `step.3`, `undo.3`. */
+export type Order =
+  | { readonly type: "start"; readonly actor: string; readonly work: Work }
+  /** It has ended, or is not wanted. */
+  | { readonly type: "stop"; readonly actor: string }
+  /** To the plan that the actor stands for. */
+  | { readonly type: "send"; readonly actor: string; readonly event: PartEvent }
+  /** To the plan that this one is a part of. */
+  | { readonly type: "report"; readonly report: Report };
+
+/** What a plan tells a plan in it. */
+export interface PartEvent {
+  readonly type: "cancel" | "ergon.plan.close" | "ergon.plan.undo";
+  readonly reason?: string;
+}
+
+/** What has come of a unit, or of its compensation. */
+export type Outcome =
+  | { readonly kind: "done"; readonly output: unknown }
+  | { readonly kind: "error"; readonly error: unknown }
+  /** Its plan is done, and waits whether it is to be undone. */
+  | { readonly kind: "held"; readonly report: Report };
+
+/** A plan after something has happened to it, and what follows. */
+export interface Progress {
+  readonly plan: PlanState;
+  readonly orders: readonly Order[];
+}
+
+type Draft = { -readonly [K in keyof PlanState]: PlanState[K] } & { states: UnitState[] };
+
+/** The first steps. */
+export function onStart(plan: PlanState): Progress {
+  return progress(plan, () => undefined);
+}
+
+/** A unit, or the compensation of one, has ended. */
+export function onOutcome(plan: PlanState, actor: string, outcome: Outcome): Progress {
+  const [role, place] = actor.split(".");
+  const index = Number(place);
+  return progress(plan, (draft, orders) => {
+    if (outcome.kind !== "held") orders.push({ type: "stop", actor });
+    if (role === "undo" || draft.states[index]?.status === "compensating") undone(draft, index, outcome);
+    else if (draft.states[index]?.status === "running") ended(draft, index, outcome);
+  });
+}
+
+/** It is to be cancelled; a part of another plan also to be undone. */
+export function onCancel(plan: PlanState, reason: string): Progress {
+  const { phase, cause } = plan;
+  if (phase !== "running" && phase !== "held") return { plan, orders: [] };
+  return progress(plan, (draft) => {
+    draft.cause = cause ?? {
+      kind: "cancelled",
+      failure: { code: "TASK_CANCELLED", message: reason, retryable: false },
+    };
+    if (phase === "held") draft.phase = "compensating";
+  });
+}
+
+/** A part of another plan need not wait any longer: nothing of it will be undone. */
+export function onClose(plan: PlanState): Progress {
+  return progress(plan, (draft, orders) => close(draft, orders));
+}
+
+function progress(plan: PlanState, change: (draft: Draft, orders: Order[]) => void): Progress {
+  const draft: Draft = { ...plan, states: [...plan.states] };
+  const orders: Order[] = [];
+  change(draft, orders);
+  settle(draft, orders);
+  return { plan: draft, orders };
+}
+
+/** Goes on until there is something to wait for. */
+function settle(draft: Draft, orders: Order[]): void {
+  if (draft.phase === "running") run(draft, orders);
+  if (draft.phase === "stopping" && !draft.states.some(({ status }) => status === "running"))
+    draft.phase = "compensating";
+  if (draft.phase === "compensating") compensate(draft, orders);
+}
+
+function run(draft: Draft, orders: Order[]): void {
+  if (draft.cause === undefined) startReady(draft, orders);
+  if (draft.cause !== undefined) return stopAll(draft, orders);
+  if (draft.states.some(({ status }) => status === "running")) return;
+  const failed = draft.states.findIndex(({ status }) => status === "failed");
+  if (failed >= 0) draft.cause = causeOf(draft, failed);
+  // Failures are isolated: what has succeeded beside them stays.
+  if (draft.part !== undefined && nextToUndo(draft) !== undefined) {
+    draft.phase = "held";
+    orders.push({ type: "report", report: heldReport(draft) });
+  } else close(draft, orders);
+}
+
+function startReady(draft: Draft, orders: Order[]): void {
+  let running = draft.states.filter(({ status }) => status === "running").length;
+  for (const [index, unit] of draft.units.entries()) {
+    if (draft.cause !== undefined || running >= draft.limit) return;
+    if (draft.states[index]?.status !== "waiting") continue;
+    const readiness = readinessOf(draft, unit);
+    if (readiness === "later") {
+      if (draft.mode === "sequence") return;
+      continue;
+    }
+    if (readiness === "never") {
+      draft.states[index] = { status: "skipped", blocked: true };
+      continue;
+    }
+    const begun = workOf(draft, index);
+    if (begun.kind === "later") return;
+    if (begun.kind === "failed") fail(draft, index, { status: "failed", error: begun.failure });
+    else draft.states[index] = begun.state;
+    if (begun.kind !== "start") continue;
+    if (begun.unit !== undefined) draft.units = draft.units.with(index, begun.unit);
+    orders.push({ type: "start", actor: `step.${index}`, work: begun.work });
+    running++;
+  }
+}
+
+function readinessOf(draft: Draft, unit: Unit): "now" | "later" | "never" {
+  if (draft.mode !== "graph" || !("step" in unit)) {
+    const isFree = draft.mode !== "sequence" || !draft.states.some(({ status }) => status === "running");
+    return isFree ? "now" : "later";
+  }
+  let readiness: "now" | "later" | "never" = "now";
+  for (const id of neededBy(unit.step)) {
+    const before = outcomeOf(draft, id);
+    if (before === undefined) continue;
+    if (before.status === "waiting" || before.status === "running") readiness = "later";
+    else if (before.blocked === true || (before.status !== "succeeded" && before.status !== "skipped")) return "never";
+  }
+  return readiness;
+}
+
+function outcomeOf(draft: Draft, id: string): Known | undefined {
+  const index = draft.units.findIndex((unit) => idOf(unit) === id);
+  return index < 0 ? draft.known[id] : draft.states[index];
+}
+
+function ended(draft: Draft, index: number, outcome: Outcome): void {
+  const unit = draft.units[index] as Unit;
+  if (outcome.kind === "done" && !isPlan(unit)) return succeed(draft, index, fitOutput(draft, index, outcome.output));
+  const raw = outcome.kind === "held" ? outcome.report : outcome.kind === "done" ? outcome.output : outcome.error;
+  const report: Partial<Report> = isReport(raw) ? raw : {};
+  // What a plan is told while it waits whether to be undone decides it.
+  if (outcome.kind === "held" && draft.phase === "stopping") return;
+  const { counts, exports = {}, rest, output, undone: left = [] } = report;
+  draft.known = { ...draft.known, ...exports };
+  draft.undone = [...draft.undone, ...left];
+  const more: Partial<UnitState> = {
+    ...(counts === undefined ? {} : { counts }),
+    ...(rest === undefined ? {} : { rest }),
+    ...(outcome.kind === "held" ? { held: true } : {}),
+  };
+  const failure = outcome.kind === "error" ? failureFrom(outcome.error) : report.failure;
+  if (failure === undefined) return succeed(draft, index, { ...fitOutput(draft, index, output), ...more });
+  const isCancelled = draft.phase === "stopping" && failure.code === "TASK_CANCELLED" && left.length === 0;
+  if (isCancelled) draft.states[index] = { status: "cancelled", ...more };
+  else fail(draft, index, { status: "failed", error: failure, ...more });
+}
+
+/** The failure of a plan also names the step. */
+function failureFrom(error: unknown): PlanCause["failure"] {
+  const { step } = (typeof error === "object" && error !== null ? error : {}) as { readonly step?: unknown };
+  return typeof step === "string" ? { ...failureOf(error), step } : failureOf(error);
+}
+
+function succeed(draft: Draft, index: number, state: UnitState): void {
+  if (state.status === "failed") return fail(draft, index, state);
+  draft.states[index] = state;
+  draft.finished = [...draft.finished, index];
+}
+
+function fail(draft: Draft, index: number, state: UnitState): void {
+  draft.states[index] = state;
+  draft.finished = [...draft.finished, index];
+  if (draft.onFailure === "stop") draft.cause ??= causeOf(draft, index);
+}
+
+function causeOf(draft: Draft, index: number): PlanCause {
+  const error = draft.states[index]?.error ?? { code: "INTERNAL", message: "", retryable: false };
+  const unit = draft.units[index] as Unit;
+  const step = (error as PlanCause["failure"]).step;
+  const name = "segment" in unit ? step : step === undefined ? unit.step.id : `${unit.step.id}.${step}`;
+  return { kind: "failed", failure: { ...error, ...(name === undefined ? {} : { step: name }) } };
+}
+
+/** Nothing more is started; what runs is cancelled. Plans in it compensate what they have done, which is waited for. */
+function stopAll(draft: Draft, orders: Order[]): void {
+  draft.phase = "stopping";
+  const reason = draft.cause?.failure.message ?? "";
+  for (const [index, { status }] of draft.states.entries()) {
+    const actor = `step.${index}`;
+    if (status === "waiting")
+      draft.states[index] =
+        draft.cause?.kind === "cancelled" ? { status: "cancelled" } : { status: "skipped", blocked: true };
+    if (status !== "running") continue;
+    if (isPlan(draft.units[index] as Unit)) orders.push({ type: "send", actor, event: { type: "cancel", reason } });
+    else {
+      orders.push({ type: "stop", actor });
+      draft.states[index] = { status: "cancelled" };
+    }
+  }
+}
+
+/** Undoes what has succeeded, one after the other, the last first. The first that cannot be undone ends it. */
+function compensate(draft: Draft, orders: Order[]): void {
+  while (draft.undone.length === 0) {
+    if (draft.states.some(({ status }) => status === "compensating")) return;
+    const index = nextToUndo(draft);
+    if (index === undefined) break;
+    const undoing = undoingOf(draft, index);
+    if (undoing.kind === "failed") {
+      draft.states[index] = {
+        ...(draft.states[index] as UnitState),
+        status: "compensation-failed",
+        error: undoing.failure,
+      };
+      leaveUndone(draft, index);
+      break;
+    }
+    draft.states[index] = { ...(draft.states[index] as UnitState), status: "compensating" };
+    orders.push(undoing.order);
+  }
+  if (!draft.states.some(({ status }) => status === "compensating")) close(draft, orders);
+}
+
+function undone(draft: Draft, index: number, outcome: Outcome): void {
+  const state = draft.states[index] as UnitState;
+  const report = outcome.kind === "error" && isReport(outcome.error) ? outcome.error : undefined;
+  const isPart = isPlan(draft.units[index] as Unit) && state.held === true;
+  const isUndone = isPart ? report !== undefined && report.undone === undefined : outcome.kind === "done";
+  const { held: _, ...before } = state;
+  const told = { ...(report?.rest && { rest: report.rest }), ...(report?.counts && { counts: report.counts }) };
+  if (isUndone) {
+    draft.states[index] = { ...before, ...told, status: "compensated" };
+    return;
+  }
+  const error = outcome.kind === "error" ? failureOf(outcome.error) : undefined;
+  draft.states[index] = {
+    ...before,
+    ...told,
+    status: "compensation-failed",
+    ...(error === undefined ? {} : { error }),
+  };
+  if (report?.undone === undefined) leaveUndone(draft, index);
+  else leaveUndone(draft, undefined, report.undone);
+}
+
+/** Names what is left: the one that could not be undone, and those before it. */
+function leaveUndone(draft: Draft, index: number | undefined, named: readonly string[] = []): void {
+  const left = index === undefined ? [...named] : [idOf(draft.units[index] as Unit)];
+  for (const place of draft.finished.toReversed())
+    if (isUndoable(draft, place)) left.push(idOf(draft.units[place] as Unit));
+  draft.undone = [...draft.undone, ...left];
+}
+
+/** It ends as its cause says; plans that wait whether to be undone need not any longer. */
+function close(draft: Draft, orders: Order[]): void {
+  for (const [index, { held }] of draft.states.entries())
+    if (held === true) orders.push({ type: "send", actor: `step.${index}`, event: { type: "ergon.plan.close" } });
+  draft.phase = draft.undone.length > 0 ? "failed" : (draft.cause?.kind ?? "succeeded");
+}

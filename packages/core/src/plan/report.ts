@@ -1,0 +1,130 @@
+import { isMap } from "../base/msgpack.ts";
+import type { Failure } from "../task/task-context.ts";
+import type { CheckedStep } from "./check.ts";
+import { planLimits, type Known, type PlanContinuation, type StepDefinition, type StepStatus } from "./definition.ts";
+import { idOf, type PlanState, type StepCounts, type Unit, type UnitState } from "./plan-state.ts";
+import { resolveReferences } from "./references.ts";
+import { continuationOf, knownOf, valuesOf } from "./start-step.ts";
+
+/** What a plan tells the plan that it is a part of. */
+export interface Report {
+  readonly counts: StepCounts;
+  readonly output?: unknown;
+  /** Of a segment: what is known of steps that others refer to. */
+  readonly exports?: Readonly<Record<string, Known>>;
+  readonly failure?: Failure & { readonly step?: string };
+  readonly undone?: readonly string[];
+  /** Of a plan that has not succeeded: what is left of it. */
+  readonly rest?: PlanContinuation;
+}
+
+export function isReport(value: unknown): value is Report {
+  return isMap(value) && isMap(value["counts"]);
+}
+
+/** How its steps stand; those of a segment each by itself. */
+export function countsOf(plan: PlanState): StepCounts {
+  const counts: Partial<Record<StepStatus, number>> = plan.done > 0 ? { succeeded: plan.done } : {};
+  for (const [index, unit] of plan.units.entries()) {
+    const { status, counts: inner } = plan.states[index] as UnitState;
+    const own: StepCounts = "segment" in unit ? (inner ?? { [status]: unit.segment.steps }) : { [status]: 1 };
+    for (const [name, count] of Object.entries(own) as [StepStatus, number][])
+      counts[name] = (counts[name] ?? 0) + count;
+  }
+  return counts;
+}
+
+/** What a part says when it is done, and waits whether it is to be undone. */
+export function heldReport(plan: PlanState): Report {
+  const failure = plan.cause?.failure;
+  return { ...reportOf(plan), ...(failure === undefined ? {} : { failure }) };
+}
+
+/** The output of the machine: of a plan that has failed or was cancelled, why. */
+export function outputOf(plan: PlanState): unknown {
+  const { cause, phase, undone, part } = plan;
+  if (phase === "succeeded") return part === undefined ? ownOutput(plan) : reportOf(plan);
+  const failure = cause?.failure ?? { code: "INTERNAL", message: "", retryable: false };
+  const { code, message, retryable } = failure;
+  const step = "step" in failure ? { step: failure.step } : {};
+  const text = undone.length === 0 ? message : `${message}; left undone: ${namesOf(undone)}`;
+  const why = {
+    code,
+    message: text,
+    retryable,
+    ...step,
+    ...(undone.length === 0 ? {} : { undone: undone.slice(0, planLimits.undoneNamed) }),
+  };
+  return part === undefined ? { ...why, counts: countsOf(plan) } : { ...why, ...reportOf(plan) };
+}
+
+/** What is left of a plan that has failed or was cancelled: the same plan, and what is known of its steps. `undefined`: of some of them nothing is. */
+export function restOf(plan: PlanState): PlanContinuation | undefined {
+  const { mode, limit, onFailure, standalone, input, output, units, states } = plan;
+  const known: Record<string, Known> = { ...plan.known };
+  const steps: StepDefinition[] = [];
+  let inner: PlanContinuation["definition"] | undefined;
+  let { done } = plan;
+  for (const [index, unit] of units.entries()) {
+    const state = states[index] as UnitState;
+    if ("step" in unit) {
+      steps.push(restOfStep(unit.step, state));
+      if (isKept(state)) known[unit.step.id] = knownOf(state) as Known;
+      else delete known[unit.step.id];
+    } else if (state.status === "succeeded" || state.status === "compensation-failed") done += unit.segment.steps;
+    else {
+      const { definition, known: facts } = state.rest ?? { definition: unit.segment.definition, known: {} };
+      if (definition === undefined) return undefined;
+      inner ??= definition;
+      for (const { id = "" } of definition.steps) delete known[id];
+      Object.assign(known, facts);
+      steps.push(...definition.steps);
+    }
+  }
+  // A segment has the mode of the plan that it is cut out of, which runs its segments one after the other.
+  const definition = { mode: inner?.mode ?? mode, limit, onFailure, standalone, input, output, steps };
+  if (inner !== undefined) definition.limit = (inner.limit ?? 1) * limit;
+  return { definition, known, done };
+}
+
+function restOfStep(step: CheckedStep, { rest }: UnitState): StepDefinition {
+  return rest === undefined || !("plan" in step) ? step : { ...step, plan: { ...continuationOf(step.plan), ...rest } };
+}
+
+/** Steps that are not run again. */
+function isKept({ status, blocked }: UnitState): boolean {
+  return status === "succeeded" || status === "compensation-failed" || (status === "skipped" && blocked !== true);
+}
+
+function reportOf(plan: PlanState): Report {
+  const { part, undone, cause, known } = plan;
+  const values = valuesOf(plan);
+  const wanted = part?.exports;
+  const exports = wanted?.flatMap((id): [string, Known][] => {
+    const found = values.step(id) ?? known[id];
+    return found === undefined ? [] : [[id, found]];
+  });
+  const rest = cause === undefined ? undefined : restOf(plan);
+  return {
+    counts: countsOf(plan),
+    ...(exports === undefined ? {} : { exports: Object.fromEntries(exports) }),
+    ...(exports === undefined && cause === undefined ? { output: ownOutput(plan) } : {}),
+    ...(undone.length === 0 ? {} : { undone }),
+    ...(rest === undefined ? {} : { rest }),
+  };
+}
+
+function ownOutput(plan: PlanState): unknown {
+  const { output, units, states } = plan;
+  if (output !== undefined) return resolveReferences(output, valuesOf(plan, null));
+  const outputs = units.flatMap((unit: Unit, index): [string, unknown][] => {
+    const own = "step" in unit ? states[index]?.output : undefined;
+    return own === undefined ? [] : [[idOf(unit), own]];
+  });
+  return Object.fromEntries(outputs);
+}
+
+function namesOf(steps: readonly string[]): string {
+  const named = steps.slice(0, planLimits.undoneNamed).join(", ");
+  return steps.length > planLimits.undoneNamed ? `${named} and ${steps.length - planLimits.undoneNamed} more` : named;
+}

@@ -1,0 +1,193 @@
+import { isErgonError, messageOf } from "../base/errors.ts";
+import type { Failure } from "../task/task-context.ts";
+import type { TaskRequest } from "../wire/submit.ts";
+import type { CheckedStep } from "./check.ts";
+import { isContinuation } from "./check.ts";
+import { holds } from "./condition.ts";
+import type { Segment } from "./cut.ts";
+import { planLimits, type Known, type PlanContinuation, type PlanDefinition, type StepTask } from "./definition.ts";
+import { idOf, type PlanState, type Unit, type UnitState } from "./plan-state.ts";
+import { resolveReferences, type Values } from "./references.ts";
+import { sizeOf } from "./size.ts";
+import type { Work } from "./work.ts";
+
+/** The version of the machine that runs plans, and the plans in them. */
+export const PLAN_VERSION = "1";
+
+/** What becomes of a step whose turn it is. */
+export type Begun =
+  | { readonly kind: "start"; readonly work: Work; readonly state: UnitState; readonly unit?: Unit }
+  | { readonly kind: "skip"; readonly state: UnitState }
+  | { readonly kind: "failed"; readonly failure: Failure }
+  /** There is no room for it beside what runs. */
+  | { readonly kind: "later" };
+
+/** What a unit starts, with everything that it refers to in its place. */
+export function workOf(plan: PlanState, index: number): Begun {
+  const unit = plan.units[index] as Unit;
+  if ("segment" in unit) return segmentWork(plan, unit.segment, index);
+  const { step } = unit;
+  try {
+    if (step.when !== undefined && !holds(step.when, factsOf(plan)))
+      return { kind: "skip", state: { status: "skipped" } };
+    return stepWork(plan, step, index);
+  } catch (error) {
+    return { kind: "failed", failure: failureAt(error) };
+  }
+}
+
+function stepWork(plan: PlanState, step: CheckedStep, index: number): Begun {
+  const values = valuesOf(plan);
+  if ("driver" in step) {
+    const { id: _, dependsOn: _d, when: _w, compensate: _c, standalone = plan.standalone, ...given } = step;
+    const task = resolveTask(given, values);
+    const payloadBytes = payloadBytesOf(task);
+    const beside = standalone ? 0 : runningBytes(plan);
+    if (payloadBytes > planLimits.stepBytes) return tooLarge("payload", payloadBytes, planLimits.stepBytes);
+    if (beside > 0 && beside + payloadBytes > planLimits.runningBytes) return { kind: "later" };
+    return { kind: "start", work: { kind: "task", task, standalone }, state: { status: "running", payloadBytes } };
+  }
+  const input = resolveReferences(step.input, values);
+  const payloadBytes = sizeOf(input);
+  if (payloadBytes > planLimits.stepBytes) return tooLarge("input", payloadBytes, planLimits.stepBytes);
+  const state: UnitState = { status: "running", payloadBytes };
+  if ("machine" in step) {
+    const { machine, version } = step;
+    return { kind: "start", work: { kind: "machine", machine, version, input }, state };
+  }
+  const inner = continuationOf(step.plan);
+  const definition = input === undefined ? inner.definition : { ...inner.definition, input };
+  const part = { actor: `step.${index}` };
+  return {
+    kind: "start",
+    work: { kind: "plan", version: PLAN_VERSION, input: { ...inner, definition, part } },
+    state,
+  };
+}
+
+/** Its definition goes into its own record, and out of this one. */
+function segmentWork(plan: PlanState, segment: Segment, index: number): Begun {
+  const { definition, uses, exports, ...rest } = segment;
+  if (definition === undefined) return { kind: "failed", failure: failureAt(new Error("its steps are not known")) };
+  const inside = definition.steps.map(({ id = "" }) => id);
+  const wanted = uses.includes("*") ? Object.keys(plan.known) : [...uses, ...inside];
+  const known = Object.fromEntries(
+    wanted.flatMap((id): [string, Known][] => (plan.known[id] === undefined ? [] : [[id, plan.known[id]]])),
+  );
+  const input: PlanContinuation = { definition, known, part: { actor: `step.${index}`, exports } };
+  return {
+    kind: "start",
+    work: { kind: "plan", version: PLAN_VERSION, input },
+    state: { status: "running" },
+    unit: { segment: { uses, exports, ...rest } },
+  };
+}
+
+/** A plan in whichever way it is written. */
+export function continuationOf(plan: unknown): PlanContinuation {
+  if (isContinuation(plan)) return plan;
+  const definition = Array.isArray(plan) ? { steps: plan } : plan;
+  return { definition: definition as PlanDefinition, known: {} };
+}
+
+/** A task with what it refers to in its place. Throws what is not there. */
+export function resolveTask(task: StepTask, values: Values): TaskRequest {
+  const { payload, text, arguments: given, resource } = task;
+  const texts =
+    given === undefined ? undefined : Object.entries(given).map(([name, value]) => [name, textOf(value, values)]);
+  return {
+    ...task,
+    ...(payload === undefined || payload instanceof Uint8Array ? {} : { payload: resolveReferences(payload, values) }),
+    ...(text === undefined ? {} : { text: textOf(text, values) }),
+    ...(resource === undefined ? {} : { resource: textOf(resource, values) }),
+    ...(texts === undefined ? {} : { arguments: Object.fromEntries(texts) as Record<string, string> }),
+  };
+}
+
+function textOf(text: string, values: Values): string {
+  const value = resolveReferences(text, values);
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** The bytes of a task's payload as it is sent. */
+export function payloadBytesOf({ payload, text, base64 }: StepTask): number {
+  if (payload instanceof Uint8Array) return payload.length;
+  if (text !== undefined) return Buffer.byteLength(text);
+  if (base64 !== undefined) return Buffer.byteLength(base64, "base64");
+  return payload === undefined ? 0 : Buffer.byteLength(JSON.stringify(payload));
+}
+
+/** What references can lead to. */
+export function valuesOf(plan: PlanState, otherwise?: null): Values {
+  const places = new Map(plan.units.map((unit, index) => [idOf(unit), index]));
+  const step = (id: string): Known | undefined => {
+    const index = places.get(id);
+    return index === undefined ? plan.known[id] : knownOf(plan.states[index]);
+  };
+  return otherwise === undefined ? { input: plan.input, step } : { input: plan.input, step, otherwise };
+}
+
+/** What others may know of a unit. */
+export function knownOf(state: UnitState | undefined): Known | undefined {
+  if (state === undefined) return undefined;
+  const { status, output, blocked } = state;
+  return { status, ...(output === undefined ? {} : { output }), ...(blocked === true ? { blocked } : {}) };
+}
+
+/** What a condition can ask for. */
+function factsOf(plan: PlanState): { input: unknown; steps: Record<string, Known> } {
+  const steps: Record<string, Known> = { ...plan.known };
+  for (const [index, unit] of plan.units.entries()) {
+    const known = knownOf(plan.states[index]);
+    if (known !== undefined) steps[idOf(unit)] = known;
+  }
+  return { input: plan.input, steps };
+}
+
+/**
+ * A unit that has succeeded, with its output as far as it is kept. One that something refers to and that is too large fails the step, although its work
+ * is done: it must not be lost without a word.
+ */
+export function fitOutput(plan: PlanState, index: number, output: unknown): UnitState {
+  const { payloadBytes } = plan.states[index] ?? {};
+  const state: UnitState = { status: "succeeded", ...(payloadBytes === undefined ? {} : { payloadBytes }) };
+  const bytes = sizeOf(output);
+  if (output === undefined || bytes === 0) return state;
+  const isKept = plan.kept.includes("*") || plan.kept.includes(idOf(plan.units[index] as Unit));
+  const beside = keptBytes(plan, isKept);
+  if (!isKept) {
+    const fits = bytes <= planLimits.looseOutputBytes && beside + bytes <= planLimits.looseOutputsBytes;
+    return fits ? { ...state, output } : { ...state, outputBytes: bytes };
+  }
+  if (beside + bytes <= planLimits.outputBytes) return { ...state, output };
+  const { failure } = tooLarge("output", beside + bytes, planLimits.outputBytes);
+  return { ...state, status: "failed", outputBytes: bytes, error: failure };
+}
+
+function keptBytes(plan: PlanState, isKept: boolean): number {
+  let bytes = isKept ? sizeOf(plan.known) : 0;
+  for (const [index, { output }] of plan.states.entries()) {
+    if (output === undefined) continue;
+    const counts = plan.kept.includes("*") || plan.kept.includes(idOf(plan.units[index] as Unit));
+    if (counts === isKept) bytes += sizeOf(output);
+  }
+  return bytes;
+}
+
+function runningBytes(plan: PlanState): number {
+  let bytes = 0;
+  for (const { status, payloadBytes = 0 } of plan.states) if (status === "running") bytes += payloadBytes;
+  return bytes;
+}
+
+function tooLarge(what: string, bytes: number, most: number): { readonly kind: "failed"; readonly failure: Failure } {
+  const message = `the step's ${what} has ${bytes} bytes, with what is kept beside it; at most ${most} fit into a plan: store it elsewhere and hand on its place`;
+  const code = what === "output" ? "RESPONSE_TOO_LARGE" : "PAYLOAD_TOO_LARGE";
+  return { kind: "failed", failure: { code, message, retryable: false } };
+}
+
+/** Why a step could not be begun. */
+export function failureAt(error: unknown): Failure {
+  const code = isErgonError(error) ? error.code : "INVALID_OPTION";
+  return { code, message: messageOf(error).slice(0, 1_024), retryable: false };
+}

@@ -1,0 +1,38 @@
+import type { Failure } from "../task/task-context.ts";
+import type { PlanState, Unit, UnitState } from "./plan-state.ts";
+import type { Order } from "./progress.ts";
+import { failureAt, resolveTask, valuesOf } from "./start-step.ts";
+
+/** The last unit that is done and can be undone. */
+export function nextToUndo(plan: PlanState): number | undefined {
+  return plan.finished.findLast((index) => isUndoable(plan, index));
+}
+
+/** Whether something of a unit is done, and there is a way to undo it. */
+export function isUndoable({ units, states }: PlanState, index: number): boolean {
+  const unit = units[index] as Unit;
+  const { status, held, outputBytes } = states[index] as UnitState;
+  if (status === "compensating") return false;
+  // Of a step whose output was too large the work is done all the same.
+  const isDone = status === "succeeded" || (status === "failed" && outputBytes !== undefined);
+  return held === true || (isDone && "step" in unit && unit.step.compensate !== undefined);
+}
+
+/** How a unit is undone: a plan undoes itself, a step by the task that it names. */
+export function undoingOf(
+  plan: PlanState,
+  index: number,
+): { readonly kind: "undo"; readonly order: Order } | { readonly kind: "failed"; readonly failure: Failure } {
+  const unit = plan.units[index] as Unit;
+  if (plan.states[index]?.held === true)
+    return { kind: "undo", order: { type: "send", actor: `step.${index}`, event: { type: "ergon.plan.undo" } } };
+  try {
+    const task = resolveTask(("step" in unit && unit.step.compensate) as never, valuesOf(plan));
+    return {
+      kind: "undo",
+      order: { type: "start", actor: `undo.${index}`, work: { kind: "task", task, standalone: plan.standalone } },
+    };
+  } catch (error) {
+    return { kind: "failed", failure: failureAt(error) };
+  }
+}
