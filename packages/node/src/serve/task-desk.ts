@@ -31,6 +31,7 @@ import { readStored } from "./stored-tasks.ts";
 export type Repetition =
   | { readonly kind: "task"; readonly id: string; readonly spec: TaskSpec }
   | { readonly kind: "instance"; readonly id: string; readonly spec: StartSpec };
+
 /** Reads the tasks of shards that this node serves, and decides over them. */
 export class TaskDesk {
   readonly #context: NodeContext;
@@ -186,10 +187,12 @@ function instanceAgain(state: MachineRecordState, newId: string | undefined): { 
   const spec: StartSpec = { machine: name, version, input, correlationId, tags, retentionMs, origin: id };
   return { id: checkedId(newId ?? nextId(id)), spec };
 }
+
 function checkedId(id: string): string {
   if (isId(id)) return id;
   throw new InvalidError("INVALID_ID", `id: "${id}" is not an id; name the new one with ${H.id}`);
 }
+
 function nextId(id: string): string {
   const series = /^(.*)-r(\d+)$/.exec(id);
   return series === null ? `${id}-r2` : `${series[1] ?? ""}-r${Number(series[2]) + 1}`;
