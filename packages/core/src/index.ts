@@ -34,6 +34,7 @@ export type { Random } from "./base/random.ts";
 // The engine: machines, records, steps.
 export { createMachineRegistry } from "./actor/machine.ts";
 export type { Machine, MachineRegistry } from "./actor/machine.ts";
+export type { Migratable, Migration } from "./actor/migration.ts";
 export type { Engine, Surroundings } from "./actor/engine.ts";
 export { RECORD_VERSION, decodeFields, decodeRecord, decodeTimer, encodeRecord, encodeTimer } from "./actor/record.ts";
 export type { PersistedSnapshot, ReadableRecord, RecordFields, UnreadableRecord } from "./actor/record.ts";
@@ -42,6 +43,9 @@ export { begin, step } from "./actor/step.ts";
 export type { ActorState, TimedEvent, Timer, Turn } from "./actor/step.ts";
 
 // Users' machines.
+export { checkRecord } from "./machines/check.ts";
+export type { Verdict } from "./machines/check.ts";
+export { migrate } from "./machines/migrate.ts";
 export { defineMachine } from "./machines/define.ts";
 export type { DefineOptions } from "./machines/define.ts";
 export { driver, machine } from "./machines/logic.ts";
@@ -107,6 +111,7 @@ export type {
 } from "./plan/definition.ts";
 export type { PlanFields, StepView } from "./plan/plan-view.ts";
 export type { StepCounts } from "./plan/plan-state.ts";
+
 // The task.
 export type { RetryPolicy } from "./task/retry-policy.ts";
 export { retryOption, retryPolicyOf, taskDefaults, taskLimits, taskOption } from "./task/spec.ts";

@@ -87,7 +87,10 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   const hosted = new Map<number, HostedShard>();
 
   const needs = new ShardNeeds(clock, hosted);
-  const self = { id, host: parts.host, pid: parts.pid, version: parts.version, startedAt, machines: machines.names() };
+  const { host: hostName, pid, version } = parts;
+  const migratable = machines.migratable();
+  const known = { machines: machines.names(), ...(migratable.length === 0 ? {} : { migratable }) };
+  const self = { id, host: hostName, pid, version, startedAt, ...known };
   const cluster = new Cluster(context, self, parts.sessionTtlMs, () => needs.read());
   const listeners = new Listeners(context);
   const outbox = new Outbox(context, {

@@ -3,6 +3,7 @@ import type { AnyStateMachine } from "xstate";
 import { NotFoundError } from "../base/errors.ts";
 import type { Engine } from "./engine.ts";
 import type { ActorState } from "./step.ts";
+import type { Migration } from "./migration.ts";
 
 /** A machine that the engine can run, by the name and version that records carry. */
 export interface Machine {
@@ -16,6 +17,8 @@ export interface Machine {
   readonly again?: (state: ActorState) => unknown;
   /** What readers see of an instance beside the fields that all have, and in place of them. `children`: what runs for it, as they see that. */
   readonly describe?: (state: ActorState, children: readonly object[]) => object;
+  /** How instances of former versions become ones of this, by the version that they have. */
+  readonly migrate?: Readonly<Record<string, Migration>>;
 }
 
 /** The machines that a node knows. Versions of one name live side by side. */
@@ -25,8 +28,12 @@ export interface MachineRegistry {
   has(name: string, version: string): boolean;
   /** The newest version of the machine: the highest, numbers in it compared as numbers. Throws like {@link MachineRegistry.get}. */
   newest(name: string): Machine;
+  /** The newest version of a machine that can take over its instances of the version, and is newer; `undefined`: they stay. */
+  upgradeOf(name: string, version: string): Machine | undefined;
   /** Every machine with its version, as `name@version`. */
   names(): string[];
+  /** The versions of machines that are not known themselves, but whose instances a newer one takes over, as `name@version`. */
+  migratable(): string[];
   /** The machines that are started by name. */
   startable(): string[];
 }
@@ -35,9 +42,9 @@ export function createMachineRegistry(machines: readonly Machine[]): MachineRegi
   const newest = new Map<string, Machine>();
   for (const machine of machines) {
     const other = newest.get(machine.name);
-    if (other === undefined || other.version.localeCompare(machine.version, "en", { numeric: true }) < 0)
-      newest.set(machine.name, machine);
+    if (other === undefined || compareVersions(other.version, machine.version) < 0) newest.set(machine.name, machine);
   }
+  const upgrades = upgradesOf(machines);
   const byKey = new Map(machines.map((machine) => [`${machine.name}@${machine.version}`, machine]));
   return {
     get(name, version) {
@@ -46,8 +53,27 @@ export function createMachineRegistry(machines: readonly Machine[]): MachineRegi
     newest: (name) => newest.get(name) ?? unknown(name),
     has: (name, version) => byKey.has(`${name}@${version}`),
     startable: () => [...newest.keys()].filter((name) => name !== "task"),
+    upgradeOf: (name, version) => upgrades.get(`${name}@${version}`),
     names: () => [...byKey.keys()],
+    migratable: () => [...upgrades.keys()].filter((key) => !byKey.has(key)),
   };
+}
+
+function compareVersions(a: string, b: string): number {
+  return a.localeCompare(b, "en", { numeric: true });
+}
+
+function upgradesOf(machines: readonly Machine[]): ReadonlyMap<string, Machine> {
+  const upgrades = new Map<string, Machine>();
+  for (const machine of machines) {
+    for (const from of Object.keys(machine.migrate ?? {})) {
+      const key = `${machine.name}@${from}`;
+      const other = upgrades.get(key);
+      const isNewer = other === undefined || compareVersions(other.version, machine.version) < 0;
+      if (isNewer && compareVersions(from, machine.version) < 0) upgrades.set(key, machine);
+    }
+  }
+  return upgrades;
 }
 
 function unknown(machine: string): never {

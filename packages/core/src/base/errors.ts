@@ -25,6 +25,7 @@ export const errorCodes = {
   TASK_NOT_FAILED: { kind: "conflict", status: 409 },
   TASK_UNREADABLE: { kind: "conflict", status: 409 },
   EVENT_NOT_ACCEPTED: { kind: "conflict", status: 409 },
+  MIGRATION_FAILED: { kind: "conflict", status: 409 },
 
   ATTEMPT_STALE: { kind: "stale", status: 410 },
 

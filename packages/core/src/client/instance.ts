@@ -58,6 +58,11 @@ export interface Instance {
   /** The instance as it is, then each change, until it has ended. */
   watch(options?: WatchOptions): AsyncIterable<MachineView>;
   can(): Promise<AcceptedEvents>;
+  /**
+   * Moves it to another version of its machine; without one to the newest that has a migration from its own, and is answered as it is when there is
+   * none. Throws `MIGRATION_FAILED`, with the instance as it was, `MACHINE_NOT_FOUND`, `TASK_ENDED`.
+   */
+  migrate(version?: string): Promise<MachineView>;
   /** A machine that takes an event `cancel` gets it, and decides what follows; every other one is stopped. Throws `TASK_ENDED`. */
   cancel(options?: DecisionOptions): Promise<MachineView>;
   /**
@@ -138,6 +143,10 @@ export function createInstance(parts: InstanceParts, id: string): Instance {
     },
     watch: (options) => client.watch(id, options) as AsyncIterable<unknown> as AsyncIterable<MachineView>,
     can: () => caller.ask({ subject: names.verb("can", id), read: (message) => readBody(message) as AcceptedEvents }),
+    migrate: async (version) => {
+      const headers: Record<string, string> = version === undefined ? {} : { [H.machineVersion]: version };
+      return viewOf(await caller.ask({ subject: names.verb("migrate", id), headers, read: readTask }));
+    },
     cancel: async (options) => (await client.cancel(id, options)) as unknown as MachineView,
     retry: async (options) => createInstance(parts, (await client.retry(id, options)).id),
     end: async (options) => (await client.end(id, options)) as unknown as MachineView,

@@ -1,6 +1,7 @@
 import type { AnyStateMachine } from "xstate";
 
 import type { Machine } from "../actor/machine.ts";
+import type { Migration } from "../actor/migration.ts";
 import { InvalidError } from "../base/errors.ts";
 import { isName } from "../wire/subjects.ts";
 import { machineEngine } from "./machine-engine.ts";
@@ -10,10 +11,20 @@ export interface DefineOptions {
   readonly name?: string;
   /** What tells instances of this definition from those of others by the same name. @defaultValue the machine's `version`, or "1" */
   readonly version?: string;
+  /**
+   * How instances of former versions become ones of this, by the version that they have. One is moved when the next event or timer reaches it on a
+   * node that knows this version, or by `ergon migrate`. @defaultValue none: instances stay on the version that they were started with
+   */
+  readonly migrate?: Readonly<Record<string, Migration>>;
 }
 
 /** Names that belong to Ergon. */
 const reserved: ReadonlySet<string> = new Set(["task", "schedule", "plan"]);
+
+/** Whether a machine's name belongs to Ergon. */
+export function isReserved(name: string): boolean {
+  return reserved.has(name);
+}
 
 /**
  * Makes an XState machine one that nodes run durably. Throws `InvalidError` (`INVALID_CONFIGURATION`) when its name or its version is none, or
@@ -27,13 +38,21 @@ export function defineMachine(logic: AnyStateMachine, options: DefineOptions = {
       "name",
       `machine "${name}": a name is 1 to 64 letters, digits, "_" or "-"; give the machine such an id`,
     );
-  if (reserved.has(name)) throw invalid("name", `machine "${name}": the name belongs to Ergon; choose another`);
+  if (isReserved(name)) throw invalid("name", `machine "${name}": the name belongs to Ergon; choose another`);
   if (!/^[\w.+-]{1,64}$/.test(version))
     throw invalid(
       "version",
       `machine ${name}: version "${version}" must be 1 to 64 letters, digits, ".", "+", "_" or "-"`,
     );
-  return { name, version, logic, engine: machineEngine };
+  const { migrate } = options;
+  if (migrate === undefined) return { name, version, logic, engine: machineEngine };
+  for (const [from, migration] of Object.entries(migrate)) {
+    if (from === version)
+      throw invalid("migrate", `machine ${name}: migrate.${from} leads from version ${from} to itself`);
+    if (typeof migration !== "function")
+      throw invalid("migrate", `machine ${name}: migrate.${from} must be a function of an instance of version ${from}`);
+  }
+  return { name, version, logic, engine: machineEngine, migrate };
 }
 
 function invalid(field: string, message: string): InvalidError {

@@ -78,6 +78,8 @@ export interface NodeView {
   readonly waiting?: Readonly<Record<string, number>>;
   /** The machines that it knows, as `name@version`. */
   readonly machines: readonly string[];
+  /** Versions that it does not know, but whose instances it takes over by a migration. */
+  readonly migratable?: readonly string[];
 }
 
 export interface AgentView {

@@ -2,7 +2,7 @@ import { InvalidError } from "../base/errors.ts";
 import { isId } from "../base/id.ts";
 
 /** What may be asked of an actor by its id: `<verb>.<id>` of any node, `shard.<n>.<verb>.<id>` of its owner. */
-export const actorVerbs = ["get", "wait", "watch", "cancel", "retry", "end", "send", "can"] as const;
+export const actorVerbs = ["get", "wait", "watch", "cancel", "retry", "end", "send", "can", "migrate"] as const;
 export type ActorVerb = (typeof actorVerbs)[number];
 
 /** What may be asked of any node about the whole: `list`, `nodes`, `agents`, `shards`. */

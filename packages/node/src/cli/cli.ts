@@ -8,11 +8,13 @@ import { ask } from "./commands/ask.ts";
 import { batch } from "./commands/batch.ts";
 import { can } from "./commands/can.ts";
 import { cancel } from "./commands/cancel.ts";
+import { check } from "./commands/check.ts";
 import { dev } from "./commands/dev.ts";
 import { doctor } from "./commands/doctor.ts";
 import { end } from "./commands/end.ts";
 import { get } from "./commands/get.ts";
 import { ls } from "./commands/ls.ts";
+import { migrate } from "./commands/migrate.ts";
 import { node } from "./commands/node.ts";
 import { nodes } from "./commands/nodes.ts";
 import { retry } from "./commands/retry.ts";
@@ -31,7 +33,7 @@ import { settings } from "./settings.ts";
 const groups: readonly (readonly [string, readonly ((program: Command, cli: Cli) => void)[]])[] = [
   ["Run:", [dev, node, agent]],
   ["Tasks:", [submit, batch, get, wait, watch, cancel, retry, end, ls]],
-  ["Machines:", [start, send, ask, can]],
+  ["Machines:", [start, send, ask, can, migrate, check]],
   ["Cluster:", [nodes, agents, shards, doctor]],
 ];
 

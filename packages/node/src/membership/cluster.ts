@@ -17,7 +17,7 @@ import { MachinesMap } from "./machines-map.ts";
 const TELL_MS = 50;
 
 /** What a session says of its node. */
-export type SessionView = Pick<NodeView, "id" | "host" | "pid" | "version" | "startedAt" | "machines">;
+export type SessionView = Pick<NodeView, "id" | "host" | "pid" | "version" | "startedAt" | "machines" | "migratable">;
 
 /** Machines, as `name@version`, and the shards whose records need them. */
 export type Needs = Readonly<Record<string, readonly number[]>>;
@@ -226,7 +226,9 @@ export class Cluster {
 function parseSession(id: string, data: Uint8Array): SessionView & { readonly needs: Needs } {
   const view = decodeBody(data, JSON_TYPE);
   if (typeof view !== "object" || view === null) throw new InvalidError("INVALID_BODY", "its value is not a map");
-  const { host, pid, version, startedAt, machines, needs } = view as Partial<SessionView & { needs: Needs }>;
+  const { host, pid, version, startedAt, machines, migratable, needs } = view as Partial<
+    SessionView & { needs: Needs }
+  >;
   return {
     id,
     host: host ?? "",
@@ -234,6 +236,7 @@ function parseSession(id: string, data: Uint8Array): SessionView & { readonly ne
     version: version ?? "",
     startedAt: startedAt ?? "",
     machines: machines ?? [],
+    ...(migratable === undefined ? {} : { migratable }),
     needs: needs ?? {},
   };
 }

@@ -4,6 +4,8 @@ import type { Needs } from "./cluster.ts";
 interface Knowing {
   readonly id: string;
   readonly machines: readonly string[];
+  /** Versions whose instances it takes over. */
+  readonly migratable?: readonly string[];
   readonly needs: Needs;
 }
 
@@ -38,7 +40,7 @@ export class MachinesMap {
   /** What the records of a shard need and no living node knows. */
   missing(shard: number): readonly string[] {
     return [...(this.#byShard.get(shard) ?? [])]
-      .filter((machine) => !this.#nodes.some(({ machines }) => machines.includes(machine)))
+      .filter((machine) => !this.#nodes.some((node) => hosts(node, machine)))
       .toSorted();
   }
 
@@ -54,9 +56,13 @@ export class MachinesMap {
     const key = needed.toSorted().join(" ");
     const known = this.#knowing.get(key);
     if (known !== undefined) return known;
-    const knowing = this.#nodes.filter(({ machines }) => needed.every((machine) => machines.includes(machine)));
+    const knowing = this.#nodes.filter((node) => needed.every((machine) => hosts(node, machine)));
     const ids = new Set(knowing.map(({ id }) => id));
     this.#knowing.set(key, ids);
     return ids;
   }
+}
+
+function hosts({ machines, migratable }: Knowing, machine: string): boolean {
+  return machines.includes(machine) || migratable?.includes(machine) === true;
 }

@@ -201,6 +201,7 @@ export class Gateway {
     if (shard !== undefined) return this.#parts.instances.answerStart(shard, id, spec, message, fresh);
     const begin: Message = { ...plain(message), data: encodeStart(spec) };
     this.#parts.router.forward(shardOf(id, this.#context.ports.records.shards), "begin", id, begin);
+
   }
 
   #placeOf(id: string): { id: string; shard: HostedShard | undefined } {
@@ -275,6 +276,8 @@ export class Gateway {
         return this.#parts.admissions.release(shard, id, textOf(message));
       case "discard":
         return this.#parts.admissions.discard(shard, id, textOf(message));
+      case "migrate":
+        return this.#parts.instances.migrate(shard, id, message);
       default:
         return this.#parts.tasks.take(shard, verb, id, message);
     }

@@ -104,11 +104,30 @@ export class MachineDesk {
   async take(shard: HostedShard, verb: "send" | "can", id: string, message: Message): Promise<void> {
     const actor = shard.actors.get(id);
     if (actor === undefined) return this.#takeEnded(shard, verb, id, message);
+    this.#host.migrations.upgrade(actor);
     const state = this.#host.wake(actor);
     if (!isMachineState(state))
       throw new ConflictError("EVENT_NOT_ACCEPTED", `${id} is a task: it takes no events; cancel or end it`);
     if (verb === "can") return this.#answerCan(message, state, acceptedEvents(state));
     this.#send(actor, state as MachineState, message);
+  }
+
+  /** Moves an instance to another version of its machine: to the one that is named, or to the newest that takes it over. */
+  async migrate(shard: HostedShard, id: string, message: Message): Promise<void> {
+    const actor = shard.actors.get(id);
+    if (actor === undefined) return this.#takeEnded(shard, "send", id, message);
+    if (!isMachineState(this.#host.wake(actor)))
+      throw new ConflictError("MIGRATION_FAILED", `${id} is a task: it has one version`);
+    const { name, version } = actor.machine;
+    const wanted = message.header(H.machineVersion) ?? this.#machines.upgradeOf(name, version)?.version ?? version;
+    if (!this.#machines.has(name, wanted)) throw this.#strangers.refuse(shard, name, wanted);
+    if (wanted !== version) this.#host.migrations.migrate(actor, this.#machines.get(name, wanted));
+    this.#host.whenStored(actor, (refusal) => {
+      const stored = this.#host.committed(actor);
+      if (refusal !== undefined) this.#listeners.fail(message.reply, refused(refusal));
+      else if (message.reply !== undefined && stored !== undefined)
+        this.#tasks.answerOrWait(message, shard, actor, stored);
+    });
   }
 
   /** A message of another durable actor. It is answered once what follows from it is stored; a repeated one does nothing more. */

@@ -4,12 +4,14 @@ import {
   decodeRecord,
   encodeRecord,
   messageOf,
+  migrate,
   taskMachine,
   type ActorState,
   type Machine,
   type MachineRegistry,
   type RecordFields,
   type Surroundings,
+  type Timer,
 } from "@ergon/core";
 
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
@@ -46,7 +48,7 @@ export class ActorRecords {
     return { data, ttlMs: state.snapshot.status === "active" ? undefined : behaviour.retentionMs(state) };
   }
 
-  record({ machine, rest, embedded }: LiveActor, state: ActorState): Uint8Array {
+  record({ machine, rest, embedded }: Pick<LiveActor, "machine" | "rest" | "embedded">, state: ActorState): Uint8Array {
     if (machine.engine === taskMachine.engine) return encodeRecord(machine, state, rest);
     const tasks = embedded === undefined || embedded.size === 0 ? undefined : packEmbedded(embedded);
     const idle = tasks === undefined && this.#options.behaviourOf(machine).parks(state);
@@ -59,9 +61,18 @@ export class ActorRecords {
     if (machine.engine === taskMachine.engine || state === undefined) return true;
     const data = this.record(actor, state);
     actor.encoded = { sequence: actor.sequence + 1, data };
-    if (data.length > this.#options.context.ports.bus.maxMessageBytes - MESSAGE_OVERHEAD) return false;
+    if (data.length > this.#mostBytes) return false;
     actor.fitting = state;
     return true;
+  }
+
+  /** The same of what it would be as one of another machine. */
+  fitsAs({ rest, embedded }: LiveActor, machine: Machine, state: ActorState): boolean {
+    return this.record({ machine, rest, embedded }, state).length <= this.#mostBytes;
+  }
+
+  get #mostBytes(): number {
+    return this.#options.context.ports.bus.maxMessageBytes - MESSAGE_OVERHEAD;
   }
 
   tooLarge({ id, encoded }: LiveActor): string {
@@ -75,20 +86,22 @@ export class ActorRecords {
     if ("kind" in fields) return this.setAside(shard, id, fields.reason);
     const { machines } = this.#options;
     const { machine: name, version, snapshot } = fields;
-    if (!machines.has(name, version)) {
+    const isKnown = machines.has(name, version);
+    const machine = isKnown ? machines.get(name, version) : machines.upgradeOf(name, version);
+    if (machine === undefined || (!isKnown && snapshot.status !== "active")) {
       const missing = `${name}@${version}`;
       return snapshot.status === "active"
         ? this.setAside(shard, id, `machine ${missing} is not known here`, missing)
         : undefined;
     }
-    const machine = machines.get(name, version);
     if (machine.engine.isOver(fields)) return undefined;
     const actor = new LiveActor(id, shard, machine, fields.rest);
     actor.committedAt = 1;
     actor.sequence = 1;
     actor.stored = 1;
     try {
-      this.#unpack(actor, fields, data);
+      if (isKnown) this.#unpack(actor, fields, data);
+      else this.#migrate(actor, fields);
     } catch (error) {
       return this.setAside(shard, id, `its state does not fit the machine: ${messageOf(error)}`);
     }
@@ -144,11 +157,23 @@ export class ActorRecords {
       actor.scheduledAt = machine.engine.startedAt(machine.engine.read(machine, fields));
       return;
     }
-    const state = machine.engine.restore(machine, fields, this.#options.surroundings(actor));
+    this.#hold(actor, machine.engine.restore(machine, fields, this.#options.surroundings(actor)), fields);
+  }
+
+  /** A record of a version that is not known here, but that a newer one takes over. */
+  #migrate(actor: LiveActor, fields: RecordFields): void {
+    const { clock } = this.#options.context;
+    const { state, effects } = migrate(fields, actor.machine, clock.now(), this.#options.surroundings(actor));
+    actor.effects = [...effects];
+    actor.unsaved = true;
+    this.#hold(actor, state, fields);
+  }
+
+  #hold(actor: LiveActor, state: ActorState, fields: RecordFields): void {
     actor.state = state;
     actor.committed = state;
     actor.fitting = state;
-    actor.scheduledAt = machine.engine.startedAt(state);
+    actor.scheduledAt = actor.machine.engine.startedAt(state);
     for (const [key, raw] of Object.entries(fields.tasks ?? {})) {
       const task = this.embedded(actor, Number(key));
       task.state = unpackEmbedded(raw);
@@ -156,4 +181,10 @@ export class ActorRecords {
       task.scheduledAt = taskMachine.engine.startedAt(task.state);
     }
   }
+}
+
+/** The timers in the record of a parked actor. */
+export function timersOf(parked: Uint8Array | undefined): readonly Timer[] {
+  const fields = parked === undefined ? undefined : decodeFields(parked);
+  return fields === undefined || "kind" in fields ? [] : fields.timers;
 }

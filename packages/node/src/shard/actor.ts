@@ -76,7 +76,12 @@ export class LiveActor implements Due {
   encoded: { readonly sequence: number; readonly data: Uint8Array } | undefined;
   readonly id: string;
   readonly shard: HostedShard;
-  readonly machine: Machine;
+  /** Another version of it, once it has been migrated. */
+  machine: Machine;
+  /** Its migration has failed: it stays on its version as long as it is here. */
+  stays = false;
+  /** It was migrated on its way out of its record: that is to be stored when its shard is served. */
+  unsaved = false;
   /** Unknown fields of its record, kept as they are. */
   readonly rest: Readonly<Record<string, unknown>> | undefined;
 

@@ -1,6 +1,5 @@
 import {
   InvalidError,
-  decodeFields,
   isErgonError,
   taskMachine,
   type ActorState,
@@ -14,11 +13,12 @@ import {
 } from "@ergon/core";
 
 import type { NodeContext } from "../node-context.ts";
-import { ActorRecords } from "./actor-records.ts";
+import { ActorRecords, timersOf } from "./actor-records.ts";
 import { ActorTimers } from "./actor-timers.ts";
 import { LiveActor } from "./actor.ts";
 import { CommitQueue, type Refusal, type Settled } from "./commit-queue.ts";
 import type { HostedShard } from "./hosted-shard.ts";
+import { Migrations } from "./migrations.ts";
 import { UNQUEUED } from "./timer-queue.ts";
 import { Woken } from "./woken.ts";
 
@@ -67,6 +67,7 @@ export class Host {
   readonly #timers: ActorTimers;
   readonly #records: ActorRecords;
   readonly #woken: Woken;
+  readonly migrations: Migrations;
   #retrying = false;
   /** The last refusal by the store, until something was stored again. */
   refusal: Refusal | undefined;
@@ -79,6 +80,7 @@ export class Host {
       clock,
     } = options.context;
     this.#records = new ActorRecords({ ...options, surroundings: (actor) => this.#surroundings(actor) });
+    this.migrations = new Migrations(options, this, this.#records, (actor) => this.#surroundings(actor));
     this.#woken = new Woken(clock, (actor) => this.#parkIfIdle(actor));
     this.#timers = new ActorTimers(clock, (actor, now) => this.#fireTimers(actor, now));
     this.#queues = Array.from(
@@ -204,8 +206,22 @@ export class Host {
     this.#parkIfIdle(actor);
   }
 
+  /** Stores an actor as one of another version of its machine, with what that asks for. */
+  replace(actor: LiveActor, machine: Machine, turn: Turn, settled: Settled): void {
+    actor.machine.engine.close(this.wake(actor));
+    actor.shard.remove(actor);
+    actor.machine = machine;
+    actor.shard.add(actor);
+    this.#take(actor, turn);
+    this.#behaviour(actor).rolledBack(actor);
+    this.#behaviour(actor).settle(actor);
+    this.commit(actor, settled);
+  }
+
   /** Delivers an event without storing the outcome: the caller commits. Answers whether the actor took it. */
   transition(actor: LiveActor, event: EventWithoutTime): boolean {
+    // What has failed is to end as it is, and what ran in the node answers to the version that began it.
+    if (event.type !== "ergon.failed" && event.type !== "ergon.local") this.migrations.upgrade(actor);
     const state = this.wake(actor);
     const { machine } = actor;
     const timed = { ...event, at: this.#at(actor, state), chance: this.#options.context.random() };
@@ -293,6 +309,10 @@ export class Host {
       if (actor.state === undefined) continue;
       try {
         this.#behaviour(actor).restored(actor);
+        if (!actor.unsaved) continue;
+        actor.unsaved = false;
+        this.#behaviour(actor).settle(actor);
+        this.commit(actor, ignore);
       } catch (error) {
         // One record that cannot go on must not take its shard down, at one node after the other. Its bounds end it.
         this.#options.context.logger.error({ shard: shard.number, id: actor.id, err: error }, "an actor cannot go on");
@@ -402,7 +422,7 @@ export class Host {
 
   #parkIfIdle(actor: LiveActor): void {
     const { state } = actor;
-    if (state === undefined || actor.stored < actor.sequence || actor.listeners !== undefined) return;
+    if (state === undefined || actor.stored < actor.sequence || actor.listeners !== undefined || actor.unsaved) return;
     if (state.snapshot.status !== "active" || actor.embedded?.size) return;
     if (actor.position !== UNQUEUED && actor.due - this.#options.context.clock.now() < PARK_MS) return;
     if (!this.#behaviour(actor).parks(state)) return;
@@ -441,6 +461,7 @@ export class Host {
   }
 
   #fireTimers(actor: LiveActor, now: number): void {
+    this.migrations.upgrade(actor);
     const state = this.wake(actor);
     const timer = state.timers.filter(({ due }) => due <= now).toSorted((a, b) => a.due - b.due)[0];
     if (timer === undefined) return this.#timers.set(actor, state.timers);
@@ -470,11 +491,6 @@ export class Host {
 export interface EventWithoutTime {
   readonly type: string;
   readonly [field: string]: unknown;
-}
-
-function timersOf(parked: Uint8Array | undefined): readonly Timer[] {
-  const fields = parked === undefined ? undefined : decodeFields(parked);
-  return fields === undefined || "kind" in fields ? [] : fields.timers;
 }
 
 const ignore: Settled = () => undefined;

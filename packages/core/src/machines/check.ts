@@ -1,0 +1,41 @@
+import type { MachineRegistry } from "../actor/machine.ts";
+import type { RecordFields } from "../actor/record.ts";
+import { messageOf } from "../base/errors.ts";
+import { isReserved } from "./define.ts";
+import { misfit } from "./fit.ts";
+import { stateText } from "./machine-state.ts";
+import { migrateFields } from "./migrate.ts";
+
+/** What would become of a stored instance where only these machines are known. */
+export interface Verdict {
+  readonly machine: string;
+  readonly version: string;
+  readonly state: string;
+  /** `fits`: it goes on; `moves`: it goes on as one of the version `to`; `breaks`: it does not, or not as it should. */
+  readonly kind: "fits" | "moves" | "breaks";
+  readonly to?: string;
+  readonly reason?: string;
+}
+
+/**
+ * Looks whether a live instance would go on where only these machines are known. Pure: nothing of it is started. `undefined`: the record is no live
+ * instance, but a task or one that has ended.
+ */
+export function checkRecord(fields: RecordFields, machines: MachineRegistry): Verdict | undefined {
+  const { machine, version, snapshot, meta } = fields;
+  if (meta === undefined || snapshot.status !== "active" || isReserved(machine)) return undefined;
+  const told = { machine, version, state: stateText(snapshot.value) };
+  const upgrade = machines.upgradeOf(machine, version);
+  if (upgrade !== undefined) {
+    try {
+      migrateFields(fields, upgrade);
+      return { ...told, kind: "moves", to: upgrade.version };
+    } catch (error) {
+      return { ...told, kind: "breaks", to: upgrade.version, reason: `migration ${messageOf(error)}` };
+    }
+  }
+  if (!machines.has(machine, version))
+    return { ...told, kind: "breaks", reason: `machine ${machine}@${version} is not known` };
+  const reason = misfit(machines.get(machine, version).logic, fields);
+  return reason === undefined ? { ...told, kind: "fits" } : { ...told, kind: "breaks", reason };
+}

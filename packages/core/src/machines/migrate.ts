@@ -1,0 +1,106 @@
+import type { AnyMachineSnapshot } from "xstate";
+
+import type { Surroundings } from "../actor/engine.ts";
+import type { Machine } from "../actor/machine.ts";
+import type { Migratable } from "../actor/migration.ts";
+import { decodeTimer, encodeTimer, type RecordFields } from "../actor/record.ts";
+import type { Turn } from "../actor/step.ts";
+import { ConflictError, messageOf } from "../base/errors.ts";
+import { isMap } from "../base/msgpack.ts";
+import type { Command } from "./command.ts";
+import { take, type Draft } from "./draft.ts";
+import { misfit } from "./fit.ts";
+import { machineEngine } from "./machine-engine.ts";
+import { machineLimits, stateText, type MachineMeta, type MachineState } from "./machine-state.ts";
+import { fromPlain, toPlain } from "./plain.ts";
+
+const known: ReadonlySet<string> = new Set(["value", "context", "children", "historyValue", "timers"]);
+
+/**
+ * The fields of an instance's record as one of another version of its machine. Throws `ConflictError` (`MIGRATION_FAILED`) when that has no
+ * migration from its version, when the migration throws, and when what it answers does not fit the machine.
+ */
+export function migrateFields(fields: RecordFields, to: Machine): RecordFields {
+  const { version, snapshot, timers } = fields;
+  const fault = (text: string, cause?: unknown): ConflictError => failed(fields, to, text, cause);
+  const migration = to.migrate?.[version];
+  if (migration === undefined) throw fault(`version ${to.version} has no migration from ${version}`);
+  const {
+    value,
+    context,
+    children = {},
+    historyValue = {},
+  } = fromPlain(structuredClone(snapshot)) as unknown as Partial<Migratable>;
+  let given: Record<string, unknown>;
+  try {
+    const answer: unknown = migration({
+      value,
+      context: context ?? {},
+      children,
+      historyValue,
+      timers: structuredClone(timers),
+    });
+    if (!isMap(answer) || "then" in answer) throw new Error("it must answer an object, and at once");
+    const unknown = Object.keys(answer).find((field) => !known.has(field));
+    if (unknown !== undefined)
+      throw new Error(`"${unknown}" is nothing that a migration gives: ${[...known].join(", ")}`);
+    given = toPlain(answer, "") as Record<string, unknown>;
+  } catch (cause) {
+    throw fault(messageOf(cause), cause);
+  }
+  const { timers: rawTimers = timers, ...changed } = given;
+  const checked = Array.isArray(rawTimers) ? rawTimers.map(checkedTimer) : [undefined];
+  const migrated = { ...snapshot, ...changed } as RecordFields["snapshot"];
+  if (!isMap(migrated.context)) throw fault("context: must be an object");
+  const next = checked.filter((timer) => timer !== undefined);
+  if (next.length < checked.length) throw fault("timers: must be a list of { id, due, event }");
+  const reason = misfit(to.logic, { snapshot: migrated, timers: next });
+  if (reason !== undefined) throw fault(reason);
+  return { ...fields, version: to.version, snapshot: migrated, timers: next };
+}
+
+/**
+ * Moves an instance to another version of its machine, to be stored: what it had asked for and the migration has dropped is stopped. Throws as
+ * {@link migrateFields} does.
+ */
+export function migrate(fields: RecordFields, to: Machine, at: number, surroundings: Surroundings): Turn {
+  const migrated = migrateFields(fields, to);
+  const before = fields.meta as MachineMeta;
+  const draft: Draft = { ...before, updatedAt: Math.max(at, before.updatedAt) };
+  const kept = new Set(keysOf(migrated.snapshot));
+  const stops = keysOf(fields.snapshot)
+    .filter((key) => !kept.has(key))
+    .map((key): Command => ({ type: "stop", key, reason: "a migration has dropped it" }));
+  const effects = take(draft, stops);
+  const restored = restore(fields, migrated, to, surroundings);
+  draft.stateTags = [...(restored.snapshot as AnyMachineSnapshot).tags];
+  const state = stateText(migrated.snapshot.value);
+  const { history } = draft;
+  // The first lines tell how it began, the last how it stands: the middle goes.
+  const lines = history.length < machineLimits.historyEntries ? history : [...history.slice(0, 4), ...history.slice(5)];
+  draft.history = [...lines, [draft.updatedAt, state, `migrated from version ${fields.version}`]];
+  return { state: { ...restored, meta: { ...draft } } as MachineState, effects };
+}
+
+function restore(fields: RecordFields, migrated: RecordFields, to: Machine, surroundings: Surroundings): MachineState {
+  try {
+    return machineEngine.restore(to, migrated, surroundings) as MachineState;
+  } catch (cause) {
+    throw failed(fields, to, messageOf(cause), cause);
+  }
+}
+
+function failed({ machine, version }: RecordFields, to: Machine, text: string, cause: unknown): ConflictError {
+  return new ConflictError("MIGRATION_FAILED", `from ${machine}@${version} to ${to.version}: ${text}`, { cause });
+}
+
+function checkedTimer(raw: unknown): RecordFields["timers"][number] | undefined {
+  return isMap(raw) ? decodeTimer(encodeTimer(raw as never)) : undefined;
+}
+
+/** The numbers of everything durable that the actors of an instance wait for. */
+function keysOf(persisted: unknown): number[] {
+  const { key, children } = persisted as { key?: unknown; children?: Readonly<Record<string, { snapshot?: unknown }>> };
+  const below = Object.values(children ?? {}).flatMap(({ snapshot }) => (isMap(snapshot) ? keysOf(snapshot) : []));
+  return typeof key === "number" ? [key, ...below] : below;
+}

@@ -1,0 +1,57 @@
+import {
+  checkRecord,
+  decodeFields,
+  type LoadRange,
+  type MachineRegistry,
+  type Ports,
+  type StoredRecord,
+  type Verdict,
+} from "@ergon/core";
+
+import { decodeMark } from "./supervisor/mark.ts";
+
+/** Instances of which the same is to be said. */
+export interface CheckedGroup extends Verdict {
+  readonly count: number;
+  /** The id of one of them. */
+  readonly example: string;
+}
+
+/**
+ * Looks whether the live instances of a namespace would go on where only these machines are known. Reads every shard, owns none, and starts nothing.
+ * What breaks comes first.
+ */
+export async function checkInstances(
+  { records, leases }: Pick<Ports, "records" | "leases">,
+  machines: MachineRegistry,
+): Promise<readonly CheckedGroup[]> {
+  const ranges = await Promise.all(
+    Array.from({ length: records.shards }, async (_, shard): Promise<LoadRange> => {
+      // Whoever has asked for a shard's owner reads all that was stored under it.
+      await records.owner(shard);
+      return { shard, ...decodeMark(await leases.readMark(shard)) };
+    }),
+  );
+  const groups = new Map<string, CheckedGroup>();
+  await records.load(ranges, (_, record) => {
+    const verdict = verdictOf(record, machines);
+    if (verdict === undefined) return;
+    const key = JSON.stringify(verdict);
+    const { count, example } = groups.get(key) ?? { count: 0, example: record.id };
+    groups.set(key, { ...verdict, count: count + 1, example });
+  });
+  return [...groups.values()].toSorted(
+    (a, b) =>
+      Number(b.kind === "breaks") - Number(a.kind === "breaks") ||
+      a.machine.localeCompare(b.machine) ||
+      a.version.localeCompare(b.version, "en", { numeric: true }) ||
+      a.state.localeCompare(b.state),
+  );
+}
+
+function verdictOf({ data }: StoredRecord, machines: MachineRegistry): Verdict | undefined {
+  if (data.length === 0) return undefined;
+  const fields = decodeFields(data);
+  if ("kind" in fields) return { machine: "?", version: "?", state: "?", kind: "breaks", reason: fields.reason };
+  return checkRecord(fields, machines);
+}
