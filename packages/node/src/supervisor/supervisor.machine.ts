@@ -100,7 +100,24 @@ const machine = setup({
 /** One shard's life at a node, as docs/architecture.md draws it. */
 export const supervisorMachine: AnyStateMachine = machine;
 
-/** Starts the supervisor of one shard. */
+/**
+ * Starts the supervisor of one shard. Its actions run after each transition, in order, and outside of XState: users' machines take steps in them.
+ */
 export function createSupervisor(actions: Readonly<Record<SupervisorAction, () => void>>): Supervisor {
-  return createActor(machine.provide({ actions })).start();
+  const due: (() => void)[] = [];
+  let running = false;
+  const noted = Object.entries(actions).map(([name, run]) => [name, () => void due.push(run)]);
+  const actor = createActor(machine.provide({ actions: Object.fromEntries(noted) as typeof actions })).start();
+  return {
+    send(event) {
+      actor.send(event);
+      if (running) return;
+      running = true;
+      try {
+        for (let run = due.shift(); run !== undefined; run = due.shift()) run();
+      } finally {
+        running = false;
+      }
+    },
+  };
 }
