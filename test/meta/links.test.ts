@@ -62,7 +62,7 @@ test("the README is short", () => {
 });
 
 test("the snippets of the README are those of the examples", () => {
-  const examples = ["stranger-client.mjs", "stranger-agent.mjs", "hello.ts"]
+  const examples = ["stranger-client.mjs", "stranger-agent.mjs", "hello.ts", "order.ts"]
     .map((file) => readText(`examples/${file}`))
     .join("\n");
   const fences = [...readText("README.md").matchAll(/```(?:js|ts)\n([\s\S]*?)```/g)].map(([, code = ""]) => code);
@@ -72,6 +72,6 @@ test("the snippets of the README are those of the examples", () => {
     .filter((line) => line !== "");
   const known = new Set(examples.split("\n").map((line) => line.replace(/\s*\/\/.*$/, "").trim()));
 
-  expect(fences).toHaveLength(3);
+  expect(fences).toHaveLength(4);
   expect(lines.filter((line) => !known.has(line) && !line.startsWith('options.set("Ergon-Id"'))).toEqual([]);
 });
