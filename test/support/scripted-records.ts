@@ -29,12 +29,13 @@ export class QueueStage {
   readonly queue: CommitQueue;
   #revision = 0;
 
-  constructor({ oneInFlight = false, maxWrites = 100, window = 100 } = {}) {
+  constructor({ oneInFlight = false, fewSingles = 1, maxWrites = 100, window = 100 } = {}) {
     this.shard = this.newShard(0);
     const records: RecordStore = {
       shards: 4,
       buckets: 1,
       oneInFlight,
+      fewSingles,
       maxWrites,
       bucketOf: () => 0,
       claim: unused,

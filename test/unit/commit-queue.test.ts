@@ -42,6 +42,29 @@ describe("writes where one commit at a time may be in flight", () => {
   });
 });
 
+describe("writes where a batch costs more than a few singles", () => {
+  test("go singly and at once while few wait, and as one batch, with nothing beside it, when many do", async () => {
+    const stage = new QueueStage({ oneInFlight: true, fewSingles: 2 });
+    for (const id of ["a", "b"]) stage.put(stage.actor(id));
+    await stage.settle();
+    expect(stage.inFlight).toEqual([["a@2"], ["b@2"]]);
+
+    for (const id of ["c", "d"]) stage.put(stage.actor(id));
+    await stage.settle();
+    expect(stage.inFlight).toEqual([["a@2"], ["b@2"]]);
+
+    stage.put(stage.actor("e"));
+    await stage.settle();
+    expect(stage.inFlight).toEqual([["a@2"], ["b@2"], ["c@2", "d@2", "e@2"]]);
+
+    stage.put(stage.actor("f"));
+    await stage.pending[0]?.answer(stage.committed());
+    expect(stage.inFlight).toEqual([["b@2"], ["c@2", "d@2", "e@2"]]);
+    await stage.pending[1]?.answer(stage.committed());
+    expect(stage.inFlight).toEqual([["b@2"], ["f@2"]]);
+  });
+});
+
 describe("several changes of one actor", () => {
   test("that are queued are one write, the newest, and all of them are told", async () => {
     const stage = new QueueStage();

@@ -135,6 +135,7 @@ export function createMemoryRecords(link: Link, state: RecordState): RecordStore
     shards,
     buckets,
     oneInFlight,
+    fewSingles: oneInFlight ? 1 : MAX_WRITES,
     maxWrites: MAX_WRITES,
     bucketOf,
     claim: (shard, session, expected) => link.call(() => state.claim(shard, session, expected)),

@@ -72,6 +72,11 @@ export interface RecordStore {
   readonly buckets: number;
   /** Whether commits of one bucket must go one at a time (replicated or always synced); else they may be pipelined. */
   readonly oneInFlight: boolean;
+  /**
+   * Where commits of one bucket go one at a time: how many writes may go singly and at once instead, as long as no more are waiting. 1 where the
+   * server takes no second one (replicated); a few where it syncs every write, since a batch costs more than these.
+   */
+  readonly fewSingles: number;
   /** Most writes that one commit takes. */
   readonly maxWrites: number;
   bucketOf(shard: number): number;

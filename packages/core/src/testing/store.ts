@@ -172,6 +172,24 @@ export function describeRecordStore({ describe, test }: TestApi, suite: Suite): 
         assert.equal(Object.keys(await loadAll(records, 0)).length, records.maxWrites);
       }));
 
+    test("a few single writes, and the batch that follows without waiting for them, are stored in their order", () =>
+      within(suite, async (connect) => {
+        const { records } = await connect();
+        const fence = await take(records, 3, "a");
+        if (records.fewSingles === 1) return;
+        for (let round = 0; round < 20; round++) {
+          const few = [0, 1, 2].map((index) => records.commit([write(3, "key", `${round} ${index}`, fence)]));
+          const many = records.commit([
+            write(3, "key", `${round} last`, fence),
+            write(3, `other-${round}`, "x", fence),
+          ]);
+          const results = await Promise.all([...few, many]);
+
+          assert.deepEqual(new Set(results.map(({ kind }) => kind)), new Set(["committed"]));
+          assert.equal(text((await records.read(3, "key"))?.data), `${round} last`);
+        }
+      }));
+
     test("writes of one key are stored in the order of their commits", () =>
       within(suite, async (connect) => {
         const { records } = await connect();

@@ -44,23 +44,26 @@ export interface CommitQueueOptions {
 
 /**
  * The writes of one bucket, in order. Where the server takes one commit at a time, everything that has queued goes as one atomic batch (one fsync
- * serves all); where it takes many, single writes are pipelined. A newer record replaces a queued older one of its actor.
+ * serves all), or, where that is slower, a few writes go singly; where it takes many, single writes are pipelined. A newer record replaces a
+ * queued older one of its actor.
  */
 export class CommitQueue {
   readonly #queued = new Map<LiveActor, Entry>();
   /** Writes whose records were refused for themselves. Nobody waits for them: their shards may go, and the next owner goes on from what is stored. */
   readonly #setAside = new Map<LiveActor, Entry>();
   #inFlight = 0;
+  /** A batch is in flight: nothing goes beside it. */
+  #grouped = false;
   #scheduled = false;
   #stalled = false;
   readonly #options: CommitQueueOptions;
   readonly #perCommit: number;
-  readonly #commits: number;
+  readonly #singles: number;
 
   constructor(options: CommitQueueOptions) {
     this.#options = options;
     this.#perCommit = options.records.oneInFlight ? options.records.maxWrites : 1;
-    this.#commits = options.records.oneInFlight ? 1 : options.window;
+    this.#singles = options.records.oneInFlight ? options.records.fewSingles : options.window;
   }
 
   /** Writes that wait, not counting those in flight. */
@@ -100,18 +103,28 @@ export class CommitQueue {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#stalled || this.#inFlight >= this.#commits || this.#queued.size === 0) return;
+    if (this.#scheduled || this.#stalled || !this.#hasRoom() || this.#queued.size === 0) return;
     this.#scheduled = true;
     // At the end of the turn: whatever one chunk from the socket causes goes together.
     queueMicrotask(() => {
       this.#scheduled = false;
-      while (!this.#stalled && this.#inFlight < this.#commits && this.#send());
+      while (!this.#stalled && this.#hasRoom() && this.#send());
     });
+  }
+
+  #hasRoom(): boolean {
+    if (this.#grouped) return false;
+    return this.#inFlight < this.#singles || (this.#singles > 1 && this.#perCommit > 1 && this.#areMany());
+  }
+
+  /** Whether more writes wait than may go singly. */
+  #areMany(): boolean {
+    return this.#queued.size > this.#singles;
   }
 
   #send(): boolean {
     const entries: Entry[] = [];
-    let most = this.#perCommit;
+    let most = this.#singles > 1 && !this.#areMany() ? 1 : this.#perCommit;
     for (const [actor, entry] of this.#queued) {
       if (actor.shard.phase === "suspended") continue;
       most = Math.min(most, entry.most ?? most);
@@ -132,6 +145,8 @@ export class CommitQueue {
 
   #commit(entries: readonly Entry[]): void {
     this.#inFlight++;
+    const isGroup = entries.length > 1;
+    if (isGroup) this.#grouped = true;
     const writes = entries.map((entry): Write => {
       const { actor } = entry;
       entry.sequence = actor.sequence;
@@ -140,6 +155,7 @@ export class CommitQueue {
     for (const { actor } of entries) actor.writesOut++;
     void this.#options.records.commit(writes).then((result) => {
       this.#inFlight--;
+      if (isGroup) this.#grouped = false;
       for (const { actor } of entries) actor.writesOut--;
       this.#settle(entries, result);
       this.#schedule();
