@@ -1,11 +1,11 @@
 import { appendFileSync } from "node:fs";
 import { env } from "node:process";
 
-import { defineMachine, delay, driver, machine, type Client } from "@ergon/core";
+import { delay, type Client } from "@ergon/core";
 import { seededRandom } from "@ergon/core/testing";
 import { describe, expect, test } from "vitest";
-import { assign, sendParent, sendTo, setup } from "xstate";
 
+import { echo, trip, tripEnd } from "../support/machines/trip.ts";
 import { createMemoryCluster, type Member, type MemoryCluster } from "../support/memory-cluster.ts";
 
 const INSTANCES = Number(env["ERGON_INSTANCES"] ?? 100);
@@ -20,91 +20,6 @@ function seeds(): number[] {
   const first = Number(env["ERGON_FIRST_SEED"] ?? 1);
   return Array.from({ length: Number(env["ERGON_SEEDS"] ?? 3) }, (_, index) => first + index);
 }
-
-/** Says back whatever it is told. */
-const echo = defineMachine(
-  setup({
-    types: {} as { context: { heard: number[] }; events: { type: "SAY"; n: number } | { type: "END" } },
-  }).createMachine({
-    id: "echo",
-    context: { heard: [] },
-    initial: "on",
-    states: {
-      on: {
-        on: {
-          SAY: {
-            actions: [
-              assign({ heard: ({ context, event }) => [...context.heard, event.n] }),
-              sendParent(({ event }) => ({ type: "ECHO", n: event.n })),
-            ],
-          },
-          END: "end",
-        },
-      },
-      end: { type: "final" },
-    },
-    output: ({ context }) => context.heard,
-  }),
-);
-
-interface Trip {
-  readonly name: string;
-  readonly done: readonly string[];
-  readonly echoes: readonly number[];
-  readonly heard: unknown;
-}
-
-const tripSetup = setup({
-  types: {} as {
-    context: Trip;
-    input: { name: string };
-    events: { type: "GO" } | { type: "ECHO"; n: number };
-  },
-  actors: {
-    echo: machine<undefined, number[]>("echo"),
-    step: driver<{ name: string; step: number }, string>("step", {
-      task: { maxLost: 1_000, attemptTimeout: "30s", retry: { maxAttempts: 100, initial: 100, max: 2_000 } },
-    }),
-  },
-});
-
-const say = (n: number) => sendTo("echo", { type: "SAY", n });
-
-const step = (number: number, next: string, ...said: number[]) =>
-  tripSetup.createStateConfig({
-    entry: said.map(say),
-    invoke: {
-      src: "step",
-      input: ({ context }) => ({ name: context.name, step: number }),
-      onDone: { target: next, actions: assign({ done: ({ context, event }) => [...context.done, event.output] }) },
-    },
-  });
-
-/** Three tasks with pauses between them, and a child that is told numbers meanwhile. */
-const trip = defineMachine(
-  tripSetup.createMachine({
-    id: "trip",
-    context: ({ input }) => ({ name: input.name, done: [], echoes: [], heard: undefined }),
-    invoke: {
-      id: "echo",
-      src: "echo",
-      onDone: { target: ".end", actions: assign({ heard: ({ event }) => event.output }) },
-    },
-    on: { ECHO: { actions: assign({ echoes: ({ context, event }) => [...context.echoes, event.n] }) } },
-    initial: "draft",
-    states: {
-      draft: { on: { GO: "first" } },
-      first: step(1, "pause", 1, 2, 3),
-      pause: { after: { 700: "second" } },
-      second: step(2, "rest", 4),
-      rest: { after: { 1_500: "third" } },
-      third: step(3, "closing", 5, 6),
-      closing: { entry: sendTo("echo", { type: "END" }) },
-      end: { type: "final" },
-    },
-    output: ({ context }) => context,
-  }),
-);
 
 describe("a storm over instances", () => {
   test.for(seeds())(
@@ -125,12 +40,7 @@ describe("a storm over instances", () => {
       try {
         const outputs = await storm(cluster, chance);
         expect(outputs).toEqual(
-          Array.from({ length: INSTANCES }, (_, index) => ({
-            name: `trip-${index}`,
-            done: [1, 2, 3].map((number) => `trip-${index} ${number}`),
-            echoes: [1, 2, 3, 4, 5, 6],
-            heard: [1, 2, 3, 4, 5, 6],
-          })),
+          Array.from({ length: INSTANCES }, (_, index) => tripEnd(`trip-${index}`, (step) => `${step} done`)),
         );
       } catch (cause) {
         throw new Error(
@@ -149,13 +59,11 @@ async function storm(cluster: MemoryCluster, chance: () => number): Promise<unkn
     cluster.addNode(`node-${++started}`, { clockOffsetMs: between(-60_000, 60_000) });
   const addAgent = (): Promise<Member> =>
     cluster.addAgent(`agent-${++started}`, {
-      driver: "step",
       concurrency: 10,
       handler: async (attempt) => {
-        const { name, step: number } = attempt.json<{ name: string; step: number }>();
         await attempt.sleep(between(0, 300));
         if (chance() < 0.05) throw new Error("bad luck");
-        return `${name} ${number}`;
+        return `${attempt.text()} done`;
       },
     });
   for (let index = 0; index < 3; index++) await addNode();
