@@ -138,16 +138,35 @@ function oneOf<T extends string>(
   return value as T;
 }
 
-/** The steps that a step refers to: by its dependencies, its condition and its input; `*`: it may be any. */
-export function neededBy(step: CheckedStep): ReadonlySet<string> {
-  const needed = new Set(step.dependsOn);
-  for (const id of stepsInRule(step.when)) needed.add(id);
+/** What a step refers to. */
+export interface Needs {
+  /** Steps: by its dependencies, its condition and its input; `*`: it may be any. */
+  readonly steps: ReadonlySet<string>;
+  /** Those of them whose output it may want, and itself where what undoes it does. */
+  readonly outputs: ReadonlySet<string>;
+}
+
+const needs = new WeakMap<CheckedStep, Needs>();
+
+/** The steps that a step refers to. */
+export function needsOf(step: CheckedStep): Needs {
+  const found = needs.get(step) ?? findNeeds(step);
+  needs.set(step, found);
+  return found;
+}
+
+function findNeeds(step: CheckedStep): Needs {
+  const inRule = stepsInRule(step.when);
+  const steps = new Set([...(step.dependsOn ?? []), ...inRule]);
+  const outputs = new Set(inRule);
   for (const path of [...referencesIn(inputOf(step)), ...referencesIn(step.compensate)]) {
     const id = stepOf(path);
+    if (id === undefined) continue;
+    if (!path.endsWith(".status")) outputs.add(id);
     // What undoes a step may refer to what that has answered.
-    if (id !== undefined && id !== step.id) needed.add(id);
+    if (id !== step.id) steps.add(id);
   }
-  return needed;
+  return { steps, outputs };
 }
 
 /** Everything of a step in which references are replaced. */
@@ -179,7 +198,7 @@ function checkConnections(
           "INVALID_OPTION",
           `\${${path}} is no reference; write input, steps.<id>.output or steps.<id>.status`,
         );
-    for (const id of neededBy(step)) {
+    for (const id of needsOf(step).steps) {
       if (id === "*") continue;
       const name = step.dependsOn?.includes(id) === true ? `${at}.dependsOn` : at;
       if (!isStepId(id) || !isThere(id))
@@ -195,6 +214,7 @@ function checkConnections(
     if (!isPath(path) || (id !== undefined && !isThere(id)))
       faults.add(field("output"), "INVALID_OPTION", `\${${path}} leads to nothing`);
   }
-  const cycle = mode === "graph" ? findCycle(new Map(steps.map((step) => [step.id, [...neededBy(step)]]))) : undefined;
+  const cycle =
+    mode === "graph" ? findCycle(new Map(steps.map((step) => [step.id, [...needsOf(step).steps]]))) : undefined;
   if (cycle !== undefined) faults.add(field("steps"), "INVALID_OPTION", `wait for each other: ${cycle.join(" -> ")}`);
 }

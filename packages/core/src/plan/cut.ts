@@ -1,4 +1,4 @@
-import { neededBy, type CheckedPlan, type CheckedStep } from "./check.ts";
+import { needsOf, type CheckedPlan, type CheckedStep } from "./check.ts";
 import { planLimits, type Known, type PlanDefinition, type PlanMode } from "./definition.ts";
 import { sortedByDependencies } from "./order.ts";
 import { referencesIn, stepOf } from "./references.ts";
@@ -13,6 +13,8 @@ export interface Segment {
   readonly definition?: PlanDefinition;
   /** Steps of it whose outcome others refer to. */
   readonly exports: readonly string[];
+  /** Those of them whose output is wanted. */
+  readonly outputs: readonly string[];
   /** Steps before it to whose outcome it refers. */
   readonly uses: readonly string[];
 }
@@ -40,19 +42,22 @@ export function cut(plan: CheckedPlan): Pieces | undefined {
   const open = steps.filter((step) => !isDone(step, plan));
   const chunks = chunksOf(open);
   const atOnce = mode === "parallel" ? Math.min(planLimits.segmentsAtOnce, limit, chunks.length) : 1;
-  const needs = chunks.map((chunk) => new Set(chunk.flatMap((step) => [...neededBy(step)])));
+  const needs = chunks.map((chunk) => new Set(chunk.flatMap((step) => [...needsOf(step).steps])));
   const wanted = new Set(referencesIn(output).flatMap((path) => stepOf(path) ?? []));
-  const users = usersOf(needs);
+  const users = lastUsers(needs);
+  const readers = lastUsers(chunks.map((chunk) => new Set(chunk.flatMap((step) => [...needsOf(step).outputs]))));
   const { onFailure, standalone, input } = plan;
   const segments = chunks.map((chunk, index): Segment => {
     const inside = new Set(chunk.map(({ id }) => id));
     const [first, last] = [chunk[0]?.id ?? "", chunk.at(-1)?.id ?? ""];
     const own = needs[index] ?? new Set<string>();
+    const exports = [...inside].filter((id) => wanted.has(id) || lastUser(users, id) > index);
     return {
       id: first === last ? first : `${first}..${last}`,
       steps: chunk.length,
       definition: { mode, limit: Math.max(1, Math.floor(limit / atOnce)), onFailure, standalone, input, steps: chunk },
-      exports: [...inside].filter((id) => wanted.has(id) || lastUser(users, id) > index),
+      exports,
+      outputs: exports.filter((id) => wanted.has(id) || lastUser(readers, id) > index),
       uses: [...own].filter((id) => !inside.has(id)),
     };
   });
@@ -70,7 +75,7 @@ export function cut(plan: CheckedPlan): Pieces | undefined {
 
 function sortedSteps({ steps }: CheckedPlan): readonly CheckedStep[] {
   const byId = new Map(steps.map((step) => [step.id, step]));
-  const dependencies = new Map(steps.map((step) => [step.id, [...neededBy(step)]]));
+  const dependencies = new Map(steps.map((step) => [step.id, [...needsOf(step).steps]]));
   return sortedByDependencies(dependencies).flatMap((id) => byId.get(id) ?? []);
 }
 
@@ -100,7 +105,7 @@ function chunksOf(steps: readonly CheckedStep[]): CheckedStep[][] {
 }
 
 /** The last segment that refers to a step. */
-function usersOf(needs: readonly ReadonlySet<string>[]): ReadonlyMap<string, number> {
+function lastUsers(needs: readonly ReadonlySet<string>[]): ReadonlyMap<string, number> {
   const users = new Map<string, number>();
   for (const [index, ids] of needs.entries()) for (const id of ids) users.set(id, index);
   return users;

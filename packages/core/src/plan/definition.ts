@@ -97,8 +97,10 @@ export interface PlanContinuation {
 export interface Part {
   /** Its actor in the other plan. */
   readonly actor: string;
-  /** The other plan wants these outputs. Absent: its output as a whole. */
+  /** Of a segment: steps whose outcome others refer to. Absent: its output is wanted as a whole. */
   readonly exports?: readonly string[];
+  /** Those of them whose output is wanted. */
+  readonly outputs?: readonly string[];
 }
 
 /** Bounds of plans; what is larger is refused by the name of its field, or fails its step. Sizes are bytes of MessagePack. */
@@ -116,6 +118,8 @@ export const planLimits = {
   /** Of outputs that nothing refers to: kept up to these sizes, each and together. */
   looseOutputBytes: 16_384,
   looseOutputsBytes: 65_536,
+  /** Of a large plan, once it has begun: what is left of its definition, and what is known of steps; or as much as it began with. */
+  planBytes: 900_000,
   /** Of the payloads of tasks that run at once in one record. */
   runningBytes: 262_144,
   /** A plan with more is cut into segments with records of their own. */

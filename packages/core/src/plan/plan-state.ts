@@ -1,9 +1,10 @@
 import type { Failure } from "../task/task-context.ts";
 import type { CheckedPlan, CheckedStep } from "./check.ts";
-import { neededBy } from "./check.ts";
+import { needsOf } from "./check.ts";
 import { cut, type Segment } from "./cut.ts";
-import type { Known, Part, PlanContinuation, StepStatus } from "./definition.ts";
+import { planLimits, type Known, type Part, type PlanContinuation, type StepStatus } from "./definition.ts";
 import { referencesIn, stepOf } from "./references.ts";
+import { sizeOf } from "./size.ts";
 
 /** Where a plan stands; each is a state of its machine. */
 export type PlanPhase =
@@ -64,6 +65,8 @@ export interface PlanState {
   readonly kept: readonly string[];
   /** Units that have run, in the order of their ends. */
   readonly finished: readonly number[];
+  /** Of a plan in segments: how large their definitions, and what is known of their steps, may be together. */
+  readonly room: number;
   /** Steps that were done before, and are not in it. */
   readonly done: number;
   readonly part: Part | undefined;
@@ -85,11 +88,13 @@ export function newPlan(
   const units = pieces?.segments.map((segment): Unit => ({ segment })) ?? checked.steps.map((step): Unit => ({ step }));
   const states = units.map((unit) => ("step" in unit ? stateOf(known[unit.step.id]) : waiting));
   const finished = [...states.keys()].filter((index) => states[index]?.status === "succeeded");
-  const needed = checked.steps.flatMap((step) => [...neededBy(step), ...compensationRefs(step)]);
-  const kept = [...new Set([...needed, ...stepsIn(output), ...(part?.exports ?? [])])];
+  // A segment keeps what is wanted in itself; what a segment of its own hands on is in `known`.
+  const needed = pieces === undefined ? checked.steps.flatMap((step) => [...needsOf(step).outputs]) : [];
+  const kept = [...new Set([...needed, ...stepsIn(output), ...(part?.outputs ?? [])])];
   return {
     ...{ mode, limit, onFailure, standalone, input, output, units, states, kept, finished, part },
     known: pieces === undefined ? known : pieces.known,
+    room: Math.max(planLimits.planBytes, pieces === undefined ? 0 : sizeOf(units)),
     done: done + (pieces?.done ?? 0),
     phase: "running",
     cause: undefined,
@@ -110,11 +115,6 @@ export function isPlan(unit: Unit): boolean {
 /** The steps that texts refer to. */
 export function stepsIn(value: unknown): string[] {
   return referencesIn(value).flatMap((path) => stepOf(path) ?? []);
-}
-
-/** What undoes a step may refer to the step itself. */
-function compensationRefs({ id, compensate }: CheckedStep): string[] {
-  return stepsIn(compensate).includes(id) ? [id] : [];
 }
 
 /** A step of which something is known already is not run again. */

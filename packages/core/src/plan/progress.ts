@@ -1,9 +1,9 @@
 import { failureOf } from "../machines/machine-engine.ts";
-import { neededBy } from "./check.ts";
+import { needsOf } from "./check.ts";
 import type { Known } from "./definition.ts";
 import { idOf, isPlan, type PlanCause, type PlanState, type Unit, type UnitState } from "./plan-state.ts";
 import { heldReport, isReport, type Report } from "./report.ts";
-import { fitOutput, workOf } from "./start-step.ts";
+import { faultOfKnown, fitOutput, workOf } from "./start-step.ts";
 import { isUndoable, nextToUndo, undoingOf } from "./undo.ts";
 import type { Work } from "./work.ts";
 
@@ -102,11 +102,12 @@ function run(draft: Draft, orders: Order[]): void {
 }
 
 function startReady(draft: Draft, orders: Order[]): void {
+  const places = new Map(draft.units.map((unit, index) => [idOf(unit), index]));
   let running = draft.states.filter(({ status }) => status === "running").length;
   for (const [index, unit] of draft.units.entries()) {
     if (draft.cause !== undefined || running >= draft.limit) return;
     if (draft.states[index]?.status !== "waiting") continue;
-    const readiness = readinessOf(draft, unit);
+    const readiness = readinessOf(draft, unit, places);
     if (readiness === "later") {
       if (draft.mode === "sequence") return;
       continue;
@@ -126,24 +127,20 @@ function startReady(draft: Draft, orders: Order[]): void {
   }
 }
 
-function readinessOf(draft: Draft, unit: Unit): "now" | "later" | "never" {
+function readinessOf(draft: Draft, unit: Unit, places: ReadonlyMap<string, number>): "now" | "later" | "never" {
   if (draft.mode !== "graph" || !("step" in unit)) {
     const isFree = draft.mode !== "sequence" || !draft.states.some(({ status }) => status === "running");
     return isFree ? "now" : "later";
   }
   let readiness: "now" | "later" | "never" = "now";
-  for (const id of neededBy(unit.step)) {
-    const before = outcomeOf(draft, id);
+  for (const id of needsOf(unit.step).steps) {
+    const place = places.get(id);
+    const before: Known | undefined = place === undefined ? draft.known[id] : draft.states[place];
     if (before === undefined) continue;
     if (before.status === "waiting" || before.status === "running") readiness = "later";
     else if (before.blocked === true || (before.status !== "succeeded" && before.status !== "skipped")) return "never";
   }
   return readiness;
-}
-
-function outcomeOf(draft: Draft, id: string): Known | undefined {
-  const index = draft.units.findIndex((unit) => idOf(unit) === id);
-  return index < 0 ? draft.known[id] : draft.states[index];
 }
 
 function ended(draft: Draft, index: number, outcome: Outcome): void {
@@ -153,15 +150,17 @@ function ended(draft: Draft, index: number, outcome: Outcome): void {
   const report: Partial<Report> = isReport(raw) ? raw : {};
   // What a plan is told while it waits whether to be undone decides it.
   if (outcome.kind === "held" && draft.phase === "stopping") return;
-  const { counts, exports = {}, rest, output, undone: left = [] } = report;
-  draft.known = { ...draft.known, ...exports };
+  const { counts, exports, rest, output, undone: left = [] } = report;
+  const known = { ...draft.known, ...exports };
+  const fault = exports === undefined ? undefined : faultOfKnown(draft, known);
+  if (fault === undefined) draft.known = known;
   draft.undone = [...draft.undone, ...left];
   const more: Partial<UnitState> = {
     ...(counts === undefined ? {} : { counts }),
     ...(rest === undefined ? {} : { rest }),
     ...(outcome.kind === "held" ? { held: true } : {}),
   };
-  const failure = outcome.kind === "error" ? failureFrom(outcome.error) : report.failure;
+  const failure = outcome.kind === "error" ? failureFrom(outcome.error) : (report.failure ?? fault);
   if (failure === undefined) return succeed(draft, index, { ...fitOutput(draft, index, output), ...more });
   const isCancelled = draft.phase === "stopping" && failure.code === "TASK_CANCELLED" && left.length === 0;
   if (isCancelled) draft.states[index] = { status: "cancelled", ...more };

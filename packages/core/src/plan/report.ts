@@ -102,7 +102,9 @@ function reportOf(plan: PlanState): Report {
   const wanted = part?.exports;
   const exports = wanted?.flatMap((id): [string, Known][] => {
     const found = values.step(id) ?? known[id];
-    return found === undefined ? [] : [[id, found]];
+    if (found === undefined || part?.outputs?.includes(id) === true) return found === undefined ? [] : [[id, found]];
+    const { output: _, ...outcome } = found;
+    return [[id, outcome]];
   });
   const rest = cause === undefined ? undefined : restOf(plan);
   return {

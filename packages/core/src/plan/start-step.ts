@@ -67,19 +67,20 @@ function stepWork(plan: PlanState, step: CheckedStep, index: number): Begun {
 
 /** Its definition goes into its own record, and out of this one. */
 function segmentWork(plan: PlanState, segment: Segment, index: number): Begun {
-  const { definition, uses, exports, ...rest } = segment;
+  const { definition, ...rest } = segment;
   if (definition === undefined) return { kind: "failed", failure: failureAt(new Error("its steps are not known")) };
+  const { uses, exports, outputs } = rest;
   const inside = definition.steps.map(({ id = "" }) => id);
   const wanted = uses.includes("*") ? Object.keys(plan.known) : [...uses, ...inside];
   const known = Object.fromEntries(
     wanted.flatMap((id): [string, Known][] => (plan.known[id] === undefined ? [] : [[id, plan.known[id]]])),
   );
-  const input: PlanContinuation = { definition, known, part: { actor: `step.${index}`, exports } };
+  const input: PlanContinuation = { definition, known, part: { actor: `step.${index}`, exports, outputs } };
   return {
     kind: "start",
     work: { kind: "plan", version: PLAN_VERSION, input },
     state: { status: "running" },
-    unit: { segment: { uses, exports, ...rest } },
+    unit: { segment: rest },
   };
 }
 
@@ -178,6 +179,12 @@ function runningBytes(plan: PlanState): number {
   let bytes = 0;
   for (const { status, payloadBytes = 0 } of plan.states) if (status === "running") bytes += payloadBytes;
   return bytes;
+}
+
+/** Why what a segment hands on cannot be taken into the record of its plan; `undefined`: it can. */
+export function faultOfKnown(plan: PlanState, known: PlanState["known"]): Failure | undefined {
+  const bytes = sizeOf(known) + sizeOf(plan.units);
+  return bytes <= plan.room ? undefined : tooLarge("output", bytes, plan.room).failure;
 }
 
 function tooLarge(what: string, bytes: number, most: number): { readonly kind: "failed"; readonly failure: Failure } {
