@@ -192,4 +192,36 @@ describe("an instance of a version that another takes over", () => {
     expect(await cluster.drive(one.get())).toMatchObject({ version: "2", state: "open", children: [] });
     expect(cluster.agents[0]?.agent.running).toBe(0);
   });
+
+  test("is whole on one version or on the other, whichever write its node dies at (I-2)", async () => {
+    for (let fatal = 1; fatal <= 4; fatal++) {
+      const cluster = createMemoryCluster({ seed: fatal });
+      await cluster.addNode("old", { machines: [v1] });
+      await cluster.waitForOwners();
+      const client = cluster.client();
+      for (let n = 0; n < 24; n++) await cluster.drive(client.start("order", undefined, { id: `o${n}` }));
+      const [old] = cluster.nodes;
+      await cluster.addNode("n2", { machines: [v1, v2] });
+      let commits = 0;
+      cluster.onCommit = (node) => {
+        if (node === "n1" && ++commits === fatal) cluster.nodes.find(({ name }) => name === "n1")?.kill();
+      };
+      await cluster.addNode("n1", { machines: [v2] });
+      await cluster.drive(old?.node.stop() ?? Promise.resolve());
+      if (old !== undefined) old.gone = true;
+      await cluster.clock.advance(15_000);
+
+      expect(commits).toBeGreaterThanOrEqual(fatal);
+      for (let n = 0; n < 24; n++) {
+        const one = client.instance(`o${n}`);
+        const view = await cluster.drive(one.get());
+        expect([
+          { version: "1", state: "waiting", context: { cents: 500 } },
+          { version: "2", state: "open", context: { euros: 5 } },
+        ]).toContainEqual({ version: view.version, state: view.state, context: view.context });
+        await cluster.drive(one.send({ type: "close" }));
+        expect(await cluster.drive(one.output())).toBe(5);
+      }
+    }
+  });
 });

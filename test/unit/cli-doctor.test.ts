@@ -57,6 +57,26 @@ describe("doctor", () => {
     expect(judge(facts, names, always, cluster).map(({ level }) => level)).not.toContain("note");
   });
 
+  test("instances that wait for a machine are told by its name, and not as damaged records", () => {
+    const waiting = {
+      ...cluster,
+      nodes: [
+        { ...node, unreadable: 5, waiting: { "order@2": 3 } },
+        { ...node, id: "b", unreadable: 2, waiting: { "order@2": 2 } },
+      ],
+    };
+
+    expect(find("machines", {}, always, waiting)).toMatchObject({
+      level: "bad",
+      text: expect.stringContaining("5 instances wait for order@2") as string,
+    });
+    expect(find("records", {}, always, waiting)).toMatchObject({
+      level: "bad",
+      text: expect.stringMatching(/^2 cannot be read/) as string,
+    });
+    expect(find("machines")).toBeUndefined();
+  });
+
   test("what is not synced is at risk as long as the interval, on one server alone", () => {
     const single = { buckets: [{ ...bucket, replicas: 1, current: 1 }] };
 
