@@ -89,7 +89,7 @@ describe("a shard goes only to nodes that know its machines", () => {
     expect((await cluster.drive(client.list({ machine: "order" }))).tasks).toHaveLength(SHARDS + 1);
   });
 
-  test("a record whose machine nobody knows waits visibly, and goes on where the machine is known again", async () => {
+  test("a record whose machine nobody knows waits visibly, and goes on where the machine is known again (B-21, I-7)", async () => {
     const cluster = createMemoryCluster({ shards: SHARDS });
     const first = await cluster.addNode("first", { machines: [v1] });
     await cluster.waitForOwners();
@@ -156,5 +156,40 @@ describe("a shard goes only to nodes that know its machines", () => {
     await cluster.clock.advance(20_000);
 
     expect(cluster.writes.renewals - before).toBeLessThanOrEqual(22);
+  });
+
+  test("instances that come and go cost no write of a session each", async () => {
+    const cluster = createMemoryCluster({ shards: SHARDS, machines: [v1] });
+    await cluster.addNodes("a", "b");
+    const client = cluster.client();
+    const comeAndGo = async (round: number): Promise<void> => {
+      const one = await cluster.drive(client.start("order", undefined, { id: `${ids[round % SHARDS]}_${round}` }));
+      await cluster.drive(one.send({ type: "go" }));
+      await cluster.clock.advance(200);
+    };
+    for (let round = 0; round < 100; round++) await comeAndGo(round);
+    const before = cluster.writes.renewals;
+    const begin = cluster.clock.monotonic();
+    for (let round = 100; round < 200; round++) await comeAndGo(round);
+
+    expect(cluster.writes.renewals - before).toBeLessThanOrEqual(
+      2 * Math.ceil((cluster.clock.monotonic() - begin) / 2_000) + 2,
+    );
+  });
+
+  test("a machine that no instance of a shard needs any more does not bind it for ever", async () => {
+    const cluster = createMemoryCluster({ shards: SHARDS });
+    await cluster.addNode("knows", { machines: [v1] });
+    await cluster.waitForOwners();
+    const client = cluster.client();
+    for (const id of ids)
+      await cluster.drive((await cluster.drive(client.start("order", undefined, { id }))).send({ type: "go" }));
+    await cluster.clock.advance(1_000);
+    await cluster.addNode("plain");
+    await cluster.clock.advance(5_000);
+    expect(new Set(await owners(cluster))).toEqual(new Set(["knows"]));
+    await cluster.clock.advance(60_000);
+
+    expect((await owners(cluster)).filter((node) => node === "plain")).toHaveLength(SHARDS / 2);
   });
 });

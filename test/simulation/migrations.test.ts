@@ -193,7 +193,7 @@ describe("an instance of a version that another takes over", () => {
     expect(cluster.agents[0]?.agent.running).toBe(0);
   });
 
-  test("is whole on one version or on the other, whichever write its node dies at (I-2)", async () => {
+  test("is whole on one version or on the other, whichever write its node dies at (I-7)", async () => {
     for (let fatal = 1; fatal <= 4; fatal++) {
       const cluster = createMemoryCluster({ seed: fatal });
       await cluster.addNode("old", { machines: [v1] });

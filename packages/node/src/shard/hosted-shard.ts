@@ -11,6 +11,9 @@ export function embeddedId(id: string, key: number): string {
   return `${id}${EMBEDDED}${key}`;
 }
 
+/** A machine that no record of the shard needs any more counts as needed for so long. */
+const KEEP_MS = 30_000;
+
 const TASK = keyOf(taskMachine);
 
 function keyOf({ name, version }: Pick<Machine, "name" | "version">): string {
@@ -39,8 +42,8 @@ export class HostedShard {
   writesSinceMark = 0;
   readonly number: number;
   readonly bucket: number;
-  /** How many of its records need each machine. */
-  readonly #kinds = new Map<string, number>();
+  /** How many of its records need each machine, and since when none does. */
+  readonly #kinds = new Map<string, { count: number; idleSince: number | undefined }>();
   readonly #wanted = new Map<string, number>();
 
   constructor(number: number, bucket: number) {
@@ -79,9 +82,15 @@ export class HostedShard {
     if (before <= now) this.onNeeds?.();
   }
 
-  /** The machines that its records need, as `name@version`, but `task`, which every node knows. */
+  /** The machines that its records need or did lately, as `name@version`, but `task`, which every node knows. */
   needs(now: number): readonly string[] {
     for (const [machine, until] of this.#wanted) if (until <= now) this.#wanted.delete(machine);
+    for (const [machine, kind] of this.#kinds) {
+      if (kind.count > 0) continue;
+      // Instances that come and go must not make a write of each.
+      kind.idleSince ??= now;
+      if (now - kind.idleSince >= KEEP_MS) this.#kinds.delete(machine);
+    }
     return [...new Set([...this.#kinds.keys(), ...this.#wanted.keys()])];
   }
 
@@ -95,10 +104,14 @@ export class HostedShard {
 
   #count(machine: string, change: 1 | -1): void {
     if (machine === TASK) return;
-    const before = this.#kinds.get(machine) ?? 0;
-    if (before + change === 0) this.#kinds.delete(machine);
-    else this.#kinds.set(machine, before + change);
-    if (before === 0 || before + change === 0) this.onNeeds?.();
+    const kind = this.#kinds.get(machine);
+    if (kind === undefined) {
+      this.#kinds.set(machine, { count: change, idleSince: undefined });
+      this.onNeeds?.();
+      return;
+    }
+    kind.count += change;
+    if (kind.count > 0) kind.idleSince = undefined;
   }
 
   /** The live actor of an id, or the task embedded in one: `<id>~<number>`. */
