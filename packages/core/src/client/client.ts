@@ -1,8 +1,9 @@
 import { createSystemClock, type Clock } from "../base/clock.ts";
 import { createIdFactory } from "../base/id.ts";
 import { systemRandom, type Random } from "../base/random.ts";
-import type { Bus, Headers } from "../ports/bus.ts";
 import type { PlanDefinition } from "../plan/definition.ts";
+import type { Bus, Headers } from "../ports/bus.ts";
+import type { ScheduleSpec } from "../schedule/spec.ts";
 import { encodeBody } from "../wire/codec.ts";
 import { headerText } from "../wire/error-headers.ts";
 import { H, JSON_TYPE, MSGPACK_TYPE } from "../wire/headers.ts";
@@ -31,6 +32,8 @@ import { watchTask, type WatchOptions } from "./watch.ts";
 
 /** Thousands of tasks are stored before a batch is answered. */
 const BATCH_TRY_MS = 5_000;
+/** What a schedule has done is in its runs; its id is wanted for another. */
+const SCHEDULE_RETENTION = "10s";
 /** Who is asked of the whole asks all nodes, and waits 5 s for one that does not answer. A list may be much work. */
 const CLUSTER_TRY_MS = 6_000;
 const CLUSTER_BESIDE_MS = 1_000;
@@ -106,6 +109,15 @@ export interface Client {
    * `NO_NODE` when no node knows the machine, `MACHINE_FAILED` when it cannot start, `ID_CONFLICT`, `NOT_SERIALISABLE`.
    */
   start(machine: string, input?: unknown, options?: StartOptions): Promise<Instance>;
+  /**
+   * Adds a schedule, an instance of the machine `schedule`: pause, resume, trigger and update it by events of these names, `cancel` removes it.
+   * The id is the idempotency key; once the schedule has ended it is free again after `retention`, ten seconds unless told. Throws as `start` does,
+   * and `INVALID_OPTION` or `UNKNOWN_OPTION` with an issue for each fault of the spec.
+   */
+  schedule(
+    spec: ScheduleSpec & { readonly id?: string | undefined },
+    options?: Omit<StartOptions, "id" | "version">,
+  ): Promise<Instance>;
   /** Starts a plan: `start` of the machine `plan`. Throws `INVALID_…` and `UNKNOWN_OPTION` with an issue per fault. */
   plan(definition: PlanDefinition, options?: Omit<StartOptions, "version">): Promise<Instance>;
   /** An instance by its id; asks nobody. */
@@ -206,6 +218,8 @@ export function createClient(options: ClientOptions): Client {
     },
     end: async (id, decision) => (await decide("end", id, decision)).view,
     start: (machine, input, start = {}) => startInstance(instances(), machine, input, start),
+    schedule: ({ id, ...spec }, start = {}) =>
+      startInstance(instances(), "schedule", spec, { retention: SCHEDULE_RETENTION, ...start, id }),
     plan: (definition, start = {}) => startInstance(instances(), "plan", definition, start),
     instance: (id) => createInstance(instances(), id),
     list: (request = {}) => cluster<ListReply>("list", request),

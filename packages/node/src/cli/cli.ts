@@ -18,6 +18,7 @@ import { migrate } from "./commands/migrate.ts";
 import { node } from "./commands/node.ts";
 import { nodes } from "./commands/nodes.ts";
 import { retry } from "./commands/retry.ts";
+import { schedule } from "./commands/schedule.ts";
 import { send } from "./commands/send.ts";
 import { shards } from "./commands/shards.ts";
 import { start } from "./commands/start.ts";
@@ -33,7 +34,7 @@ import { settings } from "./settings.ts";
 const groups: readonly (readonly [string, readonly ((program: Command, cli: Cli) => void)[]])[] = [
   ["Run:", [dev, node, agent]],
   ["Tasks:", [submit, batch, get, wait, watch, cancel, retry, end, ls]],
-  ["Machines:", [start, send, ask, can, migrate, check]],
+  ["Machines:", [start, send, ask, can, migrate, check, schedule]],
   ["Cluster:", [nodes, agents, shards, doctor]],
 ];
 

@@ -1,0 +1,171 @@
+import {
+  ConflictError,
+  InvalidError,
+  JSON_TYPE,
+  TEXT_TYPE,
+  describeSchedule,
+  isErgonError,
+  isMap,
+  overlapPolicies,
+  parseSchedule,
+  type Client,
+  type MachineView,
+  type ScheduleSpec,
+} from "@ergon/core";
+import { Option, type Command } from "commander";
+import { parse as parseYaml } from "yaml";
+
+import type { Io } from "../io.ts";
+import { contentTypeOf, readInput, readJson, readPayload } from "../payload.ts";
+import { SHOWN, printSchedule } from "../schedule-view.ts";
+import { repeated, type Cli } from "../session.ts";
+
+const examples = `
+Examples:
+  ergon schedule add nightly --cron "0 3 * * *" --tz Europe/Berlin --driver report
+  ergon schedule add beat --every 30s --driver ping --payload '{"to": "all"}' --overlap queue
+  ergon schedule add later --after 10m --machine order --input '{"amount": 5}'
+  ergon schedule add nightly --file nightly.yaml --replace
+
+The file holds a spec in YAML or JSON (docs/schedules.md); flags go before it. Prints the schedule with its next runs.`;
+
+interface Flags {
+  readonly cron?: string;
+  readonly tz?: string;
+  readonly every?: string;
+  readonly at?: string;
+  readonly after?: string;
+  readonly start?: string;
+  readonly end?: string;
+  readonly jitter?: string;
+  readonly overlap?: ScheduleSpec["overlap"];
+  readonly catchUp?: string;
+  readonly catchUpWindow?: string;
+  readonly runs?: string;
+  readonly driver?: string;
+  readonly payload?: string;
+  readonly machine?: string;
+  readonly machineVersion?: string;
+  readonly input?: string;
+  readonly plan?: string;
+  readonly file?: string;
+  readonly replace?: boolean;
+  readonly correlationId?: string;
+  readonly tag?: readonly string[];
+  readonly retention?: string;
+}
+
+export function addSchedule(group: Command, cli: Cli): void {
+  group
+    .command("add")
+    .summary("add a schedule")
+    .description("Adds a schedule. The same id and spec again are the same schedule.")
+    .argument("<id>", "the schedule's id; its runs are called <id>-<due time>")
+    .optionsGroup("When:")
+    .option("--cron <rule>", 'minute hour day month weekday, or six fields with seconds first: "0 3 * * *"')
+    .option("--tz <zone>", "the IANA time zone of --cron (default: UTC)")
+    .option("--every <duration>", "counted from --start, or from now")
+    .option("--at <time>", "once: 2030-01-31T08:00:00Z")
+    .option("--after <duration>", "once, so long from now")
+    .option("--start <time>", "nothing is due before")
+    .option("--end <time>", "nothing is due after")
+    .option("--jitter <duration>", "each run starts up to so much later (default: 0)")
+    .optionsGroup("What:")
+    .option("--driver <driver>", "a task of this driver")
+    .option("--payload <payload>", "the task's payload, - for standard input, @file for a file")
+    .option("--machine <machine>", "an instance of this machine")
+    .option("--machine-version <version>", "which version; the newest when absent")
+    .option("--input <json>", "the machine's input, - for standard input, @file for a file")
+    .option("--plan <file>", "a plan in YAML or JSON")
+    .optionsGroup("How:")
+    .addOption(
+      new Option("--overlap <policy>", "what becomes of a run that is due while one goes on (default: skip)").choices(
+        overlapPolicies,
+      ),
+    )
+    .option("--catch-up <n>", "most runs that were missed and are run late (default: 1)")
+    .option("--catch-up-window <duration>", "none that are older")
+    .option("--runs <n>", "end after so many")
+    .option("--correlation-id <id>", "what belongs together shares (default: the schedule's id)")
+    .option("--tag <tag>", "a tag to list by; several times", repeated)
+    .option("--retention <duration>", "how long it stays readable after its end (default: 10s)")
+    .option("--file <file>", "a spec in YAML or JSON")
+    .option("--replace", "give a schedule that is there this spec")
+    .addHelpText("after", examples)
+    .action(
+      cli.clientAction(async ({ io, output }, client, id: string, flags: Flags) => {
+        const spec = { ...(flags.file === undefined ? {} : await readSpec(flags.file)), ...(await specOf(io, flags)) };
+        // Said here, all of it at once, also of a spec that replaces another.
+        parseSchedule(spec);
+        const view = await store(client, id, spec, flags);
+        printSchedule(output, describeSchedule(view, SHOWN));
+      }),
+    );
+}
+
+async function store(client: Client, id: string, spec: ScheduleSpec, flags: Flags): Promise<MachineView> {
+  const { correlationId, tag: tags, retention } = flags;
+  const options = Object.fromEntries(
+    Object.entries({ correlationId, tags, retention }).filter(([, value]) => value !== undefined),
+  );
+  try {
+    const view = await (await client.schedule({ id, ...spec }, options)).get();
+    if (view.status === "running") return view;
+    throw new ConflictError(
+      "TASK_ENDED",
+      `schedule ${id} has ended just now: ${view.status}; add it again in a moment`,
+    );
+  } catch (error) {
+    if (flags.replace !== true || !isErgonError(error) || error.code !== "ID_CONFLICT") throw error;
+    return client.instance(id).send({ type: "update", spec });
+  }
+}
+
+/** The spec that flags describe. The values are checked with everything else. */
+async function specOf(io: Io, flags: Flags): Promise<ScheduleSpec> {
+  const { cron, every, at, after, start, end, jitter, overlap, runs, machine } = flags;
+  const catchUp =
+    flags.catchUp === undefined && flags.catchUpWindow === undefined
+      ? undefined
+      : given({ limit: flags.catchUp, window: flags.catchUpWindow });
+  return given({
+    ...{ cron, timeZone: flags.tz, every, at, after, start, end, jitter, overlap, catchUp, runs },
+    task: await taskOf(io, flags),
+    machine,
+    version: flags.machineVersion,
+    input: await readJson(io, flags.input, "--input"),
+    plan: flags.plan === undefined ? undefined : await readYaml(flags.plan),
+  }) as ScheduleSpec;
+}
+
+async function taskOf(io: Io, { driver, payload }: Flags): Promise<ScheduleSpec["task"]> {
+  if (driver === undefined) {
+    if (payload !== undefined) throw new InvalidError("INVALID_OPTION", "--payload is of a task: give --driver too");
+    return undefined;
+  }
+  const data = await readPayload(io, payload);
+  if (data.length === 0) return { driver };
+  const contentType = contentTypeOf(data);
+  const text = Buffer.from(data).toString();
+  if (contentType === JSON_TYPE) return { driver, payload: JSON.parse(text) as unknown };
+  return contentType === TEXT_TYPE ? { driver, text } : { driver, payload: data, contentType };
+}
+
+async function readSpec(file: string): Promise<object> {
+  const spec = await readYaml(file);
+  if (isMap(spec)) return spec;
+  throw new InvalidError("INVALID_BODY", `${file}: must be a map of options, in YAML or JSON`);
+}
+
+async function readYaml(file: string): Promise<unknown> {
+  const data = await readInput(file);
+  try {
+    return parseYaml(Buffer.from(data).toString()) as unknown;
+  } catch (cause) {
+    throw new InvalidError("INVALID_BODY", `${file} is neither YAML nor JSON`, { cause });
+  }
+}
+
+function given(fields: Readonly<Record<string, unknown>>): object {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}

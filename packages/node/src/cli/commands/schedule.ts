@@ -1,0 +1,100 @@
+import {
+  NotFoundError,
+  describeSchedule,
+  type Client,
+  type Instance,
+  type MachineView,
+  type ScheduleEvent,
+} from "@ergon/core";
+import type { Command } from "commander";
+
+import type { Output } from "../output.ts";
+import { SHOWN, printSchedule, printSchedules } from "../schedule-view.ts";
+import type { Cli } from "../session.ts";
+import { addSchedule } from "./schedule-add.ts";
+
+const summary = "start tasks and machines later, every so often, or by cron";
+/** Schedules that are asked for at a time. */
+const AT_ONCE = 20;
+
+export function schedule(program: Command, cli: Cli): void {
+  const group = program.command("schedule").summary(summary).description("Schedules: what is started by time.");
+  addSchedule(group, cli);
+  group
+    .command("ls")
+    .summary("list schedules")
+    .description("Lists schedules, those that were added last first.")
+    .action(
+      cli.clientAction(async ({ output }, client) => {
+        printSchedules(
+          output,
+          (await listSchedules(client)).map((view) => describeSchedule(view, SHOWN)),
+        );
+      }),
+    );
+  group
+    .command("show")
+    .summary("show a schedule, with its next five runs")
+    .argument("<id>", "the schedule")
+    .action(
+      cli.clientAction(async ({ output }, client, id: string) =>
+        printSchedule(output, describeSchedule(await scheduleOf(client, id), SHOWN)),
+      ),
+    );
+  for (const [type, what] of events)
+    group
+      .command(type)
+      .summary(what)
+      .argument("<id>", "the schedule")
+      .action(
+        cli.clientAction(async ({ output }, client, id: string) => {
+          await scheduleOf(client, id);
+          const view = await client.instance(id).send({ type });
+          say(output, view, type === "trigger" ? lastRunOf(view) : undefined);
+        }),
+      );
+  group
+    .command("rm")
+    .summary("remove a schedule; runs that go on are left alone")
+    .argument("<id>", "the schedule")
+    .option("--reason <text>", "why; kept with the schedule")
+    .action(
+      cli.clientAction(async ({ output }, client, id: string, { reason }: { readonly reason?: string }) => {
+        await scheduleOf(client, id);
+        say(output, await client.instance(id).cancel({ reason }), "removed");
+      }),
+    );
+}
+
+const events: readonly (readonly [Exclude<ScheduleEvent["type"], "update">, string])[] = [
+  ["pause", "start nothing until it is resumed"],
+  ["resume", "go on, and catch up with what was missed"],
+  ["trigger", "start a run now; prints its id"],
+];
+
+/** Throws `NotFoundError` when there is no instance of that id, or one of something else. */
+async function scheduleOf(client: Client, id: string): Promise<MachineView> {
+  const instance: Instance = client.instance(id);
+  const view = await instance.get();
+  if (view.machine === "schedule") return view;
+  throw new NotFoundError("TASK_NOT_FOUND", `${id} is no schedule, but an instance of ${view.machine}`);
+}
+
+async function listSchedules(client: Client): Promise<MachineView[]> {
+  const ids: string[] = [];
+  for await (const { id } of client.listAll({ machine: "schedule", limit: 1_000 })) ids.push(id);
+  const views: MachineView[] = [];
+  for (let at = 0; at < ids.length; at += AT_ONCE)
+    views.push(...(await Promise.all(ids.slice(at, at + AT_ONCE).map((id) => client.instance(id).get()))));
+  return views;
+}
+
+function say(output: Output, view: MachineView, text: string | undefined): void {
+  const described = describeSchedule(view, SHOWN);
+  if (output.json) output.value(described);
+  else output.line(text ?? described.status);
+}
+
+function lastRunOf(view: MachineView): string | undefined {
+  return describeSchedule(view, 0).last?.id;
+}
