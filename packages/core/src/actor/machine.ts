@@ -2,8 +2,8 @@ import type { AnyStateMachine } from "xstate";
 
 import { NotFoundError } from "../base/errors.ts";
 import type { Engine } from "./engine.ts";
-import type { ActorState } from "./step.ts";
 import type { Migration } from "./migration.ts";
+import type { ActorState } from "./step.ts";
 
 /** A machine that the engine can run, by the name and version that records carry. */
 export interface Machine {
@@ -53,7 +53,7 @@ export function createMachineRegistry(machines: readonly Machine[]): MachineRegi
     newest: (name) => newest.get(name) ?? unknown(name),
     has: (name, version) => byKey.has(`${name}@${version}`),
     startable: () => [...newest.keys()].filter((name) => name !== "task"),
-    upgradeOf: (name, version) => upgrades.get(`${name}@${version}`),
+    upgradeOf: (name, version) => (upgrades.size === 0 ? undefined : upgrades.get(`${name}@${version}`)),
     names: () => [...byKey.keys()],
     migratable: () => [...upgrades.keys()].filter((key) => !byKey.has(key)),
   };

@@ -1,7 +1,7 @@
 import { isInstance, isTerminal, type Client, type MachineView, type TaskView } from "@ergon/core";
 
 import { exitCodes } from "./exit-codes.ts";
-import { standing } from "./instance-view.ts";
+import { standingOf } from "./instance-view.ts";
 import type { Session } from "./session.ts";
 
 /** Waits for a task or an instance and says how it ended: on success the exact bytes of the response; with `--json` all that is known of it. */
@@ -31,6 +31,5 @@ function endText(view: TaskView | MachineView): string {
   if (view.status === "failed")
     return `ergon: ${view.failure?.code ?? "AGENT_FAILED"}: ${what} has failed: ${view.failure?.message ?? ""}`;
   if (view.status === "cancelled") return `ergon: TASK_CANCELLED: ${what} was ${view.reason ?? "cancelled"}`;
-  const stands = isInstance(view) ? standing(view) : view.status;
-  return `ergon: REQUEST_TIMEOUT: ${what} has not ended yet: it is ${stands}; it goes on, "ergon wait ${view.id}" waits for it`;
+  return `ergon: REQUEST_TIMEOUT: ${what} has not ended yet: it is ${standingOf(view)}; it goes on, "ergon wait ${view.id}" waits for it`;
 }

@@ -1,4 +1,4 @@
-import { formatDuration, type ChildView, type MachineView } from "@ergon/core";
+import { formatDuration, isInstance, type ChildView, type MachineView, type TaskView } from "@ergon/core";
 
 import { statusCell } from "./format.ts";
 import type { Cell, Output } from "./output.ts";
@@ -41,6 +41,11 @@ export function changeText({ state, reason }: { readonly state: string; readonly
 /** Where an instance stands, in a word: its state, or how it has ended. */
 export function standing({ status, state }: MachineView): string {
   return status === "running" ? state : status;
+}
+
+/** The same of a task or an instance: of a task its status. */
+export function standingOf(view: TaskView | MachineView): string {
+  return isInstance(view) ? standing(view) : view.status;
 }
 
 function childText({ machine, driver, status, attempt, reason }: ChildView): string {

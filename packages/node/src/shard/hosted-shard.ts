@@ -14,12 +14,6 @@ export function embeddedId(id: string, key: number): string {
 /** A machine that no record of the shard needs any more counts as needed for so long. */
 const KEEP_MS = 30_000;
 
-const TASK = keyOf(taskMachine);
-
-function keyOf({ name, version }: Pick<Machine, "name" | "version">): string {
-  return `${name}@${version}`;
-}
-
 /** A shard that this node hosts, or is about to. */
 export class HostedShard {
   fence: Fence = 0;
@@ -55,14 +49,14 @@ export class HostedShard {
     const before = this.actors.get(actor.id);
     if (before !== undefined) this.remove(before);
     this.actors.set(actor.id, actor);
-    this.#count(keyOf(actor.machine), 1);
+    this.#count(actor.machine, 1);
   }
 
   /** Takes an actor out, if it is this one that is there. */
   remove(actor: LiveActor): void {
     if (this.actors.get(actor.id) !== actor) return;
     this.actors.delete(actor.id);
-    this.#count(keyOf(actor.machine), -1);
+    this.#count(actor.machine, -1);
   }
 
   /** Sets a record aside that cannot be read here; `machine`: it waits for that one. */
@@ -72,7 +66,7 @@ export class HostedShard {
     this.unreadable.set(id, reason);
     if (machine === undefined || this.waiting.has(id)) return;
     this.waiting.set(id, machine);
-    this.#count(machine, 1);
+    this.#countKey(machine, 1);
   }
 
   /** Somebody wants to start an instance of a machine that is not known here: until then, by the monotonic clock, it counts as needed. */
@@ -102,8 +96,11 @@ export class HostedShard {
     this.#kinds.clear();
   }
 
-  #count(machine: string, change: 1 | -1): void {
-    if (machine === TASK) return;
+  #count(machine: Machine, change: 1 | -1): void {
+    if (machine !== taskMachine) this.#countKey(`${machine.name}@${machine.version}`, change);
+  }
+
+  #countKey(machine: string, change: 1 | -1): void {
     const kind = this.#kinds.get(machine);
     if (kind === undefined) {
       this.#kinds.set(machine, { count: change, idleSince: undefined });

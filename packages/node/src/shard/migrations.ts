@@ -2,6 +2,7 @@ import {
   ConflictError,
   isErgonError,
   migrate,
+  taskMachine,
   type Machine,
   type MachineRegistry,
   type RecordFields,
@@ -57,6 +58,7 @@ export class Migrations {
   /** Moves an instance to a newer version of its machine that takes it over. One that cannot be moved stays, which is said once. */
   upgrade(actor: LiveActor): void {
     const { machine, shard, id } = actor;
+    if (machine === taskMachine) return;
     const to = actor.stays ? undefined : this.#machines.upgradeOf(machine.name, machine.version);
     if (to === undefined || this.#host.wake(actor).snapshot.status !== "active") return;
     try {

@@ -6,10 +6,12 @@ import type { Cli } from "../session.ts";
 export function end(program: Command, cli: Cli): void {
   program
     .command("end")
-    .summary("end a task by force")
-    .description("Fails a live task at once, whatever its agent does. Exit code 5 when the task has ended already.")
-    .argument("<id>", "the task")
-    .option("--reason <text>", "why; kept with the task")
+    .summary("end a task or an instance by force")
+    .description(
+      "Fails a live task at once, whatever its agent does, or an instance, whatever its machine would do. Exit code 5 when it has ended already.",
+    )
+    .argument("<id>", "the task or instance")
+    .option("--reason <text>", "why; kept with it")
     .option("--by <name>", "who decides (default: user@host)")
     .action(
       cli.clientAction(async ({ output }, client, id: string, { by, reason }: DecisionOptions) => {
