@@ -111,6 +111,23 @@ test("a machine is started with its input, and its end is heard", async () => {
   expect(await show()).toMatchObject({ status: "succeeded", counts: { started: 1, succeeded: 1 } });
 });
 
+test("a plan is started, and its end is heard", async () => {
+  const { cluster, begun, add, show } = await createStage();
+  await add({
+    task: undefined,
+    plan: {
+      steps: [
+        { id: "one", driver: "report" },
+        { id: "two", driver: "report" },
+      ],
+    },
+    runs: 1,
+  });
+  await until(cluster, MINUTE + 10_000);
+  expect(begun.map((task) => task.split("~")[0])).toEqual(["s-20260101T000100Z", "s-20260101T000100Z"]);
+  expect(await show()).toMatchObject({ status: "succeeded", what: "plan", counts: { started: 1, succeeded: 1 } });
+});
+
 test("an invalid spec is refused with its faults, and nothing is stored", async () => {
   const { cluster, client } = await createStage();
   const started = client.start("schedule", { cron: "61 * * * *", task: { driver: "report" } }, { id: "s" });

@@ -44,11 +44,8 @@ test("a spec is read with its defaults", () => {
     runs: 7,
     run: { kind: "machine", machine: "order", version: "2", input: { amount: 1 } },
   });
-  expect(parseSchedule({ after: 0, plan: { steps: [] } }).run).toEqual({
-    kind: "machine",
-    machine: "plan",
-    input: { steps: [] },
-  });
+  const plan = { steps: [{ id: "one", driver: "report" }] };
+  expect(parseSchedule({ after: 0, plan }).run).toEqual({ kind: "machine", machine: "plan", input: plan });
 });
 
 test("every fault of a spec is named with its field", () => {
@@ -92,6 +89,8 @@ test.each([
   [{ every: "5m", machine: "no name" }, "machine", "letters"],
   [{ every: "5m", task: { driver: "a b" } }, "task.driver", "letters"],
   [{ every: "5m", task: "report" }, "task", "must be an object"],
+  [{ every: "5m", task: { driver: "report", attemptTimeout: "soon" } }, "task.attemptTimeout", "must be a duration"],
+  [{ every: "5m", plan: { steps: [{ id: "one", driver: "a b" }] } }, "plan.steps[0].driver", "letters"],
   [{ every: "5m", task, catchUp: 3 }, "catchUp", "must be an object"],
 ])("%j is refused by %s", (spec, field, text) => {
   expect(issuesOf(spec)[field]).toContain(text);

@@ -80,8 +80,6 @@ export type { MachineEvent, MachineInput } from "./machines/machine-event.ts";
 export type { ChildSpec, Command, Ending, StoredEvent } from "./machines/command.ts";
 
 // Schedules.
-export { alarm } from "./machines/alarm.ts";
-export type { AlarmInput } from "./machines/alarm.ts";
 export { scheduleMachine } from "./schedule/schedule.machine.ts";
 export type { ScheduleEvent } from "./schedule/schedule.machine.ts";
 export type { Run, ScheduleContext, ScheduleCounts } from "./schedule/schedule-context.ts";

@@ -1,5 +1,7 @@
 import { InvalidError, isErgonError } from "../base/errors.ts";
 import { isMap } from "../base/msgpack.ts";
+import { checkPlan } from "../plan/check.ts";
+import type { PlanDefinition } from "../plan/definition.ts";
 import { taskLimits } from "../task/spec.ts";
 import { Faults, duration, plainNumber, text, time } from "../wire/option-checks.ts";
 import { isName } from "../wire/subjects.ts";
@@ -54,7 +56,7 @@ export interface ScheduleSpec {
   /** The machine's input. Plain data. */
   readonly input?: unknown;
   /** Each run is this plan. */
-  readonly plan?: unknown;
+  readonly plan?: PlanDefinition | undefined;
 }
 
 /** When a schedule is due. Times and durations are milliseconds. */
@@ -239,8 +241,13 @@ function parseRun(input: Input, faults: Faults): RunSpec | undefined {
     for (const name of given(input, ["version", "input"]))
       faults.add(name, "INVALID_OPTION", `is for machine; it says nothing of a ${kind}`);
   if (kind === "task") return parseTask(input["task"], faults);
-  if (kind === "plan") return { kind: "machine", machine: PLAN, input: input["plan"] };
+  if (kind === "plan") return parsePlan(input["plan"], faults);
   return parseMachine(input, faults);
+}
+
+function parsePlan(plan: unknown, faults: Faults): RunSpec {
+  within("plan", faults, () => checkPlan(plan));
+  return { kind: "machine", machine: PLAN, input: plan };
 }
 
 function parseMachine(input: Input, faults: Faults): RunSpec | undefined {
@@ -258,13 +265,18 @@ function parseTask(task: unknown, faults: Faults): RunSpec | undefined {
       "INVALID_OPTION",
       "each run has an id of its own, made of the schedule's and its time",
     );
+  within("task", faults, () => parseTaskRequest(task));
+  return { kind: "task", task: task as unknown as Omit<TaskRequest, "id"> };
+}
+
+/** What is faulty in a part of the spec is so by the name of that part. */
+function within(name: string, faults: Faults, check: () => unknown): void {
   try {
-    parseTaskRequest(task);
-    return { kind: "task", task: task as unknown as Omit<TaskRequest, "id"> };
+    check();
   } catch (error) {
     if (!isErgonError(error)) throw error;
     for (const { field, code, message } of error.issues)
-      faults.issues.push({ field: `task.${field}`, code, message: `task.${message}` });
-    return undefined;
+      faults.issues.push({ field: `${name}.${field}`, code, message: `${name}.${message}` });
+    if (error.issues.length === 0) faults.issues.push({ field: name, code: error.code, message: error.message });
   }
 }
