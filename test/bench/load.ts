@@ -5,6 +5,9 @@ const PAYLOAD = Buffer.alloc(100, "a");
 const TIMEOUT_MS = 120_000;
 const WAIT = { [H.wait]: "2m", [H.answer]: "response" };
 
+/** Does one piece of work and answers how long it took, in milliseconds. */
+export type RoundTrip = () => Promise<number>;
+
 /** A client as any program could be one: requests and replies, no SDK. */
 export class Load {
   readonly link: NatsLink;
@@ -25,26 +28,33 @@ export class Load {
 
   /** One task from submit to response, in milliseconds. */
   async roundTrip(): Promise<number> {
-    const start = performance.now();
-    const reply = await this.bus.request(this.#subject, PAYLOAD, { headers: WAIT, timeoutMs: TIMEOUT_MS });
-    const error = decodeError(reply);
-    if (error !== undefined) throw error;
-    if (reply.data.length !== PAYLOAD.length) throw new Error(`an answer of ${reply.data.length} bytes`);
-    return performance.now() - start;
+    const { data, ms } = await this.run(this.#subject, PAYLOAD);
+    if (data.length !== PAYLOAD.length) throw new Error(`an answer of ${data.length} bytes`);
+    return ms;
   }
 
-  async sequential(count: number): Promise<number[]> {
+  /** Whatever a subject starts, from its request to its response, in milliseconds. */
+  async run(subject: string, body: Uint8Array, contentType?: string): Promise<{ data: Uint8Array; ms: number }> {
+    const start = performance.now();
+    const headers = contentType === undefined ? WAIT : { ...WAIT, [H.contentType]: contentType };
+    const reply = await this.bus.request(subject, body, { headers, timeoutMs: TIMEOUT_MS });
+    const error = decodeError(reply);
+    if (error !== undefined) throw error;
+    return { data: reply.data, ms: performance.now() - start };
+  }
+
+  async sequential(count: number, one: RoundTrip = () => this.roundTrip()): Promise<number[]> {
     const times: number[] = [];
-    for (let index = 0; index < count; index++) times.push(await this.roundTrip());
+    for (let index = 0; index < count; index++) times.push(await one());
     return times;
   }
 
   /** `count` tasks with `inFlight` under way, each waited for. Answers milliseconds. */
-  async many(count: number, inFlight: number): Promise<number> {
+  async many(count: number, inFlight: number, one: RoundTrip = () => this.roundTrip()): Promise<number> {
     const start = performance.now();
     let left = count;
     const lane = async (): Promise<void> => {
-      while (left-- > 0) await this.roundTrip();
+      while (left-- > 0) await one();
     };
     await Promise.all(Array.from({ length: Math.min(inFlight, count) }, lane));
     return performance.now() - start;

@@ -4,6 +4,7 @@ import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 
 import { startTestCluster, startTestServer, type TestServer } from "../support/nats-server.ts";
+import { machinesFile } from "./machines.ts";
 
 export interface Setting {
   readonly name: string;
@@ -60,7 +61,10 @@ export async function startStage(setting: Setting): Promise<Stage> {
   return {
     urls,
     setting,
-    node: () => start("node", JSON.stringify({ replicas: setting.replicas, buckets: setting.buckets })),
+    node: () => {
+      const { replicas, buckets } = setting;
+      return start("node", JSON.stringify({ replicas, buckets, machines: [machinesFile] }));
+    },
     agent: ({ concurrency = 5_000, workMs = 0 } = {}) => start("agent", String(concurrency), String(workMs)),
     servers: () =>
       servers
