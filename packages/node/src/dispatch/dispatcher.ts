@@ -11,7 +11,8 @@ import {
 import type { NodeContext } from "../node-context.ts";
 import type { DriverOptions } from "../options.ts";
 import type { LiveActor } from "../shard/actor.ts";
-import type { Behaviour, Host } from "../shard/host.ts";
+import type { Behaviour } from "../shard/behaviour.ts";
+import type { Host } from "../shard/host.ts";
 import { AgentsTable, type AgentEntry } from "./agents-table.ts";
 import { CreditDesk } from "./credit-desk.ts";
 import { Drivers, type Driver } from "./drivers.ts";

@@ -15,7 +15,8 @@ import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
-import type { Behaviour, Host } from "../shard/host.ts";
+import type { Behaviour } from "../shard/behaviour.ts";
+import type { Host } from "../shard/host.ts";
 import { endingOf } from "./ending.ts";
 import type { Outbox } from "./outbox.ts";
 

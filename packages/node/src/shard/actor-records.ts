@@ -16,8 +16,8 @@ import {
 
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import { LiveActor } from "./actor.ts";
+import type { Behaviour } from "./behaviour.ts";
 import { packEmbedded, unpackEmbedded } from "./embedded.ts";
-import type { Behaviour } from "./host.ts";
 import { embeddedId, type HostedShard } from "./hosted-shard.ts";
 
 /** What a message needs beside a record: subject and headers. */
@@ -57,8 +57,10 @@ export class ActorRecords {
 
   /** Whether the actor's record fits a message. Records of tasks are kept small enough by what is taken into them. */
   fits(actor: LiveActor): boolean {
-    const { machine, state } = actor;
+    const { machine, state, encoded, embedded } = actor;
     if (machine.engine === taskMachine.engine || state === undefined) return true;
+    // It was asked of this very state just now.
+    if (state === actor.fitting && encoded?.sequence === actor.sequence + 1 && embedded === undefined) return true;
     const data = this.record(actor, state);
     actor.encoded = { sequence: actor.sequence + 1, data };
     if (data.length > this.#mostBytes) return false;

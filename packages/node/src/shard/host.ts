@@ -8,7 +8,6 @@ import {
   type MachineRegistry,
   type RecordFields,
   type Surroundings,
-  type Timer,
   type Turn,
 } from "@ergon/core";
 
@@ -16,33 +15,12 @@ import type { NodeContext } from "../node-context.ts";
 import { ActorRecords, timersOf } from "./actor-records.ts";
 import { ActorTimers } from "./actor-timers.ts";
 import { LiveActor } from "./actor.ts";
+import type { Behaviour } from "./behaviour.ts";
 import { CommitQueue, type Refusal, type Settled } from "./commit-queue.ts";
 import type { HostedShard } from "./hosted-shard.ts";
 import { Migrations } from "./migrations.ts";
 import { UNQUEUED } from "./timer-queue.ts";
 import { Woken } from "./woken.ts";
-
-/** What a kind of machine needs of its host beyond being stepped: `task` is one kind. */
-export interface Behaviour {
-  /** After a transition and before its commit: may take further steps that belong into the same write. */
-  settle(actor: LiveActor): void;
-  /** Performs an effect whose record is stored. */
-  perform(actor: LiveActor, effect: Effect): void;
-  /** After a record was stored, and its effects were performed. `ended`: it was the last. */
-  stored(actor: LiveActor, ended: boolean): void;
-  /** The shard brought the actor back from its record. */
-  restored(actor: LiveActor): void;
-  /** The actor leaves this host: its shard is gone, or it was never stored. */
-  dropped(actor: LiveActor): void;
-  /** How long an ended record stays readable. */
-  retentionMs(state: ActorState): number;
-  /** Whether nothing but a far timer or an event can move the actor, so that its bytes suffice. */
-  parks(state: ActorState): boolean;
-  /** The last step has not happened; the actor is as it was before. */
-  rolledBack(actor: LiveActor): void;
-  /** Whether an ended actor still has something to say. It stays until {@link Host.release}. */
-  lingers(actor: LiveActor): boolean;
-}
 
 export interface HostOptions {
   readonly context: NodeContext;
@@ -165,16 +143,24 @@ export class Host {
    * `InvalidError` when what follows from the event cannot be stored: then it has not happened.
    */
   send(actor: LiveActor, event: EventWithoutTime, settled: Settled = ignore): boolean {
+    this.migrations.upgrade(actor);
+    const before = this.wake(actor);
     if (!this.transition(actor, event)) return false;
-    this.#behaviour(actor).settle(actor);
-    this.commit(actor, settled);
+    if (!this.#records.fits(actor)) {
+      actor.effects = [];
+      this.#rollBack(actor, before);
+      throw new InvalidError("PAYLOAD_TOO_LARGE", `${this.#records.tooLarge(actor)}; nothing has happened`);
+    }
+    this.#store(actor, settled);
     return true;
   }
 
   /** Delivers an event that nobody can be told about: an actor that cannot go on from it fails. */
   advance(actor: LiveActor, event: EventWithoutTime, settled: Settled = ignore): boolean {
     try {
-      return this.send(actor, event, settled);
+      if (!this.transition(actor, event)) return false;
+      this.#store(actor, settled);
+      return true;
     } catch (error) {
       if (!isErgonError(error)) throw error;
       this.fail(actor, error.code, error.message, settled);
@@ -190,7 +176,8 @@ export class Host {
       "an instance fails",
     );
     actor.effects = [];
-    actor.pending = undefined;
+    // Who works on what the failed step had no use for any more is still to be told; nothing is begun.
+    actor.pending = actor.pending?.map(([task, effects]) => [task, effects.filter(({ type }) => type === "abort")]);
     this.#rollBack(actor, actor.fitting ?? this.wake(actor));
     this.transition(actor, { type: "ergon.failed", code, message });
     this.#behaviour(actor).settle(actor);
@@ -224,17 +211,8 @@ export class Host {
     if (event.type !== "ergon.failed" && event.type !== "ergon.local") this.migrations.upgrade(actor);
     const state = this.wake(actor);
     const { machine } = actor;
-    const timed = { ...event, at: this.#at(actor, state), chance: this.#options.context.random() };
-    let turn: Turn;
-    try {
-      turn = machine.engine.step(machine, state, timed);
-    } catch (error) {
-      this.#rollBack(actor, state);
-      throw error;
-    }
-    if (turn.state === state) return false;
-    this.#take(actor, turn);
-    return true;
+    const time = this.#time(actor, state);
+    return this.#turn(actor, state, () => machine.engine.step(machine, state, { ...event, ...time }));
   }
 
   commit(actor: LiveActor, settled: Settled): void {
@@ -334,6 +312,25 @@ export class Host {
   stop(): void {
     this.#woken.stop();
     this.#timers.stop();
+  }
+
+  /** Takes the outcome of a step. One that throws has not happened. */
+  #turn(actor: LiveActor, before: ActorState, run: () => Turn): boolean {
+    let turn: Turn;
+    try {
+      turn = run();
+    } catch (error) {
+      this.#rollBack(actor, before);
+      throw error;
+    }
+    if (turn.state === before) return false;
+    this.#take(actor, turn);
+    return true;
+  }
+
+  #store(actor: LiveActor, settled: Settled): void {
+    this.#behaviour(actor).settle(actor);
+    this.commit(actor, settled);
   }
 
   #take(actor: LiveActor, { state, effects }: Turn): void {
@@ -446,8 +443,9 @@ export class Host {
   }
 
   /** Another node's clock may have been a little ahead: an actor's time never goes back. */
-  #at({ machine }: LiveActor, state: ActorState): number {
-    return Math.max(this.#options.context.clock.now(), machine.engine.updatedAt(state));
+  #time({ machine }: LiveActor, state: ActorState): { readonly at: number; readonly chance: number } {
+    const at = Math.max(this.#options.context.clock.now(), machine.engine.updatedAt(state));
+    return { at, chance: this.#options.context.random() };
   }
 
   #behaviour(actor: LiveActor): Behaviour {
@@ -465,25 +463,15 @@ export class Host {
     const state = this.wake(actor);
     const timer = state.timers.filter(({ due }) => due <= now).toSorted((a, b) => a.due - b.due)[0];
     if (timer === undefined) return this.#timers.set(actor, state.timers);
+    const { machine } = actor;
+    const time = this.#time(actor, state);
     try {
-      this.#fireTimer(actor, state, timer);
-      this.commit(actor, ignore);
+      this.#turn(actor, state, () => machine.engine.fire(machine, state, timer, time));
+      this.#store(actor, ignore);
     } catch (error) {
       if (!isErgonError(error)) throw error;
       this.fail(actor, error.code, error.message);
     }
-  }
-
-  #fireTimer(actor: LiveActor, state: ActorState, timer: Timer): void {
-    const { machine } = actor;
-    const time = { at: this.#at(actor, state), chance: this.#options.context.random() };
-    try {
-      this.#take(actor, machine.engine.fire(machine, state, timer, time));
-    } catch (error) {
-      this.#rollBack(actor, state);
-      throw error;
-    }
-    this.#behaviour(actor).settle(actor);
   }
 }
 
