@@ -41,7 +41,7 @@ const v2 = defineMachine(
 /** What the nodes know, from the old deploy to the new one. */
 const deploys: readonly (readonly Machine[])[] = [[v1], [v1, v2], [v2]];
 
-test.for([1, 2, 3, 4])(
+test.for([1, 2, 3, 55])(
   "a rolling deploy while nodes die: every instance counts each of its events once, whatever version takes it (I-7, M-12), seed %i",
   { timeout: 60_000 },
   async (seed) => {

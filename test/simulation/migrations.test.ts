@@ -118,6 +118,27 @@ describe("an instance of a version that another takes over", () => {
     expect(await cluster.drive(cluster.client().instance("o").output())).toBe(5);
   });
 
+  test("that has ended before can be read where its version is not known any more", async () => {
+    const ended = defineMachine(
+      createMachine({ id: "order", context: {}, initial: "end", states: { end: { type: "final" } }, output: 7 }),
+    );
+    const cluster = createMemoryCluster();
+    const old = await cluster.addNode("old", { machines: [ended] });
+    await cluster.waitForOwners();
+    await cluster.drive(cluster.client().start("order", undefined, { id: "o" }));
+    await cluster.addNode("new", { machines: [v2] });
+    await cluster.drive(old.node.stop());
+    old.gone = true;
+    await cluster.waitForOwners();
+    const one = cluster.client().instance("o");
+
+    expect(await cluster.drive(one.get())).toMatchObject({ version: "1", status: "succeeded", state: "end" });
+    expect(await cluster.drive(one.output())).toBe(7);
+    expect((await cluster.drive(cluster.client().list({ all: true }))).tasks).toMatchObject([
+      { id: "o", version: "1" },
+    ]);
+  });
+
   test("is moved by name, also back", async () => {
     const back = defineMachine(v1.logic, { migrate: { 2: () => ({ value: "late", context: { cents: 1 } }) } });
     const cluster = await deploy([back, v2]);

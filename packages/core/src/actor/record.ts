@@ -74,10 +74,9 @@ export function decodeRecord(
 ): ReadableRecord | UnreadableRecord {
   const fields = decodeFields(data);
   if ("kind" in fields) return fields;
-  if (!machines.has(fields.machine, fields.version)) {
+  const machine = machineOf(fields, machines, surroundings !== undefined);
+  if (machine === undefined)
     return { kind: "unreadable", reason: `machine ${fields.machine}@${fields.version} is not known here` };
-  }
-  const machine = machines.get(fields.machine, fields.version);
   try {
     const { engine } = machine;
     const state =
@@ -86,6 +85,17 @@ export function decodeRecord(
   } catch (cause) {
     return { kind: "unreadable", reason: `its state does not fit the machine: ${String(cause)}` };
   }
+}
+
+/** The machine of a record. What is only read may also be of a version that a newer one has taken over: what ended before stays as it was. */
+function machineOf(
+  { machine, version }: RecordFields,
+  machines: MachineRegistry,
+  toGoOn: boolean,
+): Machine | undefined {
+  if (machines.has(machine, version)) return machines.get(machine, version);
+  const newer = toGoOn ? undefined : machines.upgradeOf(machine, version);
+  return newer === undefined ? undefined : { ...newer, version };
 }
 
 /** Reads a record's fields without knowing its machine. Never throws. */

@@ -197,8 +197,11 @@ export class MachineDesk {
     const state = await readStored(this.#context, this.#machines, shard, id);
     if (state === undefined) throw notFound(id);
     if (!isMachineState(state)) throw new ConflictError("TASK_ENDED", `task ${id} has ended`);
-    if (verb === "send") throw ended(state);
-    this.#answerCan(message, state, []);
+    if (verb === "can") return this.#answerCan(message, state, []);
+    // The repetition of an event that ended it, whose answer was lost.
+    const event = message.header(H.eventId);
+    if (event === undefined || !state.meta.seen.includes(event)) throw ended(state);
+    if (message.reply !== undefined) this.#tasks.answerOrWait(message, shard, undefined, state);
   }
 
   #answerCan(message: Message, state: MachineRecordState, events: readonly string[]): void {

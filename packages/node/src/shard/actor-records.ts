@@ -3,6 +3,7 @@ import {
   decodeFields,
   decodeRecord,
   encodeRecord,
+  machineEngine,
   messageOf,
   migrate,
   taskMachine,
@@ -88,15 +89,13 @@ export class ActorRecords {
     if ("kind" in fields) return this.setAside(shard, id, fields.reason);
     const { machines } = this.#options;
     const { machine: name, version, snapshot } = fields;
+    if (isOver(fields)) return undefined;
     const isKnown = machines.has(name, version);
     const machine = isKnown ? machines.get(name, version) : machines.upgradeOf(name, version);
     if (machine === undefined || (!isKnown && snapshot.status !== "active")) {
       const missing = `${name}@${version}`;
-      return snapshot.status === "active"
-        ? this.setAside(shard, id, `machine ${missing} is not known here`, missing)
-        : undefined;
+      return this.setAside(shard, id, `machine ${missing} is not known here`, missing);
     }
-    if (machine.engine.isOver(fields)) return undefined;
     const actor = new LiveActor(id, shard, machine, fields.rest);
     actor.committedAt = 1;
     actor.sequence = 1;
@@ -183,6 +182,13 @@ export class ActorRecords {
       task.scheduledAt = taskMachine.engine.startedAt(task.state);
     }
   }
+}
+
+/** Whether a record says nothing more to anybody. That can be told of an instance of any machine, known or not. What is damaged is not over. */
+function isOver(fields: RecordFields): boolean {
+  if (fields.meta !== undefined && !Array.isArray((fields.meta as { outbox?: unknown } | null)?.outbox)) return false;
+  const engine = fields.meta === undefined ? taskMachine.engine : machineEngine;
+  return engine.isOver(fields);
 }
 
 /** The timers in the record of a parked actor. */
