@@ -238,22 +238,44 @@ test("an alarm that goes off twice, and one that nobody waits for any more, star
   expect(begun).toEqual(stamps([1, 2]));
 });
 
+test("alarms that were brought back from another moment than the records: a schedule that hears an old one sets its own again", async () => {
+  const { cluster, begun, add } = await createStage();
+  await add({});
+  await until(cluster, MINUTE + 30_000);
+  const stranger = cluster.connect("stranger");
+  for (const key of [1, 2, 3, 4, 5, 6, 7, 8, 9]) await cluster.drive(stranger.alarms.cancel(`s=${key}`));
+  await until(cluster, 3 * MINUTE + 30_000);
+  expect(begun).toEqual(stamps([1]));
+  await cluster.drive(stranger.alarms.set("s=2", 1, encodeBody({ id: "s", key: 2 }, MSGPACK_TYPE)));
+  await until(cluster, 4 * MINUTE + 1_000);
+  expect(begun).toEqual(stamps([1, 3, 4]));
+});
+
 describe("a node dies around a fire", () => {
-  // How many commits there are from just before a fire until its run has ended, and how long after it was sent the node dies.
-  const moments = [1, 2, 3, 4, 5, 6].flatMap((commit) => [0, 0.2, 0.6, 2].map((afterMs) => [commit, afterMs] as const));
+  // Of the commits from just before a fire until its run has ended, which; and how long after it was sent the node dies, or right before it.
+  const moments = [1, 2, 3, 4, 5, 6].flatMap((commit) =>
+    [-1, 0, 0.2, 0.6, 2].map((afterMs) => [commit, afterMs] as const),
+  );
 
   test.each(moments)(
     "at commit %i, %f ms after it was sent: each due time has its run, once",
     async (commit, afterMs) => {
       const { cluster, client, begun, add, show } = await createStage({ seed: commit * 10 + afterMs });
       await add({ every: "20s", overlap: "allow" });
-      await until(cluster, MINUTE - 1_000);
+      // After a run has ended: its record no longer says that the next alarm is to be set, so that alarm is all there is.
+      await until(cluster, MINUTE + 15_000);
       let commits = 0;
       let died = false;
       cluster.onCommit = (name) => {
         commits++;
         const node = cluster.nodes.find((one) => one.name === name);
-        if (commits === commit) cluster.clock.after(afterMs, () => ((died = true), node?.kill()));
+        if (commits !== commit) return;
+        const die = (): void => {
+          died = true;
+          node?.kill();
+        };
+        if (afterMs < 0) die();
+        else cluster.clock.after(afterMs, die);
       };
       await until(cluster, 2 * MINUTE + 15_000);
       expect(died).toBe(true);

@@ -78,6 +78,14 @@ function takeBackAlarm(draft: Draft, key: number): boolean {
   return true;
 }
 
+/** One that nobody waits for has come: a repetition, or the server's alarms were brought back from another moment than the records. */
+export function setAlarmsAgain(draft: Draft): void {
+  for (const [key, dueAt] of Object.entries(draft.alarms ?? {})) {
+    const to = alarmKey(draft.id, Number(key));
+    if (!draft.outbox.some((waiting) => waiting.to === to)) tell(draft, to, Number(key), { kind: "alarm", dueAt });
+  }
+}
+
 /** An alarm that has gone off, or is not wanted, is not waited for any more. */
 export function forgetAlarm(draft: Draft, key: number): void {
   const { [key]: _, ...alarms } = draft.alarms ?? {};

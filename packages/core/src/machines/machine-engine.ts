@@ -9,7 +9,7 @@ import { TerminalError, isErgonError, messageOf } from "../base/errors.ts";
 import { isMap } from "../base/msgpack.ts";
 import type { Failure } from "../task/task-context.ts";
 import type { Ending } from "./command.ts";
-import { forgetAlarm, forgetChild, take, tell, type Draft } from "./draft.ts";
+import { forgetAlarm, forgetChild, setAlarmsAgain, take, tell, type Draft } from "./draft.ts";
 import type { MachineEvent, MachineInput } from "./machine-event.ts";
 import {
   canTake,
@@ -55,7 +55,7 @@ export const machineEngine: Engine = {
     const draft: Draft = { ...meta };
     guarded(machine, () => deliver(tree, draft, event));
     const same = draft.status === meta.status && draft.heard === meta.heard && draft.seen === meta.seen;
-    if (!tree.takeChanged() && same) return { state, effects: [] };
+    if (!tree.takeChanged() && same && draft.sent === meta.sent) return { state, effects: [] };
     return settle(machine, tree, draft, event.at);
   },
 
@@ -129,7 +129,7 @@ function deliver(tree: ActorTree, draft: Draft, event: MachineEvent): void {
       forgetChild(draft, event.key);
       return tree.ended(event.at, event.key, fromPlain(event.ending));
     case "ergon.alarm":
-      if (draft.alarms?.[event.key] !== event.dueAt) return;
+      if (draft.alarms?.[event.key] !== event.dueAt) return setAlarmsAgain(draft);
       forgetAlarm(draft, event.key);
       return tree.ended(event.at, event.key, { kind: "done", output: event.dueAt });
     case "ergon.local":
@@ -210,6 +210,7 @@ function reasonOf({ by, reason }: { readonly by: string; readonly reason: string
 export const FAILED_TAG = "ergon.failed";
 /** The same for one that was cancelled; the output's `message` is the reason. */
 export const CANCELLED_TAG = "ergon.cancelled";
+
 /** Makes a turn of what the actors have done. */
 function settle(machine: Machine, tree: ActorTree, draft: Draft, at: number): Turn {
   tree.takeChanged();

@@ -18,7 +18,7 @@ export type MachineEvent = At &
     | { readonly type: "ergon.task"; readonly key: number; readonly ending: Ending }
     /** A message of another durable actor. */
     | { readonly type: "ergon.told"; readonly from: string; readonly tell: Tell }
-    /** The server has set off an alarm; one that is not waited for any more does nothing. */
+    /** The server has set off an alarm. One that is not waited for has those set again that are. */
     | { readonly type: "ergon.alarm"; readonly key: number; readonly dueAt: number }
     /** Something that runs in the node has a result. */
     | { readonly type: "ergon.local"; readonly run: () => void }
