@@ -4,7 +4,7 @@ import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 
 import { startTestCluster, startTestServer, type TestServer } from "../support/nats-server.ts";
-import { machinesFile } from "./machines.ts";
+import { machinesFile } from "./processes/machines.ts";
 
 export interface Setting {
   readonly name: string;

@@ -1,7 +1,7 @@
 import { defineMachine, encodeRecord, silentLogger, type ActorState, type Machine, type TimedEvent } from "@ergon/core";
 import { createActor, fromPromise, type AnyActor, type AnyStateMachine, type EventObject } from "xstate";
 
-import { five, flips } from "./machines.ts";
+import { five, flips } from "./processes/machines.ts";
 
 /** CPU microseconds of one step of a machine, in this process. */
 export interface StepCost {

@@ -21,7 +21,7 @@ export interface Tasks {
   readonly alarms: Alarms;
 }
 
-export interface Alarms {
+interface Alarms {
   readonly count: number;
   readonly setPerSecond: number;
   readonly latenessMs: Percentiles;

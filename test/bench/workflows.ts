@@ -2,8 +2,8 @@ import { MSGPACK_TYPE, createClient, encodeBody, type Client, type Instance, typ
 
 import { runErgon } from "../support/ergon-process.ts";
 import type { Load, RoundTrip } from "./load.ts";
-import { machinesFile } from "./machines.ts";
 import { percentiles, type Percentiles } from "./percentiles.ts";
+import { machinesFile } from "./processes/machines.ts";
 import { progress } from "./progress.ts";
 import type { Stage, Usage, Worker } from "./stage.ts";
 

@@ -1,0 +1,24 @@
+// The first version of a machine that runs for months. The second is subscription-2.ts; the way from one to the other:
+//
+//   npm run ergon -- dev --machines examples/versions/subscription-1.ts
+//   npm run --silent ergon -- start subscription '{"cents": 500}' --id ann                      elsewhere
+//   npm run --silent ergon -- check --machines examples/versions/subscription-2.ts              would ann go on? yes: moves to 2
+//   Then stop the first one (ctrl-C), and: npm run ergon -- dev --machines examples/versions/subscription-2.ts
+//   npm run --silent ergon -- get ann                                                           version 2, 5 euros
+
+import { setup } from "xstate";
+
+export const subscription = setup({
+  types: {} as { input: { cents: number }; context: { cents: number }; events: { type: "cancel" } },
+  delays: { month: 2_592_000_000 },
+}).createMachine({
+  id: "subscription",
+  version: "1",
+  context: ({ input }) => input,
+  initial: "trial",
+  states: {
+    trial: { on: { cancel: "ended" }, after: { month: "paying" } },
+    paying: { on: { cancel: "ended" } },
+    ended: { type: "final" },
+  },
+});

@@ -1,0 +1,39 @@
+// The second version of subscription-1.ts: `trial` is called `free` and can be cut short, and money is counted in euros. Instances of the first come
+// along, wherever they stand, with what is left of their month.
+
+import { defineMachine } from "@ergon/core";
+import { setup } from "xstate";
+
+const logic = setup({
+  types: {} as {
+    input: { euros: number };
+    context: { euros: number };
+    events: { type: "cancel" } | { type: "upgrade" };
+  },
+  delays: { month: 2_592_000_000 },
+}).createMachine({
+  id: "subscription",
+  version: "2",
+  context: ({ input }) => input,
+  initial: "free",
+  states: {
+    free: { on: { cancel: "ended", upgrade: "paying" }, after: { month: "paying" } },
+    paying: { on: { cancel: "ended" } },
+    ended: { type: "final" },
+  },
+});
+
+export const subscription = defineMachine(logic, {
+  migrate: {
+    1: ({ value, context, timers }) => ({
+      value: value === "trial" ? "free" : value,
+      context: { euros: (context["cents"] as number) / 100 },
+      // A timer belongs to its state by its name: xstate.after.month.subscription.trial
+      timers: timers.map(({ id, due, event }) => ({ id: renamed(id), due, event: { type: renamed(event.type) } })),
+    }),
+  },
+});
+
+function renamed(timer: string): string {
+  return timer.replace(/\.trial$/, ".free");
+}
