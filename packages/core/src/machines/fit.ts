@@ -9,8 +9,8 @@ import {
 import type { RecordFields } from "../actor/record.ts";
 import type { Timer } from "../actor/step.ts";
 import { messageOf } from "../base/errors.ts";
+import { DURABLE } from "./inner-actor.ts";
 import { fromPlain } from "./plain.ts";
-import { DURABLE } from "./tree.ts";
 
 /** An actor inside an instance, as records hold it. */
 interface PersistedChild {

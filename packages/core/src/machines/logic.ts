@@ -4,8 +4,9 @@ import { taskDefaults, type TaskSpec } from "../task/spec.ts";
 import type { TaskRequest } from "../wire/submit.ts";
 import { parseTaskRequest } from "../wire/submit.ts";
 import type { ChildSpec, Ending, StoredEvent } from "./command.ts";
+import { DURABLE } from "./inner-actor.ts";
 import { toPlain } from "./plain.ts";
-import { ActorTree, DURABLE } from "./tree.ts";
+import { ActorTree } from "./tree.ts";
 
 /** What is known in a machine of a task or a durable child of its own. */
 export interface DurableSnapshot<TOutput> {

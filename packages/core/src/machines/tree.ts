@@ -4,6 +4,8 @@ import type { Timer } from "../actor/step.ts";
 import { InvalidError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Command, Ending, StoredEvent } from "./command.ts";
+import { DURABLE, hasLocal, prepare, stopLocal, stopOrphans } from "./inner-actor.ts";
+import type { InnerActor, InnerLogic, InnerSystem } from "./inner-actor.ts";
 import { fromPlain, readable, toPlain } from "./plain.ts";
 
 /** Where an actor stands in its tree: the ids from below the root down to it. The root's is empty. */
@@ -12,50 +14,9 @@ export type Path = readonly string[];
 const PARENT: Path = ["#_parent"];
 /** Messages that one turn may cause inside a tree: two actors that answer each other for ever must not hold up the node. */
 const MOST_MESSAGES = 10_000;
-/** Microsteps that one event may cause, where the machine does not say. */
-const MOST_MICROSTEPS = 10_000;
 
-/** Marks logic whose actors do nothing in the node: what they stand for is kept by the engine. */
-export const DURABLE: unique symbol = Symbol("ergon.durable");
-
-/** What the engine uses of XState's actors beyond their public types (5.33; held by test/unit/machines-*.test.ts). */
-interface InnerActor {
-  _stop(): void;
-  readonly id: string;
-  readonly sessionId: string;
-  readonly _parent?: InnerActor;
-  readonly _syncSnapshot?: boolean;
-  readonly system: InnerSystem;
-  _snapshot: { status: string };
-  readonly options: { readonly snapshot?: unknown };
-  logic: InnerLogic;
-  readonly _actorScope: { emit: (event: StoredEvent) => void };
-  getSnapshot(): { status: string; children?: Record<string, InnerActor> };
-  _send(event: EventObject): void;
-  _error(error: unknown): void;
-  _stop(): void;
-}
-
-interface InnerSystem {
-  _register: (sessionId: string, actor: InnerActor) => string;
-  _relay: (source: InnerActor | undefined, target: InnerActor, event: EventObject) => void;
-  _sendInspectionEvent: (event: { type: string; actorRef: InnerActor }) => void;
-  inspect: (observer: (event: { type: string; actorRef: InnerActor }) => void) => void;
-  scheduler: {
-    schedule(source: InnerActor, target: InnerActor, event: EventObject, delay: number, id?: string): void;
-    cancel(source: InnerActor, id: string): void;
-    cancelAll(actor: InnerActor): void;
-  };
-}
-
-interface InnerLogic {
-  readonly __xstatenode?: boolean;
-  readonly idMap?: ReadonlyMap<string, object>;
-  readonly options?: { maxIterations?: number };
-  readonly [DURABLE]?: true;
-  start?: (snapshot: unknown, scope: unknown) => void;
-  transition: (snapshot: unknown, event: EventObject, scope: unknown) => unknown;
-}
+/** The last time that a date can tell, epoch milliseconds. */
+const LAST_TIME = 8_640_000_000_000_000;
 
 interface TreeTimer {
   readonly id: string;
@@ -317,7 +278,10 @@ export class ActorTree {
     system.scheduler = {
       schedule: (source, target, event, delay, id = `timer.${this.#nextKey++}`) => {
         this.#changed = true;
-        this.#timers.push({ id, due: this.#at + delay, event, source, target });
+        const due = this.#at + delay;
+        if (!(due <= LAST_TIME))
+          throw new Error(`the delay of "${id}" must be a number of milliseconds, and is ${delay}`);
+        this.#timers.push({ id, due, event, source, target });
       },
       cancel: (source, id) => {
         this.#keep((timer) => timer.source !== source || timer.id !== id);
@@ -427,53 +391,6 @@ const PARENT_LOGIC = {
   getPersistedSnapshot: (snapshot: unknown) => snapshot,
   transition: (snapshot: unknown) => snapshot,
 } as unknown as AnyActorLogic;
-
-/** Before an actor takes its first state. */
-function prepare({ type, actorRef }: { readonly type: string; readonly actorRef: InnerActor }): void {
-  if (type !== "@xstate.actor") return;
-  boundSteps(actorRef.logic);
-  reviveHistory(actorRef.logic, actorRef.options.snapshot);
-}
-
-/** A machine that takes step after step without an end is stopped, where its author has set no bound of his own. */
-function boundSteps({ options }: InnerLogic): void {
-  if (options !== undefined && options.maxIterations === Infinity) options.maxIterations = MOST_MICROSTEPS;
-}
-
-/** A history names states by their ids. XState would take a dot in one for a path, not find the state, and forget it. */
-function reviveHistory({ idMap }: InnerLogic, snapshot: unknown): void {
-  const { historyValue } = (snapshot ?? {}) as { readonly historyValue?: Record<string, { readonly id: string }[]> };
-  if (idMap === undefined || historyValue === undefined) return;
-  for (const [history, states] of Object.entries(historyValue))
-    historyValue[history] = states.map((state) => (idMap.get(state.id) as typeof state | undefined) ?? state);
-}
-
-/** XState lets the actors of a machine that has failed go on. Here they would be nobody's, and their tasks be done for nobody. */
-function stopOrphans(actor: InnerActor): void {
-  const { status, children = {} } = actor.getSnapshot();
-  for (const child of Object.values(children)) {
-    if (status === "error" && child.getSnapshot().status === "active") child._stop();
-    else stopOrphans(child);
-  }
-}
-
-function hasLocal(actor: InnerActor): boolean {
-  for (const child of Object.values(actor.getSnapshot().children ?? {})) {
-    if (child.logic.__xstatenode === true ? hasLocal(child) : isLocal(child)) return true;
-  }
-  return false;
-}
-
-function stopLocal(actor: InnerActor): void {
-  for (const child of Object.values(actor.getSnapshot().children ?? {})) {
-    if (child.logic.__xstatenode === true) stopLocal(child);
-    else if (isLocal(child)) child._stop();
-  }
-}
-
-function isLocal({ logic, _snapshot }: InnerActor): boolean {
-  return logic[DURABLE] !== true && logic.start !== undefined && _snapshot.status === "active";
-}
 
 function samePath(a: Path, b: Path): boolean {
   return a.length === b.length && a.every((id, index) => id === b[index]);
