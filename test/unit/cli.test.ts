@@ -16,6 +16,7 @@ const commands = [
   "retry",
   "end",
   "ls",
+  "plan",
   "nodes",
   "agents",
   "shards",

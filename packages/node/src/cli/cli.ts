@@ -17,6 +17,7 @@ import { ls } from "./commands/ls.ts";
 import { migrate } from "./commands/migrate.ts";
 import { node } from "./commands/node.ts";
 import { nodes } from "./commands/nodes.ts";
+import { plan } from "./commands/plan.ts";
 import { retry } from "./commands/retry.ts";
 import { schedule } from "./commands/schedule.ts";
 import { send } from "./commands/send.ts";
@@ -34,7 +35,7 @@ import { settings } from "./settings.ts";
 const groups: readonly (readonly [string, readonly ((program: Command, cli: Cli) => void)[]])[] = [
   ["Run:", [dev, node, agent]],
   ["Tasks:", [submit, batch, get, wait, watch, cancel, retry, end, ls]],
-  ["Machines:", [start, send, ask, can, migrate, check, schedule]],
+  ["Machines:", [start, send, ask, can, migrate, check, plan, schedule]],
   ["Cluster:", [nodes, agents, shards, doctor]],
 ];
 

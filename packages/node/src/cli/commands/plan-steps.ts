@@ -1,0 +1,58 @@
+import type { MachineView, StepView } from "@ergon/core";
+
+import { cell, statusCell } from "../format.ts";
+import type { Output } from "../output.ts";
+
+/** How a plan stands, and a row for each of its steps. */
+export function printPlan(output: Output, view: MachineView): void {
+  if (output.json) return output.value(view);
+  const reason = view.failure === undefined ? view.reason : `${view.failure.code}: ${view.failure.message}`;
+  output.line(view.id, statusCell(view.status), countsText(view), ...(reason === undefined ? [] : [reason]));
+  output.table(
+    ["step", "status", "what", "payload", "where", "result"],
+    (view.steps ?? []).map((step) => [
+      cell(step.id),
+      statusCell(step.status),
+      cell(whatText(step)),
+      cell(step.payloadBytes === undefined ? "" : `${step.payloadBytes} bytes`),
+      cell(whereText(step)),
+      cell(resultText(step)),
+    ]),
+  );
+}
+
+/** Answers, view by view, a line for each step that has got on since the last. */
+export function newsOfSteps(): (view: MachineView) => string[] {
+  const told = new Map<string, string>();
+  return ({ steps = [] }) =>
+    steps.flatMap((step) => {
+      const line = [step.status, whereText(step), step.error === undefined ? "" : resultText(step)]
+        .filter((part) => part !== "")
+        .join(", ");
+      const before = told.get(step.id) ?? "waiting";
+      told.set(step.id, line);
+      return line === before ? [] : [`${step.id}: ${line}`];
+    });
+}
+
+function countsText({ counts = {} }: MachineView): string {
+  return Object.entries(counts)
+    .map(([status, count]) => `${count} ${status}`)
+    .join(", ");
+}
+
+function whatText({ driver, machine, steps }: StepView): string {
+  if (steps !== undefined) return `${steps} steps`;
+  return driver ?? machine ?? "";
+}
+
+function whereText({ task, child }: StepView): string {
+  if (task !== undefined) return task.attempt > 1 ? `attempt ${task.attempt}` : "";
+  return child ?? "";
+}
+
+function resultText({ error, output, outputBytes }: StepView): string {
+  if (error !== undefined) return `${error.code}: ${error.message}`;
+  if (output !== undefined) return JSON.stringify(output);
+  return outputBytes === undefined ? "" : `${outputBytes} bytes`;
+}

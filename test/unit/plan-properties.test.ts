@@ -1,0 +1,232 @@
+import {
+  decodeRecord,
+  createMachineRegistry,
+  encodeRecord,
+  planMachine,
+  silentLogger,
+  type Command,
+  type Ending,
+  type MachineState,
+  type PlanDefinition,
+  type PlanFields,
+  type StepDefinition,
+  type Turn,
+} from "@ergon/core";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+
+const registry = createMachineRegistry([planMachine]);
+const surroundings = { id: "p", logger: silentLogger, onLocal: (run: () => void) => run() };
+const fault = { code: "BROKEN", message: "broken", retryable: false };
+
+/** A plan on its engine alone: its tasks run where the test says so. After every step it is brought back from its record. */
+class Subject {
+  state: MachineState;
+  /** What runs, by number. */
+  readonly running = new Map<number, string>();
+  /** Every task in the order of its start. */
+  readonly started: string[] = [];
+  readonly ended: string[] = [];
+  most = 0;
+
+  constructor(input: unknown) {
+    const given = { input, at: 1, retentionMs: 1, fingerprint: 1 };
+    this.state = this.#take(planMachine.engine.begin(planMachine, given, 1, surroundings));
+  }
+
+  end(key: number, ending: Ending): void {
+    const name = this.running.get(key) ?? "";
+    this.running.delete(key);
+    if (ending.kind === "done") this.ended.push(name);
+    this.#step({ type: "ergon.task", key, ending });
+  }
+
+  cancel(): void {
+    this.#step({ type: "cancel", by: "test", reason: "enough" });
+  }
+
+  get status(): string {
+    return this.state.meta.status;
+  }
+
+  view(): PlanFields {
+    return planMachine.describe?.(this.state, []) as PlanFields;
+  }
+
+  statuses(): Map<string, string> {
+    return new Map(this.view().steps.map(({ id, status }) => [id, status]));
+  }
+
+  #step(event: object): void {
+    const timed = { at: 1, chance: 0, ...event } as never;
+    this.state = this.#take(planMachine.engine.step(planMachine, this.state, timed));
+  }
+
+  #take({ state, effects }: Turn): MachineState {
+    for (const { type, params } of effects) {
+      const command = params as Command;
+      if (type === "stop" && command.type === "stop") this.running.delete(command.key);
+      if (command.type !== "task") continue;
+      const name = JSON.parse(Buffer.from(command.spec.payload).toString()) as string;
+      this.running.set(command.key, name);
+      this.started.push(name);
+    }
+    this.most = Math.max(this.most, this.running.size);
+    const record = decodeRecord(encodeRecord(planMachine, state), registry, surroundings);
+    if (record.kind === "unreadable") throw new Error(record.reason);
+    return record.state as MachineState;
+  }
+}
+
+interface Drawn {
+  readonly definition: PlanDefinition;
+  readonly dependencies: ReadonlyMap<string, readonly string[]>;
+  /** Steps whose tasks fail. */
+  readonly failing: ReadonlySet<string>;
+  readonly undoable: ReadonlySet<string>;
+}
+
+const drawnStep = fc.record({
+  before: fc.array(fc.nat({ max: 30 }), { maxLength: 3 }),
+  fails: fc.integer({ min: 0, max: 5 }).map((n) => n === 0),
+  undoable: fc.boolean(),
+});
+const drawnPlan: fc.Arbitrary<Drawn> = fc
+  .record({
+    steps: fc.array(drawnStep, { minLength: 1, maxLength: 12 }),
+    mode: fc.constantFrom("sequence", "parallel", "graph"),
+    limit: fc.integer({ min: 1, max: 4 }),
+    onFailure: fc.constantFrom("stop", "continue"),
+  })
+  .map(({ steps: drawn, mode, limit, onFailure }) => {
+    const dependencies = new Map(
+      drawn.map(({ before }, index) => {
+        if (mode === "sequence") return [`s${index}`, index === 0 ? [] : [`s${index - 1}`]];
+        return [`s${index}`, mode === "graph" && index > 0 ? [...new Set(before.map((n) => `s${n % index}`))] : []];
+      }),
+    );
+    const steps = drawn.map(({ undoable }, index): StepDefinition => {
+      const id = `s${index}`;
+      const undo = undoable ? { compensate: { driver: "work", payload: `undo ${id}` } } : {};
+      const after = mode === "graph" ? { dependsOn: dependencies.get(id) ?? [] } : {};
+      return { id, driver: "work", payload: id, ...undo, ...after };
+    });
+    const chosen = (of: (step: (typeof drawn)[number]) => boolean): ReadonlySet<string> =>
+      new Set(drawn.flatMap((step, index) => (of(step) ? [`s${index}`] : [])));
+    return {
+      definition: { mode, steps, onFailure, ...(mode === "sequence" ? {} : { limit }) } as PlanDefinition,
+      dependencies,
+      failing: chosen(({ fails }) => fails),
+      undoable: chosen(({ undoable }) => undoable),
+    };
+  });
+/** Which of the running tasks ends next. */
+const choices = fc.infiniteStream(fc.nat({ max: 1_000 }));
+
+/** Ends tasks, in the order of chance, until nothing runs. */
+function exhaust(subject: Subject, failing: ReadonlySet<string>, chance: Iterator<number>, steps = Infinity): void {
+  for (let step = 0; step < steps && subject.running.size > 0; step++) {
+    const keys = [...subject.running.keys()];
+    const key = keys[(chance.next().value as number) % keys.length] as number;
+    const isFailing = failing.has(subject.running.get(key) ?? "");
+    subject.end(key, isFailing ? { kind: "error", error: fault } : { kind: "done", output: key });
+  }
+}
+
+const isUndo = (name: string): boolean => name.startsWith("undo ");
+
+/** The steps that a plan must undo: those that are done and can be, the last first. */
+function undoing({ ended }: Subject, { undoable }: Drawn): string[] {
+  return ended
+    .filter((name) => undoable.has(name))
+    .toReversed()
+    .map((name) => `undo ${name}`);
+}
+
+/** What runs although something that it waits for has not succeeded. */
+function startedEarly({ running, ended }: Subject, { definition, dependencies }: Drawn): string[] {
+  if (definition.mode !== "graph" && definition.onFailure !== "stop") return [];
+  return [...running.values()].filter((name) => dependencies.get(name)?.some((before) => !ended.includes(before)));
+}
+
+test("whatever fails, and in whatever order tasks end: every plan ends, starts nothing twice or too early, keeps to its limit, and undoes what it must (B-40, B-41, B-42, B-67)", () => {
+  fc.assert(
+    fc.property(drawnPlan, choices, (drawn, stream) => {
+      const { definition, dependencies, failing } = drawn;
+      const subject = new Subject(definition);
+      const chance = stream[Symbol.iterator]();
+      let expected: readonly string[] = [];
+      while (subject.running.size > 0) {
+        if (![...subject.running.values()].some(isUndo)) expected = undoing(subject, drawn);
+        expect(startedEarly(subject, drawn)).toEqual([]);
+        exhaust(subject, failing, chance, 1);
+      }
+
+      const steps = subject.started.filter((name) => !isUndo(name));
+      const hasFailed = steps.some((name) => failing.has(name));
+      expect(subject.status).toBe(hasFailed ? "failed" : "succeeded");
+      expect(new Set(subject.started).size).toBe(subject.started.length);
+      expect(subject.most).toBeLessThanOrEqual(definition.limit ?? 1);
+      const isUndone = hasFailed && definition.onFailure === "stop";
+      expect(subject.started.filter(isUndo)).toEqual(isUndone ? expected : []);
+    }),
+  );
+});
+
+test("whenever a plan is cancelled, it undoes what is done, in reverse order, and is cancelled", () => {
+  fc.assert(
+    fc.property(drawnPlan, choices, fc.nat({ max: 12 }), (drawn, stream, after) => {
+      const subject = new Subject(drawn.definition);
+      const chance = stream[Symbol.iterator]();
+      exhaust(subject, new Set(), chance, after);
+      fc.pre(subject.status === "running");
+      const expected = undoing(subject, drawn);
+      subject.cancel();
+      subject.cancel();
+      exhaust(subject, new Set(), chance);
+
+      expect(subject.status).toBe("cancelled");
+      expect(subject.started.filter(isUndo)).toEqual(expected);
+    }),
+  );
+});
+
+test("a compensation that fails ends the plan, which says what is left undone", () => {
+  fc.assert(
+    fc.property(drawnPlan, choices, fc.nat({ max: 12 }), fc.nat(), (drawn, stream, after, which) => {
+      const subject = new Subject(drawn.definition);
+      const chance = stream[Symbol.iterator]();
+      exhaust(subject, new Set(), chance, after);
+      fc.pre(subject.status === "running");
+      const all = undoing(subject, drawn);
+      fc.pre(all.length > 0);
+      const broken = which % all.length;
+      subject.cancel();
+      exhaust(subject, new Set([all[broken] ?? ""]), chance);
+
+      expect(subject.status).toBe("failed");
+      expect(subject.started.filter(isUndo)).toEqual(all.slice(0, broken + 1));
+      expect(subject.view().undone?.map((id) => `undo ${id}`)).toEqual(all.slice(broken));
+    }),
+  );
+});
+
+test("a retry runs what has not succeeded, or was undone, and nothing else (B-69, M-25)", () => {
+  fc.assert(
+    fc.property(drawnPlan, choices, (drawn, stream) => {
+      const chance = stream[Symbol.iterator]();
+      const failed = new Subject(drawn.definition);
+      exhaust(failed, drawn.failing, chance);
+      fc.pre(failed.status === "failed");
+      const kept = new Set([...failed.statuses()].flatMap(([id, status]) => (status === "succeeded" ? [id] : [])));
+
+      const again = new Subject(planMachine.again?.(failed.state));
+      exhaust(again, new Set(), chance);
+
+      const all = drawn.definition.steps.map(({ id = "" }) => id);
+      expect(again.status).toBe("succeeded");
+      expect(new Set(again.started)).toEqual(new Set(all.filter((id) => !kept.has(id))));
+      expect([...again.statuses()]).toEqual(all.map((id) => [id, "succeeded"]));
+    }),
+  );
+});
