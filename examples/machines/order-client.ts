@@ -6,30 +6,34 @@ const client = await connect({ nats: { servers: process.env["NATS_URL"] ?? "nats
 const timeoutMs = 10_000;
 
 /** The id makes it one order, however often it is placed. */
-async function place(id: string, order: { item: string; amount: number; approveWithinMs?: number }) {
-  const placed = await client.start("order", order, { id });
+const order = (id: string, what: { item: string; amount: number; approveWithinMs?: number }) =>
+  client.start("order", what, { id });
+
+async function place(id: string, item: string, amount: number) {
+  const placed = await order(id, { item, amount });
   await placed.wait({ tag: "for-a-person", timeoutMs });
   return placed;
 }
 
-const approved = await place("order-1", { item: "book", amount: 20 });
+const approved = await place("order-1", "book", 20);
 console.log("order-1 takes", (await approved.can()).events);
 await approved.send({ type: "approve" });
 
-const rejected = await place("order-2", { item: "lamp", amount: 50 });
+const rejected = await place("order-2", "lamp", 50);
 await rejected.send({ type: "reject", why: "out of stock" });
 
-const tooHeavy = await place("order-3", { item: "piano", amount: 900 });
+const tooHeavy = await place("order-3", "piano", 900);
 await tooHeavy.send({ type: "approve" });
 
-const cancelled = await place("order-4", { item: "chair", amount: 80 });
+// At whatever moment the cancel comes: if it was paid by then, the money goes back.
+const cancelled = await order("order-4", { item: "chair", amount: 80 });
 await cancelled.cancel();
 
-const forgotten = await place("order-5", { item: "pen", amount: 2, approveWithinMs: 200 });
-const refused = await place("order-6", { item: "yacht", amount: 2_000_000 });
+const forgotten = await order("order-5", { item: "pen", amount: 2, approveWithinMs: 200 });
+const refused = await order("order-6", { item: "yacht", amount: 2_000_000 });
 
-for (const order of [approved, rejected, tooHeavy, cancelled, forgotten, refused]) {
-  const { id, state, output } = await order.wait({ timeoutMs });
+for (const one of [approved, rejected, tooHeavy, cancelled, forgotten, refused]) {
+  const { id, state, output } = await one.wait({ timeoutMs });
   console.log(`${id} is ${state}:`, output);
 }
 await client.close();

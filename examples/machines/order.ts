@@ -17,6 +17,7 @@ export interface Order {
 interface Context extends Order {
   readonly payment?: { readonly receipt: string };
   readonly parcel?: { readonly tracking: string };
+  readonly cancelled?: true;
   readonly why?: string;
 }
 
@@ -43,6 +44,8 @@ export const order = setup({
 }).createMachine({
   id: "order",
   context: ({ input }) => input,
+  // Taken everywhere, so that no cancel stops a payment half way, or a refund. It counts until the parcel is under way.
+  on: { cancel: { actions: assign({ cancelled: true }) } },
   initial: "paying",
   states: {
     paying: {
@@ -55,10 +58,14 @@ export const order = setup({
     },
     waiting: {
       tags: "for-a-person",
+      always: {
+        guard: ({ context }) => context.cancelled === true,
+        target: "refunding",
+        actions: assign({ why: "the customer cancelled" }),
+      },
       on: {
         approve: "shipping",
         reject: { target: "refunding", actions: assign({ why: ({ event }) => event.why }) },
-        cancel: { target: "refunding", actions: assign({ why: "the customer cancelled" }) },
       },
       after: { approval: { target: "refunding", actions: assign({ why: "nobody approved it in time" }) } },
     },
