@@ -20,16 +20,16 @@ export class UnknownMachines {
 
   /**
    * The answer to the start. Where another node knows the machine, and all else that the shard's records need, the shard goes there: ask again.
-   * `version` absent: the newest that anybody knows.
+   * `version` absent: the newest that such a node knows.
    */
   refuse(shard: HostedShard, name: string, version: string | undefined): Error {
     const machines = this.#cluster.machinesMap();
-    const known = machines.versions(name);
-    const wanted = version === undefined ? known.at(-1) : `${name}@${version}`;
-    if (wanted === undefined || !known.includes(wanted))
-      return new NotFoundError("MACHINE_NOT_FOUND", `no node knows machine ${wanted ?? name}`);
-    if (machines.eligible(shard.number, [wanted])?.size === 0) {
-      const text = `no one node knows ${wanted} and all other machines of the instances in shard ${shard.number}; let all nodes of a namespace know the same machines`;
+    const asked = version === undefined ? name : `${name}@${version}`;
+    const known = machines.versions(name).filter((machine) => version === undefined || machine === asked);
+    if (known.length === 0) return new NotFoundError("MACHINE_NOT_FOUND", `no node knows machine ${asked}`);
+    const wanted = known.findLast((machine) => machines.eligible(shard.number, [machine])?.size !== 0);
+    if (wanted === undefined) {
+      const text = `no one node knows ${asked} and all other machines of the instances in shard ${shard.number}; let all nodes of a namespace know the same machines`;
       return new NotFoundError("MACHINE_NOT_FOUND", text);
     }
     const now = this.#context.clock.monotonic();
