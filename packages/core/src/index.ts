@@ -83,7 +83,8 @@ export type { ChildSpec, Command, Ending, StoredEvent } from "./machines/command
 export { scheduleMachine } from "./schedule/schedule.machine.ts";
 export type { ScheduleEvent } from "./schedule/schedule.machine.ts";
 export type { Run, ScheduleContext, ScheduleCounts } from "./schedule/schedule-context.ts";
-export { overlapPolicies, parseSchedule, scheduleLimits } from "./schedule/spec.ts";
+export { parseSchedule } from "./schedule/parse-schedule.ts";
+export { overlapPolicies, scheduleLimits } from "./schedule/spec.ts";
 export type { Overlap, RunSpec, Schedule, ScheduleSpec, When } from "./schedule/spec.ts";
 export { nextRuns } from "./schedule/times.ts";
 export { describeSchedule } from "./schedule/view.ts";

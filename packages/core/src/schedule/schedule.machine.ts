@@ -8,8 +8,9 @@ import { machineEngine } from "../machines/machine-engine.ts";
 import { ActorTree } from "../machines/tree.ts";
 import { onDue, onEnded, onResume, onTrigger, type Decision } from "./decide.ts";
 import { CANCEL_RUN, birth, run, type Birth } from "./logic.ts";
+import { parseSchedule } from "./parse-schedule.ts";
 import { begun, newContext, type ScheduleContext } from "./schedule-context.ts";
-import { parseSchedule, scheduleLimits } from "./spec.ts";
+import { scheduleLimits } from "./spec.ts";
 
 /** What a client may send to a schedule. */
 export type ScheduleEvent =

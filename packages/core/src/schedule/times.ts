@@ -1,7 +1,8 @@
 import { crc32 } from "node:zlib";
 
 import { cronOf } from "./cron.ts";
-import { parseSchedule, scheduleLimits, type Schedule, type ScheduleSpec } from "./spec.ts";
+import { parseSchedule } from "./parse-schedule.ts";
+import { scheduleLimits, type Schedule, type ScheduleSpec } from "./spec.ts";
 
 /** When a schedule that was added at some time is due. Epoch milliseconds. */
 export interface Timetable {

@@ -32,6 +32,7 @@ export class Alarms {
   #watch: Watch | undefined;
   #again: TimerHandle;
   #stopped = false;
+  #warned = false;
 
   constructor(context: NodeContext, host: Host, listeners: Listeners) {
     this.#context = context;
@@ -48,7 +49,8 @@ export class Alarms {
       else this.#watch = watch;
     } catch (error) {
       if (this.#stopped) return;
-      logger.warn({ reason: messageOf(error) }, "this node cannot listen to alarms; tried again");
+      if (!this.#warned) logger.warn({ reason: messageOf(error) }, "this node cannot listen to alarms; tried again");
+      this.#warned = true;
       this.#again = clock.after(LISTEN_AGAIN_MS, () => void this.listen());
     }
   }
