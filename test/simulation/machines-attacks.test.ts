@@ -233,6 +233,36 @@ describe("parents and children", () => {
     expect(await cluster.drive(one.get())).toMatchObject({ state: "end", context: { heard: ["A", "B", "bye"] } });
   });
 
+  test("a child that was stopped at once, and is forgotten by now, is not started again by its parent's next node", async () => {
+    const brief = defineMachine(
+      setup({ actors: { work: driver("work") } }).createMachine({ id: "brief", invoke: { src: "work" } }),
+    );
+    const hasty = defineMachine(
+      setup({ actors: { child: machine("brief", { retentionMs: 1_000 }) } }).createMachine({
+        id: "hasty",
+        initial: "draft",
+        states: { draft: { on: { GO: "busy" } }, busy: { invoke: { src: "child" }, on: { LEAVE: "left" } }, left: {} },
+      }),
+    );
+    const cluster = await started({ machines: [brief, hasty] });
+    const begun: string[] = [];
+    await cluster.addAgent("a1", {
+      handler: async (attempt) => {
+        begun.push(attempt.taskId);
+        await attempt.sleep(60_000);
+      },
+    });
+    const one = await cluster.drive(cluster.client().start("hasty", undefined, { id: "h" }));
+    await cluster.drive(Promise.all([one.send({ type: "GO" }), one.send({ type: "LEAVE" })]));
+    await cluster.clock.advance(30_000);
+    const before = begun.length;
+    const owner = await ownerOf(cluster, "h");
+    cluster.nodes.find(({ name }) => name === owner)?.kill();
+    await cluster.clock.advance(30_000);
+    expect(await cluster.drive(one.get())).toMatchObject({ state: "left", children: [] });
+    expect(begun).toHaveLength(before);
+  });
+
   test("a child's id that a task, another instance or another parent's child has is an error of the parent", async () => {
     const takers: readonly ((client: Client) => Promise<unknown>)[] = [
       (client) => client.submit({ driver: "nobody", id: "kid", text: "x" }),

@@ -95,6 +95,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   const listeners = new Listeners(context);
   const outbox = new Outbox(context, {
     undeliverable: (actor, tell, error) => machineBehaviour.undeliverable(actor, tell, error),
+    spent: (actor) => host.commit(actor, () => undefined),
     empty: (actor) => host.release(actor),
   });
   const dispatcher: Dispatcher = new Dispatcher(context, parts.drivers, {

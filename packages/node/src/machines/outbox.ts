@@ -27,6 +27,8 @@ const LONGEST_RETRY_MS = 5_000;
 interface Lane {
   readonly tells: Tell[];
   tries: number;
+  /** Children whose start has been taken, by number. */
+  readonly started: Set<number>;
 }
 
 interface Sender {
@@ -39,6 +41,11 @@ interface Sender {
 export interface OutboxListener {
   /** The message was refused, and will be however often it is repeated. */
   undeliverable(actor: LiveActor, tell: Tell, error: Error): void;
+  /**
+   * A child was started and stopped, and its parent's record may hold both messages: it is to be written without them. Once the child is forgotten
+   * they would start it again.
+   */
+  spent(actor: LiveActor): void;
   /** An ended actor has nothing left to say. */
   empty(actor: LiveActor): void;
 }
@@ -66,7 +73,7 @@ export class Outbox {
       const lane = sender.lanes.get(tell.to);
       if (lane !== undefined) lane.tells.push(tell);
       else {
-        const fresh: Lane = { tells: [tell], tries: 0 };
+        const fresh: Lane = { tells: [tell], tries: 0, started: new Set() };
         sender.lanes.set(tell.to, fresh);
         void this.#run(actor, sender, tell.to, fresh);
       }
@@ -95,7 +102,9 @@ export class Outbox {
       }
       lane.tries = 0;
       lane.tells.shift();
+      const spent = isSpent(actor, lane, tell);
       take(actor, tell);
+      if (spent) this.#listener.spent(actor);
       if (error !== undefined) this.#listener.undeliverable(actor, tell, error);
     }
     sender.lanes.delete(to);
@@ -123,6 +132,13 @@ export class Outbox {
   #pause(tries: number): Promise<void> {
     return delay(this.#context.clock, Math.min(LONGEST_RETRY_MS, RETRY_MS * 2 ** Math.min(tries, 6)));
   }
+}
+
+/** Whether the message stops a child whose start is in the same record. */
+function isSpent({ committed }: LiveActor, { started }: Lane, { key, what }: Tell): boolean {
+  if (what.kind === "start") started.add(key);
+  if (what.kind !== "stop" || committed === undefined || !isMachineState(committed)) return false;
+  return started.has(key) || committed.meta.outbox.some((other) => other.key === key && other.what.kind === "start");
 }
 
 const NOTHING: readonly Tell[] = [];
