@@ -5,12 +5,16 @@ const layers: Record<string, readonly string[]> = {
   base: [],
   actor: ["base"],
   task: ["actor", "base"],
-  wire: ["task", "base"],
+  // They name each other's types: a view is of an instance, and a start is what an instance asks for.
+  wire: ["plan", "machines", "task", "base"],
+  machines: ["wire", "task", "actor", "base"],
+  plan: ["machines", "wire", "task", "actor", "base"],
+  schedule: ["plan", "machines", "wire", "task", "actor", "base"],
   ports: ["wire", "base"],
   memory: ["ports", "wire", "base"],
   nats: ["ports", "wire", "base"],
-  client: ["wire", "ports", "task", "base"],
-  testing: ["memory", "ports", "wire", "task", "actor", "base"],
+  client: ["schedule", "plan", "machines", "wire", "ports", "task", "base"],
+  testing: ["memory", "ports", "machines", "wire", "task", "actor", "base"],
 };
 
 interface Ban {

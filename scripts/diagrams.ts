@@ -4,7 +4,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
-import { taskMachine, type Machine } from "@ergon/core";
+import { planMachine, scheduleMachine, taskMachine, type Machine } from "@ergon/core";
+
+import { order } from "../examples/machines/order.ts";
 
 type AnyStateMachine = Machine["logic"];
 type AnyStateNode = AnyStateMachine["root"];
@@ -12,7 +14,13 @@ type AnyStateNode = AnyStateMachine["root"];
 /** The supervisor is the node's own affair: no entry of its package offers it. */
 const supervisor = new URL("../packages/node/src/supervisor/supervisor.machine.ts", import.meta.url);
 const { supervisorMachine } = (await import(supervisor.href)) as { readonly supervisorMachine: AnyStateMachine };
-const machines: Readonly<Record<string, AnyStateMachine>> = { task: taskMachine.logic, supervisor: supervisorMachine };
+const machines: Readonly<Record<string, AnyStateMachine>> = {
+  task: taskMachine.logic,
+  supervisor: supervisorMachine,
+  plan: planMachine.logic,
+  schedule: scheduleMachine.logic,
+  order,
+};
 
 const file = new URL("../docs/architecture.md", import.meta.url);
 const marked = /(<!-- diagram: (\w+) -->\n)[\s\S]*?(<!-- end of diagram -->)/g;
@@ -62,10 +70,11 @@ function transitionsOf(node: AnyStateNode) {
   return [...named, ...always];
 }
 
-/** `xstate.after.queue.task.live.ready` is the timer `queue`. */
+/** `xstate.after.queue.task.live.ready` is the timer `queue`; `xstate.done.actor.0.order.paying` the end of what the state has invoked. */
 function nameOf(event: string): string {
-  const [, timer] = /^xstate\.after\.([^.]+)\./.exec(event) ?? [];
-  return timer === undefined ? event : `after ${timer}`;
+  const [, kind, name = ""] = /^xstate\.(after|done|error)\.([^.]+)\./.exec(event) ?? [];
+  if (kind === undefined) return event;
+  return kind === "after" ? `after ${name}` : kind;
 }
 
 function guardOf(guard: unknown): string {

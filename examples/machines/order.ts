@@ -40,6 +40,7 @@ export const order = setup({
     shipping: driver<Order, { tracking: string }>("shipping", { task: { retry: { maxAttempts: 5 } } }),
     refund: driver<{ receipt: string }>("refund", { task: forAWeek }),
   },
+  guards: { isCancelled: ({ context }) => context.cancelled === true },
   delays: { approval: ({ context }) => context.approveWithinMs ?? 2 * DAY_MS },
 }).createMachine({
   id: "order",
@@ -59,7 +60,7 @@ export const order = setup({
     waiting: {
       tags: "for-a-person",
       always: {
-        guard: ({ context }) => context.cancelled === true,
+        guard: "isCancelled",
         target: "refunding",
         actions: assign({ why: "the customer cancelled" }),
       },

@@ -9,7 +9,7 @@ test("the diagrams of docs/architecture.md are those of the machines (scripts/di
   expect(redraw(page)).toBe(page);
 });
 
-test("a diagram is drawn for the task and for the supervisor", () => {
+test("a diagram is drawn for each machine", () => {
   const emptied = readText("docs/architecture.md").replaceAll(
     /(<!-- diagram: \w+ -->)[\s\S]*?(<!-- end of diagram -->)/g,
     "$1\n$2",
@@ -17,4 +17,7 @@ test("a diagram is drawn for the task and for the supervisor", () => {
 
   expect(redraw(emptied)).toContain("  ready --> started: start\n");
   expect(redraw(emptied)).toContain("  claiming --> loading: claimed\n");
+  expect(redraw(emptied)).toContain("  paying --> waiting: done\n");
+  expect(redraw(emptied)).toContain("  stopping --> compensating\n");
+  expect(redraw(emptied)).toContain("  waiting --> paused: pause\n");
 });
