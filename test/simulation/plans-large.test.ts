@@ -61,6 +61,31 @@ describe("a large plan", () => {
     expect(done).toEqual(["s0", "s50", "s100", "s150", "s200", ...Array.from({ length: 50 }, (_, n) => `s${n + 250}`)]);
   });
 
+  test(
+    "that loses a node at one of its commits, again and again, does each step and undoes each once",
+    { timeout: 120_000 },
+    async () => {
+      for (const commit of [1, 2, 60, 107, 216, 262, 266, 270]) {
+        const { cluster, done, broken } = await stage({ seed: commit });
+        broken.add("s250");
+        let commits = 0;
+        cluster.onCommit = (name) => {
+          if (++commits === commit) cluster.nodes.find((node) => node.name === name)?.kill();
+        };
+        const all = steps(300, (n) => (n % 50 === 0 ? { ...undo(n), retry: { maxAttempts: 1 } } : {}));
+
+        const view = await run(cluster, plan(all), "large-crash");
+
+        expect({ commit, status: view.status, counts: view.counts }).toEqual({
+          commit,
+          status: "failed",
+          counts: { succeeded: 245, compensated: 5, failed: 1, skipped: 49 },
+        });
+        expect([...new Set(done)].slice(250)).toEqual(["undo 200", "undo 150", "undo 100", "undo 50", "undo 0"]);
+      }
+    },
+  );
+
   test("that runs in parallel isolates failures in all of its segments; a retry runs only what has failed", async () => {
     const { cluster, done, broken } = await stage();
     for (const name of ["s7", "s333"]) broken.add(name);

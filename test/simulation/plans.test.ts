@@ -399,7 +399,7 @@ test("a plan in a plan that has succeeded is let go when the outer one has", asy
 });
 
 test(
-  "whichever node dies at whichever commit, a plan that is undone ends as it does without (I-1)",
+  "whichever node dies at whichever commit, a plan that is undone ends as it does without (B-66, I-1)",
   { timeout: 120_000 },
   async () => {
     const steps = [undoable("a"), undoable("b"), { id: "in", plan: [undoable("c")] }, undoable("d"), job("e")];

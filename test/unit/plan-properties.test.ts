@@ -152,7 +152,7 @@ function startedEarly({ running, ended }: Subject, { definition, dependencies }:
 test("whatever fails, and in whatever order tasks end: every plan ends, starts nothing twice or too early, keeps to its limit, and undoes what it must (B-40, B-41, B-42, B-67)", () => {
   fc.assert(
     fc.property(drawnPlan, choices, (drawn, stream) => {
-      const { definition, dependencies, failing } = drawn;
+      const { definition, failing } = drawn;
       const subject = new Subject(definition);
       const chance = stream[Symbol.iterator]();
       let expected: readonly string[] = [];

@@ -39,8 +39,19 @@ export function isContinuation(plan: unknown): plan is PlanContinuation {
   return isMap(plan) && isMap(plan["definition"]);
 }
 
+/** What was found good: a start is checked before anything is made of it, and then begins with the same input. */
+const good = new WeakMap<object, CheckedPlan>();
+
 /** Reads what a plan is started with. Throws `InvalidError` with an issue for each fault. */
 export function checkPlan(plan: unknown): CheckedPlan {
+  const known = typeof plan === "object" && plan !== null ? good.get(plan) : undefined;
+  if (known !== undefined) return known;
+  const checked = checkAll(plan);
+  good.set(plan as object, checked);
+  return checked;
+}
+
+function checkAll(plan: unknown): CheckedPlan {
   const faults = new Faults();
   const checked = checkAt(plan, "", 1, faults);
   const count = countSteps(checked?.steps ?? []);

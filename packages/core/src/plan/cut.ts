@@ -1,5 +1,6 @@
 import { needsOf, type CheckedPlan, type CheckedStep } from "./check.ts";
 import { planLimits, type Known, type PlanDefinition, type PlanMode } from "./definition.ts";
+import { knownIn } from "./known.ts";
 import { sortedByDependencies } from "./order.ts";
 import { referencesIn, stepOf } from "./references.ts";
 import { sizeOf } from "./size.ts";
@@ -81,7 +82,7 @@ function sortedSteps({ steps }: CheckedPlan): readonly CheckedStep[] {
 
 /** Nothing is left to do of it, nor to be undone. */
 function isDone({ id, compensate }: CheckedStep, { known }: CheckedPlan): boolean {
-  const before = known[id];
+  const before = knownIn(known, id);
   if (before === undefined || before.blocked === true) return false;
   return before.status === "skipped" || (before.status === "succeeded" && compensate === undefined);
 }

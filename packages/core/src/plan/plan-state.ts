@@ -3,6 +3,7 @@ import type { CheckedPlan, CheckedStep } from "./check.ts";
 import { needsOf } from "./check.ts";
 import { cut, type Segment } from "./cut.ts";
 import { planLimits, type Known, type Part, type PlanContinuation, type StepStatus } from "./definition.ts";
+import { knownIn } from "./known.ts";
 import { referencesIn, stepOf } from "./references.ts";
 import { sizeOf } from "./size.ts";
 
@@ -86,7 +87,7 @@ export function newPlan(
   const { mode, limit, onFailure, standalone, input, output, known } = checked;
   const pieces = part?.exports === undefined ? cut(checked) : undefined;
   const units = pieces?.segments.map((segment): Unit => ({ segment })) ?? checked.steps.map((step): Unit => ({ step }));
-  const states = units.map((unit) => ("step" in unit ? stateOf(known[unit.step.id]) : waiting));
+  const states = units.map((unit) => ("step" in unit ? stateOf(knownIn(known, unit.step.id)) : waiting));
   const finished = [...states.keys()].filter((index) => states[index]?.status === "succeeded");
   // A segment keeps what is wanted in itself; what a segment of its own hands on is in `known`.
   const needed = pieces === undefined ? checked.steps.flatMap((step) => [...needsOf(step).outputs]) : [];

@@ -1,6 +1,7 @@
 import { failureOf } from "../machines/machine-engine.ts";
 import { needsOf } from "./check.ts";
 import type { Known } from "./definition.ts";
+import { knownIn } from "./known.ts";
 import { idOf, isPlan, type PlanCause, type PlanState, type Unit, type UnitState } from "./plan-state.ts";
 import { heldReport, isReport, type Report } from "./report.ts";
 import { faultOfKnown, fitOutput, workOf } from "./start-step.ts";
@@ -135,7 +136,7 @@ function readinessOf(draft: Draft, unit: Unit, places: ReadonlyMap<string, numbe
   let readiness: "now" | "later" | "never" = "now";
   for (const id of needsOf(unit.step).steps) {
     const place = places.get(id);
-    const before: Known | undefined = place === undefined ? draft.known[id] : draft.states[place];
+    const before: Known | undefined = place === undefined ? knownIn(draft.known, id) : draft.states[place];
     if (before === undefined) continue;
     if (before.status === "waiting" || before.status === "running") readiness = "later";
     else if (before.blocked === true || (before.status !== "succeeded" && before.status !== "skipped")) return "never";

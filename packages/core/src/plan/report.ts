@@ -2,6 +2,7 @@ import { isMap } from "../base/msgpack.ts";
 import type { Failure } from "../task/task-context.ts";
 import type { CheckedStep } from "./check.ts";
 import { planLimits, type Known, type PlanContinuation, type StepDefinition, type StepStatus } from "./definition.ts";
+import { knownIn } from "./known.ts";
 import { idOf, type PlanState, type StepCounts, type Unit, type UnitState } from "./plan-state.ts";
 import { resolveReferences } from "./references.ts";
 import { continuationOf, knownOf, valuesOf } from "./start-step.ts";
@@ -101,7 +102,7 @@ function reportOf(plan: PlanState): Report {
   const values = valuesOf(plan);
   const wanted = part?.exports;
   const exports = wanted?.flatMap((id): [string, Known][] => {
-    const found = values.step(id) ?? known[id];
+    const found = values.step(id) ?? knownIn(known, id);
     if (found === undefined || part?.outputs?.includes(id) === true) return found === undefined ? [] : [[id, found]];
     const { output: _, ...outcome } = found;
     return [[id, outcome]];

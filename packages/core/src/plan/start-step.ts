@@ -6,6 +6,7 @@ import { isContinuation } from "./check.ts";
 import { holds } from "./condition.ts";
 import type { Segment } from "./cut.ts";
 import { planLimits, type Known, type PlanContinuation, type PlanDefinition, type StepTask } from "./definition.ts";
+import { knownIn } from "./known.ts";
 import { idOf, type PlanState, type Unit, type UnitState } from "./plan-state.ts";
 import { resolveReferences, type Values } from "./references.ts";
 import { sizeOf } from "./size.ts";
@@ -71,10 +72,8 @@ function segmentWork(plan: PlanState, segment: Segment, index: number): Begun {
   if (definition === undefined) return { kind: "failed", failure: failureAt(new Error("its steps are not known")) };
   const { uses, exports, outputs } = rest;
   const inside = definition.steps.map(({ id = "" }) => id);
-  const wanted = uses.includes("*") ? Object.keys(plan.known) : [...uses, ...inside];
-  const known = Object.fromEntries(
-    wanted.flatMap((id): [string, Known][] => (plan.known[id] === undefined ? [] : [[id, plan.known[id]]])),
-  );
+  const wanted = new Set(uses.includes("*") ? Object.keys(plan.known) : [...uses, ...inside]);
+  const known = Object.fromEntries(Object.entries(plan.known).filter(([id]) => wanted.has(id)));
   const input: PlanContinuation = { definition, known, part: { actor: `step.${index}`, exports, outputs } };
   return {
     kind: "start",
@@ -123,7 +122,7 @@ export function valuesOf(plan: PlanState, otherwise?: null): Values {
   const places = new Map(plan.units.map((unit, index) => [idOf(unit), index]));
   const step = (id: string): Known | undefined => {
     const index = places.get(id);
-    return index === undefined ? plan.known[id] : knownOf(plan.states[index]);
+    return index === undefined ? knownIn(plan.known, id) : knownOf(plan.states[index]);
   };
   return otherwise === undefined ? { input: plan.input, step } : { input: plan.input, step, otherwise };
 }

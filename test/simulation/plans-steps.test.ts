@@ -1,0 +1,112 @@
+import { defineMachine, machine, plan, type StepDefinition } from "@ergon/core";
+import { describe, expect, test } from "vitest";
+import { createMachine, setup } from "xstate";
+
+import { job, run, stage, undoable } from "../support/plan-stage.ts";
+
+describe("a step", () => {
+  test("may be a task with an id and a record of its own, or all of a plan's are", async () => {
+    const { cluster } = await stage();
+    const client = cluster.client();
+    const alone = await run(cluster, plan([job("a", { standalone: true }), job("b")]), "alone");
+    const all = await run(cluster, plan([undoable("c"), job("d")], { standalone: true }), "all");
+
+    expect([alone.status, all.status]).toEqual(["succeeded", "succeeded"]);
+    expect(await cluster.drive(client.get("alone_1"))).toMatchObject({
+      driver: "work",
+      correlationId: "alone",
+      status: "succeeded",
+    });
+    await expect(cluster.drive(client.get("alone_2"))).rejects.toMatchObject({ code: "TASK_NOT_FOUND" });
+    expect(await cluster.drive(client.get("all_2"))).toMatchObject({ driver: "work", status: "succeeded" });
+  });
+
+  test("may be an instance of a machine, whose output it has; one that cannot be started fails it", async () => {
+    const double = setup({ types: {} as { input: { n: number }; context: { n: number } } }).createMachine({
+      id: "double",
+      context: ({ input }) => ({ n: input.n * 2 }),
+      initial: "waiting",
+      states: { waiting: { after: { 1_000: "done" } }, done: { type: "final" } },
+      output: ({ context }) => context.n,
+    });
+    const { cluster } = await stage({ machines: [defineMachine(double)] });
+    const steps: StepDefinition[] = [
+      { id: "a", machine: "double", input: { n: "${input}" } },
+      { id: "b", machine: "double", input: { n: "${steps.a.output}" } },
+    ];
+
+    expect(await run(cluster, plan(steps, { input: 5, output: "${steps.b.output}" }), "machines")).toMatchObject({
+      output: 20,
+    });
+    expect(await run(cluster, plan([{ machine: "nobody-knows" }]), "unknown")).toMatchObject({
+      status: "failed",
+      failure: { code: "MACHINE_NOT_FOUND" },
+    });
+  });
+
+  test("that answers more than a plan can hand on fails, and is undone", async () => {
+    const { cluster, done } = await stage();
+    await cluster.addAgent("a2", { driver: "verbose", handler: () => ({ text: "x".repeat(300_000) }) });
+    const steps: StepDefinition[] = [
+      { ...undoable("a"), driver: "verbose" } as StepDefinition,
+      job("b", { payload: { name: "b", of: "${steps.a.output.text}" } }),
+    ];
+
+    expect(await run(cluster, plan(steps), "verbose")).toMatchObject({
+      status: "failed",
+      failure: { code: "RESPONSE_TOO_LARGE" },
+    });
+    expect(done).toEqual(["undo a"]);
+    // What nobody asks for is not kept, and does no harm.
+    expect(await run(cluster, plan(steps.slice(0, 1)), "verbose-2")).toMatchObject({
+      status: "succeeded",
+      steps: [{ status: "succeeded", outputBytes: 300_011 }],
+    });
+  });
+
+  test("is called as it likes", async () => {
+    const { cluster } = await stage();
+    const names = ["constructor", "toString", "hasOwnProperty", "_", "-"];
+
+    expect(await run(cluster, plan(names.map((name) => job(name))), "names")).toMatchObject({
+      counts: { succeeded: 5 },
+    });
+  });
+});
+
+test("a machine that leaves the state in which it invokes a plan has that undone", async () => {
+  const shop = createMachine({
+    id: "shop",
+    initial: "ordering",
+    states: {
+      ordering: {
+        invoke: {
+          src: machine("plan"),
+          input: plan([undoable("a"), job("b", { payload: { name: "b", ms: 60_000 } })]),
+        },
+        on: { leave: "left" },
+      },
+      left: { after: { 10_000: "closed" } },
+      closed: { type: "final" },
+    },
+  });
+  const { cluster, done } = await stage({ machines: [defineMachine(shop)] });
+  const one = await cluster.drive(cluster.client().start("shop", undefined, { id: "shop-1" }));
+  await cluster.clock.advance(2_000);
+
+  await cluster.drive(one.send({ type: "leave" }));
+  await cluster.drive(one.wait());
+
+  expect(done).toEqual(["a", "undo a"]);
+  expect(await cluster.drive(cluster.client().get("shop-1_1"))).toMatchObject({ status: "cancelled" });
+});
+
+test("what plans tell each other is not for clients to say", async () => {
+  const { cluster } = await stage();
+  const one = await cluster.drive(
+    cluster.client().plan(plan([job("a", { payload: { name: "a", ms: 60_000 } })]), { id: "private" }),
+  );
+
+  await expect(cluster.drive(one.send({ type: "ergon.plan.close" }))).rejects.toMatchObject({ code: "INVALID_BODY" });
+  expect((await cluster.drive(one.can())).events).toEqual(["cancel"]);
+});
