@@ -6,6 +6,7 @@ export { DriverQueue } from "./dispatch/driver-queue.ts";
 export { assign } from "./membership/assignment.ts";
 export { Gateway } from "./serve/gateway.ts";
 export { Page, parseListRequest } from "./serve/page.ts";
+export { setAside } from "./serve/refusals.ts";
 export { WaitingRoom } from "./serve/waiting-room.ts";
 export { LiveActor } from "./shard/actor.ts";
 export { CommitQueue } from "./shard/commit-queue.ts";

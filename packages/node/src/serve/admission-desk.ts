@@ -17,7 +17,7 @@ import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
-import { moved, refused, unreadable } from "./refusals.ts";
+import { moved, refused, setAside } from "./refusals.ts";
 import { sameSpec } from "./same-spec.ts";
 import { readStored } from "./stored-tasks.ts";
 
@@ -64,8 +64,8 @@ export class AdmissionDesk {
   ): void {
     const live = shard.actors.get(spec.id);
     if (live !== undefined) return this.#meet(live, spec, done, batch, looks);
-    if (shard.unreadable.has(spec.id))
-      return done({ kind: "refused", error: unreadable(spec.id, shard.unreadable.get(spec.id) ?? "") });
+    const aside = setAside(shard, spec.id);
+    if (aside !== undefined) return done({ kind: "refused", error: aside });
     if (fresh) return this.#create(shard, spec, done, batch);
     const others = this.#lookups.get(spec.id);
     if (others !== undefined) {

@@ -32,7 +32,7 @@ import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { AdmissionDesk } from "./admission-desk.ts";
 import { askingOf } from "./asking.ts";
 import type { Listeners } from "./listeners.ts";
-import { moved, notFound, refused, unreadable } from "./refusals.ts";
+import { moved, notFound, refused, setAside } from "./refusals.ts";
 import { readStored } from "./stored-tasks.ts";
 import type { TaskDesk } from "./task-desk.ts";
 import type { UnknownMachines } from "./unknown-machines.ts";
@@ -84,8 +84,8 @@ export class MachineDesk {
   start(shard: HostedShard, id: string, spec: StartSpec, fresh: boolean, done: (outcome: Started) => void): void {
     const live = shard.actors.get(id);
     if (live !== undefined) return this.#meet(live, spec, done);
-    const reason = shard.unreadable.get(id);
-    if (reason !== undefined) return done({ kind: "refused", error: unreadable(id, reason) });
+    const aside = setAside(shard, id);
+    if (aside !== undefined) return done({ kind: "refused", error: aside });
     if (fresh) return this.#create(shard, id, spec, done);
     const others = this.#lookups.get(id);
     if (others !== undefined) {

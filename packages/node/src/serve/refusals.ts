@@ -22,6 +22,17 @@ export function notFound(id: string): Error {
   return new NotFoundError("TASK_NOT_FOUND", `no task ${id}, live or retained`);
 }
 
+/** Why nothing can be said of a record that was set aside; `undefined`: it was not. Where another node knows its machine, the shard goes there. */
+export function setAside(shard: HostedShard, id: string): Error | undefined {
+  const reason = shard.unreadable.get(id);
+  if (reason === undefined) return undefined;
+  const machine = shard.waiting.get(id);
+  if (machine === undefined || !shard.isKnownElsewhere(machine)) return unreadable(id, reason);
+  return new UnavailableError("SHARD_MOVED", `shard ${shard.number} goes to a node that knows ${machine}; ask again`, {
+    retryAfterMs: 250,
+  });
+}
+
 export function unreadable(id: string, reason: string): Error {
   return new ConflictError(
     "TASK_UNREADABLE",

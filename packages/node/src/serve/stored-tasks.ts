@@ -2,7 +2,7 @@ import { decodeRecord, type ActorState, type MachineRegistry } from "@ergon/core
 
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
-import { unreadable } from "./refusals.ts";
+import { setAside, unreadable } from "./refusals.ts";
 
 /** A task that is not live, as the store has it. Throws `ConflictError` when its record cannot be read here. */
 export async function readStored(
@@ -11,8 +11,8 @@ export async function readStored(
   shard: HostedShard,
   id: string,
 ): Promise<ActorState | undefined> {
-  const reason = shard.unreadable.get(id);
-  if (reason !== undefined) throw unreadable(id, reason);
+  const aside = setAside(shard, id);
+  if (aside !== undefined) throw aside;
   const stored = await ports.records.read(shard.number, id);
   if (stored === undefined || stored.data.length === 0) return undefined;
   const record = decodeRecord(stored.data, machines);

@@ -23,6 +23,8 @@ export class HostedShard {
   readonly unreadable: Map<string, string> = new Map();
   /** Of these: records whose machine is not known here, with that, as `name@version`. */
   readonly waiting: Map<string, string> = new Map();
+  /** Whether another node knows a machine, and all else that this shard needs. */
+  isKnownElsewhere: (machine: string) => boolean = () => false;
   /** Called when {@link HostedShard.needs} has changed. */
   onNeeds: (() => void) | undefined;
   /** Messages that came while the shard could not serve them. */

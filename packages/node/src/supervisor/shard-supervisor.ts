@@ -160,7 +160,9 @@ export class ShardSupervisor {
   #begin(shard: number): void {
     const { records, bus } = this.#context.ports;
     const hosted = new HostedShard(shard, records.bucketOf(shard));
-    hosted.onNeeds = () => this.#parts.cluster.needsChanged();
+    const { cluster } = this.#parts;
+    hosted.onNeeds = () => cluster.needsChanged();
+    hosted.isKnownElsewhere = (machine) => cluster.machinesMap().eligible(shard, [machine])?.size !== 0;
     this.#parts.hosted.set(shard, hosted);
     // Listening before the claim: from the moment of the take-over no message goes by.
     hosted.subscription = bus.subscribe(this.#context.names.shardAll(shard), (message) =>
