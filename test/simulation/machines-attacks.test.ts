@@ -1,5 +1,5 @@
 // What clients, agents, machines and dying nodes may do to instances, on whole nodes.
-import { H, JSON_TYPE, decodeError, defineMachine, driver, machine, shardOf, type Client } from "@ergon/core";
+import { H, JSON_TYPE, decodeError, defineMachine, delay, driver, machine, shardOf, type Client } from "@ergon/core";
 import { describe, expect, test } from "vitest";
 import { assign, createMachine, emit, fromPromise, sendParent, sendTo, setup, spawnChild } from "xstate";
 
@@ -127,6 +127,58 @@ describe("an instance with tasks", () => {
     expect(aborted).toEqual(["w~1"]);
     expect((await cluster.drive(instance.get())).children).toEqual([]);
   });
+});
+
+test("an agent that answers a task which its instance has left is told that it is too late, and asks no more", async () => {
+  const leaving = defineMachine(
+    setup({ actors: { work: driver("work", { task: { attemptTimeout: "10m" } }) } }).createMachine({
+      id: "leaving",
+      initial: "on",
+      states: { on: { invoke: { src: "work", input: "x" }, after: { 1_000: "off" } }, off: {} },
+    }),
+  );
+  const cluster = await started({ machines: [leaving] });
+  let answered = false;
+  const { agent } = await cluster.addAgent("a1", {
+    handler: async () => {
+      await delay(cluster.clock, 5_000);
+      answered = true;
+      return "late";
+    },
+  });
+  /** Words of agents for the shards. */
+  let answers = 0;
+  cluster.connect("spy").bus.subscribe(`${cluster.names.root}.shard.*.reply.>`, () => void answers++);
+  const instance = await cluster.drive(cluster.client().start("leaving", undefined, { id: "l" }));
+  await cluster.clock.advance(8_000);
+  expect(answered).toBe(true);
+  const heard = answers;
+  expect(heard).toBeGreaterThan(0);
+  await cluster.clock.advance(60_000);
+  expect(answers).toBe(heard);
+  expect(await cluster.drive(instance.get())).toMatchObject({ state: "off", children: [] });
+  await cluster.drive(agent.stop(), 1_000);
+});
+
+test("a start that throws is refused, and leaves its id free", async () => {
+  const picky = defineMachine(
+    createMachine({
+      id: "picky",
+      context: ({ input }) => {
+        if (input !== "please") throw new Error("say please");
+        return {};
+      },
+    }),
+  );
+  const cluster = await started({ machines: [picky] });
+  const client = cluster.client();
+  await expect(cluster.drive(client.start("picky", "now", { id: "p" }))).rejects.toMatchObject({
+    code: "MACHINE_FAILED",
+    message: expect.stringContaining("say please") as string,
+  });
+  await expect(cluster.drive(client.instance("p").get())).rejects.toMatchObject({ code: "TASK_NOT_FOUND" });
+  const one = await cluster.drive(client.start("picky", "please", { id: "p" }));
+  expect(await cluster.drive(one.get())).toMatchObject({ status: "running" });
 });
 
 test("an answer that makes the record too large ends the instance, and tells the agents of its other tasks", async () => {

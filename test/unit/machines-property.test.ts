@@ -238,7 +238,8 @@ test("any plain data comes back out of a record as it went in", async () => {
   const data = fc.letrec((tie) => ({
     node: fc.oneof(
       { maxDepth: 4 },
-      fc.constantFrom(null, true, false, new Error("e"), new Date(1_767_225_600_000), new Date(0)),
+      fc.constantFrom(null, true, false, new Error("e")),
+      fc.date(),
       fc.string({ unit: "grapheme" }),
       fc.double().filter((number) => !Object.is(number, -0)),
       fc.maxSafeInteger(),
