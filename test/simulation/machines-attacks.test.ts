@@ -162,7 +162,7 @@ test("an agent that answers a task which its instance has left is told that it i
 
 test("a start that throws is refused, and leaves its id free", async () => {
   const picky = defineMachine(
-    createMachine({
+    setup({ types: {} as { input: string } }).createMachine({
       id: "picky",
       context: ({ input }) => {
         if (input !== "please") throw new Error("say please");

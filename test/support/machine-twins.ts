@@ -7,7 +7,7 @@ import { createActor, type AnyStateMachine, type EventFromLogic } from "xstate";
 export type Step = { readonly type: string; readonly [field: string]: unknown } | number;
 
 /** How a machine stands after a step. */
-export interface Standing {
+interface Standing {
   readonly after: Step | "start";
   readonly snapshot: unknown;
 }

@@ -125,7 +125,7 @@ function tellParent(draft: Draft, event: StoredEvent): void {
 const LONGEST_ID = 128;
 
 /** The id of a child whose parent names none: the parent's, and the number under which it asked. */
-export function derivedId(id: string, key: number): string {
+function derivedId(id: string, key: number): string {
   const derived = `${id}_${key}`;
   if (derived.length <= LONGEST_ID) return derived;
   return `${id.slice(0, LONGEST_ID - 24)}_${crc32(id).toString(16)}_${key}`;
