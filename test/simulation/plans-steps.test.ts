@@ -74,6 +74,70 @@ describe("a step", () => {
   });
 });
 
+test("a compensation that fails in a plan of the plan leaves all before it undone, named by both", async () => {
+  const { cluster, done, broken } = await stage();
+  for (const name of ["d", "undo b"]) broken.add(name);
+
+  const view = await run(
+    cluster,
+    plan([undoable("a"), { id: "in", plan: [undoable("b"), undoable("c")] }, job("d")]),
+    "undone",
+  );
+
+  expect(done).toEqual(["a", "b", "c", "undo c"]);
+  expect(view).toMatchObject({
+    status: "failed",
+    undone: ["in.b", "a"],
+    failure: { message: "d is broken; left undone: in.b, a" },
+  });
+});
+
+test("a plan that was ended by force while it was held cannot be undone: the outer one says so", async () => {
+  const { cluster, done, broken } = await stage();
+  broken.add("d");
+  const client = cluster.client();
+  const one = await cluster.drive(
+    client.plan(
+      plan([
+        undoable("a"),
+        { id: "in", plan: [undoable("b")] },
+        job("c", { payload: { name: "c", ms: 5_000 } }),
+        job("d"),
+      ]),
+      { id: "forced" },
+    ),
+  );
+  await cluster.clock.advance(2_000);
+  await cluster.drive(client.end("forced_2"));
+
+  expect(await cluster.drive(one.wait())).toMatchObject({ status: "failed", undone: ["in", "a"] });
+  expect(done).toEqual(["a", "b", "c"]);
+});
+
+test("a retry goes on inside a plan of the plan too, at any depth (B-69, M-25)", async () => {
+  const { cluster, done, broken } = await stage();
+  broken.add("d");
+  const deepest = plan([job("c"), job("d", { payload: { name: "d", of: "${input}" } })], { input: "nothing" });
+  const inner = plan([job("b"), { id: "deep", plan: deepest, input: "${input.n}" }], {
+    output: "${steps.deep.output}",
+  });
+  const outer = plan([job("a"), { id: "in", plan: inner, input: { n: "${steps.a.output.name}" } }, job("e")]);
+  expect(await run(cluster, outer, "deep")).toMatchObject({
+    status: "failed",
+    failure: { code: "BROKEN", message: "d is broken" },
+    steps: [{ status: "succeeded" }, { status: "failed", error: { step: "deep.d" } }, { status: "skipped" }],
+  });
+
+  broken.clear();
+  const again = await cluster.drive(cluster.client().instance("deep").retry());
+
+  expect(await cluster.drive(again.wait())).toMatchObject({
+    status: "succeeded",
+    output: { in: { c: { name: "c" }, d: { name: "d" } } },
+  });
+  expect(done).toEqual(["a", "b", "c", "d", "e"]);
+});
+
 test("a machine that leaves the state in which it invokes a plan has that undone", async () => {
   const shop = createMachine({
     id: "shop",

@@ -84,12 +84,16 @@ interface Drawn {
   /** Steps whose tasks fail. */
   readonly failing: ReadonlySet<string>;
   readonly undoable: ReadonlySet<string>;
+  readonly skipped: ReadonlySet<string>;
 }
 
 const drawnStep = fc.record({
   before: fc.array(fc.nat({ max: 30 }), { maxLength: 3 }),
   fails: fc.integer({ min: 0, max: 5 }).map((n) => n === 0),
   undoable: fc.boolean(),
+  /** Its condition does not hold. */
+  skipped: fc.integer({ min: 0, max: 7 }).map((n) => n === 0),
+  place: fc.nat({ max: 1_000 }),
 });
 const drawnPlan: fc.Arbitrary<Drawn> = fc
   .record({
@@ -105,12 +109,16 @@ const drawnPlan: fc.Arbitrary<Drawn> = fc
         return [`s${index}`, mode === "graph" && index > 0 ? [...new Set(before.map((n) => `s${n % index}`))] : []];
       }),
     );
-    const steps = drawn.map(({ undoable }, index): StepDefinition => {
+    const inOrder = drawn.map(({ undoable, skipped }, index): StepDefinition => {
       const id = `s${index}`;
       const undo = undoable ? { compensate: { driver: "work", payload: `undo ${id}` } } : {};
       const after = mode === "graph" ? { dependsOn: dependencies.get(id) ?? [] } : {};
-      return { id, driver: "work", payload: id, ...undo, ...after };
+      const when = skipped ? { when: { "==": [1, 2] } } : {};
+      return { id, driver: "work", payload: id, ...undo, ...after, ...when };
     });
+    // Steps of a graph may be written in any order.
+    const placeOf = (step: StepDefinition): number => drawn[Number(step.id?.slice(1))]?.place ?? 0;
+    const steps = mode === "graph" ? inOrder.toSorted((a, b) => placeOf(a) - placeOf(b)) : inOrder;
     const chosen = (of: (step: (typeof drawn)[number]) => boolean): ReadonlySet<string> =>
       new Set(drawn.flatMap((step, index) => (of(step) ? [`s${index}`] : [])));
     return {
@@ -118,6 +126,7 @@ const drawnPlan: fc.Arbitrary<Drawn> = fc
       dependencies,
       failing: chosen(({ fails }) => fails),
       undoable: chosen(({ undoable }) => undoable),
+      skipped: chosen(({ skipped }) => skipped),
     };
   });
 /** Which of the running tasks ends next. */
@@ -144,9 +153,11 @@ function undoing({ ended }: Subject, { undoable }: Drawn): string[] {
 }
 
 /** What runs although something that it waits for has not succeeded. */
-function startedEarly({ running, ended }: Subject, { definition, dependencies }: Drawn): string[] {
+function startedEarly({ running, ended }: Subject, { definition, dependencies, skipped }: Drawn): string[] {
   if (definition.mode !== "graph" && definition.onFailure !== "stop") return [];
-  return [...running.values()].filter((name) => dependencies.get(name)?.some((before) => !ended.includes(before)));
+  return [...running.values()].filter((name) =>
+    dependencies.get(name)?.some((before) => !ended.includes(before) && !skipped.has(before)),
+  );
 }
 
 test("whatever fails, and in whatever order tasks end: every plan ends, starts nothing twice or too early, keeps to its limit, and undoes what it must (B-40, B-41, B-42, B-67)", () => {
@@ -165,6 +176,9 @@ test("whatever fails, and in whatever order tasks end: every plan ends, starts n
       const steps = subject.started.filter((name) => !isUndo(name));
       const hasFailed = steps.some((name) => failing.has(name));
       expect(subject.status).toBe(hasFailed ? "failed" : "succeeded");
+      expect([...subject.statuses().values()].filter((status) => status === "waiting" || status === "running")).toEqual(
+        [],
+      );
       expect(new Set(subject.started).size).toBe(subject.started.length);
       expect(subject.most).toBeLessThanOrEqual(definition.limit ?? 1);
       const isUndone = hasFailed && definition.onFailure === "stop";
@@ -225,8 +239,8 @@ test("a retry runs what has not succeeded, or was undone, and nothing else (B-69
 
       const all = drawn.definition.steps.map(({ id = "" }) => id);
       expect(again.status).toBe("succeeded");
-      expect(new Set(again.started)).toEqual(new Set(all.filter((id) => !kept.has(id))));
-      expect([...again.statuses()]).toEqual(all.map((id) => [id, "succeeded"]));
+      expect(new Set(again.started)).toEqual(new Set(all.filter((id) => !kept.has(id) && !drawn.skipped.has(id))));
+      expect([...again.statuses()]).toEqual(all.map((id) => [id, drawn.skipped.has(id) ? "skipped" : "succeeded"]));
     }),
   );
 });

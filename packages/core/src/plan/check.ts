@@ -66,7 +66,7 @@ function checkAll(plan: unknown): CheckedPlan {
 }
 
 /** The steps of a plan, those of the plans in it included. */
-export function countSteps(steps: readonly StepDefinition[]): number {
+function countSteps(steps: readonly StepDefinition[]): number {
   let count = steps.length;
   for (const step of steps) if ("plan" in step) count += countSteps(stepsOf(step.plan));
   return count;
@@ -181,7 +181,7 @@ function findNeeds(step: CheckedStep): Needs {
 }
 
 /** Everything of a step in which references are replaced. */
-export function inputOf(step: StepDefinition): unknown {
+function inputOf(step: StepDefinition): unknown {
   if (!("driver" in step)) return (step as { input?: unknown }).input;
   const { payload, text, arguments: agentArguments, resource } = step;
   return [payload instanceof Uint8Array ? undefined : payload, text, agentArguments, resource];

@@ -38,6 +38,8 @@ export interface UnitState {
   readonly blocked?: true;
   /** Its plan is done and waits whether it is to be undone. */
   readonly held?: true;
+  /** It was ended by force while it was held: it cannot be undone any more. */
+  readonly gone?: true;
   /** Of a plan: how its steps stand, as it said last. */
   readonly counts?: StepCounts;
   /** Of a plan that has not succeeded: what is left of it. */
@@ -77,7 +79,7 @@ export interface PlanState {
   readonly undone: readonly string[];
 }
 
-export const waiting: UnitState = { status: "waiting" };
+const waiting: UnitState = { status: "waiting" };
 
 /** A plan at its start. */
 export function newPlan(
@@ -114,7 +116,7 @@ export function isPlan(unit: Unit): boolean {
 }
 
 /** The steps that texts refer to. */
-export function stepsIn(value: unknown): string[] {
+function stepsIn(value: unknown): string[] {
   return referencesIn(value).flatMap((path) => stepOf(path) ?? []);
 }
 

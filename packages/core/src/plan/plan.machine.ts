@@ -109,7 +109,7 @@ function again(state: ActorState): unknown {
   if (rest === undefined)
     throw new ConflictError(
       "TASK_NOT_FAILED",
-      `a segment of plan ${meta.id} was ended by force, and its steps are lost with it: start the plan anew`,
+      `what is left of a segment of plan ${meta.id} is not known, since that was ended by force, or its outputs were too many: start the plan anew`,
     );
   return toPlain(rest, "plan");
 }

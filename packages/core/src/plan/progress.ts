@@ -19,7 +19,7 @@ export type Order =
   | { readonly type: "report"; readonly report: Report };
 
 /** What a plan tells a plan in it. */
-export interface PartEvent {
+interface PartEvent {
   readonly type: "cancel" | "ergon.plan.close" | "ergon.plan.undo";
   readonly reason?: string;
 }
@@ -52,6 +52,8 @@ export function onOutcome(plan: PlanState, actor: string, outcome: Outcome): Pro
     if (outcome.kind !== "held") orders.push({ type: "stop", actor });
     if (role === "undo" || draft.states[index]?.status === "compensating") undone(draft, index, outcome);
     else if (draft.states[index]?.status === "running") ended(draft, index, outcome);
+    // Somebody has ended it by force while it waited whether to be undone.
+    else if (draft.states[index]?.held === true) draft.states[index] = { ...draft.states[index], gone: true };
   });
 }
 
@@ -90,7 +92,8 @@ function settle(draft: Draft, orders: Order[]): void {
 }
 
 function run(draft: Draft, orders: Order[]): void {
-  if (draft.cause === undefined) startReady(draft, orders);
+  // What is skipped, or fails at once, may let go what stands before it in the list.
+  for (let again = true; again && draft.cause === undefined;) again = startReady(draft, orders);
   if (draft.cause !== undefined) return stopAll(draft, orders);
   if (draft.states.some(({ status }) => status === "running")) return;
   const failed = draft.states.findIndex(({ status }) => status === "failed");
@@ -102,30 +105,37 @@ function run(draft: Draft, orders: Order[]): void {
   } else close(draft, orders);
 }
 
-function startReady(draft: Draft, orders: Order[]): void {
+/** Starts what is ready. Answers whether something has ended without having been started. */
+function startReady(draft: Draft, orders: Order[]): boolean {
+  let hasEnded = false;
   const places = new Map(draft.units.map((unit, index) => [idOf(unit), index]));
   let running = draft.states.filter(({ status }) => status === "running").length;
   for (const [index, unit] of draft.units.entries()) {
-    if (draft.cause !== undefined || running >= draft.limit) return;
+    if (draft.cause !== undefined || running >= draft.limit) return false;
     if (draft.states[index]?.status !== "waiting") continue;
     const readiness = readinessOf(draft, unit, places);
     if (readiness === "later") {
-      if (draft.mode === "sequence") return;
+      if (draft.mode === "sequence") return false;
       continue;
     }
     if (readiness === "never") {
       draft.states[index] = { status: "skipped", blocked: true };
+      hasEnded = true;
       continue;
     }
     const begun = workOf(draft, index);
-    if (begun.kind === "later") return;
+    if (begun.kind === "later") return false;
     if (begun.kind === "failed") fail(draft, index, { status: "failed", error: begun.failure });
     else draft.states[index] = begun.state;
-    if (begun.kind !== "start") continue;
+    if (begun.kind !== "start") {
+      hasEnded = true;
+      continue;
+    }
     if (begun.unit !== undefined) draft.units = draft.units.with(index, begun.unit);
     orders.push({ type: "start", actor: `step.${index}`, work: begun.work });
     running++;
   }
+  return hasEnded;
 }
 
 function readinessOf(draft: Draft, unit: Unit, places: ReadonlyMap<string, number>): "now" | "later" | "never" {
@@ -155,7 +165,7 @@ function ended(draft: Draft, index: number, outcome: Outcome): void {
   const known = { ...draft.known, ...exports };
   const fault = exports === undefined ? undefined : faultOfKnown(draft, known);
   if (fault === undefined) draft.known = known;
-  draft.undone = [...draft.undone, ...left];
+  draft.undone = [...draft.undone, ...namesIn(unit, left)];
   const more: Partial<UnitState> = {
     ...(counts === undefined ? {} : { counts }),
     ...(rest === undefined ? {} : { rest }),
@@ -225,13 +235,14 @@ function compensate(draft: Draft, orders: Order[]): void {
         status: "compensation-failed",
         error: undoing.failure,
       };
-      leaveUndone(draft, index);
+      draft.undone = [idOf(draft.units[index] as Unit)];
       break;
     }
     draft.states[index] = { ...(draft.states[index] as UnitState), status: "compensating" };
     orders.push(undoing.order);
   }
-  if (!draft.states.some(({ status }) => status === "compensating")) close(draft, orders);
+  if (draft.undone.length > 0) leaveUndone(draft);
+  close(draft, orders);
 }
 
 function undone(draft: Draft, index: number, outcome: Outcome): void {
@@ -252,21 +263,27 @@ function undone(draft: Draft, index: number, outcome: Outcome): void {
     status: "compensation-failed",
     ...(error === undefined ? {} : { error }),
   };
-  if (report?.undone === undefined) leaveUndone(draft, index);
-  else leaveUndone(draft, undefined, report.undone);
+  const unit = draft.units[index] as Unit;
+  draft.undone = report?.undone === undefined ? [idOf(unit)] : namesIn(unit, report.undone);
 }
 
-/** Names what is left: the one that could not be undone, and those before it. */
-function leaveUndone(draft: Draft, index: number | undefined, named: readonly string[] = []): void {
-  const left = index === undefined ? [...named] : [idOf(draft.units[index] as Unit)];
-  for (const place of draft.finished.toReversed())
-    if (isUndoable(draft, place)) left.push(idOf(draft.units[place] as Unit));
-  draft.undone = [...draft.undone, ...left];
+/** Something could not be undone: what was done before it is left as it is, and named. */
+function leaveUndone(draft: Draft): void {
+  const left = draft.finished
+    .filter((index) => isUndoable(draft, index))
+    .map((index) => idOf(draft.units[index] as Unit));
+  draft.undone = [...draft.undone, ...left.toReversed()];
+}
+
+/** Steps of a plan in this one are named by both; those of a segment are this plan's own. */
+function namesIn(unit: Unit, steps: readonly string[]): readonly string[] {
+  return "segment" in unit ? steps : steps.map((step) => `${unit.step.id}.${step}`);
 }
 
 /** It ends as its cause says; plans that wait whether to be undone need not any longer. */
 function close(draft: Draft, orders: Order[]): void {
-  for (const [index, { held }] of draft.states.entries())
-    if (held === true) orders.push({ type: "send", actor: `step.${index}`, event: { type: "ergon.plan.close" } });
+  for (const [index, { held, gone }] of draft.states.entries())
+    if (held === true && gone !== true)
+      orders.push({ type: "send", actor: `step.${index}`, event: { type: "ergon.plan.close" } });
   draft.phase = draft.undone.length > 0 ? "failed" : (draft.cause?.kind ?? "succeeded");
 }

@@ -31,7 +31,7 @@ export function stepOf(path: string): string | undefined {
 }
 
 /** A path that leads to nothing. */
-export class MissingReference extends Error {}
+class MissingReference extends Error {}
 
 /**
  * Puts what is referred to in place of the references: a text that is one reference becomes the value itself, others get it as a text. A reference that

@@ -12,7 +12,7 @@ export function nextToUndo(plan: PlanState): number | undefined {
 export function isUndoable({ units, states }: PlanState, index: number): boolean {
   const unit = units[index] as Unit;
   const { status, held, outputBytes } = states[index] as UnitState;
-  if (status === "compensating") return false;
+  if (status === "compensating" || status === "compensation-failed") return false;
   // Of a step whose output was too large the work is done all the same.
   const isDone = status === "succeeded" || (status === "failed" && outputBytes !== undefined);
   return held === true || (isDone && "step" in unit && unit.step.compensate !== undefined);
@@ -24,7 +24,9 @@ export function undoingOf(
   index: number,
 ): { readonly kind: "undo"; readonly order: Order } | { readonly kind: "failed"; readonly failure: Failure } {
   const unit = plan.units[index] as Unit;
-  if (plan.states[index]?.held === true)
+  const { held, gone } = plan.states[index] as UnitState;
+  if (gone === true) return { kind: "failed", failure: failureAt(new Error("it was ended by force")) };
+  if (held === true)
     return { kind: "undo", order: { type: "send", actor: `step.${index}`, event: { type: "ergon.plan.undo" } } };
   try {
     const task = resolveTask(("step" in unit && unit.step.compensate) as never, valuesOf(plan));
