@@ -285,34 +285,50 @@ describe("parents and children", () => {
     expect(await cluster.drive(one.get())).toMatchObject({ state: "end", context: { heard: ["A", "B", "bye"] } });
   });
 
-  test("a child that was stopped at once, and is forgotten by now, is not started again by its parent's next node", async () => {
+  describe("a child that is forgotten by now is not started again by its parent's next node, where it was stopped", () => {
     const brief = defineMachine(
       setup({ actors: { work: driver("work") } }).createMachine({ id: "brief", invoke: { src: "work" } }),
     );
     const hasty = defineMachine(
       setup({ actors: { child: machine("brief", { retentionMs: 1_000 }) } }).createMachine({
         id: "hasty",
+        context: { value: undefined as unknown },
         initial: "draft",
-        states: { draft: { on: { GO: "busy" } }, busy: { invoke: { src: "child" }, on: { LEAVE: "left" } }, left: {} },
+        states: {
+          draft: { on: { GO: "busy" } },
+          busy: {
+            invoke: { src: "child" },
+            on: { LEAVE: "left" },
+            after: { 5_000: { target: "left", actions: assign({ value: () => new Map() }) } },
+          },
+          left: {},
+        },
       }),
     );
-    const cluster = await started({ machines: [brief, hasty] });
-    const begun: string[] = [];
-    await cluster.addAgent("a1", {
-      handler: async (attempt) => {
-        begun.push(attempt.taskId);
-        await attempt.sleep(60_000);
-      },
+
+    test.for(["at once", "since its parent failed"] as const)("%s", async (why) => {
+      const cluster = await started({ machines: [brief, hasty] });
+      const begun: string[] = [];
+      await cluster.addAgent("a1", {
+        handler: async (attempt) => {
+          begun.push(attempt.taskId);
+          await attempt.sleep(60_000);
+        },
+      });
+      const one = await cluster.drive(cluster.client().start("hasty", undefined, { id: "h" }));
+      const sent = why === "at once" ? ["GO", "LEAVE"] : ["GO"];
+      await cluster.drive(Promise.all(sent.map((type) => one.send({ type }))));
+      await cluster.clock.advance(30_000);
+      const before = begun.length;
+      const owner = await ownerOf(cluster, "h");
+      cluster.nodes.find(({ name }) => name === owner)?.kill();
+      await cluster.clock.advance(30_000);
+      expect(await cluster.drive(one.get())).toMatchObject({
+        status: why === "at once" ? "running" : "failed",
+        children: [],
+      });
+      expect(begun).toHaveLength(before);
     });
-    const one = await cluster.drive(cluster.client().start("hasty", undefined, { id: "h" }));
-    await cluster.drive(Promise.all([one.send({ type: "GO" }), one.send({ type: "LEAVE" })]));
-    await cluster.clock.advance(30_000);
-    const before = begun.length;
-    const owner = await ownerOf(cluster, "h");
-    cluster.nodes.find(({ name }) => name === owner)?.kill();
-    await cluster.clock.advance(30_000);
-    expect(await cluster.drive(one.get())).toMatchObject({ state: "left", children: [] });
-    expect(begun).toHaveLength(before);
   });
 
   test("a child's id that a task, another instance or another parent's child has is an error of the parent", async () => {
