@@ -6,7 +6,7 @@ import type { StoredEvent } from "./command.ts";
 const MOST_MICROSTEPS = 10_000;
 
 /** Marks logic whose actors do nothing in the node: what they stand for is kept by the engine. */
-export const DURABLE: unique symbol = Symbol("ergon.durable");
+export const DURABLE: unique symbol = Symbol.for("ergon.durable");
 
 /** What the engine uses of XState's actors beyond their public types (5.33; held by test/unit/machines-*.test.ts). */
 export interface InnerActor {

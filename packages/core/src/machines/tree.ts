@@ -36,7 +36,8 @@ export interface TreeOptions {
   readonly parent: "none" | "to-end" | "to-changes";
 }
 
-const trees = new WeakMap<object, ActorTree>();
+/** Where a system of actors keeps its tree: for every copy of this package, since a module of machines may bring one of its own. */
+const TREE: unique symbol = Symbol.for("ergon.tree");
 
 /**
  * An instance of a user's machine with all the actors that it has spawned, run by XState's own interpreter. The tree only holds back what must
@@ -81,7 +82,7 @@ export class ActorTree {
     this.#root = this.root as unknown as InnerActor;
     this.#parent = parent as unknown as InnerActor | undefined;
     this.#hook(this.#root.system);
-    trees.set(this.#root.system, this);
+    Object.assign(this.#root.system, { [TREE]: this });
     // An error ends the instance and is kept with it; without a listener XState would throw it at the process.
     this.root.subscribe({
       error: () => {
@@ -121,7 +122,7 @@ export class ActorTree {
 
   /** The tree that an actor belongs to. Throws when it runs outside Ergon. */
   static of(scope: { readonly system: unknown }, what: string): ActorTree {
-    const tree = trees.get(scope.system as object);
+    const { [TREE]: tree } = scope.system as { readonly [TREE]?: ActorTree };
     if (tree === undefined)
       throw new Error(`${what} runs on an Ergon node only; in a test of the bare machine provide another actor for it`);
     return tree;
@@ -162,6 +163,7 @@ export class ActorTree {
   /** Tells the actor that asked for a task or a durable child how that has ended. */
   ended(at: number, key: number, ending: Ending): void {
     this.#tell(at, key, { type: "ergon.ended", ending } as EventObject);
+    this.#keyed.delete(key);
   }
 
   /** Tells the actor that stands for a durable child what has come of it. */

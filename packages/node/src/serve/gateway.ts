@@ -107,8 +107,8 @@ export class Gateway {
       return;
     }
     const { verb, id, attempt } = this.#context.names.parseShard(message.subject);
-    if (verb === "reply") return this.guard(message, () => this.#parts.answers.take(shard, id, attempt, message));
-    this.guard(message, () => this.#onShard(shard, verb, id, message));
+    if (verb === "reply") return this.#run(message, () => this.#parts.answers.take(shard, id, attempt, message));
+    this.#run(message, () => this.#onShard(shard, verb, id, message));
   }
 
   /** Keeps a message until the shard serves. Of very many, those whose senders ask again are given back: without its store a shard may be long in coming. */
@@ -136,6 +136,10 @@ export class Gateway {
   /** Runs a handler; what it throws is the asker's answer. */
   guard(message: Message, run: (message: Message) => void | Promise<void>): void {
     if (!mayAnswer(this.#context.names, message)) return this.#ignore(message);
+    this.#run(message, run);
+  }
+
+  #run(message: Message, run: (message: Message) => void | Promise<void>): void {
     try {
       const pending = run(message);
       if (pending !== undefined) pending.catch((error: unknown) => this.#failed(message, error));
@@ -197,11 +201,11 @@ export class Gateway {
     const { id, shard } = given === undefined ? this.localId() : this.#placeOf(given);
     this.#begin(message, id, spec, shard, given === undefined);
   }
+
   #begin(message: Message, id: string, spec: StartSpec, shard: HostedShard | undefined, fresh: boolean): void {
     if (shard !== undefined) return this.#parts.instances.answerStart(shard, id, spec, message, fresh);
     const begin: Message = { ...plain(message), data: encodeStart(spec) };
     this.#parts.router.forward(shardOf(id, this.#context.ports.records.shards), "begin", id, begin);
-
   }
 
   #placeOf(id: string): { id: string; shard: HostedShard | undefined } {
@@ -272,12 +276,12 @@ export class Gateway {
       case "send":
       case "can":
         return this.#parts.instances.take(shard, verb, id, message);
+      case "migrate":
+        return this.#parts.instances.migrate(shard, id, message);
       case "release":
         return this.#parts.admissions.release(shard, id, textOf(message));
       case "discard":
         return this.#parts.admissions.discard(shard, id, textOf(message));
-      case "migrate":
-        return this.#parts.instances.migrate(shard, id, message);
       default:
         return this.#parts.tasks.take(shard, verb, id, message);
     }
