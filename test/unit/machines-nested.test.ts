@@ -99,6 +99,47 @@ describe("an actor inside an instance", () => {
   });
 });
 
+test("a durable child that is followed is known as it stands last, and its end comes after that", async () => {
+  const walker = defineMachine(
+    createMachine({
+      id: "walker",
+      initial: "a",
+      context: { steps: 0 },
+      states: {
+        a: { after: { 100: "b" }, on: { JUMP: "c" } },
+        b: { entry: assign({ steps: ({ context }) => (context["steps"] as number) + 1 }), after: { 100: "c" } },
+        c: { after: { 100: "end" } },
+        end: { type: "final" },
+      },
+      output: "there",
+    }),
+  );
+  const follower = defineMachine(
+    setup({
+      types: {} as { context: { last: unknown; output: unknown } },
+      actors: { walker: machine("walker") },
+    }).createMachine({
+      id: "follower",
+      context: { last: undefined, output: undefined },
+      initial: "on",
+      states: {
+        on: {
+          invoke: {
+            id: "walker",
+            src: "walker",
+            onSnapshot: { actions: assign({ last: ({ event }) => (event.snapshot as { value?: unknown }).value }) },
+            onDone: { target: "off", actions: assign({ output: ({ event }) => event.output }) },
+          },
+          on: { JUMP: { actions: sendTo("walker", { type: "JUMP" }) } },
+        },
+        off: { type: "final" },
+      },
+    }),
+  );
+  const { ends } = await explore(follower, { machines: [walker], events: [{ type: "JUMP" }], depth: 8 });
+  expect(ends.map((end) => end["test"]?.context)).toContainEqual({ last: "c", output: "there" });
+});
+
 test("tasks that are spawned one by one, and stopped, end once each", async () => {
   const pool = defineMachine(
     setup({
