@@ -64,6 +64,23 @@ describe("a step", () => {
     });
   });
 
+  test("is not sent what its references blow up, nor is that answered", async () => {
+    const { cluster, done } = await stage();
+    const many = "${steps.a.output.text}".repeat(100);
+    await cluster.addAgent("a2", { driver: "verbose", handler: () => ({ text: "x".repeat(50_000) }) });
+    const first = { ...undoable("a"), driver: "verbose" } as StepDefinition;
+
+    expect(await run(cluster, plan([first, job("b", { payload: { name: many } })]), "bomb")).toMatchObject({
+      status: "failed",
+      failure: { code: "PAYLOAD_TOO_LARGE" },
+    });
+    expect(await run(cluster, plan([first], { output: many }), "bomb-2")).toMatchObject({
+      status: "failed",
+      failure: { code: "RESPONSE_TOO_LARGE", message: expect.stringMatching(/^output: /) },
+    });
+    expect(done).toEqual(["undo a", "undo a"]);
+  });
+
   test("is called as it likes", async () => {
     const { cluster } = await stage();
     const names = ["constructor", "toString", "hasOwnProperty", "_", "-"];

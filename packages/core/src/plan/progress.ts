@@ -3,7 +3,7 @@ import { needsOf } from "./check.ts";
 import type { Known } from "./definition.ts";
 import { knownIn } from "./known.ts";
 import { idOf, isPlan, type PlanCause, type PlanState, type Unit, type UnitState } from "./plan-state.ts";
-import { heldReport, isReport, type Report } from "./report.ts";
+import { faultOfOutput, heldReport, isReport, type Report } from "./report.ts";
 import { faultOfKnown, fitOutput, workOf } from "./start-step.ts";
 import { isUndoable, nextToUndo, undoingOf } from "./undo.ts";
 import type { Work } from "./work.ts";
@@ -98,6 +98,11 @@ function run(draft: Draft, orders: Order[]): void {
   if (draft.states.some(({ status }) => status === "running")) return;
   const failed = draft.states.findIndex(({ status }) => status === "failed");
   if (failed >= 0) draft.cause = causeOf(draft, failed);
+  const fault = failed >= 0 ? undefined : faultOfOutput(draft);
+  if (fault !== undefined) {
+    draft.cause = { kind: "failed", failure: fault };
+    return stopAll(draft, orders);
+  }
   // Failures are isolated: what has succeeded beside them stays.
   if (draft.part !== undefined && nextToUndo(draft) !== undefined) {
     draft.phase = "held";

@@ -1,5 +1,7 @@
+import { InvalidError } from "../base/errors.ts";
 import { isMap } from "../base/msgpack.ts";
 import type { Known } from "./definition.ts";
+import { sizeOf } from "./size.ts";
 
 /** What texts of a plan can refer to. */
 export interface Values {
@@ -7,8 +9,12 @@ export interface Values {
   /** What is known of a step; `undefined` when nothing is. */
   readonly step: (id: string) => Known | undefined;
   readonly otherwise?: null;
+  /** How many bytes references may still bring. */
+  readonly room: { left: number };
 }
 
+/** Stands for the text `${`. */
+const ESCAPED = "$${";
 const REFERENCE = /\$\{([^${}]*)\}/g;
 const WHOLE = /^\$\{([^${}]*)\}$/;
 const PATH = /^(?:input|steps\.[\w-]+\.(?:status|output))(?:\.[^.\s]+)*$/;
@@ -35,7 +41,8 @@ class MissingReference extends Error {}
 
 /**
  * Puts what is referred to in place of the references: a text that is one reference becomes the value itself, others get it as a text. A reference that
- * leads to nothing becomes `values.otherwise`; without one {@link MissingReference} is thrown.
+ * leads to nothing becomes `values.otherwise`; without one {@link MissingReference} is thrown. Throws `InvalidError` (`PAYLOAD_TOO_LARGE`) when
+ * they bring more than there is room for.
  */
 export function resolveReferences(value: unknown, values: Values): unknown {
   if (typeof value === "string") return resolveText(value, values);
@@ -46,7 +53,8 @@ export function resolveReferences(value: unknown, values: Values): unknown {
 
 function collect(value: unknown, found: string[]): void {
   if (typeof value === "string") {
-    for (const [, path = ""] of value.replaceAll("$${", "").matchAll(REFERENCE)) found.push(path.trim());
+    for (const part of value.split(ESCAPED))
+      for (const [, path = ""] of part.matchAll(REFERENCE)) found.push(path.trim());
   } else if (Array.isArray(value)) {
     for (const item of value) collect(item, found);
   } else if (isMap(value)) {
@@ -54,22 +62,21 @@ function collect(value: unknown, found: string[]): void {
   }
 }
 
-/** Stands for an escaped `${` while references are resolved. */
-const ESCAPED = "\u0000";
-
 function resolveText(text: string, values: Values): unknown {
   if (!text.includes("${")) return text;
   const [, whole] = WHOLE.exec(text) ?? [];
   if (whole !== undefined) return lookUp(whole.trim(), values);
   return text
-    .replaceAll("$${", ESCAPED)
-    .replaceAll(REFERENCE, (_, path: string) => textOf(lookUp(path.trim(), values)))
-    .replaceAll(ESCAPED, "${");
+    .split(ESCAPED)
+    .map((part) => part.replaceAll(REFERENCE, (_, path: string) => textOf(lookUp(path.trim(), values))))
+    .join("${");
 }
 
-function lookUp(path: string, { input, step, otherwise }: Values): unknown {
+function lookUp(path: string, { input, step, otherwise, room }: Values): unknown {
   const [root, ...rest] = path.split(".");
   const found = root === "input" ? follow(input, rest) : follow(step(rest[0] ?? ""), rest.slice(1));
+  room.left -= sizeOf(found);
+  if (room.left < 0) throw new InvalidError("PAYLOAD_TOO_LARGE", "what the references lead to is too large together");
   if (found !== undefined) return found;
   if (otherwise === undefined) throw new MissingReference(`\${${path}} leads to nothing`);
   return otherwise;

@@ -1,3 +1,4 @@
+import { messageOf } from "../base/errors.ts";
 import { isMap } from "../base/msgpack.ts";
 import type { Failure } from "../task/task-context.ts";
 import type { CheckedStep } from "./check.ts";
@@ -5,6 +6,7 @@ import { planLimits, type Known, type PlanContinuation, type StepDefinition, typ
 import { knownIn } from "./known.ts";
 import { idOf, type PlanState, type StepCounts, type Unit, type UnitState } from "./plan-state.ts";
 import { resolveReferences } from "./references.ts";
+import { sizeOf } from "./size.ts";
 import { continuationOf, knownOf, valuesOf } from "./start-step.ts";
 
 /** What a plan tells the plan that it is a part of. */
@@ -125,6 +127,18 @@ function ownOutput(plan: PlanState): unknown {
     return own === undefined ? [] : [[idOf(unit), own]];
   });
   return Object.fromEntries(outputs);
+}
+
+/** Why the output cannot be made; `undefined`: it can. */
+export function faultOfOutput(plan: PlanState): Failure | undefined {
+  try {
+    const bytes = plan.output === undefined ? 0 : sizeOf(ownOutput(plan));
+    if (bytes <= planLimits.stepBytes) return undefined;
+    const message = `output: has ${bytes} bytes; at most ${planLimits.stepBytes} are allowed`;
+    return { code: "RESPONSE_TOO_LARGE", message, retryable: false };
+  } catch (error) {
+    return { code: "RESPONSE_TOO_LARGE", message: `output: ${messageOf(error)}`, retryable: false };
+  }
 }
 
 function namesOf(steps: readonly string[]): string {

@@ -124,7 +124,8 @@ export function valuesOf(plan: PlanState, otherwise?: null): Values {
     const index = places.get(id);
     return index === undefined ? knownIn(plan.known, id) : knownOf(plan.states[index]);
   };
-  return otherwise === undefined ? { input: plan.input, step } : { input: plan.input, step, otherwise };
+  const values = { input: plan.input, step, room: { left: 2 * planLimits.stepBytes } };
+  return otherwise === undefined ? values : { ...values, otherwise };
 }
 
 /** What others may know of a unit. */
