@@ -142,7 +142,7 @@ describe("a node that was only paused", () => {
 });
 
 describe("ownership", () => {
-  test("of the writes of two owners only those of the last are stored (M-6, I-2)", async () => {
+  test("of the writes of two owners only those of the last are stored (B-65, M-6, I-2)", async () => {
     const cluster = createMemoryCluster({ shards: 1 });
     const [older, newer] = [cluster.connect("older"), cluster.connect("newer")];
     const write = (id: string, fence: number) => ({ shard: 0, id, data: Buffer.from(id), fence });

@@ -47,7 +47,7 @@ export { checkRecord } from "./machines/check.ts";
 export type { Verdict } from "./machines/check.ts";
 export { migrate } from "./machines/migrate.ts";
 export { defineMachine } from "./machines/define.ts";
-export type { DefineOptions } from "./machines/define.ts";
+export type { DefineOptions, MachineLogic } from "./machines/define.ts";
 export { driver, machine } from "./machines/logic.ts";
 export type {
   DriverLogic,

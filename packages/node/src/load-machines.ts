@@ -2,11 +2,10 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
-import { InvalidError, defineMachine, messageOf, type Issue, type Machine } from "@ergon/core";
-import type { AnyStateMachine } from "xstate";
+import { InvalidError, defineMachine, messageOf, type Issue, type Machine, type MachineLogic } from "@ergon/core";
 
 /** A user's machine as a node is given it: from `defineMachine`, straight from XState, or a module that exports such. */
-export type MachineSource = Machine | AnyStateMachine | string;
+export type MachineSource = Machine | MachineLogic | string;
 
 /** A machine, and where it was found. */
 interface Found {
@@ -99,7 +98,7 @@ function isMachine(value: unknown): value is Machine {
   return typeof name === "string" && typeof version === "string" && isLogic(logic) && typeof engine === "object";
 }
 
-function isLogic(value: unknown): value is AnyStateMachine {
+function isLogic(value: unknown): value is MachineLogic {
   const { __xstatenode: mark, transition, root } = fieldsOf(value);
   return mark === true && typeof transition === "function" && typeof root === "object";
 }

@@ -18,6 +18,13 @@ export interface DefineOptions {
   readonly migrate?: Readonly<Record<string, Migration>>;
 }
 
+/** An XState machine, whatever its types: those of machines with actors do not fit each other under `exactOptionalPropertyTypes`. */
+export interface MachineLogic {
+  readonly id: string;
+  readonly version?: string | undefined;
+  readonly definition: unknown;
+}
+
 /** Names that belong to Ergon. */
 const reserved: ReadonlySet<string> = new Set(["task", "schedule", "plan"]);
 
@@ -30,7 +37,8 @@ export function isReserved(name: string): boolean {
  * Makes an XState machine one that nodes run durably. Throws `InvalidError` (`INVALID_CONFIGURATION`) when its name or its version is none, or
  * belongs to Ergon.
  */
-export function defineMachine(logic: AnyStateMachine, options: DefineOptions = {}): Machine {
+export function defineMachine(machine: MachineLogic, options: DefineOptions = {}): Machine {
+  const logic = machine as AnyStateMachine;
   const name = options.name ?? logic.id;
   const version = options.version ?? logic.version ?? "1";
   if (!isName(name))
