@@ -26,8 +26,12 @@ const DAY_MS = 86_400_000;
 /** Money that is owed is not given up after three attempts. */
 const forAWeek = { retry: { maxAttempts: 1_000, initial: "1s", max: "10m" }, totalTimeout: "7d" };
 
-/** A task that has failed for good says why. */
-const message = ({ event }: { event: { error: unknown } }): string => (event.error as Error).message;
+/** What a task that has failed for good says. */
+interface Failure {
+  readonly message: string;
+  readonly retryable: boolean;
+}
+const message = ({ event }: { event: { error: unknown } }): string => (event.error as Failure).message;
 
 export const order = setup({
   types: {} as {
@@ -40,7 +44,10 @@ export const order = setup({
     shipping: driver<Order, { tracking: string }>("shipping", { task: { retry: { maxAttempts: 5 } } }),
     refund: driver<{ receipt: string }>("refund", { task: forAWeek }),
   },
-  guards: { isCancelled: ({ context }) => context.cancelled === true },
+  guards: {
+    isCancelled: ({ context }) => context.cancelled === true,
+    isFinal: ({ event }) => (event as unknown as { error: Failure }).error.retryable === false,
+  },
   delays: { approval: ({ context }) => context.approveWithinMs ?? 2 * DAY_MS },
 }).createMachine({
   id: "order",
@@ -54,7 +61,11 @@ export const order = setup({
         src: "payment",
         input: ({ context }) => context,
         onDone: { target: "waiting", actions: assign({ payment: ({ event }) => event.output }) },
-        onError: { target: "refused", actions: assign({ why: message }) },
+        onError: [
+          { guard: "isFinal", target: "refused", actions: assign({ why: message }) },
+          // Its retries are used up by timeouts and faults: whether it was paid, a person has to find out.
+          { target: "owing", actions: assign({ why: message }) },
+        ],
       },
     },
     waiting: {
