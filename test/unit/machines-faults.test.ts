@@ -79,6 +79,8 @@ describe("without an end", () => {
     await instance.send({ type: "GO" });
     await instance.crash();
     expect(Object.keys(instance.snapshot().children as object)).toHaveLength(10_000);
+    await instance.cancel();
+    expect(instance.view()).toMatchObject({ status: "cancelled" });
   });
 });
 

@@ -15,7 +15,7 @@ export interface InnerActor {
   readonly _parent?: InnerActor;
   readonly _syncSnapshot?: boolean;
   readonly system: InnerSystem;
-  _snapshot: { status: string };
+  _snapshot: { status: string; children?: object };
   readonly options: { readonly snapshot?: unknown };
   logic: InnerLogic;
   readonly _actorScope: { emit: (event: StoredEvent) => void };
@@ -73,6 +73,15 @@ export function stopOrphans(actor: InnerActor): void {
     if (status === "error" && child.getSnapshot().status === "active") child._stop();
     else stopOrphans(child);
   }
+}
+
+/** Stops an actor and everything below it. */
+export function stopAll(actor: InnerActor): void {
+  for (const child of Object.values(actor.getSnapshot().children ?? {})) {
+    if (child.logic.__xstatenode === true) stopAll(child);
+    else if (child.getSnapshot().status === "active") child._stop();
+  }
+  actor._snapshot = { ...actor._snapshot, status: "stopped", children: {} };
 }
 
 export function hasLocal(actor: InnerActor): boolean {

@@ -198,7 +198,7 @@ function stop(
   status: "cancelled" | "failed",
   fields: { readonly reason: string; readonly failure?: Failure },
 ): void {
-  tree.turn(at, () => tree.root.send({ type: "xstate.stop" }));
+  tree.stop(at);
   Object.assign(draft, fields, { status, endedAt: at });
 }
 
