@@ -57,7 +57,7 @@ describe("what cannot be stored", () => {
       createMachine({ context: { value: 0 as unknown }, on: { GO: { actions: assign({ value: () => value }) } } });
     for (const [value, message] of [
       [new Money(), "context.value: an instance of Money"],
-      [cycle, "its context contains itself"],
+      [cycle, "context.value.self: a reference to something that contains it"],
     ]) {
       const instance = await started(makes(value));
       await expect(instance.send({ type: "GO" })).rejects.toMatchObject({

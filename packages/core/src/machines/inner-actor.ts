@@ -14,15 +14,28 @@ export interface InnerActor {
   readonly sessionId: string;
   readonly _parent?: InnerActor;
   readonly _syncSnapshot?: boolean;
+  readonly src?: unknown;
+  readonly systemId?: string;
   readonly system: InnerSystem;
   _snapshot: { status: string; children?: object };
   readonly options: { readonly snapshot?: unknown };
   logic: InnerLogic;
   readonly _actorScope: { emit: (event: StoredEvent) => void };
-  getSnapshot(): { status: string; children?: Record<string, InnerActor> };
+  getSnapshot(): InnerSnapshot;
   _send(event: EventObject): void;
   _error(error: unknown): void;
   _stop(): void;
+}
+
+/** A machine's; those of other actors have a status, and whatever else their logic puts there. */
+export interface InnerSnapshot {
+  readonly status: string;
+  readonly output?: unknown;
+  readonly error?: unknown;
+  readonly value?: unknown;
+  readonly context?: unknown;
+  readonly children?: Readonly<Record<string, InnerActor>>;
+  readonly historyValue?: Readonly<Record<string, readonly { readonly id: string }[]>>;
 }
 
 export interface InnerSystem {
@@ -44,6 +57,7 @@ export interface InnerLogic {
   readonly [DURABLE]?: true;
   start?: (snapshot: unknown, scope: unknown) => void;
   transition: (snapshot: unknown, event: EventObject, scope: unknown) => unknown;
+  getPersistedSnapshot: (snapshot: unknown) => unknown;
 }
 
 /** Before an actor takes its first state. */

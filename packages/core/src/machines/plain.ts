@@ -8,9 +8,14 @@ const ERROR_MARK = "ergon$error";
  * dates, bytes, errors, and arrays and plain objects of these; fields that are `undefined` are left out. Throws `InvalidError`
  * (`NOT_SERIALISABLE`) with the path of the first value that would be lost.
  */
-export function toPlain(value: unknown, path: string): unknown {
-  return plain(value, path, []);
+export function toPlain(value: unknown, path: string, replace: Replace = keep): unknown {
+  return plain(value, path, [], replace);
 }
+
+/** What stands in a record for an object that is no data of its own; `undefined`: the object itself. */
+type Replace = (value: object) => unknown;
+
+const keep: Replace = () => undefined;
 
 /** The reverse of {@link toPlain}: errors are errors again. Copies only where there is one. */
 export function fromPlain<T>(value: T): T {
@@ -48,7 +53,7 @@ function isStoredError(value: unknown): value is StoredError {
   return typeof name === "string" && typeof message === "string";
 }
 
-function plain(value: unknown, path: string, above: readonly object[]): unknown {
+function plain(value: unknown, path: string, above: readonly object[], replace: Replace): unknown {
   switch (typeof value) {
     case "string":
     case "number":
@@ -56,51 +61,58 @@ function plain(value: unknown, path: string, above: readonly object[]): unknown 
     case "undefined":
       return value;
     case "object":
-      return value === null ? null : plainObject(value, path, above);
+      return value === null ? null : plainObject(value, path, above, replace);
     default:
       throw notSerialisable(path, `a ${typeof value}`);
   }
 }
 
-function plainObject(value: object, path: string, above: readonly object[]): unknown {
+function plainObject(value: object, path: string, above: readonly object[], replace: Replace): unknown {
   if (value instanceof Uint8Array || value instanceof Date) return value;
   if (above.includes(value)) throw notSerialisable(path, "a reference to something that contains it");
   const within = [...above, value];
-  if (Array.isArray(value)) return plainItems(value, path, within);
-  if (value instanceof Error) return { [ERROR_MARK]: storedError(value, path, within) };
+  if (Array.isArray(value)) return plainItems(value, path, within, replace);
+  if (value instanceof Error) return { [ERROR_MARK]: storedError(value, path, within, replace) };
+  const replaced = replace(value);
+  if (replaced !== undefined) return replaced;
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null)
     throw notSerialisable(path, `an instance of ${value.constructor?.name ?? "a class"}`);
-  return plainFields(value as Record<string, unknown>, path, within);
+  return plainFields(value as Record<string, unknown>, path, within, replace);
 }
 
 /** Copies only where something had to be changed. */
-function plainItems(items: readonly unknown[], path: string, within: readonly object[]): unknown {
+function plainItems(items: readonly unknown[], path: string, within: readonly object[], replace: Replace): unknown {
   let copy: unknown[] | undefined;
   for (const [index, item] of items.entries()) {
-    const stored = plain(item, `${path}[${index}]`, within);
+    const stored = plain(item, `${path}[${index}]`, within, replace);
     if (stored !== item) (copy ??= [...items])[index] = stored;
   }
   return copy ?? items;
 }
 
-function plainFields(fields: Record<string, unknown>, path: string, within: readonly object[]): unknown {
+function plainFields(
+  fields: Record<string, unknown>,
+  path: string,
+  within: readonly object[],
+  replace: Replace,
+): unknown {
   let copy: Record<string, unknown> | undefined;
   for (const key of Object.keys(fields)) {
     // MessagePack gives it another name, lest it become a prototype.
     if (key === "__proto__") throw notSerialisable(path === "" ? key : `${path}.${key}`, "a field of this name");
     const field = fields[key];
     if (typeof field === "string" || typeof field === "number") continue;
-    const stored = plain(field, path === "" ? key : `${path}.${key}`, within);
+    const stored = plain(field, path === "" ? key : `${path}.${key}`, within, replace);
     if (stored !== field) (copy ??= { ...fields })[key] = stored;
   }
   return copy ?? fields;
 }
 
-function storedError(error: Error, path: string, within: readonly object[]): unknown {
+function storedError(error: Error, path: string, within: readonly object[], replace: Replace): unknown {
   const { name, message } = error;
   const own = Object.fromEntries(Object.entries(error).filter(([, field]) => typeof field !== "function"));
-  return plainFields({ ...own, name, message }, path, within);
+  return plainFields({ ...own, name, message }, path, within, replace);
 }
 
 function reviveError({ name, message, ...own }: StoredError): Error {
@@ -109,7 +121,7 @@ function reviveError({ name, message, ...own }: StoredError): Error {
   return error;
 }
 
-function notSerialisable(path: string, what: string): InvalidError {
+export function notSerialisable(path: string, what: string): InvalidError {
   const message = `${path}: ${what} cannot be stored; keep plain data there, and make the rest from it where it is used`;
   return new InvalidError("NOT_SERIALISABLE", message, {
     issues: [{ field: path, code: "NOT_SERIALISABLE", message }],

@@ -1,11 +1,11 @@
 import { createActor, type AnyActor, type AnyActorLogic, type EventObject } from "xstate";
 
 import type { Timer } from "../actor/step.ts";
-import { InvalidError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Command, Ending, StoredEvent } from "./command.ts";
 import { DURABLE, hasLocal, prepare, stopAll, stopLocal, stopOrphans } from "./inner-actor.ts";
 import type { InnerActor, InnerLogic, InnerSystem } from "./inner-actor.ts";
+import { persisted } from "./persisted.ts";
 import { fromPlain, readable, toPlain } from "./plain.ts";
 
 /** Where an actor stands in its tree: the ids from below the root down to it. The root's is empty. */
@@ -232,17 +232,7 @@ export class ActorTree {
 
   /** The tree as a record holds it. Throws `InvalidError` (`NOT_SERIALISABLE`). */
   persist(): { readonly snapshot: unknown; readonly timers: readonly Timer[] } {
-    const snapshot = toPlain(this.#snapshot(), "");
-    return { snapshot, timers: this.#timers.map((timer) => this.#storedTimer(timer)) };
-  }
-
-  #snapshot(): unknown {
-    try {
-      return this.root.getPersistedSnapshot();
-    } catch (cause) {
-      const why = cause instanceof RangeError ? "its context contains itself" : messageOf(cause);
-      throw new InvalidError("NOT_SERIALISABLE", `the instance cannot be stored: ${why}`, { cause });
-    }
+    return { snapshot: persisted(this.#root), timers: this.#timers.map((timer) => this.#storedTimer(timer)) };
   }
 
   /** Whether nothing of the tree runs in the node, so that its record suffices. */
