@@ -28,7 +28,7 @@ export interface InnerActor {
 }
 
 /** A machine's; those of other actors have a status, and whatever else their logic puts there. */
-export interface InnerSnapshot {
+interface InnerSnapshot {
   readonly status: string;
   readonly output?: unknown;
   readonly error?: unknown;

@@ -118,7 +118,7 @@ export class Host {
       this.#forget(actor);
       throw new InvalidError("PAYLOAD_TOO_LARGE", `${this.#records.tooLarge(actor)}; nothing was stored`);
     }
-    this.commit(actor, settled);
+    this.#commitWhole(actor, settled);
     return actor;
   }
 
