@@ -55,28 +55,35 @@ export function rightAnswer(payload: string): string {
 export async function openLedger(url: string, namespace: string): Promise<Ledger> {
   const nats = await connect({ servers: url });
   const entries: LedgerEntry[] = [];
-  /** `<task>.<attempt>` of every result that an agent has sent, and of every answer that was recorded, or refused. */
-  const results = new Set<string>();
-  const recorded = new Set<string>();
-  const refused = new Set<string>();
+  const byTask = new Map<string, LedgerEntry[]>();
+  /** By task the attempts of which an agent has sent a result, and whose answer, of whatever kind, was recorded, or refused. */
+  const results: Attempts = new Map();
+  const recorded: Attempts = new Map();
+  const refused: Attempts = new Map();
   const { root } = createNames(namespace);
-  nats.subscribe(ledgerSubject(namespace), { callback: (_, message) => entries.push(message.json<LedgerEntry>()) });
+  nats.subscribe(ledgerSubject(namespace), {
+    callback: (_, message) => {
+      const entry = message.json<LedgerEntry>();
+      entries.push(entry);
+      byTask.set(entry.task, [...(byTask.get(entry.task) ?? []), entry]);
+    },
+  });
   nats.subscribe(`${root}.shard.*.reply.*.*`, {
     callback: (_, { subject, headers }) => {
-      if (headers?.get(H.event) === "succeeded") results.add(lastTwo(subject));
+      if (headers?.get(H.event) === "succeeded") note(results, subject);
     },
   });
   nats.subscribe(`${root}.recorded.>`, {
     callback: (_, { subject, headers }) => {
-      (headers?.get(H.error) ? refused : recorded).add(lastTwo(subject));
+      note(headers?.get(H.error) ? refused : recorded, subject);
     },
   });
   await nats.flush();
-  const of = (task: string): LedgerEntry[] => entries.filter((entry) => entry.task === task);
+  const of = (task: string): readonly LedgerEntry[] => byTask.get(task) ?? [];
   const ledger: Ledger = {
     entries,
-    accepted: (task) => attemptsOf(task, recorded).filter((attempt) => results.has(`${task}.${attempt}`)),
-    settled: (task) => [...attemptsOf(task, recorded), ...attemptsOf(task, refused)],
+    accepted: (task) => [...(recorded.get(task) ?? [])].filter((attempt) => results.get(task)?.has(attempt)),
+    settled: (task) => [...(recorded.get(task) ?? []), ...(refused.get(task) ?? [])],
     of,
     check: (tasks) => {
       for (const { id, payload, response } of tasks) {
@@ -95,10 +102,10 @@ export async function openLedger(url: string, namespace: string): Promise<Ledger
   return ledger;
 }
 
-const lastTwo = (subject: string): string => subject.split(".").slice(-2).join(".");
+type Attempts = Map<string, Set<number>>;
 
-function attemptsOf(task: string, answers: ReadonlySet<string>): number[] {
-  return [...answers]
-    .filter((answer) => answer.startsWith(`${task}.`))
-    .map((answer) => Number(answer.slice(task.length + 1)));
+/** Takes down the attempt whose answer the subject, `….<task>.<attempt>`, is about. */
+function note(attempts: Attempts, subject: string): void {
+  const [task = "", attempt] = subject.split(".").slice(-2);
+  attempts.set(task, (attempts.get(task) ?? new Set()).add(Number(attempt)));
 }
