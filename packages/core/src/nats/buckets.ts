@@ -19,6 +19,11 @@ export const defaultShape: NamespaceShape = { shards: 64, buckets: 1, replicas: 
 
 /** How long the server keeps the news that a lease has ended, for watchers that were away. */
 const MARKER_SECONDS = 60;
+/**
+ * How long a record that has run out leaves a marker. A server that is killed finds what it removed since it wrote its index last (every two
+ * minutes) in its files again; without the marker the revision before the last, of a task that was live, would be the newest then.
+ */
+const RECORD_MARKER_SECONDS = 300;
 const NANOS = 1_000_000_000;
 
 interface StreamConfig {
@@ -58,7 +63,9 @@ export async function openNamespace(link: NatsLink, names: Names, wanted: Namesp
   const records: Keys[] = [];
   for (let bucket = 0; bucket < shape.buckets; bucket++) {
     const name = names.recordBucket(bucket);
-    const stream = await ensureBucket(link.api, name, shape.replicas, {});
+    const stream = await ensureBucket(link.api, name, shape.replicas, {
+      subject_delete_marker_ttl: RECORD_MARKER_SECONDS * NANOS,
+    });
     records.push(createKeys(link, name, stream.num_replicas));
   }
   return { shape, leases, records };
