@@ -129,3 +129,36 @@ test("an agent that does not tell its incarnations apart is an agent as well", a
   expect(ends.map(({ status, attempt }) => [status, attempt])).toEqual(ids.map(() => ["succeeded", 1]));
   expect((await cluster.drive(cluster.client().agents()))[0]).not.toHaveProperty("incarnation");
 });
+
+test("the slots that an agent kept for a node are others' as soon as the node is known to be dead, not after a silence", async () => {
+  const cluster = createMemoryCluster({ sessionTtlMs: 60_000 });
+  const [first] = await cluster.addNodes("n1", "n2");
+  const holding: (() => void)[] = [];
+  await cluster.addAgent("a1", {
+    concurrency: 1,
+    handler: () => new Promise<string>((resolve) => holding.push(() => resolve("done"))),
+  });
+  const client = cluster.client();
+  const ids = Array.from({ length: 24 }, (_, index) => `t${index}`);
+  for (const id of ids) await cluster.drive(client.submit({ driver: "work", id }));
+  const owners = await cluster.drive(client.shards());
+  const onFirst = new Set(owners.shards.filter(({ node }) => node === "n1").map(({ shard }) => shard));
+  expect(onFirst.size).toBeGreaterThan(0);
+  // Whoever has the one slot keeps it while it works.
+  await cluster.clock.runUntil(() => holding.length > 0, 10_000);
+  first?.kill();
+  const gone = cluster.clock.monotonic();
+  const finish = (): void => holding.splice(0).forEach((done) => done());
+  const ended = Promise.all(ids.map((id) => client.wait(id)));
+  let settled = false;
+  void ended.then(() => {
+    settled = true;
+  });
+  while (!settled && cluster.clock.monotonic() - gone < 60_000) {
+    finish();
+    await cluster.clock.advance(20);
+  }
+  expect((await ended).map(({ status }) => status)).toEqual(ids.map(() => "succeeded"));
+  // Five seconds of silence would be in it otherwise.
+  expect(cluster.clock.monotonic() - gone).toBeLessThan(4_500);
+});

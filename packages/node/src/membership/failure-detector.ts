@@ -55,8 +55,8 @@ export class FailureDetector {
     });
   }
 
-  #roll(state: "here" | "gone"): void {
-    const { ports, names, node } = this.#context;
+  #roll(state: "here" | "gone", node = this.#context.node): void {
+    const { ports, names } = this.#context;
     ports.bus.publish(names.roll, encodeBody({ node, state }, JSON_TYPE));
   }
 
@@ -78,7 +78,10 @@ export class FailureDetector {
     if (peer === undefined || !this.#cluster.alive || this.#cluster.knownFor(peer) < GRACE_MS) return;
     if (!(await this.#isDead(peer))) return;
     await delay(this.#context.clock, CONFIRM_MS);
-    if (!this.#stopped && (await this.#isDead(peer))) await this.#cluster.declareDead(peer);
+    if (this.#stopped || !(await this.#isDead(peer))) return;
+    await this.#cluster.declareDead(peer);
+    // Agents keep slots for it, which others may have at once.
+    this.#roll("gone", peer);
   }
 
   async #isDead(peer: string): Promise<boolean> {
