@@ -1,5 +1,6 @@
 import { isMap } from "../base/msgpack.ts";
 import { Faults, plainNumber } from "../wire/option-checks.ts";
+import { checkContinuation } from "./check-continuation.ts";
 import { checkFields, checkStep, isStepId } from "./check-step.ts";
 import { stepsInRule } from "./condition.ts";
 import {
@@ -82,10 +83,10 @@ function checkAt(raw: unknown, at: string, depth: number, faults: Faults): Check
   const field = (name: string): string => (at === "" ? name : `${at}.${name}`);
   if (depth > planLimits.depth)
     return faults.add(at, "INVALID_OPTION", `plans may be ${planLimits.depth} deep in each other at most`);
+  if (isContinuation(raw) && !checkContinuation(raw, field, faults)) return undefined;
   const known = isContinuation(raw) ? raw.known : {};
   const definition: unknown = isContinuation(raw) ? raw.definition : Array.isArray(raw) ? { steps: raw } : raw;
   if (!isMap(definition)) return faults.add(at === "" ? "plan" : at, "INVALID_BODY", "must be an object with steps");
-  if (!isMap(known)) return faults.add(field("known"), "INVALID_BODY", "must be an object");
   checkFields(definition, planFields, at, faults);
   const { steps: list, input } = definition;
   const fewest = isContinuation(raw) ? 0 : 1;

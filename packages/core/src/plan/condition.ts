@@ -2,23 +2,79 @@ import { LogicEngine } from "json-logic-engine";
 
 import { messageOf } from "../base/errors.ts";
 import { isMap } from "../base/msgpack.ts";
+import { planLimits } from "./definition.ts";
 
-const engine = new LogicEngine();
+/** Runs rules a step at a time, and counts: loops in loops over an input, or lists that double, would hold the node up and take its memory. */
+class BoundedEngine extends LogicEngine {
+  #left = 0;
 
-/** What is wrong with a rule, if anything. */
-export function faultOfRule(rule: unknown): string | undefined {
-  try {
-    engine.build(rule);
-    return undefined;
-  } catch (error) {
-    return `must be a JSON-logic rule: ${textOf(error)}`;
+  constructor() {
+    // What it has prepared it runs uncounted.
+    super(undefined, { disableInterpretedOptimization: true } as ConstructorParameters<typeof LogicEngine>[1]);
+    // `constructor`, `valueOf` and the like are no operators.
+    Object.setPrototypeOf(this.methods, null);
+  }
+
+  override run(logic: unknown, data?: unknown, options?: { readonly above?: unknown }): unknown {
+    this.#spend(1);
+    const result: unknown = super.run(logic, data, options);
+    this.#weigh(result);
+    return result;
+  }
+
+  /** Throws when the rule takes too long, also where the rule itself catches that. */
+  runBounded(rule: unknown, data: unknown): unknown {
+    this.#left = planLimits.conditionOperations;
+    const result = this.run(rule, data);
+    this.#spend(0);
+    return result;
+  }
+
+  /** A list may have the same list in it many times: it counts as what it is when it is written out. */
+  #weigh(value: unknown): void {
+    if (typeof value === "string") this.#spend(value.length / 16);
+    else if (Array.isArray(value)) {
+      this.#spend(value.length);
+      for (const item of value) if (typeof item === "string" || Array.isArray(item)) this.#weigh(item);
+    }
+  }
+
+  #spend(operations: number): void {
+    this.#left -= operations;
+    if (this.#left < 0) throw new Error(`it takes more than ${planLimits.conditionOperations} operations`);
   }
 }
 
-/** Whether a rule holds for the data, as JSON logic takes truth. Throws when it cannot be told. */
+const engine = new BoundedEngine();
+
+/** What is wrong with a rule, if anything. Nothing of it is run. */
+export function faultOfRule(rule: unknown): string | undefined {
+  const operator = unknownOperator(rule);
+  return operator === undefined ? undefined : `must be a JSON-logic rule: Unknown Operator: ${operator.slice(0, 64)}`;
+}
+
+function unknownOperator(rule: unknown): string | undefined {
+  if (Array.isArray(rule)) {
+    for (const item of rule) {
+      const found = unknownOperator(item);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+  if (!isMap(rule)) return undefined;
+  const [first, second] = Object.entries(rule);
+  if (first === undefined) return undefined;
+  const [operator, argument] = first;
+  if (second !== undefined || !(operator in engine.methods)) return operator;
+  // What is data is no rule; of an object each field is one.
+  if (operator === "preserve") return undefined;
+  return unknownOperator(operator === "eachKey" && isMap(argument) ? Object.values(argument) : argument);
+}
+
+/** Whether a rule holds for the data, as JSON logic takes truth. Throws when it cannot be told, and when it takes too long. */
 export function holds(rule: unknown, data: unknown): boolean {
   try {
-    return engine.truthy(engine.run(rule, data)) as boolean;
+    return engine.truthy(engine.runBounded(rule, data)) as boolean;
   } catch (error) {
     throw new Error(`the condition cannot be told: ${textOf(error)}`, { cause: error });
   }

@@ -63,16 +63,18 @@ export interface PlanDefinition {
 }
 
 /** How a step stands. */
-export type StepStatus =
-  | "waiting"
-  | "running"
-  | "succeeded"
-  | "failed"
-  | "skipped"
-  | "cancelled"
-  | "compensating"
-  | "compensated"
-  | "compensation-failed";
+export const stepStatuses = [
+  "waiting",
+  "running",
+  "succeeded",
+  "failed",
+  "skipped",
+  "cancelled",
+  "compensating",
+  "compensated",
+  "compensation-failed",
+] as const;
+export type StepStatus = (typeof stepStatuses)[number];
 
 /** What later steps can know of an earlier one. */
 export interface Known {
@@ -127,6 +129,8 @@ export const planLimits = {
   segmentBytes: 131_072,
   /** Segments of a parallel plan that run at once. */
   segmentsAtOnce: 4,
+  /** What a condition may take: each operator that is run, each item of a list and each 16 characters of a text that it makes. */
+  conditionOperations: 100_000,
   /** Steps that a failure names. */
   undoneNamed: 20,
 } as const;
