@@ -1,5 +1,16 @@
-import { H, RetryableError, SECOND, TerminalError, encodeError, type Headers } from "@ergon/core";
+import {
+  H,
+  RetryableError,
+  SECOND,
+  TerminalError,
+  defineMachine,
+  driver,
+  encodeError,
+  type Headers,
+  type Instance,
+} from "@ergon/core";
 import { describe, expect, test as base } from "vitest";
+import { setup } from "xstate";
 
 import { createMemoryCluster, type MemoryCluster } from "../support/memory-cluster.ts";
 
@@ -14,6 +25,8 @@ interface Speaker {
   readonly cluster: MemoryCluster;
   /** Submits task `t`, and lets its first attempt begin. */
   readonly begin: (options?: object) => Promise<void>;
+  /** Starts an instance that invokes a task, rests, and ends; from now on it is about that task. */
+  readonly invoke: () => Promise<Instance>;
   /** Answers an attempt, with a word in return for each. */
   readonly answer: (attempt: number, ...answers: Answer[]) => void;
   /** What was said in return: `recorded`, or the error's code. */
@@ -24,13 +37,26 @@ const succeeded = (text: string): Answer => ({ event: "succeeded", data: Buffer.
 const failed = (error: Error): Answer => ({ event: "failed", ...encodeError(error) });
 const broken = failed(new RetryableError("BROKEN", "it broke"));
 
+const asker = defineMachine(
+  setup({ actors: { work: driver("work", { task: { attemptTimeout: "1h" } }) } }).createMachine({
+    id: "asker",
+    initial: "asking",
+    states: {
+      asking: { invoke: { src: "work", onDone: "resting", onError: "resting" } },
+      resting: { on: { END: "over" } },
+      over: { type: "final" },
+    },
+  }),
+);
+
 const test = base.extend<{ speaker: Speaker }>({
   speaker: async ({}, use) => {
-    const cluster = createMemoryCluster({ shards: 1, maxMessageBytes: 65_536 });
+    const cluster = createMemoryCluster({ shards: 1, maxMessageBytes: 65_536, machines: [asker] });
     await cluster.addNodes("n1");
     const { names } = cluster;
     const { bus } = cluster.connect("s1");
     const told: string[] = [];
+    let id = "t";
     bus.subscribe(names.control("s1"), ({ reply = "" }) => bus.publish(reply, Buffer.from('{"granted":1}')));
     bus.subscribe(names.recorded("s1", ">"), (message) => told.push(message.header(H.error) ?? "recorded"));
     bus.subscribe(names.agent("work", "s1"), () => undefined);
@@ -47,11 +73,17 @@ const test = base.extend<{ speaker: Speaker }>({
         await cluster.drive(cluster.client().submit({ driver: "work", id: "t", attemptTimeout: "1h", ...options }));
         await cluster.clock.advance(50);
       },
+      invoke: async () => {
+        id = "i~1";
+        const instance = await cluster.drive(cluster.client().start("asker", undefined, { id: "i" }));
+        await cluster.clock.advance(50);
+        return instance;
+      },
       answer: (attempt, ...answers) => {
         for (const { event, data = new Uint8Array(), headers = {} } of answers)
-          bus.publish(names.reply(0, "t", attempt), data, {
+          bus.publish(names.reply(0, id, attempt), data, {
             headers: { ...headers, [H.event]: event, [H.agent]: "s1" },
-            reply: names.recorded("s1", `t.${attempt}`),
+            reply: names.recorded("s1", `${id}.${attempt}`),
           });
       },
     });
@@ -139,5 +171,63 @@ describe("an answer that is not the recorded one is refused", () => {
     await cluster.clock.advance(100);
 
     expect(told).toEqual(["ATTEMPT_STALE", "ATTEMPT_STALE"]);
+  });
+});
+
+describe("an answer that has ended a task in the record of its instance, sent again", () => {
+  const wrong = failed(new TerminalError("WRONG", "never"));
+  const afterwards: [string, (speaker: Speaker, instance: Instance) => Promise<unknown>][] = [
+    ["while the instance goes on", async () => undefined],
+    [
+      "to the next owner of its shard",
+      async ({ cluster }) => {
+        cluster.nodes[0]?.kill();
+        await cluster.addNodes("n2");
+        await cluster.waitForOwners();
+      },
+    ],
+    ["when the instance has ended", ({ cluster }, instance) => cluster.drive(instance.send({ type: "END" }))],
+  ];
+
+  test.for(afterwards)("is told that it is recorded, another one is refused: %s", async ([, pass], { speaker }) => {
+    const { cluster, told } = speaker;
+    const instance = await speaker.invoke();
+    speaker.answer(1, succeeded("done"));
+    await cluster.clock.advance(100);
+    await pass(speaker, instance);
+
+    for (const [attempt, answer] of [
+      [1, succeeded("done")],
+      [1, succeeded("otherwise")],
+      [1, wrong],
+      [2, succeeded("done")],
+    ] as const) {
+      speaker.answer(attempt, answer);
+      await cluster.clock.advance(100);
+    }
+
+    expect(told).toEqual(["recorded", "recorded", "ATTEMPT_STALE", "ATTEMPT_STALE", "ATTEMPT_STALE"]);
+  });
+
+  test("is told the same of a final failure", async ({ speaker }) => {
+    const { cluster, told } = speaker;
+    await speaker.invoke();
+    for (const answer of [wrong, wrong, broken, succeeded("done")]) {
+      speaker.answer(1, answer);
+      await cluster.clock.advance(100);
+    }
+
+    expect(told).toEqual(["recorded", "recorded", "ATTEMPT_STALE", "ATTEMPT_STALE"]);
+  });
+
+  test("is refused once the state that asked for the task was left", async ({ speaker }) => {
+    const { cluster, told } = speaker;
+    const instance = await speaker.invoke();
+    await cluster.drive(instance.cancel());
+
+    speaker.answer(1, succeeded("done"));
+    await cluster.clock.advance(100);
+
+    expect(told).toEqual(["ATTEMPT_STALE"]);
   });
 });

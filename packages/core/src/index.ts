@@ -67,6 +67,7 @@ export {
   withoutTell,
 } from "./machines/machine-state.ts";
 export type {
+  Answered,
   MachineMeta,
   MachineRecordState,
   MachineState,

@@ -127,6 +127,8 @@ function deliver(tree: ActorTree, draft: Draft, event: MachineEvent): void {
       return tree.fire(event.at, event.timer);
     case "ergon.task":
       forgetChild(draft, event.key);
+      if (event.answered !== undefined)
+        draft.answered = [...(draft.answered ?? []), event.answered].slice(-machineLimits.answered);
       return tree.ended(event.at, event.key, fromPlain(event.ending));
     case "ergon.alarm":
       if (draft.alarms?.[event.key] !== event.dueAt) return setAlarmsAgain(draft);

@@ -2,7 +2,7 @@ import type { EventObject } from "xstate";
 
 import type { Timer } from "../actor/step.ts";
 import type { Ending } from "./command.ts";
-import type { Tell } from "./machine-state.ts";
+import type { Answered, Tell } from "./machine-state.ts";
 
 interface At {
   readonly at: number;
@@ -14,8 +14,13 @@ export type MachineEvent = At &
   (
     | { readonly type: "ergon.event"; readonly event: EventObject; readonly id?: string | undefined }
     | { readonly type: "ergon.timer"; readonly timer: Timer }
-    /** A task embedded in the record has ended. */
-    | { readonly type: "ergon.task"; readonly key: number; readonly ending: Ending }
+    /** A task embedded in the record has ended; by an answer, where there is one. */
+    | {
+        readonly type: "ergon.task";
+        readonly key: number;
+        readonly ending: Ending;
+        readonly answered?: Answered | undefined;
+      }
     /** A message of another durable actor. */
     | { readonly type: "ergon.told"; readonly from: string; readonly tell: Tell }
     /** The server has set off an alarm. One that is not waited for has those set again that are. */

@@ -70,8 +70,13 @@ export interface MachineMeta {
   readonly heard: Readonly<Record<string, number>>;
   /** The ids of the last events that clients sent, oldest first. */
   readonly seen: readonly string[];
+  /** The answers that ended its last embedded tasks, oldest first: the tasks are gone, and an answer that is sent again is known by these. */
+  readonly answered?: readonly Answered[];
   readonly history: readonly MachineHistoryEntry[];
 }
+
+/** Which task, by its number, which attempt of it, and a checksum of the answer. */
+export type Answered = readonly [key: number, attempt: number, fingerprint: number];
 
 /** `[time, state, reason]`. */
 export type MachineHistoryEntry = readonly [at: number, state: string, reason?: string];
@@ -102,6 +107,8 @@ export interface PersistedTree {
 export const machineLimits = {
   /** Client events whose repetition is recognised. */
   seen: 64,
+  /** Answers of embedded tasks whose repetition is recognised. */
+  answered: 64,
   historyEntries: 32,
   eventIdLength: 64,
 } as const;

@@ -14,6 +14,7 @@ import {
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
+import { answeredOf } from "../serve/recorded-answer.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import type { Behaviour } from "../shard/behaviour.ts";
 import type { Host } from "../shard/host.ts";
@@ -70,7 +71,8 @@ export class MachineBehaviour implements Behaviour {
   taskEnded(actor: LiveActor, key: number, ended: ActorState): void {
     const host = this.#hosting();
     if (host.wake(actor).snapshot.status !== "active") return;
-    const event = { type: "ergon.task", key, ending: endingOf(taskOf(ended)) };
+    const task = taskOf(ended);
+    const event = { type: "ergon.task", key, ending: endingOf(task), answered: answeredOf(key, task) };
     try {
       host.transition(actor, event);
       this.settle(actor);

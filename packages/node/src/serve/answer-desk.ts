@@ -5,6 +5,7 @@ import {
   decodeBody,
   decodeError,
   headerText,
+  isMachineState,
   isName,
   taskLimits,
   type ActorState,
@@ -18,10 +19,10 @@ import { liveStateOf, taskOf } from "../dispatch/task-state.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { Flight, LiveActor } from "../shard/actor.ts";
 import type { Host } from "../shard/host.ts";
-import type { HostedShard } from "../shard/hosted-shard.ts";
+import { embeddedIn, type HostedShard } from "../shard/hosted-shard.ts";
 import type { Listeners } from "./listeners.ts";
 import { roomForResponse } from "./record-room.ts";
-import { isRecorded, type AnswerEvent } from "./recorded-answer.ts";
+import { isRecorded, wasRecorded, type AnswerEvent } from "./recorded-answer.ts";
 import { readStored } from "./stored-tasks.ts";
 
 /** Takes what agents say of their attempts. */
@@ -110,24 +111,28 @@ export class AnswerDesk {
     }
     if (isNews(kind)) return this.#stale(reply, id, attempt);
     const event = answerEvent(message, kind, attempt, agent);
-    const actor = shard.find(id);
-    return actor === undefined ? this.#compare(shard, id, event, reply) : this.#repeated(actor, event, reply);
+    const instance = embeddedIn(id)?.id;
+    const actor = shard.find(id) ?? (instance === undefined ? undefined : shard.actors.get(instance));
+    return actor === undefined ? this.#compare(shard, id, event, reply) : this.#repeated(actor, id, event, reply);
   }
 
-  #repeated(actor: LiveActor, event: AnswerEvent, reply: string): void {
-    if (!this.#isRecorded(this.#host.wake(actor), event)) return this.#stale(reply, actor.id, event.attempt);
+  /** `actor` is the task, or the instance in whose record it was. */
+  #repeated(actor: LiveActor, id: string, event: AnswerEvent, reply: string): void {
+    if (!this.#isRecorded(this.#host.wake(actor), id, event)) return this.#stale(reply, id, event.attempt);
     this.#host.whenStored(actor, (refusal) => {
       if (refusal === undefined) this.#acknowledge(reply);
     });
   }
 
   async #compare(shard: HostedShard, id: string, event: AnswerEvent, reply: string): Promise<void> {
-    const state = await readStored(this.#context, this.#machines, shard, id);
-    if (state !== undefined && this.#isRecorded(state, event)) this.#acknowledge(reply);
+    const state = await readStored(this.#context, this.#machines, shard, embeddedIn(id)?.id ?? id);
+    if (state !== undefined && this.#isRecorded(state, id, event)) this.#acknowledge(reply);
     else this.#stale(reply, id, event.attempt);
   }
 
-  #isRecorded(state: ActorState, event: AnswerEvent): boolean {
+  #isRecorded(state: ActorState, id: string, event: AnswerEvent): boolean {
+    const key = embeddedIn(id)?.key;
+    if (isMachineState(state)) return key !== undefined && wasRecorded(state.meta.answered ?? [], key, event);
     const task = taskOf(state);
     return isTask(task) && isRecorded(task, this.#fitting(task, event));
   }

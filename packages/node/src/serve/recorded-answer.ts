@@ -1,4 +1,6 @@
-import type { TaskContext } from "@ergon/core";
+import { crc32 } from "node:zlib";
+
+import { statusOf, type Answered, type Failure, type TaskContext } from "@ergon/core";
 
 /** An answer as the event that it is for its task. */
 export interface AnswerEvent {
@@ -23,6 +25,29 @@ export function isRecorded(task: TaskContext, event: AnswerEvent): boolean {
     default:
       return status === "retrying" && isShort(reason, String(event["reason"]));
   }
+}
+
+/** What an instance keeps of the answer that has ended one of its embedded tasks; nothing of one that ended otherwise. */
+export function answeredOf(key: number, task: TaskContext): Answered | undefined {
+  const status = statusOf(task);
+  if (status === "succeeded") return [key, task.attempt, responseSum(task.response ?? NOTHING)];
+  return status === "failed" && task.failure !== undefined ? [key, task.attempt, failureSum(task.failure)] : undefined;
+}
+
+/** The same as {@link isRecorded} for an embedded task that has ended: only its instance knows of it then. */
+export function wasRecorded(answered: readonly Answered[], key: number, event: AnswerEvent): boolean {
+  const [, attempt, sum] = answered.find(([of]) => of === key) ?? [];
+  if (attempt !== event.attempt) return false;
+  if (event.type === "succeeded") return sum === responseSum(event["response"] as Uint8Array);
+  return event.type === "failed" && sum === failureSum(event["failure"] as Failure);
+}
+
+function responseSum(response: Uint8Array): number {
+  return crc32(response, crc32("succeeded"));
+}
+
+function failureSum({ code, message }: Failure): number {
+  return crc32(`failed ${code}: ${message}`);
 }
 
 const NOTHING = new Uint8Array();

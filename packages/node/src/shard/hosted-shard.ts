@@ -11,6 +11,12 @@ export function embeddedId(id: string, key: number): string {
   return `${id}${EMBEDDED}${key}`;
 }
 
+/** The actor and the number that the id of an embedded task is made of; `undefined` for an id of another kind. */
+export function embeddedIn(id: string): { readonly id: string; readonly key: number } | undefined {
+  const mark = id.indexOf(EMBEDDED);
+  return mark < 0 ? undefined : { id: id.slice(0, mark), key: Number(id.slice(mark + 1)) };
+}
+
 /** A machine that no record of the shard needs any more counts as needed for so long. */
 const KEEP_MS = 30_000;
 
@@ -115,8 +121,8 @@ export class HostedShard {
 
   /** The live actor of an id, or the task embedded in one: `<id>~<number>`. */
   find(id: string): LiveActor | undefined {
-    const mark = id.indexOf(EMBEDDED);
-    if (mark < 0) return this.actors.get(id);
-    return this.actors.get(id.slice(0, mark))?.embedded?.get(Number(id.slice(mark + 1)));
+    const embedded = embeddedIn(id);
+    if (embedded === undefined) return this.actors.get(id);
+    return this.actors.get(embedded.id)?.embedded?.get(embedded.key);
   }
 }
