@@ -43,6 +43,8 @@ export interface ChildSpec {
   readonly spec?: Omit<TaskSpec, "id"> | undefined;
   /** Whether each of its changes is told. */
   readonly sync: boolean;
+  /** How many durable actors are above it, each the parent of the next. */
+  readonly depth?: number | undefined;
 }
 
 /** How what an actor asked for has ended. */

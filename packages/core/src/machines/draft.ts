@@ -49,7 +49,9 @@ function startChild(draft: Draft, key: number, child: ChildSpec): void {
   draft.children = { ...draft.children, [key]: { id: childId, machine: child.machine } };
   const correlationId = draft.correlationId ?? draft.id;
   const { spec } = child;
-  const started = spec === undefined ? { correlationId, ...child } : { ...child, spec: { correlationId, ...spec } };
+  const depth = (draft.parent?.depth ?? 0) + 1;
+  const started =
+    spec === undefined ? { correlationId, ...child, depth } : { ...child, spec: { correlationId, ...spec } };
   tell(draft, childId, key, { kind: "start", child: started });
 }
 

@@ -16,6 +16,8 @@ export interface ParentLink {
   readonly key: number;
   /** Whether each change is told, not only the end. */
   readonly sync: boolean;
+  /** How many durable actors are above it. */
+  readonly depth?: number | undefined;
 }
 
 /** A message from one durable actor to another, kept until the other has stored what follows from it. */
@@ -111,6 +113,8 @@ export const machineLimits = {
   answered: 64,
   historyEntries: 32,
   eventIdLength: 64,
+  /** Durable actors above one, each the parent of the next: what starts itself for ever comes to an end. */
+  depth: 100,
 } as const;
 
 /** A state value as one text: `paying`, `order.paying`, `{a.x, b.y}`. */

@@ -3,9 +3,12 @@ import { InvalidError } from "../base/errors.ts";
 /** How an `Error` stands in a record, so that it comes back as one. */
 const ERROR_MARK = "ergon$error";
 
+/** Lists and objects in each other: half of what a message may have, so that all that is stored can be told. */
+const MOST_LEVELS = 250;
+
 /**
  * Checks that a value survives its way through a record, and puts errors into a form that does. What it takes: `null`, booleans, numbers, texts,
- * dates, bytes, errors, and arrays and plain objects of these; fields that are `undefined` are left out. Throws `InvalidError`
+ * dates, bytes, errors, and arrays and plain objects of these; fields that are `undefined` are left out; up to 250 levels. Throws `InvalidError`
  * (`NOT_SERIALISABLE`) with the path of the first value that would be lost.
  */
 export function toPlain(value: unknown, path: string, replace: Replace = keep): unknown {
@@ -69,6 +72,7 @@ function plain(value: unknown, path: string, above: readonly object[], replace: 
 
 function plainObject(value: object, path: string, above: readonly object[], replace: Replace): unknown {
   if (value instanceof Uint8Array || value instanceof Date) return value;
+  if (above.length >= MOST_LEVELS) throw notSerialisable(path.slice(0, 120), `what is ${MOST_LEVELS} levels deep`);
   if (above.includes(value)) throw notSerialisable(path, "a reference to something that contains it");
   const within = [...above, value];
   if (Array.isArray(value)) return plainItems(value, path, within, replace);

@@ -11,8 +11,12 @@ export function cronOf(cron: string, timeZone: string): Cron {
   return new Cron(cron, { timezone: timeZone, paused: true, mode: "5-or-6-parts", fixedTimeRule: "no-wildcard" });
 }
 
+/** Each use of a rule reads it anew. */
+const LONGEST_CRON = 256;
+
 /** Why a text is no cron rule, or `undefined`. */
 export function faultOfCron(cron: string, timeZone: string): string | undefined {
+  if (cron.length > LONGEST_CRON) return `has ${cron.length} characters; ${LONGEST_CRON} are allowed`;
   const parts = cron.trim().split(/\s+/).length;
   if (!/^@[a-z]+$/.test(cron) && parts !== 5 && parts !== 6)
     return `"${cron.slice(0, 80)}" has ${parts} fields; write five: minute hour day month weekday, or six with seconds first`;

@@ -14,9 +14,22 @@ export function encodeBody(value: unknown, type: string): Uint8Array {
   return type === MSGPACK_TYPE ? msgpack.pack(value) : Buffer.from(JSON.stringify(value));
 }
 
-/** Decodes a structured message. No content type means JSON. Throws `InvalidError` (`INVALID_BODY`, `UNSUPPORTED_CONTENT_TYPE`). */
+/** Lists and maps in each other, of a body. What walks through values goes as deep as they are, and must not run out of its stack. */
+const MOST_LEVELS = 500;
+
+/**
+ * Decodes a structured message. No content type means JSON. Throws `InvalidError` (`INVALID_BODY`, also where more than 500 lists and maps are in each
+ * other; `UNSUPPORTED_CONTENT_TYPE`).
+ */
 export function decodeBody(data: Uint8Array, contentType: string | undefined): unknown {
   const type = mediaType(contentType);
+  const value = parse(data, type);
+  if (isDeeper(value, MOST_LEVELS))
+    throw new InvalidError("INVALID_BODY", `the body has more than ${MOST_LEVELS} lists and objects in each other`);
+  return value;
+}
+
+function parse(data: Uint8Array, type: string): unknown {
   try {
     if (type === MSGPACK_TYPE) return msgpack.unpack(data);
     if (type === "" || type === JSON_TYPE) return JSON.parse(decoder.decode(data));
@@ -29,8 +42,16 @@ export function decodeBody(data: Uint8Array, contentType: string | undefined): u
   }
   throw new InvalidError(
     "UNSUPPORTED_CONTENT_TYPE",
-    `content type "${type}" is not read here; send ${JSON_TYPE} or ${MSGPACK_TYPE}`,
+    `content type "${type.slice(0, 80)}" is not read here; send ${JSON_TYPE} or ${MSGPACK_TYPE}`,
   );
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return false;
+  if (levels === 0) return true;
+  for (const field of Array.isArray(value) ? (value as unknown[]) : Object.values(value))
+    if (typeof field === "object" && isDeeper(field, levels - 1)) return true;
+  return false;
 }
 
 /** Bytes as a person or a JSON reader can take them: parsed JSON, text, or base64, by content type and by what they are. */
@@ -47,9 +68,9 @@ export function describeContent(data: Uint8Array, contentType: string | undefine
     return { ...type, base64: Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64") };
   if (mediaType(contentType) === JSON_TYPE) {
     try {
-      return { ...type, json: JSON.parse(text) as unknown };
+      return { ...type, json: decodeBody(data, JSON_TYPE) };
     } catch {
-      // Called JSON and is not: the reader gets what there is.
+      // Called JSON and is not, or is too deep to be sent on as such: the reader gets what there is.
       return { ...type, text };
     }
   }
@@ -63,7 +84,7 @@ export function decodeContent(data: Uint8Array, contentType: string | undefined)
     try {
       return decodeBody(data, type);
     } catch {
-      // Called so and is not: the reader gets what there is.
+      // Called so and is not, or is too deep: the reader gets what there is.
       return decodeText(data) ?? data;
     }
   }

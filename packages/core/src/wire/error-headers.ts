@@ -3,6 +3,11 @@ import { encodeBody } from "./codec.ts";
 import { H, JSON_TYPE } from "./headers.ts";
 import type { Headers, Message } from "./message.ts";
 
+/** What an error tells of a sender's faults, however many and however long they are: it must fit into a message. */
+const MOST_ISSUES = 50;
+const LONGEST_FIELD = 128;
+const LONGEST_TEXT = 1_024;
+
 /** An error as a reply: NATS's micro-service headers, ours, and the issues as a JSON body. Control characters cannot reach a header. */
 export function encodeError(error: unknown): { data: Uint8Array; headers: Headers } {
   const known = isErgonError(error) ? error : new ErgonError("terminal", "INTERNAL", messageOf(error));
@@ -17,10 +22,14 @@ export function encodeError(error: unknown): { data: Uint8Array; headers: Header
   const body = {
     error: known.code,
     kind: known.kind,
-    message: known.message,
-    ...(known.issues.length === 0 ? {} : { issues: known.issues }),
+    message: known.message.slice(0, LONGEST_TEXT),
+    ...(known.issues.length === 0 ? {} : { issues: known.issues.slice(0, MOST_ISSUES).map(shortened) }),
   };
   return { data: encodeBody(body, JSON_TYPE), headers };
+}
+
+function shortened({ field, code, message }: Issue): Issue {
+  return { field: field.slice(0, LONGEST_FIELD), code, message: message.slice(0, LONGEST_TEXT) };
 }
 
 /** The error that a reply carries, or `undefined` when it is none. Also reads plain NATS micro services' errors. */

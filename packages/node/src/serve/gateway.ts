@@ -272,7 +272,7 @@ export class Gateway {
       case "alarm":
         return this.#parts.alarms.take(shard, id, message);
       case "tell":
-        return this.#parts.instances.tell(shard, id, message);
+        return this.#parts.instances.tell(shard, id, message, () => this.#requireMemory());
       case "send":
       case "can":
         return this.#parts.instances.take(shard, verb, id, message);

@@ -72,7 +72,9 @@ export class Listeners {
   fail(reply: string | undefined, error: unknown): void {
     if (reply === undefined) return;
     const { data, headers } = encodeError(error);
-    this.#context.ports.bus.publish(reply, data, { headers });
+    const { bus } = this.#context.ports;
+    // Where even the faults are too many for this server, the headers say the first.
+    bus.publish(reply, data.length > bus.maxMessageBytes ? NO_BYTES : data, { headers });
   }
 
   /** Answers when the task has ended, or after `boundMs` as it stands then. */

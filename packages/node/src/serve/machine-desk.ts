@@ -30,7 +30,7 @@ import type { Settled } from "../shard/commit-queue.ts";
 import type { EventWithoutTime, Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { AdmissionDesk } from "./admission-desk.ts";
-import { askingOf } from "./asking.ts";
+import { askingOf, checkWait, untilOf } from "./asking.ts";
 import type { Listeners } from "./listeners.ts";
 import { moved, notFound, refused, setAside } from "./refusals.ts";
 import { readStored } from "./stored-tasks.ts";
@@ -102,6 +102,7 @@ export class MachineDesk {
 
   /** An event of a client, or the question which events are taken. */
   async take(shard: HostedShard, verb: "send" | "can", id: string, message: Message): Promise<void> {
+    requireAsking(message);
     const actor = shard.actors.get(id);
     if (actor === undefined) return this.#takeEnded(shard, verb, id, message);
     this.#host.migrations.upgrade(actor);
@@ -114,6 +115,7 @@ export class MachineDesk {
 
   /** Moves an instance to another version of its machine: to the one that is named, or to the newest that takes it over. */
   async migrate(shard: HostedShard, id: string, message: Message): Promise<void> {
+    requireAsking(message);
     const actor = shard.actors.get(id);
     if (actor === undefined) return this.#takeEnded(shard, "send", id, message);
     if (!isMachineState(this.#host.wake(actor)))
@@ -130,14 +132,20 @@ export class MachineDesk {
     });
   }
 
-  /** A message of another durable actor. It is answered once what follows from it is stored; a repeated one does nothing more. */
-  async tell(shard: HostedShard, id: string, message: Message): Promise<void> {
+  /**
+   * A message of another durable actor. It is answered once what follows from it is stored; a repeated one does nothing more. `requireRoom` throws
+   * where nothing new can be taken.
+   */
+  async tell(shard: HostedShard, id: string, message: Message, requireRoom: () => void): Promise<void> {
     const { from, tell } = decodeTell(message);
     const { what, key } = tell;
     const accept = (): void => {
       if (message.reply !== undefined) this.#context.ports.bus.publish(message.reply, NO_BYTES);
     };
-    if (what.kind === "start") return this.#startChild(shard, id, { from, key, child: what.child }, message, accept);
+    if (what.kind === "start") {
+      requireRoom();
+      return this.#startChild(shard, id, { from, key, child: what.child }, message, accept);
+    }
     const actor = shard.actors.get(id);
     if (actor === undefined) {
       // It has ended, and is deaf; what is not there at all never was.
@@ -169,8 +177,10 @@ export class MachineDesk {
     };
     if (child.spec !== undefined)
       return this.#admissions.submit(shard, { ...child.spec, id, parent: { id: from, key } }, false, done);
-    const { machine, version, input, sync, retentionMs, correlationId } = child;
-    const parent = { id: from, key, sync };
+    const { machine, version, input, sync, retentionMs, correlationId, depth } = child;
+    if (depth !== undefined && depth > machineLimits.depth)
+      throw new InvalidError("INVALID_OPTION", `${id} would have ${depth} parents; ${machineLimits.depth} are allowed`);
+    const parent = { id: from, key, sync, depth };
     this.start(shard, id, { machine, version, input, retentionMs, correlationId, parent }, false, done);
   }
 
@@ -264,6 +274,12 @@ export class MachineDesk {
   }
 }
 
+/** What is wrong with how an answer is wanted is said before anything happens. */
+function requireAsking(message: Message): void {
+  checkWait(message);
+  untilOf(message);
+}
+
 function existing(actor: LiveActor | undefined, state: ActorState, spec: StartSpec): Started {
   const same =
     isMachineState(state) && state.machine.name === spec.machine && state.meta.fingerprint === fingerprintOf(spec);
@@ -295,6 +311,8 @@ function decodeTell(message: Message): { from: string; tell: Tell } {
   const { from, tell } = decodeBody(message.data, MSGPACK_TYPE) as { from?: string; tell?: Tell };
   if (typeof from !== "string" || typeof tell?.seq !== "number" || typeof tell.what?.kind !== "string")
     throw new InvalidError("INVALID_BODY", "the body is not a message of another actor");
+  if (tell.what.kind === "start" && typeof tell.what.child?.machine !== "string")
+    throw new InvalidError("INVALID_BODY", "the body does not say what is to be started");
   return { from, tell };
 }
 

@@ -218,7 +218,9 @@ export class Host {
   commit(actor: LiveActor, settled: Settled): void {
     const { host } = actor;
     if (host === undefined)
-      return this.#records.fits(actor) ? this.#commitWhole(actor, settled) : this.#tooLarge(actor, settled);
+      return this.#records.fits(actor)
+        ? this.#commitWhole(actor, settled)
+        : this.fail(actor, "RECORD_TOO_LARGE", this.#records.tooLarge(actor), settled);
     this.#hold(actor);
     const state = this.wake(actor);
     if (state.snapshot.status !== "active") {
@@ -364,36 +366,40 @@ export class Host {
     const sequence = actor.sequence + 1;
     this.#timers.set(actor, state.timers);
     this.#queue(actor).put(actor, (refusal) => {
-      if (refusal === undefined) {
-        this.refusal = undefined;
-        // A write that was in doubt may settle after a later one.
-        if (sequence > actor.committedAt) {
-          actor.committedAt = sequence;
-          actor.committed = state;
-        }
-        if (pending !== undefined) this.#performPending(pending);
-        if (actor.embedded !== undefined && sequence === actor.sequence)
-          for (const task of actor.embedded.values()) task.committed = task.state;
-        const behaviour = this.#behaviour(actor);
-        for (const effect of effects) behaviour.perform(actor, effect);
-        settled(undefined);
-        if (ended && !behaviour.lingers(actor)) this.#forget(actor);
-        behaviour.stored(actor, ended);
-        this.#tellWaiting(actor, undefined);
-        this.#parkIfIdle(actor);
-      } else {
-        settled(refusal);
-        this.#tellWaiting(actor, refusal);
+      if (refusal !== undefined) {
+        this.#attempt(actor, () => settled(refusal));
+        return this.#tellWaiting(actor, refusal);
       }
+      this.refusal = undefined;
+      // A write that was in doubt may settle after a later one.
+      if (sequence > actor.committedAt) {
+        actor.committedAt = sequence;
+        actor.committed = state;
+      }
+      for (const [task, own] of pending ?? []) this.#perform(task, own);
+      if (actor.embedded !== undefined && sequence === actor.sequence)
+        for (const task of actor.embedded.values()) task.committed = task.state;
+      const behaviour = this.#behaviour(actor);
+      this.#perform(actor, effects);
+      this.#attempt(actor, () => settled(undefined));
+      if (ended && !behaviour.lingers(actor)) this.#forget(actor);
+      behaviour.stored(actor, ended);
+      this.#tellWaiting(actor, undefined);
+      this.#parkIfIdle(actor);
     });
   }
 
-  #performPending(pending: readonly [LiveActor, readonly Effect[]][]): void {
-    for (const [task, effects] of pending) for (const effect of effects) this.#behaviour(task).perform(task, effect);
+  #perform(actor: LiveActor, effects: readonly Effect[]): void {
+    for (const effect of effects) this.#attempt(actor, () => this.#behaviour(actor).perform(actor, effect));
   }
 
-  #tooLarge(actor: LiveActor, settled: Settled): void {
-    this.fail(actor, "RECORD_TOO_LARGE", this.#records.tooLarge(actor), settled);
+  /** What is stored is stored: one who cannot be told of it keeps neither the others nor the actor's own messages back. */
+  #attempt({ shard, id }: LiveActor, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#options.context.logger.error({ shard: shard.number, id, err: error }, "what follows a commit failed");
+    }
   }
 
   #tellWaiting(actor: LiveActor, refusal: Refusal | undefined): void {
@@ -401,7 +407,7 @@ export class Host {
     if (waiting === undefined) return;
     const due = waiting.filter(({ sequence }) => refusal !== undefined || sequence <= actor.stored);
     actor.waiting = due.length === waiting.length ? undefined : waiting.filter((one) => !due.includes(one));
-    for (const { run } of due) run(refusal);
+    for (const { run } of due) this.#attempt(actor, () => run(refusal));
   }
 
   #forget(actor: LiveActor): void {
