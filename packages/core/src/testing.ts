@@ -19,6 +19,7 @@ export type { Faults, Storage } from "./memory/broker.ts";
 export type { ManualClock, ProcessClock } from "./memory/clock.ts";
 export type { MemoryNetwork, MemoryNetworkOptions, MemoryProcess, ProcessOptions } from "./memory/network.ts";
 export type { Exploration, ExploreOptions } from "./testing/explore.ts";
+export type { GivenMachine } from "./testing/given-machine.ts";
 export type { Answer, Answers } from "./testing/moves.ts";
 export type { Outcome, Standing } from "./testing/outcome.ts";
 export type { FakeAgent, TestInstance, TestInstanceOptions, TestTask } from "./testing/test-instance.ts";

@@ -2,6 +2,7 @@ import type { Machine } from "../actor/machine.ts";
 import { messageOf } from "../base/errors.ts";
 import type { StoredEvent } from "../machines/command.ts";
 import { machineEngine } from "../machines/machine-engine.ts";
+import { machineOf, machinesOf, type GivenMachine } from "./given-machine.ts";
 import { ROOT, describeMove, make, movesFrom, type Answers, type Move } from "./moves.ts";
 import { outcomeOf, textOf, type Outcome } from "./outcome.ts";
 import { Crash, World, startOf, type WorldOptions } from "./world.ts";
@@ -9,7 +10,7 @@ import { Crash, World, startOf, type WorldOptions } from "./world.ts";
 export interface ExploreOptions {
   readonly input?: unknown;
   /** Other machines that it starts as durable children: they run beside it. */
-  readonly machines?: readonly Machine[];
+  readonly machines?: readonly GivenMachine[];
   /** Events that clients may send; each is sent wherever the machine takes it. */
   readonly events?: readonly StoredEvent[];
   /** By driver: the answers that its agents may give, or what makes them of a payload. Each of them is tried. */
@@ -20,6 +21,12 @@ export interface ExploreOptions {
   readonly depth?: number;
   /** Most states; a machine that has more is refused, since nobody would wait for its end. @defaultValue 500 */
   readonly states?: number;
+}
+
+/** The machine in question, and those that run beside it. */
+interface Cast {
+  readonly machine: Machine;
+  readonly beside: readonly Machine[];
 }
 
 /** What was looked at. */
@@ -72,10 +79,12 @@ export class ExplorationError extends Error {
  * Goes every way of a machine on the durable engine (breadth first: the shortest way to each state, and each move from there), and each of them
  * again with a crash before and after each commit, with a crash after each step, with every message and answer delivered twice, and with answers
  * that come when nobody waits any more. Throws `ExplorationError` when one of these ends otherwise than without: the machine then depends on
- * something that is not in its record, such as a variable beside it, the time of day, or chance.
+ * something that is not in its record, such as a variable beside it, the time of day, or chance. Throws `InvalidError` (`INVALID_CONFIGURATION`) for what is no
+ * machine.
  */
-export async function explore(machine: Machine, options: ExploreOptions = {}): Promise<Exploration> {
-  const ways = await waysOf(machine, options);
+export async function explore(machine: GivenMachine, options: ExploreOptions = {}): Promise<Exploration> {
+  const cast = { machine: machineOf(machine, "machine"), beside: machinesOf(options.machines) };
+  const ways = await waysOf(cast, options);
   const violations: string[] = [];
   const ends = new Map<string, Outcome>();
   let runs = ways.length;
@@ -87,7 +96,7 @@ export async function explore(machine: Machine, options: ExploreOptions = {}): P
     if (clean.outcome[ROOT]?.status !== "running") ends.set(textOf(clean.outcome), clean.outcome);
     for (const disturbance of disturbancesOf(clean.commits)) {
       runs++;
-      const run = await go(machine, options, moves, disturbance);
+      const run = await go(cast, options, moves, disturbance);
       if (run.outcome === undefined || textOf(run.outcome) !== textOf(clean.outcome))
         violations.push(report(moves, disturbance, run, clean.outcome));
     }
@@ -97,7 +106,7 @@ export async function explore(machine: Machine, options: ExploreOptions = {}): P
   return { states, paths: ways.length, runs, ends: [...ends.values()] };
 }
 
-async function waysOf(machine: Machine, options: ExploreOptions): Promise<Way[]> {
+async function waysOf(cast: Cast, options: ExploreOptions): Promise<Way[]> {
   const { depth = 20, states = 500, events = [], agents = {}, cancel = false } = options;
   const ways: Way[] = [];
   const seen = new Set<string>();
@@ -105,7 +114,7 @@ async function waysOf(machine: Machine, options: ExploreOptions): Promise<Way[]>
   for (let moves = open.shift(); moves !== undefined; moves = open.shift()) {
     const way = moves;
     let next: Move[] = [];
-    const clean = await go(machine, options, way, { kind: "none" }, (world) => {
+    const clean = await go(cast, options, way, { kind: "none" }, (world) => {
       const standing = textOf(outcomeOf(world));
       if (seen.has(standing) || way.length >= depth) return;
       seen.add(standing);
@@ -131,13 +140,14 @@ function disturbancesOf(commits: number): Disturbance[] {
 
 /** Goes one way. `look`: sees how it stands at its end. */
 async function go(
-  machine: Machine,
+  cast: Cast,
   options: ExploreOptions,
   moves: readonly Move[],
   disturbance: Disturbance,
   look: (world: World) => void = () => undefined,
 ): Promise<Run> {
-  const world = new World(worldOptions(machine, options, disturbance));
+  const { machine } = cast;
+  const world = new World(worldOptions(cast, disturbance));
   let diedIn: number | undefined;
   const dying = async (index: number, move: () => Promise<void>): Promise<void> => {
     try {
@@ -168,8 +178,8 @@ async function go(
   }
 }
 
-function worldOptions(machine: Machine, { machines = [] }: ExploreOptions, disturbance: Disturbance): WorldOptions {
-  const known = [machine, ...machines];
+function worldOptions({ machine, beside }: Cast, disturbance: Disturbance): WorldOptions {
+  const known = [machine, ...beside];
   switch (disturbance.kind) {
     case "crash":
       return {

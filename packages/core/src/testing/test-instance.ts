@@ -1,6 +1,5 @@
 import type { AnyMachineSnapshot } from "xstate";
 
-import type { Machine } from "../actor/machine.ts";
 import { ConflictError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { StoredEvent } from "../machines/command.ts";
@@ -16,6 +15,7 @@ import type { ManualClock } from "../memory/clock.ts";
 import type { Failure } from "../task/task-context.ts";
 import { decodeContent } from "../wire/codec.ts";
 import { describeMachine, type ChildView, type MachineView } from "../wire/machine-view.ts";
+import { machineOf, machinesOf, type GivenMachine } from "./given-machine.ts";
 import type { AskedTask, Resident } from "./resident.ts";
 import { World, startOf, type WorldOptions } from "./world.ts";
 
@@ -27,7 +27,7 @@ export interface TestInstanceOptions {
   /** @defaultValue "test" */
   readonly id?: string;
   /** Other machines that it starts as durable children: they run beside it. */
-  readonly machines?: readonly Machine[];
+  readonly machines?: readonly GivenMachine[];
   /** By driver: who answers its tasks at once. Tasks of other drivers wait in {@link TestInstance.tasks}. */
   readonly agents?: Readonly<Record<string, FakeAgent>>;
   /** Whether it is dropped from memory and brought back from its record after each step. @defaultValue false */
@@ -84,10 +84,18 @@ export interface TestInstance {
   close(): void;
 }
 
-/** Starts an instance of a machine for a test. Throws what its machine throws at the start. */
-export async function createTestInstance(machine: Machine, options: TestInstanceOptions = {}): Promise<TestInstance> {
-  const { id = "test", machines = [], agents = {}, crashEachStep = false, logger, input } = options;
-  const settings: WorldOptions = { machines: [machine, ...machines], logger, reloadEachStep: crashEachStep };
+/**
+ * Starts an instance of a machine for a test. Throws `InvalidError` (`INVALID_CONFIGURATION`) for what is no machine, and what its machine throws at
+ * the start.
+ */
+export async function createTestInstance(
+  given: GivenMachine,
+  options: TestInstanceOptions = {},
+): Promise<TestInstance> {
+  const { id = "test", agents = {}, crashEachStep = false, logger, input } = options;
+  const machine = machineOf(given, "machine");
+  const machines = [machine, ...machinesOf(options.machines)];
+  const settings: WorldOptions = { machines, logger, reloadEachStep: crashEachStep };
   const world = new World(settings);
   await world.begin(id, machine, startOf(input, world.clock.now()));
   const instance = stage(world, id, agents);
