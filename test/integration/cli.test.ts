@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 
 import type { ShardMap } from "@ergon/core";
-import { describe, expect } from "vitest";
+import { describe, expect, onTestFinished } from "vitest";
 
 import type { Said } from "../support/cli.ts";
 import { linesOf, test, untilStarted } from "../support/ergon-dev.ts";
@@ -152,6 +152,19 @@ describe("agent", () => {
     await expect(agent.ended).resolves.toMatchObject({ code: 0 });
   });
 
+  test("one Ctrl-C that comes twice, to the group and passed on, is one", async ({ dev, ergon }) => {
+    const agent = startErgon(["agent", "--driver", "twice", "--", "sh", "-c", "sleep 1; echo done"], dev.env);
+    await agent.ready;
+    const { out } = await ergon(["submit", "twice"]);
+    await untilStarted(ergon, out.trim());
+
+    agent.kill("SIGINT");
+    agent.kill("SIGTERM");
+
+    expect(await ergon(["wait", out.trim(), "--timeout", "10s"])).toMatchObject({ code: 0, out: "done\n" });
+    await expect(agent.ended).resolves.toMatchObject({ code: 0 });
+  });
+
   test("a second signal quits", async ({ dev, ergon }) => {
     const agent = startErgon(["agent", "--driver", "stuck", "--", "sleep", "60"], dev.env);
     await agent.ready;
@@ -163,7 +176,8 @@ describe("agent", () => {
 
     agent.kill("SIGINT");
     await noted;
-    agent.kill("SIGINT");
+    const again = setInterval(() => agent.kill("SIGINT"), 100);
+    onTestFinished(() => clearInterval(again));
 
     await expect(agent.ended).resolves.toMatchObject({ code: 130 });
     await ergon(["end", out.trim()]);

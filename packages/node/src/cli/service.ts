@@ -1,12 +1,15 @@
 import { exitCodes } from "./exit-codes.ts";
 import type { Session } from "./session.ts";
 
+/** A Ctrl-C reaches the whole process group, and those in it that started us pass it on: what comes so soon after the first is the same one. */
+const SAME_SIGNAL_MS = 500;
+
 /** Says how to stop what has just been started; called in the reverse order. */
 export type OnStop = (stop: () => Promise<unknown>) => void;
 
 /**
  * Starts what serves, and serves until it is told to stop: the first SIGINT, SIGTERM or SIGHUP stops it gracefully, also while it
- * starts; a second quits. Whoever reads its output may leave. An error of `start`, which may go on as long as the service, stops everything too.
+ * starts; a second, 500 ms later or more, quits. Whoever reads its output may leave. An error of `start`, which may go on as long as the service, stops everything too.
  */
 export async function runService(
   { io, output }: Session,
@@ -16,11 +19,12 @@ export async function runService(
   const stops: (() => Promise<unknown>)[] = [];
   const told = Promise.withResolvers<void>();
   const hurried = Promise.withResolvers<number>();
-  let signals = 0;
+  let firstAt: number | undefined;
   const forget = io.onSignal(() => {
-    signals += 1;
-    if (signals === 1) told.resolve();
-    else hurried.resolve(exitCodes.interrupted.code);
+    const now = performance.now();
+    firstAt ??= now;
+    told.resolve();
+    if (now - firstAt >= SAME_SIGNAL_MS) hurried.resolve(exitCodes.interrupted.code);
   });
   const failed = new Promise<never>((_, reject) => {
     start((stop) => stops.push(stop)).catch(reject);
