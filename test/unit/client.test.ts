@@ -151,6 +151,24 @@ describe("submit", () => {
     expect(stage.clock.now() - begin).toBeGreaterThanOrEqual(5_000);
   });
 
+  test("that no node serves it is said once, after a second", async ({ stage }) => {
+    const said: number[] = [];
+    const begin = stage.clock.now();
+    const client = stage.client({ timeoutMs: 5_000, onNoNode: () => said.push(stage.clock.now() - begin) });
+
+    await expect(stage.outcome(client.get("t-1"))).rejects.toMatchObject({ code: "NO_NODE" });
+    expect(said).toEqual([expect.toSatisfy((ms: number) => ms >= 1_000 && ms < 3_000)]);
+  });
+
+  test("REQUEST_TIMEOUT names how long the whole call has waited, not its last try", async ({ stage }) => {
+    stage.serve(names.verb("get", "t-1"), () => undefined);
+
+    await expect(stage.outcome(stage.client({ timeoutMs: 5_000 }).get("t-1"))).rejects.toMatchObject({
+      code: "REQUEST_TIMEOUT",
+      message: expect.stringMatching(/ within 5(\.\d)?s$/),
+    });
+  });
+
   test("an error of another kind is not asked about again", async ({ stage }) => {
     const asked = stage.serve(names.submit("echo"), (message) =>
       stage.fail(message, new ConflictError("ID_CONFLICT", "taken")),

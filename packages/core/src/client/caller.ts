@@ -1,5 +1,6 @@
 import { backoffMs } from "../base/backoff.ts";
 import type { Clock, TimerHandle } from "../base/clock.ts";
+import { formatDuration } from "../base/duration.ts";
 import { InvalidError, UnavailableError, isErgonError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { Bus, Headers, Message } from "../ports/bus.ts";
@@ -24,6 +25,8 @@ const SHORT_TRIES = 3;
 const BESIDE_MS = 300;
 const MOST_BESIDE = 100;
 const SECOND_MS = 1_000;
+/** A call that finds no node for so long says so. */
+const ALONE_MS = 1_000;
 /** A request that is not there to wait is repeated after a change of owner only when it is older than this. */
 const OVERDUE_MS = 250;
 
@@ -53,7 +56,7 @@ export interface Caller {
   readonly timeoutMs: number;
   /**
    * Asks until there is an answer: again after errors of kind `unavailable`, and at once when the task's shard has a new owner. Throws
-   * the last such error once `timeoutMs` (of a wait: the wait) have passed, any other at once.
+   * the last such error once `timeoutMs` (of a wait: the wait) have passed, any other at once. A `REQUEST_TIMEOUT` names all of that time.
    */
   ask<T>(question: Question<T>): Promise<T>;
   /** Waits before the next try; shorter when an owner changes. */
@@ -69,6 +72,8 @@ export interface CallerParts {
   readonly random: Random;
   readonly moves: Moves;
   readonly timeoutMs: number;
+  /** Hears, once a call, that no node has served it for a second; it goes on. */
+  readonly onNoNode?: (() => void) | undefined;
 }
 
 type Outcome<T> =
@@ -76,7 +81,7 @@ type Outcome<T> =
   | { readonly kind: "failed"; readonly error: unknown }
   | { readonly kind: "moved" };
 
-export function createCaller({ bus, clock, random, moves, timeoutMs }: CallerParts): Caller {
+export function createCaller({ bus, clock, random, moves, timeoutMs, onNoNode }: CallerParts): Caller {
   let closed = false;
   let secondBegan = 0;
   let askedBeside = 0;
@@ -145,6 +150,7 @@ export function createCaller({ bus, clock, random, moves, timeoutMs }: CallerPar
     const { waitUntil, signal } = question;
     const begin = clock.monotonic();
     const deadline = Math.min(begin + waitMs(waitUntil, begin) + timeoutMs, (waitUntil ?? Infinity) + GRACE_MS);
+    let told = false;
     for (let failures = 0; ;) {
       requireOpen();
       signal?.throwIfAborted();
@@ -159,7 +165,13 @@ export function createCaller({ bus, clock, random, moves, timeoutMs }: CallerPar
       if (outcome.kind === "answer") return outcome.value;
       if (outcome.kind === "moved") continue;
       failures += 1;
-      if (!isUnavailable(outcome.error) || clock.monotonic() >= deadline) throw outcome.error;
+      const askedMs = clock.monotonic() - begin;
+      if (!isUnavailable(outcome.error)) throw outcome.error;
+      if (begin + askedMs >= deadline) throw ofWholeCall(outcome.error, question.subject, askedMs);
+      if (!told && askedMs >= ALONE_MS && isErgonError(outcome.error) && outcome.error.code === "NO_NODE") {
+        told = true;
+        onNoNode?.();
+      }
       await pause(failures, outcome.error, question.shard);
     }
   };
@@ -174,6 +186,13 @@ export function createCaller({ bus, clock, random, moves, timeoutMs }: CallerPar
       closed = true;
     },
   };
+}
+
+/** The last try may have had a moment left; what was waited for is the whole call. */
+function ofWholeCall(error: unknown, subject: string, askedMs: number): unknown {
+  if (!isErgonError(error) || error.code !== "REQUEST_TIMEOUT") return error;
+  const message = `no answer on ${subject} within ${formatDuration(askedMs)}`;
+  return new UnavailableError("REQUEST_TIMEOUT", message, { cause: error });
 }
 
 /** Whether the same request may succeed later. */

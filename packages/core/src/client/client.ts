@@ -51,6 +51,8 @@ export interface ClientOptions {
   readonly by?: string | undefined;
   /** What the client's own inboxes begin with, where permissions ask for another. @defaultValue "_INBOX" */
   readonly inboxPrefix?: string | undefined;
+  /** Hears, once a call, that no node has served it for a second; the call goes on until its `timeoutMs`. @defaultValue none */
+  readonly onNoNode?: (() => void) | undefined;
   /** @defaultValue the system's */
   readonly clock?: Clock | undefined;
   /** @defaultValue the system's */
@@ -156,7 +158,8 @@ export function createClient(options: ClientOptions): Client {
   const newId = createIdFactory(random);
   const inboxRoot = `${options.inboxPrefix ?? defaults.inboxPrefix}.${newId()}`;
   const moves = createMoves(bus, names, clock);
-  const caller = createCaller({ bus, clock, random, moves, timeoutMs: options.timeoutMs ?? defaults.timeoutMs });
+  const { timeoutMs = defaults.timeoutMs, onNoNode } = options;
+  const caller = createCaller({ bus, clock, random, moves, timeoutMs, onNoNode });
   let inboxes = 0;
 
   const decide = (

@@ -3,7 +3,7 @@ import { Option, type Command } from "commander";
 
 import type { ResolvedNodeOptions } from "../options.ts";
 import { resolveNodeOptions } from "../options.ts";
-import { repeated } from "./session.ts";
+import { durationText, repeated } from "./session.ts";
 import { settings, type Setting } from "./settings.ts";
 
 /** Services start before or after NATS, as they come. */
@@ -20,7 +20,9 @@ export function addSettingFlags(command: Command, scopes: readonly Setting["scop
       flag,
       `${summary} (${env[0] ?? ""}${fallback === undefined ? "" : `; default: ${fallback}`})`,
     );
-    command.addOption(isRepeated === true ? option.argParser(repeated) : option);
+    if (isRepeated === true) option.argParser(repeated);
+    else if (flag.endsWith("<duration>")) option.argParser(durationText);
+    command.addOption(option);
   }
   return command;
 }

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 
-import { connect, parseDuration, silentLogger, type Client } from "@ergon/core";
+import { SECOND, connect, formatDuration, parseDuration, silentLogger, type Client } from "@ergon/core";
 import { InvalidArgumentError, type Command } from "commander";
 
 import { createLogger } from "../logger.ts";
@@ -44,7 +44,7 @@ export interface Cli {
   readonly exitCode: number;
 }
 
-const REQUEST_TIMEOUT = "10s";
+const REQUEST_TIMEOUT_MS: number = 10 * SECOND;
 
 export function createCli(io: Io): Cli {
   let exitCode = 0;
@@ -60,7 +60,7 @@ export function createCli(io: Io): Cli {
       try {
         const settings = readSettings({ flags, scopes, env: io.env });
         const session = { io, output: createOutput(io, json), settings, debug };
-        const requestTimeout = (flags["requestTimeout"] as number | undefined) ?? parseDuration(REQUEST_TIMEOUT);
+        const requestTimeout = (flags["requestTimeout"] as number | undefined) ?? REQUEST_TIMEOUT_MS;
         exitCode =
           (await run({ ...session, connect: () => connectClient(session, requestTimeout) }, ...args)) ??
           exitCodes.done.code;
@@ -94,13 +94,18 @@ export function createCli(io: Io): Cli {
 }
 
 async function connectClient(
-  { io, settings, debug }: Pick<Session, "io" | "settings" | "debug">,
-  timeoutMs: number | undefined,
+  { io, output, settings, debug }: Pick<Session, "io" | "output" | "settings" | "debug">,
+  timeoutMs: number,
 ): Promise<Client> {
   const { nats, namespace, prefix, log } = settings;
   const logger = debug ? createLogger({ ...log, level: "debug" }) : silentLogger;
   const by = `${io.env["USER"] ?? "cli"}@${hostname()}`;
-  return connect({ nats: { name: "ergon cli", ...nats }, namespace, prefix, timeoutMs, by, logger });
+  let told = output.json;
+  const onNoNode = (): void => {
+    if (!told) output.note(`ergon: no node answers yet; asking for ${formatDuration(timeoutMs)}`);
+    told = true;
+  };
+  return connect({ nats: { name: "ergon cli", ...nats }, namespace, prefix, timeoutMs, by, logger, onNoNode });
 }
 
 const signalCodes: Partial<Record<NodeJS.Signals, number>> = {
@@ -117,11 +122,22 @@ function interruption(io: Io): { readonly happened: Promise<number>; forget(): v
   return { happened, forget: () => forget() };
 }
 
-/** For options that take a duration: milliseconds. */
+/** For options that take a duration: milliseconds. Of a bare number nobody can tell whether it means those or seconds. */
 export function durationArgument(text: string): number {
   const ms = parseDuration(text);
+  if (isBareNumber(text)) throw new InvalidArgumentError(`Its unit is missing: say ${text}ms or ${text}s.`);
   if (ms === undefined) throw new InvalidArgumentError("Write it like 500ms, 30s or 5m.");
   return ms;
+}
+
+/** The same, for what is checked elsewhere: the text as it is. */
+export function durationText(text: string): string {
+  durationArgument(text);
+  return text;
+}
+
+function isBareNumber(text: string): boolean {
+  return /^\d+(\.\d+)?$/.test(text) && Number(text) !== 0;
 }
 
 /** For options that take a count. */

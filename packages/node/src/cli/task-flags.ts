@@ -1,7 +1,7 @@
 import { InvalidError, formatDuration, numberFields, type TaskRequest } from "@ergon/core";
 import { Option, type Command } from "commander";
 
-import { repeated } from "./session.ts";
+import { durationText, repeated } from "./session.ts";
 
 const summaries: Readonly<Record<string, string>> = {
   priority: "0 to 9, the highest goes first",
@@ -23,7 +23,8 @@ const summaries: Readonly<Record<string, string>> = {
 const numberFlags = numberFields.map(({ path, header, kind, fallback, retry }) => {
   const flag = `--${header.slice("Ergon-".length).toLowerCase()} <${kind === "duration" ? "duration" : "n"}>`;
   const shown = kind === "duration" ? formatDuration(fallback) : String(fallback);
-  return { path, retry, option: new Option(flag, `${summaries[path] ?? path} (default: ${shown})`) };
+  const option = new Option(flag, `${summaries[path] ?? path} (default: ${shown})`);
+  return { path, retry, option: kind === "duration" ? option.argParser(durationText) : option };
 });
 
 export interface TaskFlags {
@@ -49,7 +50,7 @@ export function addTaskFlags(command: Command): Command {
     .option("--arg <name=value>", "an argument for the agent; several times", repeated)
     .option("--tag <tag>", "a tag to list by; several times", repeated)
     .option("--content-type <type>", "of the payload; guessed when absent")
-    .option("--delay <duration>", "no attempt begins before this time has passed")
+    .option("--delay <duration>", "no attempt begins before this time has passed", durationText)
     .option("--not-before <time>", "no attempt begins before: 2030-01-31T08:00:00Z")
     .option("--retry-never <code>", "a failure of this code is final; several times", repeated);
   for (const { option } of numberFlags) command.addOption(option);

@@ -13,7 +13,7 @@ import { parse as parseYaml } from "yaml";
 import { awaitEnd } from "../ended.ts";
 import type { Io } from "../io.ts";
 import { readAll, readInput, readJson } from "../payload.ts";
-import { durationArgument, repeated, type Cli, type Session } from "../session.ts";
+import { durationArgument, durationText, repeated, type Cli, type Session } from "../session.ts";
 import { checkTimeout } from "../wait-flags.ts";
 import { newsOfSteps, printPlan } from "./plan-steps.ts";
 
@@ -76,7 +76,7 @@ function addRun(group: Command, cli: Cli): void {
     .option("--input <json>", "what steps refer to as input, in place of the file's; @file for a file")
     .option("--correlation-id <id>", "what belongs together shares")
     .option("--tag <tag>", "a tag to list by; several times", repeated)
-    .option("--retention <duration>", "how long it stays readable after its end (default: 3d)")
+    .option("--retention <duration>", "how long it stays readable after its end (default: 3d)", durationText)
     .option("--wait", "wait until it has ended; exit code 1 when it failed")
     .option("--timeout <duration>", "longest --wait; exit code 6 when it is over", durationArgument)
     .addHelpText("after", examples)

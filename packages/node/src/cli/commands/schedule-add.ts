@@ -18,7 +18,7 @@ import { parse as parseYaml } from "yaml";
 import type { Io } from "../io.ts";
 import { contentTypeOf, readInput, readJson, readPayload } from "../payload.ts";
 import { SHOWN, printSchedule } from "../schedule-view.ts";
-import { repeated, type Cli } from "../session.ts";
+import { durationText, repeated, type Cli } from "../session.ts";
 
 const examples = `
 Examples:
@@ -64,12 +64,12 @@ export function addSchedule(group: Command, cli: Cli): void {
     .optionsGroup("When:")
     .option("--cron <rule>", 'minute hour day month weekday, or six fields with seconds first: "0 3 * * *"')
     .option("--tz <zone>", "the IANA time zone of --cron (default: UTC)")
-    .option("--every <duration>", "counted from --start, or from now")
+    .option("--every <duration>", "counted from --start, or from now", durationText)
     .option("--at <time>", "once: 2030-01-31T08:00:00Z")
-    .option("--after <duration>", "once, so long from now")
+    .option("--after <duration>", "once, so long from now", durationText)
     .option("--start <time>", "nothing is due before")
     .option("--end <time>", "nothing is due after")
-    .option("--jitter <duration>", "each run starts up to so much later (default: 0)")
+    .option("--jitter <duration>", "each run starts up to so much later (default: 0)", durationText)
     .optionsGroup("What:")
     .option("--driver <driver>", "a task of this driver")
     .option("--payload <payload>", "the task's payload, - for standard input, @file for a file")
@@ -84,11 +84,11 @@ export function addSchedule(group: Command, cli: Cli): void {
       ),
     )
     .option("--catch-up <n>", "most runs that were missed and are run late (default: 1)")
-    .option("--catch-up-window <duration>", "none that are older")
+    .option("--catch-up-window <duration>", "none that are older", durationText)
     .option("--runs <n>", "end after so many")
     .option("--correlation-id <id>", "what belongs together shares (default: the schedule's id)")
     .option("--tag <tag>", "a tag to list by; several times", repeated)
-    .option("--retention <duration>", "how long it stays readable after its end (default: 10s)")
+    .option("--retention <duration>", "how long it stays readable after its end (default: 10s)", durationText)
     .option("--file <file>", "a spec in YAML or JSON")
     .option("--replace", "give a schedule that is there this spec")
     .addHelpText("after", examples)

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { awaitEnd } from "../ended.ts";
 import { standing } from "../instance-view.ts";
 import { readJson } from "../payload.ts";
-import { durationArgument, repeated, type Cli } from "../session.ts";
+import { durationArgument, durationText, repeated, type Cli } from "../session.ts";
 import { exitCodeOfUntil, reach, untilArgument } from "../until.ts";
 import { checkTimeout } from "../wait-flags.ts";
 
@@ -39,7 +39,7 @@ export function start(program: Command, cli: Cli): void {
     .option("--machine-version <version>", "which version; the newest when absent")
     .option("--correlation-id <id>", "what belongs together shares")
     .option("--tag <tag>", "a tag to list by; several times", repeated)
-    .option("--retention <duration>", "how long it stays readable after its end (default: 3d)")
+    .option("--retention <duration>", "how long it stays readable after its end (default: 3d)", durationText)
     .option("--wait", "wait until it has ended; exit code 1 when it failed")
     .option("--until <where>", "wait until it is there: state:paid, tag:busy", untilArgument)
     .option("--timeout <duration>", "longest --wait or --until; exit code 6 when it is over", durationArgument)
