@@ -23,7 +23,7 @@ describe("instances by the command line", () => {
     expect(shown.out).toMatch(/^state +paid$/m);
     expect(shown.out).toMatch(/^next timer +20\d\d-/m);
     expect(shown.out).toMatch(/^history +\S+ draft$/m);
-    expect(await ergon(["send", "o1", "ship"])).toEqual({ code: 0, out: "succeeded\n", err: "" });
+    expect(await ergon(["send", "o1", "ship"])).toEqual({ code: 0, out: "closed\n", err: "" });
     expect(await ergon(["wait", "o1"])).toEqual({ code: 0, out: '{"amount":5}', err: "" });
     expect((await ergon(["ls", "--machine", "order", "--tag", "red"])).out).toBe("");
     expect((await ergon(["ls", "--machine", "order", "--all", "--json"])).out).toContain('"id":"o1"');
@@ -52,7 +52,7 @@ describe("instances by the command line", () => {
     expect(await ergon(["wait", "o3", "--until", "state:paid", "--timeout", "50ms"])).toEqual({
       code: 6,
       out: "draft\n",
-      err: "ergon: REQUEST_TIMEOUT: o3 is not in paid yet; it goes on\n",
+      err: "ergon: REQUEST_TIMEOUT: o3 is not in paid yet: it is in draft; it goes on\n",
     });
     expect(await ergon(["wait", "o3", "--timeout", "50ms"])).toMatchObject({
       code: 6,

@@ -80,6 +80,14 @@ describe("submit", () => {
     expect(err).toMatch(/^ergon: EXIT_3: task \S+ has failed: .*no luck\n$/);
   });
 
+  test("a payload that looks like JSON and is none goes as text, and that is said", async ({ ergon }) => {
+    expect(await ergon(["submit", "echo", '{"hello": world}', "--wait"])).toEqual({
+      code: 0,
+      out: '{"hello": world}',
+      err: "ergon: the payload looks like JSON, but is none: it is sent as text\n",
+    });
+  });
+
   test("faults are named all at once, exit code 2", async ({ ergon }) => {
     const { code, err } = await ergon(["submit", "echo", "x", "--priority", "12", "--delay", "soon", "--json"]);
 
@@ -120,6 +128,29 @@ describe("get, wait, watch", () => {
       code: 0,
       out: expect.stringContaining('"status":"succeeded"'),
     });
+  });
+
+  test("who waits is told why: of a task, a plan and an instance, while it waits and when the time is up", async ({
+    ergon,
+  }) => {
+    const reason = "no agent serves driver nobody";
+    const plan = JSON.stringify({ steps: [{ id: "first", driver: "nobody", text: "x" }] });
+    const [task, steps] = await Promise.all([
+      ergon(["submit", "nobody", "hi", "--id", "why-task", "--wait", "--timeout", "4s"]),
+      ergon(["plan", "run", "-", "--id", "why-plan", "--wait", "--timeout", "3s"], plan),
+    ]);
+    const shown = await ergon(["plan", "show", "why-plan"]);
+    const listed = await ergon(["ls", "--machine", "plan"]);
+    for (const id of ["why-task", "why-plan"]) await ergon(["end", id]);
+
+    expect(task).toMatchObject({ code: 6, out: "" });
+    expect(task.err).toBe(
+      `ergon: why-task waits: ${reason}\nergon: REQUEST_TIMEOUT: task why-task has not ended yet: it is scheduled (${reason}); it goes on, "ergon wait why-task" waits for it\n`,
+    );
+    expect(steps.err).toContain(`first: running, ${reason}\n`);
+    expect(steps.err).toContain(`it is running (${reason}); it goes on`);
+    expect(shown.out).toContain(reason);
+    expect(listed.out).toMatch(new RegExp(`^why-plan\t.*\t${reason}$`, "m"));
   });
 
   test("watch prints each transition once and ends with the task (B-35, B-38)", async ({ ergon }) => {

@@ -3,6 +3,7 @@ import { isInstance, isTerminal, type Client, type MachineView, type TaskView } 
 import { exitCodes } from "./exit-codes.ts";
 import { standingOf } from "./instance-view.ts";
 import type { Session } from "./session.ts";
+import { reasonOf, sayingWhy } from "./waiting-reason.ts";
 
 /** Waits for a task or an instance and says how it ended: on success the exact bytes of the response; with `--json` all that is known of it. */
 export async function awaitEnd(
@@ -13,7 +14,7 @@ export async function awaitEnd(
 ): Promise<number> {
   const { output } = session;
   session.farewell = `ergon: ${id} goes on, "ergon wait ${id}" waits for it`;
-  const view = (await client.wait(id, { timeoutMs })) as TaskView | MachineView;
+  const view = (await sayingWhy(session, client, id, client.wait(id, { timeoutMs }))) as TaskView | MachineView;
   if (output.json) output.value(view);
   else if (view.status === "succeeded") output.bytes((await client.response(id)).data);
   else output.note(endText(view));
@@ -31,5 +32,7 @@ function endText(view: TaskView | MachineView): string {
   if (view.status === "failed")
     return `ergon: ${view.failure?.code ?? "AGENT_FAILED"}: ${what} has failed: ${view.failure?.message ?? ""}`;
   if (view.status === "cancelled") return `ergon: TASK_CANCELLED: ${what} was ${view.reason ?? "cancelled"}`;
-  return `ergon: REQUEST_TIMEOUT: ${what} has not ended yet: it is ${standingOf(view)}; it goes on, "ergon wait ${view.id}" waits for it`;
+  const reason = reasonOf(view);
+  const stands = `${standingOf(view)}${reason === undefined ? "" : ` (${reason})`}`;
+  return `ergon: REQUEST_TIMEOUT: ${what} has not ended yet: it is ${stands}; it goes on, "ergon wait ${view.id}" waits for it`;
 }

@@ -41,6 +41,11 @@ export function contentTypeOf(data: Uint8Array): string | undefined {
   }
 }
 
+/** Whether a text was perhaps meant as a JSON map or list, and is none. */
+export function isBrokenJson(data: Uint8Array): boolean {
+  return contentTypeOf(data) === TEXT_TYPE && /^\s*[[{]/.test(Buffer.from(data).toString());
+}
+
 export async function readInput(file: string): Promise<Uint8Array> {
   try {
     return await readFile(file);

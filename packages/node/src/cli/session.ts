@@ -122,22 +122,18 @@ function interruption(io: Io): { readonly happened: Promise<number>; forget(): v
   return { happened, forget: () => forget() };
 }
 
-/** For options that take a duration: milliseconds. Of a bare number nobody can tell whether it means those or seconds. */
+/** For options that take a duration: milliseconds. */
 export function durationArgument(text: string): number {
-  const ms = parseDuration(text);
-  if (isBareNumber(text)) throw new InvalidArgumentError(`Its unit is missing: say ${text}ms or ${text}s.`);
+  const ms = parseDuration(durationText(text));
   if (ms === undefined) throw new InvalidArgumentError("Write it like 500ms, 30s or 5m.");
   return ms;
 }
 
-/** The same, for what is checked elsewhere: the text as it is. */
+/** The same as a text, for what is checked with everything else. Of a bare number nobody can tell whether it means seconds. */
 export function durationText(text: string): string {
-  durationArgument(text);
+  if (/^\d+(\.\d+)?$/.test(text) && Number(text) !== 0)
+    throw new InvalidArgumentError(`Its unit is missing: say ${text}ms or ${text}s.`);
   return text;
-}
-
-function isBareNumber(text: string): boolean {
-  return /^\d+(\.\d+)?$/.test(text) && Number(text) !== 0;
 }
 
 /** For options that take a count. */

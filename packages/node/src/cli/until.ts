@@ -1,9 +1,10 @@
-import { isErgonError, isIn, type Instance, type InstanceEvent, type MachineView, type Until } from "@ergon/core";
+import { isErgonError, isIn, type Client, type InstanceEvent, type MachineView, type Until } from "@ergon/core";
 import { InvalidArgumentError } from "commander";
 
 import { exitCodes } from "./exit-codes.ts";
 import type { Output } from "./output.ts";
 import type { Session } from "./session.ts";
+import { reasonOf, sayingWhy } from "./waiting-reason.ts";
 
 /** For `--until`: `state:paid` or `tag:busy`. */
 export function untilArgument(text: string): Until {
@@ -22,14 +23,16 @@ export interface UntilFlags {
 /** Waits until an instance is where it should be, after an event if there is one. Answers it as it stands then, or when the time is up. */
 export async function reach(
   session: Session,
-  instance: Instance,
+  client: Client,
+  id: string,
   event: InstanceEvent | undefined,
   { eventId, until = {}, timeout: timeoutMs }: UntilFlags,
 ): Promise<MachineView> {
-  session.farewell = `ergon: ${instance.id} goes on, "ergon wait ${instance.id}" waits for it`;
-  if (event === undefined) return instance.wait({ ...until, timeoutMs });
+  const instance = client.instance(id);
+  session.farewell = `ergon: ${id} goes on, "ergon wait ${id}" waits for it`;
+  if (event === undefined) return sayingWhy(session, client, id, instance.wait({ ...until, timeoutMs }));
   try {
-    return await instance.ask(event, { ...until, eventId, timeoutMs });
+    return await sayingWhy(session, client, id, instance.ask(event, { ...until, eventId, timeoutMs }));
   } catch (error) {
     if (!isErgonError(error) || error.code !== "REQUEST_TIMEOUT") throw error;
     return instance.get();
@@ -43,7 +46,9 @@ export function exitCodeOfUntil(output: Output, view: MachineView, { state, tag 
   if (there || (state === undefined && tag === undefined && status === "succeeded")) return exitCodes.done.code;
   const wanted = state === undefined ? (tag === undefined ? "at its end" : `where the tag ${tag} is`) : `in ${state}`;
   if (status === "running") {
-    output.note(`ergon: REQUEST_TIMEOUT: ${view.id} is not ${wanted} yet; it goes on`);
+    const reason = reasonOf(view);
+    const stands = `${view.state}${reason === undefined ? "" : ` (${reason})`}`;
+    output.note(`ergon: REQUEST_TIMEOUT: ${view.id} is not ${wanted} yet: it is in ${stands}; it goes on`);
     return exitCodes.timeout.code;
   }
   const why = view.failure === undefined ? (view.reason ?? status) : `${view.failure.code}: ${view.failure.message}`;

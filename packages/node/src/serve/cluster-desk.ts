@@ -26,7 +26,7 @@ import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import { askingOf } from "./asking.ts";
-import { hasEnded, listed, startOf, statusText, summarize } from "./describe.ts";
+import { embeddedReason, hasEnded, listed, startOf, statusText, summarize } from "./describe.ts";
 import { Page, parseListRequest, type PageItem } from "./page.ts";
 
 const NODE_TIMEOUT_MS = 5_000;
@@ -168,7 +168,9 @@ export class ClusterDesk {
         const state = actor.committed ?? readable(parked, this.#machines);
         // One that has ended and still has something to tell is found with those that are stored.
         if (state === undefined || hasEnded(state) || !page.wants(listed(state), statusText(state))) continue;
-        const reason = isMachineState(state) ? undefined : this.#dispatcher.waitingFor(actor.state ?? state);
+        const reason = isMachineState(state)
+          ? embeddedReason(actor)
+          : this.#dispatcher.waitingFor(actor.state ?? state);
         const view = summarize(state, {
           ...(reason === undefined ? {} : { reason }),
           tasks: actor.embedded?.size ?? 0,

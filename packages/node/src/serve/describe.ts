@@ -57,11 +57,19 @@ export function listed(state: ActorState): Listed {
   return { ...meta, machine: machine.name, value: persisted.value };
 }
 
-/** An actor of any kind as lists show it; of an instance with the number of the tasks that are embedded in its record. */
+/** An actor of any kind as lists show it; of an instance with the number of the tasks that are embedded in its record, and why one of them waits. */
 export function summarize(state: ActorState, { reason, tasks = 0 }: { reason?: string; tasks?: number }): ActorSummary {
-  if (isMachineState(state)) return summarizeMachine(state, tasks);
-  const view = summarizeTask(taskOf(state));
+  const view = isMachineState(state) ? summarizeMachine(state, tasks) : summarizeTask(taskOf(state));
   return reason === undefined || view.reason !== undefined ? view : { ...view, reason };
+}
+
+/** Why the first of the tasks that are embedded in an instance's record that does not get on does not. */
+export function embeddedReason(actor: LiveActor): string | undefined {
+  for (const { committed } of actor.embedded?.values() ?? []) {
+    const reason = committed === undefined ? undefined : taskOf(committed).reason;
+    if (reason !== undefined) return reason;
+  }
+  return undefined;
 }
 
 /** The tasks that are embedded in an instance's record, as its readers see them. */

@@ -27,7 +27,7 @@ export function ask(program: Command, cli: Cli): void {
       cli.clientAction(
         async (session, client, id: string, type: string, fields: string | undefined, flags: UntilFlags) => {
           const { output } = session;
-          const view = await reach(session, client.instance(id), await readEvent(session.io, type, fields), flags);
+          const view = await reach(session, client, id, await readEvent(session.io, type, fields), flags);
           output.value(output.json ? view : ((view.status === "running" ? view.context : view.output) ?? null));
           return exitCodeOfUntil(output, view, flags.until);
         },

@@ -2,6 +2,7 @@ import { isErgonError, isInstance, type Client } from "@ergon/core";
 import type { Command } from "commander";
 
 import { exitCodes } from "../exit-codes.ts";
+import { knownMachines, machineNotFound } from "../known-machines.ts";
 import type { Output } from "../output.ts";
 import type { Cli } from "../session.ts";
 
@@ -35,6 +36,7 @@ export function migrate(program: Command, cli: Cli): void {
     .action(
       cli.clientAction(async ({ output }, client, machine: string, { from, to }: Flags) => {
         const ids = await instancesOf(client, machine, from);
+        if (ids.length === 0) await requireMachine(client, machine);
         const counts = await migrateAll(client, output, ids, { from, to });
         if (output.json) output.value({ machine, from, ...counts });
         else
@@ -42,6 +44,12 @@ export function migrate(program: Command, cli: Cli): void {
         return counts.stayed === 0 ? exitCodes.done.code : exitCodes.failed.code;
       }),
     );
+}
+
+/** Throws `MACHINE_NOT_FOUND`: nobody has instances of a machine whose name is misspelt. */
+async function requireMachine(client: Client, machine: string): Promise<void> {
+  const known = await knownMachines(client);
+  if (!known.some((name) => name.startsWith(`${machine}@`))) throw machineNotFound(machine, known);
 }
 
 async function instancesOf(client: Client, machine: string, version: string): Promise<readonly string[]> {

@@ -47,7 +47,10 @@ function whatText({ driver, machine, steps }: StepView): string {
 }
 
 function whereText({ task, child }: StepView): string {
-  if (task !== undefined) return task.attempt > 1 ? `attempt ${task.attempt}` : "";
+  if (task !== undefined)
+    return [task.attempt > 1 ? `attempt ${task.attempt}` : "", task.reason ?? ""]
+      .filter((part) => part !== "")
+      .join(", ");
   return child ?? "";
 }
 

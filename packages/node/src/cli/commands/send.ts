@@ -40,15 +40,14 @@ export function send(program: Command, cli: Cli): void {
       cli.clientAction(async (session, client, id: string, type: string, fields: string | undefined, flags: Flags) => {
         checkTimeout(flags);
         const { output } = session;
-        const instance = client.instance(id);
         const event = await readEvent(session.io, type, fields);
         const view =
           flags.until === undefined
-            ? await instance.send(event, { eventId: flags.eventId })
-            : await reach(session, instance, event, flags);
+            ? await client.instance(id).send(event, { eventId: flags.eventId })
+            : await reach(session, client, id, event, flags);
         if (flags.wait === true) return awaitEnd(session, client, id, flags.timeout);
         if (output.json) output.value(view);
-        else output.line(standing(view));
+        else output.line(view.status === "succeeded" ? view.state : standing(view));
         return flags.until === undefined ? undefined : exitCodeOfUntil(output, view, flags.until);
       }),
     );

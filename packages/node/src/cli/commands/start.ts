@@ -1,8 +1,9 @@
-import { NotFoundError, isErgonError, type Client, type Instance, type StartOptions, type Until } from "@ergon/core";
+import { isErgonError, type Client, type Instance, type StartOptions, type Until } from "@ergon/core";
 import type { Command } from "commander";
 
 import { awaitEnd } from "../ended.ts";
 import { standing } from "../instance-view.ts";
+import { knownMachines, machineNotFound } from "../known-machines.ts";
 import { readJson } from "../payload.ts";
 import { durationArgument, durationText, repeated, type Cli } from "../session.ts";
 import { exitCodeOfUntil, reach, untilArgument } from "../until.ts";
@@ -53,7 +54,7 @@ export function start(program: Command, cli: Cli): void {
         const { output } = session;
         if (flags.wait === true) return awaitEnd(session, client, instance.id, flags.timeout);
         if (flags.until !== undefined) {
-          const view = await reach(session, instance, undefined, flags);
+          const view = await reach(session, client, instance.id, undefined, flags);
           if (output.json) output.value(view);
           else output.line(standing(view));
           return exitCodeOfUntil(output, view, flags.until);
@@ -71,11 +72,6 @@ async function begin(client: Client, machine: string, input: unknown, options: S
     return await client.start(machine, input, options);
   } catch (error) {
     if (!isErgonError(error) || error.code !== "NO_NODE") throw error;
-    const nodes = await client.nodes();
-    const known = new Set(nodes.flatMap(({ machines }) => machines).filter((name) => !name.startsWith("task@")));
-    const those = known.size === 0 ? "none" : [...known].toSorted().join(", ");
-    throw new NotFoundError("MACHINE_NOT_FOUND", `no node knows a machine "${machine}"; they know: ${those}`, {
-      cause: error,
-    });
+    throw machineNotFound(machine, await knownMachines(client), error);
   }
 }

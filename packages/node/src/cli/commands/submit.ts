@@ -2,7 +2,7 @@ import { InvalidError } from "@ergon/core";
 import type { Command } from "commander";
 
 import { awaitEnd } from "../ended.ts";
-import { contentTypeOf, readPayload } from "../payload.ts";
+import { contentTypeOf, isBrokenJson, readPayload } from "../payload.ts";
 import { durationArgument, type Cli } from "../session.ts";
 import { addTaskFlags, taskRequest, type TaskFlags } from "../task-flags.ts";
 
@@ -35,6 +35,8 @@ export function submit(program: Command, cli: Cli): void {
       if (flags.timeout !== undefined && flags.wait !== true)
         throw new InvalidError("INVALID_OPTION", "--timeout is how long --wait waits: give both, or neither");
       const data = await readPayload(session.io, payload);
+      if (flags.contentType === undefined && !session.output.json && isBrokenJson(data))
+        session.output.note("ergon: the payload looks like JSON, but is none: it is sent as text");
       const task = await client.submit(taskRequest(driver, data, contentTypeOf(data), flags));
       if (flags.wait === true) return awaitEnd(session, client, task.id, flags.timeout);
       if (session.output.json) session.output.value(task.view);

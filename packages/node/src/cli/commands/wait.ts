@@ -29,7 +29,7 @@ export function wait(program: Command, cli: Cli): void {
     .action(
       cli.clientAction(async (session, client, id: string, flags: { timeout?: number; until?: Until }) => {
         if (flags.until === undefined) return awaitEnd(session, client, id, flags.timeout);
-        const view = await reach(session, client.instance(id), undefined, flags);
+        const view = await reach(session, client, id, undefined, flags);
         if (session.output.json) session.output.value(view);
         else session.output.line(standing(view));
         return exitCodeOfUntil(session.output, view, flags.until);

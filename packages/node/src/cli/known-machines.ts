@@ -1,0 +1,14 @@
+import { NotFoundError, type Client } from "@ergon/core";
+
+/** The machines of users that some node knows, each with its version: `order@1`. */
+export async function knownMachines(client: Client): Promise<readonly string[]> {
+  const nodes = await client.nodes();
+  const names = new Set(nodes.flatMap(({ machines }) => machines));
+  return [...names].filter((name) => !name.startsWith("task@")).toSorted();
+}
+
+/** That no node knows a machine, and which ones they know. */
+export function machineNotFound(machine: string, known: readonly string[], cause?: unknown): NotFoundError {
+  const those = known.length === 0 ? "none" : known.join(", ");
+  return new NotFoundError("MACHINE_NOT_FOUND", `no node knows a machine "${machine}"; they know: ${those}`, { cause });
+}

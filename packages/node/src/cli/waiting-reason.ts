@@ -1,0 +1,37 @@
+import { isInstance, isTerminal, type Client, type MachineView, type TaskView } from "@ergon/core";
+
+import type { Session } from "./session.ts";
+
+/** Who waits for so long is told what for. */
+const PATIENCE_MS = 2_000;
+
+/** Waits for `waited`; meanwhile says on standard error why the task or instance does not get on: first after 2 s, then whenever that changes. */
+export async function sayingWhy<T>({ output }: Session, client: Client, id: string, waited: Promise<T>): Promise<T> {
+  if (output.json) return waited;
+  const over = new AbortController();
+  const tell = async (): Promise<void> => {
+    let told: string | undefined;
+    for await (const view of client.watch(id, { signal: over.signal })) {
+      const reason = reasonOf(view);
+      if (reason !== undefined && reason !== told) output.note(`ergon: ${id} waits: ${reason}`);
+      told = reason;
+    }
+  };
+  // What goes wrong here goes wrong with the wait too, which says so.
+  const timer = setTimeout(() => void tell().catch(() => undefined), PATIENCE_MS);
+  try {
+    return await waited;
+  } finally {
+    clearTimeout(timer);
+    over.abort();
+  }
+}
+
+/** Why a live task does not get on, or what an instance waits for does not. */
+export function reasonOf(view: TaskView | MachineView): string | undefined {
+  if (isTerminal(view.status)) return undefined;
+  if (!isInstance(view)) return view.reason;
+  const reasons = new Set(view.children.flatMap(({ reason }) => (reason === undefined ? [] : [reason])));
+  const [first, ...more] = reasons;
+  return more.length === 0 ? first : `${first ?? ""} (and ${more.length} more)`;
+}
