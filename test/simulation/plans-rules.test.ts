@@ -16,7 +16,7 @@ test.for<[what: string, rule: unknown]>([
 ])("a rule with %s is stopped, and its step fails", async ([, when]) => {
   const { cluster, done } = await stage();
   const view = await run(cluster, { input: times(1_000), steps: [job("a", { when }), job("b")] }, "p");
-  expect(view).toMatchObject({ status: "failed", failure: { message: expect.stringContaining("100000 operations") } });
+  expect(view).toMatchObject({ status: "failed", failure: { message: expect.stringContaining("20000 operations") } });
   expect(done).toEqual([]);
 });
 

@@ -144,6 +144,41 @@ test("what an instance emits may be too large to be told: who sent the event is 
   expect(await cluster.drive(instance.get())).toMatchObject({ context: { count: 1 } });
 });
 
+test("a flood of events for one instance is taken as far as it can be held: each one is stored, or refused", async () => {
+  const { cluster } = await stage();
+  const instance = await cluster.drive(cluster.client().start("keeper", undefined, { id: "k" }));
+  const { bus } = cluster.connect("flood");
+  const event = Buffer.from(JSON.stringify({ type: "COUNT" }));
+  const replies = await cluster.drive(
+    Promise.all(
+      Array.from({ length: 3_000 }, () => bus.request(cluster.names.verb("send", "k"), event, { timeoutMs: 60_000 })),
+    ),
+  );
+  const codes = replies.map((reply) => decodeError(reply)?.code);
+  const taken = codes.filter((code) => code === undefined).length;
+  expect(codes.filter((code) => code === "OVERLOADED")).toHaveLength(3_000 - taken);
+  expect(taken).toBeLessThan(3_000);
+  expect(await cluster.drive(instance.send({ type: "COUNT" }))).toMatchObject({ context: { count: taken + 1 } });
+});
+
+test("a schedule whose runs do not fit into its record fails, and it is that which is stored", async () => {
+  const refused: string[] = [];
+  const { cluster } = await stage({ onLog: (line) => line.includes("the store refuses") && refused.push(line) });
+  const client = cluster.client();
+  const input = "x".repeat(100_000);
+  const spec = { every: "1m", overlap: "allow", catchUp: { limit: 50 }, machine: "keeper", input } as const;
+  const schedule = await cluster.drive(client.schedule(spec, { retention: "1h" }));
+  for (const node of cluster.nodes) node.pause();
+  await cluster.clock.advance(3_000_000);
+  for (const node of cluster.nodes) node.resume();
+  await cluster.clock.advance(60_000);
+  expect(refused).toEqual([]);
+  expect(await cluster.drive(schedule.get())).toMatchObject({
+    status: "failed",
+    failure: { code: "RECORD_TOO_LARGE" },
+  });
+});
+
 test("a machine that starts itself comes to an end", async () => {
   const { cluster } = await stage();
   const first = await cluster.drive(cluster.client().start("copier", undefined, { id: "c" }));

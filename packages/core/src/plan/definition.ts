@@ -130,7 +130,7 @@ export const planLimits = {
   /** Segments of a parallel plan that run at once. */
   segmentsAtOnce: 4,
   /** What a condition may take: each operator that is run, each item of a list and each 16 characters of a text that it makes. */
-  conditionOperations: 100_000,
+  conditionOperations: 20_000,
   /** Steps that a failure names. */
   undoneNamed: 20,
 } as const;

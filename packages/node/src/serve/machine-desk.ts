@@ -3,6 +3,7 @@ import {
   H,
   InvalidError,
   MSGPACK_TYPE,
+  UnavailableError,
   acceptedEvents,
   canTake,
   decodeBody,
@@ -36,6 +37,9 @@ import { moved, notFound, refused, setAside } from "./refusals.ts";
 import { readStored } from "./stored-tasks.ts";
 import type { TaskDesk } from "./task-desk.ts";
 import type { UnknownMachines } from "./unknown-machines.ts";
+
+/** Events that one instance has taken, and that are not stored: each keeps its message and what followed from it in memory. */
+const MOST_UNSTORED = 1_000;
 
 /** What has become of a start. */
 export type Started =
@@ -195,6 +199,10 @@ export class MachineDesk {
       if (message.reply !== undefined && stored !== undefined)
         this.#tasks.answerOrWait(message, actor.shard, actor, stored);
     };
+    if (actor.sequence - actor.stored >= MOST_UNSTORED)
+      throw new UnavailableError("OVERLOADED", `${MOST_UNSTORED} events of ${actor.id} wait to be stored; ask again`, {
+        retryAfterMs: 200,
+      });
     if (id !== undefined && state.meta.seen.includes(id)) return this.#host.whenStored(actor, answer);
     if (state.meta.status !== "running") throw ended(state);
     if (!canTake(state.snapshot, event)) throw notAccepted(state, event.type);

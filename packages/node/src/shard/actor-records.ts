@@ -78,9 +78,12 @@ export class ActorRecords {
     return this.#options.context.ports.bus.maxMessageBytes - MESSAGE_OVERHEAD;
   }
 
-  tooLarge({ id, encoded }: LiveActor): string {
-    const bytes = encoded?.data.length ?? 0;
-    return `the record of ${id} would have ${bytes} bytes, more than one message holds; keep what is large elsewhere, and its place in the context`;
+  /** Why the record that did not fit is not written. */
+  tooLarge(actor: LiveActor): string {
+    const bytes = actor.encoded?.data.length ?? 0;
+    // What it holds has not happened: it must not be taken for the record of what happens next.
+    actor.encoded = undefined;
+    return `the record of ${actor.id} would have ${bytes} bytes, more than one message holds; keep what is large elsewhere, and its place in the context`;
   }
 
   /** A live actor out of the record that a loading found. Ended ones are passed over; unreadable ones are set aside. */
