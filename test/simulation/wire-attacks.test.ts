@@ -163,9 +163,12 @@ test("a flood of events for one instance is taken as far as it can be held: each
 
 test("a schedule whose runs do not fit into its record fails, and it is that which is stored", async () => {
   const refused: string[] = [];
-  const { cluster } = await stage({ onLog: (line) => line.includes("the store refuses") && refused.push(line) });
+  const { cluster } = await stage({
+    maxMessageBytes: 256_000,
+    onLog: (line) => line.includes("the store refuses") && refused.push(line),
+  });
   const client = cluster.client();
-  const input = "x".repeat(100_000);
+  const input = "x".repeat(10_000);
   const spec = { every: "1m", overlap: "allow", catchUp: { limit: 50 }, machine: "keeper", input } as const;
   const schedule = await cluster.drive(client.schedule(spec, { retention: "1h" }));
   for (const node of cluster.nodes) node.pause();
@@ -206,4 +209,13 @@ test("a cron rule of any length is not read", async () => {
   const { cluster, ask } = await stage();
   const spec = { cron: `${"0-59,".repeat(10_000)}0 * * * *`, task: { driver: "work" } };
   expect(await ask(cluster.names.start("schedule"), spec)).toMatchObject({ issues: [{ field: "cron" }] });
+});
+
+test("a schedule whose runs could not be caught up with is refused when it is added", async () => {
+  const { cluster, ask } = await stage();
+  const spec = { every: "1m", overlap: "allow", machine: "keeper", input: "x".repeat(100_000) };
+  expect(await ask(cluster.names.start("schedule"), { ...spec, catchUp: { limit: 50 } })).toMatchObject({
+    issues: [{ field: "catchUp.limit" }],
+  });
+  expect(await ask(cluster.names.start("schedule"), { ...spec, catchUp: { limit: 5 } })).toMatchObject({ message: "" });
 });

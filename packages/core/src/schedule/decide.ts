@@ -1,9 +1,9 @@
 import type { Ending } from "../machines/command.ts";
 import { failureOf } from "../machines/machine-engine.ts";
-import { LATE_MS, overdue } from "./overdue.ts";
+import { overdue } from "./overdue.ts";
 import { runId, triggeredRunId } from "./run-id.ts";
 import { left, withNext, type Run, type ScheduleContext, type ScheduleCounts } from "./schedule-context.ts";
-import { scheduleLimits } from "./spec.ts";
+import { LATE_MS, scheduleLimits } from "./spec.ts";
 
 /** What follows from something that has happened to a schedule. */
 export interface Decision {

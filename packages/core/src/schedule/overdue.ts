@@ -1,8 +1,7 @@
 import { timetable, type ScheduleContext } from "./schedule-context.ts";
+import { LATE_MS } from "./spec.ts";
 import { dueBetween, nextDue, startTime } from "./times.ts";
 
-/** So late a due time is still on its way: what one host that vanishes costs at most. A later one was missed. */
-export const LATE_MS = 10_000;
 /** A node's clock may be ahead of the server's by a little; what lies so near is left to an alarm, so that nothing runs early. */
 const NEAR_MS = 1_000;
 /** Due times of a schedule that can be on their way: one a second. */

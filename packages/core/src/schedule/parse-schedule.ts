@@ -1,12 +1,21 @@
 import { InvalidError, isErgonError } from "../base/errors.ts";
 import { isMap } from "../base/msgpack.ts";
 import { checkPlan } from "../plan/check.ts";
+import { sizeOf } from "../plan/size.ts";
 import { taskLimits } from "../task/spec.ts";
 import { Faults, duration, plainNumber, text, time } from "../wire/option-checks.ts";
 import { isName } from "../wire/subjects.ts";
 import { parseTaskRequest, type TaskRequest } from "../wire/submit.ts";
 import { faultOfCron, faultOfTimeZone } from "./cron.ts";
-import { overlapPolicies, scheduleLimits, type Overlap, type RunSpec, type Schedule, type When } from "./spec.ts";
+import {
+  LATE_MS,
+  overlapPolicies,
+  scheduleLimits,
+  type Overlap,
+  type RunSpec,
+  type Schedule,
+  type When,
+} from "./spec.ts";
 
 /** The name of the machine that runs plans. */
 const PLAN = "plan";
@@ -37,9 +46,24 @@ export function parseSchedule(input: unknown): Schedule {
       plainNumber("runs", value, { whole: true, min: 1, max: Number.MAX_SAFE_INTEGER }, faults),
     ),
   };
+  if (schedule.overlap === "allow" && when !== undefined && run !== undefined)
+    checkRoom(when, run, schedule.catchUp.limit, faults);
   faults.throwIfAny();
   if (when === undefined || run === undefined) throw new Error("a schedule with a fault has been let through");
   return { when, run, ...schedule };
+}
+
+/** Runs that are caught up with start at once, each with the whole of what it is: the schedule's record must hold them, or it would fail. */
+function checkRoom(when: When, run: RunSpec, limit: number, faults: Faults): void {
+  const late = when.kind === "every" ? Math.ceil(LATE_MS / when.everyMs) : 1;
+  const runs = Math.min(scheduleLimits.running, limit + late);
+  const bytes = runs * sizeOf(run);
+  if (bytes > scheduleLimits.startBytes)
+    faults.add(
+      "catchUp.limit",
+      "INVALID_OPTION",
+      `${runs} runs that start at once would have ${bytes} bytes; ${scheduleLimits.startBytes} are allowed`,
+    );
 }
 
 function optional<T>(value: unknown, fallback: T, read: (value: unknown) => T | undefined): T {

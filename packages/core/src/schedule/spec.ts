@@ -81,6 +81,9 @@ export interface Schedule {
   readonly run: RunSpec;
 }
 
+/** So late a due time is still on its way: what one host that vanishes costs at most. A later one was missed. */
+export const LATE_MS = 10_000;
+
 /** The limits of a schedule. */
 export const scheduleLimits = {
   minEveryMs: 1_000,
@@ -89,6 +92,8 @@ export const scheduleLimits = {
   catchUp: 1_000,
   /** Runs at one time. */
   running: 100,
+  /** What the runs that start at once are together: bytes of MessagePack. */
+  startBytes: 800_000,
   /** Due times that wait for the runs before them. */
   queued: 1_000,
   /** The last moment that a NATS server counts: in the year 2262. */
