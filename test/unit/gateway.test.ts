@@ -1,5 +1,5 @@
-import { createNames, silentLogger, type Message } from "@ergon/core";
-import { Gateway, HostedShard, WaitingRoom } from "@ergon/node/testing";
+import { InvalidError, createNames, silentLogger, type Message } from "@ergon/core";
+import { Gateway, HostedShard, Router, WaitingRoom } from "@ergon/node/testing";
 import { expect, test } from "vitest";
 
 const names = createNames("default");
@@ -59,4 +59,28 @@ test("what waits for all shards together has a bound in bytes, and what no longe
   if (first !== undefined) gateway.shardMessage(shard, first);
   expect(failed).toHaveLength(2);
   expect(shard.buffer).toHaveLength(34);
+});
+
+test("a message that cannot be sent on to the next owner is refused, and keeps none of those behind it back", () => {
+  const sent: (string | undefined)[] = [];
+  const failed: string[] = [];
+  const publish = (_: string, data: Uint8Array, { reply }: { readonly reply?: string }): void => {
+    if (data.length > 1) throw new InvalidError("PAYLOAD_TOO_LARGE", "too large");
+    sent.push(reply);
+  };
+  const context = {
+    names,
+    node: "n1",
+    clock: { monotonic: () => 0, after: () => undefined },
+    ports: { bus: { publish } },
+  };
+  const listeners = { fail: (reply: string, { code }: { code: string }) => failed.push(`${reply} ${code}`) };
+  const router = new Router(context as never, { ownerOf: () => "n2" } as never, listeners as never);
+  const shard = new HostedShard(3, 0);
+  shard.buffer = [messageOf("_INBOX.a", new Uint8Array(2)), messageOf("_INBOX.b")];
+
+  router.handOn(shard);
+
+  expect(failed).toEqual(["_INBOX.a PAYLOAD_TOO_LARGE"]);
+  expect(sent).toEqual(["_INBOX.b"]);
 });

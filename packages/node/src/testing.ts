@@ -7,6 +7,7 @@ export { assign } from "./membership/assignment.ts";
 export { Gateway } from "./serve/gateway.ts";
 export { Page, parseListRequest } from "./serve/page.ts";
 export { setAside } from "./serve/refusals.ts";
+export { Router } from "./serve/router.ts";
 export { WaitingRoom } from "./serve/waiting-room.ts";
 export { LiveActor } from "./shard/actor.ts";
 export { CommitQueue } from "./shard/commit-queue.ts";

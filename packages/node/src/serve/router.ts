@@ -83,7 +83,13 @@ export class Router {
 
   #send(shard: number, verb: string, id: string, message: Message): void {
     const { ports, names } = this.#context;
-    ports.bus.publish(names.shard(shard, verb, id), message.data, { headers: message.headers(), reply: message.reply });
+    const { data, reply } = message;
+    try {
+      ports.bus.publish(names.shard(shard, verb, id), data, { headers: message.headers(), reply });
+    } catch (error) {
+      // One that cannot be sent on (too large with what a node adds, a line break in a header) must not keep those behind it back.
+      this.#listeners.fail(reply, error);
+    }
   }
 
   #expire(shard: number): void {
