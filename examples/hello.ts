@@ -1,4 +1,5 @@
-// A client and an agent, in one process for once.
+// A client and an agent, in one process for once: ./ergon dev, then elsewhere node scripts/bootstrap.mjs examples/hello.ts
+
 import { createAgent, TerminalError } from "@ergon/agents";
 import { connect } from "@ergon/core";
 

@@ -1,4 +1,6 @@
 // A client without the SDK: any NATS client can submit a task and wait for it. Here the classic "nats" package.
+// How to run it is in stranger-agent.mjs.
+
 import { connect, headers } from "nats";
 
 const nc = await connect({ servers: process.env.NATS_URL ?? "nats://127.0.0.1:4222" });

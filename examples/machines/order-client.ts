@@ -7,7 +7,7 @@ const timeoutMs = 10_000;
 
 /** The id makes it one order, however often it is placed. */
 const order = (id: string, what: { item: string; amount: number; approveWithinMs?: number }) =>
-  client.start("order", what, { id });
+  client.start("purchase", what, { id });
 
 async function place(id: string, item: string, amount: number) {
   const placed = await order(id, { item, amount });

@@ -1,6 +1,6 @@
 // An order that is paid, approved by a person and shipped; whatever goes wrong after the payment gives the money back.
 //
-//   npm run ergon -- dev --machines examples/machines/order.ts
+//   ./ergon dev --machines examples/machines/order.ts
 //   node scripts/bootstrap.mjs examples/machines/order-agents.ts       elsewhere: who pays, ships and refunds
 //   node scripts/bootstrap.mjs examples/machines/order-client.ts       elsewhere: customers, and the person who approves
 
@@ -50,7 +50,7 @@ export const order = setup({
   },
   delays: { approval: ({ context }) => context.approveWithinMs ?? 2 * DAY_MS },
 }).createMachine({
-  id: "order",
+  id: "purchase",
   context: ({ input }) => input,
   // Taken everywhere, so that no cancel stops a payment half way, or a refund. It counts until the parcel is under way.
   on: { cancel: { actions: assign({ cancelled: true }) } },

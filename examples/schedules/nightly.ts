@@ -1,19 +1,23 @@
 // A report for each night, at three in the morning of Berlin, also in the nights when the clocks are changed.
 //
-//   npm run ergon -- dev
+//   ./ergon dev
 //   node scripts/bootstrap.mjs examples/schedules/nightly.ts           elsewhere: adds it, shows it, does its reports
+//   ./ergon schedule trigger nightly-report                            elsewhere: one at once
 //
-// The same by the command line:
+// To see it at work, a schedule of its own, until it is removed:
 //
-//   npm run --silent ergon -- schedule add nightly --cron "0 3 * * *" --tz Europe/Berlin --driver report --overlap queue
-//   npm run --silent ergon -- schedule show nightly
-//   npm run --silent ergon -- schedule trigger nightly
+//   REPORT_EVERY=1s node scripts/bootstrap.mjs examples/schedules/nightly.ts
+//   ./ergon schedule rm every-1s
+//
+// One more by the command line:
+//
+//   ./ergon schedule add nightly --cron "0 3 * * *" --tz Europe/Berlin --driver report --payload '{"of": "yesterday"}'
+//   ./ergon schedule show nightly
 
 import { createAgent } from "@ergon/agents";
 import { connect, describeSchedule, type ScheduleSpec } from "@ergon/core";
 
 const nats = { servers: process.env["NATS_URL"] ?? "nats://127.0.0.1:4222" };
-/** To see it at work: REPORT_EVERY=1s */
 const { REPORT_EVERY: every } = process.env;
 const when = every === undefined ? { cron: "0 3 * * *", timeZone: "Europe/Berlin" } : { every };
 
@@ -36,6 +40,7 @@ const spec: ScheduleSpec = {
   task: { driver: "report", payload: { of: "all branches" }, attemptTimeout: "2h", retry: { maxAttempts: 5 } },
 };
 // The id makes it one schedule, however often this is started.
-const nightly = await client.schedule({ id: "nightly", ...spec });
+const id = every === undefined ? "nightly-report" : `every-${every}`;
+const nightly = await client.schedule({ id, ...spec });
 console.log("next:", describeSchedule(await nightly.get(), 1).next);
 await client.close();

@@ -1,10 +1,11 @@
 // The first version of a machine that runs for months. The second is subscription-2.ts; the way from one to the other:
 //
-//   npm run ergon -- dev --machines examples/versions/subscription-1.ts
-//   npm run --silent ergon -- start subscription '{"cents": 500}' --id ann                      elsewhere
-//   npm run --silent ergon -- check --machines examples/versions/subscription-2.ts              would ann go on? yes: moves to 2
-//   Then stop the first one (ctrl-C), and: npm run ergon -- dev --machines examples/versions/subscription-2.ts
-//   npm run --silent ergon -- get ann                                                           version 2, 5 euros
+//   ./ergon dev --machines examples/versions/subscription-1.ts --store .ergon/data
+//   ./ergon start subscription '{"cents": 500}' --id ann                      elsewhere
+//   ./ergon check --machines examples/versions/subscription-2.ts              would ann go on? yes: moves to 2
+//   Then stop the first one (ctrl-C), and start the second on what it has kept:
+//   ./ergon dev --machines examples/versions/subscription-2.ts --store .ergon/data
+//   ./ergon get ann                                                           version 2, 5 euros
 
 import { setup } from "xstate";
 
