@@ -340,3 +340,25 @@ test("a header block that is none, sent past every client library, is answered a
     .map((answer) => answer.headers?.get(H.error) || answer.headers?.get(H.status));
   expect(outcomes).toEqual(["scheduled", "scheduled", "scheduled", "scheduled", "INVALID_OPTION"]);
 });
+
+test("plans, schedules and events that are made to hold a node up, or to break it, are refused", async ({ stage }) => {
+  const { refusal } = stage;
+  const lists = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+  const steps = Array.from({ length: 10_000 }, () => ({ driver: "a", x1: 1, x2: 2, x3: 3, x4: 4 }));
+
+  expect(await refusal("start.plan", JSON.stringify({ steps }))).toMatchObject({ code: "UNKNOWN_OPTION" });
+  expect(await refusal("start.plan", `{"steps":[{"driver":"a","when":${lists}}]}`)).toMatchObject({
+    code: "INVALID_BODY",
+  });
+  expect(await refusal("start.schedule", `{"every":"1m","machine":"a","input":${lists}}`)).toMatchObject({
+    code: "INVALID_BODY",
+  });
+  expect(await refusal("send.nothing", `{"type":"A"}`, { [H.until]: "what" })).toMatchObject({
+    code: "INVALID_OPTION",
+  });
+  expect(await refusal("start.plan", `{"steps":[{"driver":"a","when":{"valueOf":1}}]}`)).toMatchObject({
+    fields: ["steps[0].when"],
+  });
+
+  await nothingStored(stage);
+});
