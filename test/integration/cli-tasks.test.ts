@@ -94,7 +94,7 @@ describe("submit", () => {
     expect(code).toBe(2);
     expect(JSON.parse(err)).toMatchObject({ issues: [{ field: "priority" }, { field: "delay" }] });
     expect((await ergon(["submit", "echo", "x", "--priority", "12", "--delay", "soon"])).err).toMatch(
-      /^ergon: INVALID_OPTION: priority: [^;\n]+; delay: [^;\n]+\n$/,
+      /^ergon: INVALID_OPTION: 2 faults\n {2}priority: [^\n]+\n {2}delay: [^\n]+\n$/,
     );
   });
 

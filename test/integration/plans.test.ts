@@ -75,12 +75,22 @@ describe("plans by the command line", () => {
     const refused = await ergon(["plan", "run", file("bad.yaml", "steps:\n  - payload: 1\n  - driver: no name\n")]);
 
     expect(refused.code).toBe(2);
-    expect(refused.err).toContain("steps[0].driver: a step is one of driver, machine and plan");
+    expect(refused.err).toMatch(/^ergon: INVALID_OPTION: 2 faults\n/);
+    expect(refused.err).toContain("\n  steps[0].driver: a step is one of driver, machine and plan");
     expect(refused.err).toContain("steps[1].driver: ");
     expect(await ergon(["plan", "run", file("worse.yaml", "steps: [")])).toMatchObject({
       code: 2,
-      err: expect.stringContaining("is neither YAML nor JSON"),
+      err: expect.stringMatching(/is neither YAML nor JSON: [^\n]+ at line 1, column 9:\n\nsteps: \[\n +\^\n$/),
     });
+    const misspelt = file(
+      "misspelt.yaml",
+      "steps:\n  - { drvier: echo }\n  - { driver: echo, dependsOn: [nowhere] }\n",
+    );
+    expect((await ergon(["plan", "run", misspelt])).err.split("\n").slice(1, -1)).toEqual([
+      "  steps[0].drvier: no such field; did you mean driver?",
+      expect.stringMatching(/^ {2}steps\[0\]\.driver: /),
+      expect.stringMatching(/^ {2}steps\[1\]\.dependsOn: refers to step "nowhere"/),
+    ]);
   });
 
   test("standard input is a file too; what is no plan is not shown as one", async ({ ergon }) => {

@@ -154,7 +154,22 @@ test.for<[what: string, definition: unknown, fields: string[]]>([
       limit: 0,
       steps: [{ payload: 1 }, { driver: "no name" }, { driver: "work", prioritaet: 1, attemptTimeout: "soon" }],
     },
-    ["limit", "steps[0].driver", "steps[1].driver", "steps[2].prioritaet", "steps[2].attemptTimeout"],
+    ["steps[2].prioritaet", "limit", "steps[0].driver", "steps[1].driver", "steps[2].attemptTimeout"],
+  ],
+  [
+    "faults of fields and of connections in the same go",
+    {
+      steps: [
+        { id: "a", drvier: "x" },
+        { id: "a", driver: "x", dependsOn: ["b"], when: { nope: 1 } },
+        "none",
+        { driver: "x", payload: "${input.a} ${nothing}" },
+      ],
+    },
+    [
+      ...["steps[0].drvier", "steps[0].driver", "steps[1].when", "steps[2]"],
+      ...["steps[1].id", "steps[1].dependsOn", "steps[3]"],
+    ],
   ],
   [
     "a circle",

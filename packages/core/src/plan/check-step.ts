@@ -1,8 +1,8 @@
 import { isErgonError, type ErrorCode, type InvalidError } from "../base/errors.ts";
 import { isMap } from "../base/msgpack.ts";
-import type { Faults } from "../wire/option-checks.ts";
+import { unknownName, type Faults } from "../wire/option-checks.ts";
 import { isName } from "../wire/subjects.ts";
-import { parseTaskRequest } from "../wire/submit.ts";
+import { parseTaskRequest, requestFields } from "../wire/submit.ts";
 import { faultOfRule } from "./condition.ts";
 import { planLimits } from "./definition.ts";
 import { sizeOf } from "./size.ts";
@@ -12,7 +12,8 @@ export type StepKind = "driver" | "machine" | "plan";
 
 const kinds: readonly StepKind[] = ["driver", "machine", "plan"];
 const common: readonly string[] = ["id", "dependsOn", "when", "compensate"];
-const ofKind: Readonly<Record<Exclude<StepKind, "driver">, readonly string[]>> = {
+const ofKind: Readonly<Record<StepKind, readonly string[]>> = {
+  driver: [...common, ...requestFields, "standalone"],
   machine: [...common, "machine", "version", "input"],
   plan: [...common, "plan", "input"],
 };
@@ -22,8 +23,10 @@ export function checkStep(step: unknown, field: string, faults: Faults): StepKin
   if (!isMap(step)) return faults.add(field, "INVALID_BODY", "must be an object with a driver, a machine or a plan");
   const given = kinds.filter((kind) => step[kind] !== undefined);
   const [kind] = given;
-  if (kind === undefined || given.length > 1)
-    return faults.add(`${field}.driver`, "INVALID_OPTION", "a step is one of driver, machine and plan: give just one");
+  const isOne = given.length === 1;
+  if (!isOne)
+    faults.add(`${field}.driver`, "INVALID_OPTION", "a step is one of driver, machine and plan: give just one");
+  checkFields(step, kind === undefined || !isOne ? Object.values(ofKind).flat() : ofKind[kind], field, faults);
   const { id, dependsOn, when, compensate } = step;
   if (id !== undefined && !isStepId(id))
     faults.add(`${field}.id`, "INVALID_ID", `must be 1 to ${planLimits.idLength} letters, digits, "_" or "-"`);
@@ -32,8 +35,8 @@ export function checkStep(step: unknown, field: string, faults: Faults): StepKin
   const rule = when === undefined ? undefined : faultOfRule(when);
   if (rule !== undefined) faults.add(`${field}.when`, "INVALID_OPTION", rule);
   if (compensate !== undefined) checkTask(compensate, `${field}.compensate`, faults);
+  if (!isOne) return undefined;
   if (kind === "driver") checkTaskStep(step, field, faults);
-  else checkFields(step, ofKind[kind], field, faults);
   if (kind === "machine") checkMachine(step, field, faults);
   if (kind !== "plan" && sizeOf(step) > planLimits.stepBytes)
     faults.add(field, "PAYLOAD_TOO_LARGE", `has ${sizeOf(step)} bytes; at most ${planLimits.stepBytes} are allowed`);
@@ -53,11 +56,19 @@ export function checkFields(
 ): void {
   for (const [name, value] of Object.entries(fields))
     if (value !== undefined && !allowed.includes(name))
-      faults.add(field === "" ? name : `${field}.${name}`, "UNKNOWN_OPTION", "no such field; docs/plans.md lists them");
+      unknownName(
+        field === "" ? name : `${field}.${name}`,
+        name,
+        { kind: "field", names: allowed, page: "plans" },
+        faults,
+      );
 }
 
 function checkTaskStep(step: Readonly<Record<string, unknown>>, field: string, faults: Faults): void {
-  const { id: _, dependsOn: _d, when: _w, compensate: _c, standalone, ...task } = step;
+  const { standalone } = step;
+  const task = Object.fromEntries(
+    Object.entries(step).filter(([name]) => requestFields.has(name) && !common.includes(name)),
+  );
   if (standalone !== undefined && typeof standalone !== "boolean")
     faults.add(`${field}.standalone`, "INVALID_OPTION", "must be true or false");
   checkTask(task, field, faults);

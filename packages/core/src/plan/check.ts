@@ -1,3 +1,4 @@
+import type { Issue } from "../base/errors.ts";
 import { isMap } from "../base/msgpack.ts";
 import { Faults, plainNumber } from "../wire/option-checks.ts";
 import { checkContinuation } from "./check-continuation.ts";
@@ -62,6 +63,9 @@ function checkAll(plan: unknown): CheckedPlan {
       "INVALID_OPTION",
       `has ${count} steps, those of inner plans included; ${planLimits.steps} are allowed`,
     );
+  // A name that is misspelt explains faults that follow from it.
+  const rank = ({ code }: Issue): number => (code === "UNKNOWN_OPTION" ? 0 : 1);
+  faults.issues.sort((one, other) => rank(one) - rank(other));
   faults.throwIfAny();
   return checked as CheckedPlan;
 }
@@ -108,11 +112,26 @@ function checkAt(raw: unknown, at: string, depth: number, faults: Faults): Check
     const kind = checkStep(step, field(`steps[${index}]`), faults);
     if (kind === "plan") checkAt((step as { plan: unknown }).plan, field(`steps[${index}].plan`), depth + 1, faults);
   }
-  if (faults.issues.length > before) return undefined;
-  const steps = list.map((step: StepDefinition, index) => ({ ...step, id: step.id ?? String(index) }));
+  const isSound = faults.issues.length === before;
+  const steps = list.map((step: unknown, index) =>
+    isSound ? identified(step as StepDefinition, index) : legible(step, index),
+  );
   const checked = { ...options, input, output: definition["output"], steps, known };
   checkConnections(checked, field, faults);
-  return checked;
+  return isSound ? checked : undefined;
+}
+
+function identified(step: StepDefinition, index: number): CheckedStep {
+  return { ...step, id: step.id ?? String(index) };
+}
+
+/** What can be read of a step that has faults, so that those of its connections are found in the same go. */
+function legible(step: unknown, index: number): CheckedStep {
+  if (!isMap(step)) return identified({} as StepDefinition, index);
+  const { id, dependsOn, ...rest } = step;
+  const isList = Array.isArray(dependsOn) && dependsOn.every((one) => typeof one === "string");
+  const read = { ...rest, ...(isStepId(id) ? { id } : {}), ...(isList ? { dependsOn } : {}) };
+  return identified(read as unknown as StepDefinition, index);
 }
 
 function checkOptions(

@@ -3,7 +3,7 @@ import { isMap } from "../base/msgpack.ts";
 import { checkPlan } from "../plan/check.ts";
 import { sizeOf } from "../plan/size.ts";
 import { taskLimits } from "../task/spec.ts";
-import { Faults, duration, plainNumber, text, time } from "../wire/option-checks.ts";
+import { Faults, duration, plainNumber, text, time, unknownName } from "../wire/option-checks.ts";
 import { isName } from "../wire/subjects.ts";
 import { parseTaskRequest, type TaskRequest } from "../wire/submit.ts";
 import { faultOfCron, faultOfTimeZone } from "./cron.ts";
@@ -33,7 +33,7 @@ export function parseSchedule(input: unknown): Schedule {
     throw new InvalidError("INVALID_BODY", "a schedule must be an object that says when it runs, and what");
   const faults = new Faults();
   for (const name of Object.keys(input))
-    if (!fields.has(name)) faults.add(name, "UNKNOWN_OPTION", "no such option; docs/schedules.md lists them");
+    if (!fields.has(name)) unknownName(name, name, { kind: "option", names: fields, page: "schedules" }, faults);
   const when = parseWhen(input, faults);
   const bounds = parseBounds(input, when, faults);
   const run = parseRun(input, faults);
@@ -152,7 +152,7 @@ function parseCatchUp(value: unknown, faults: Faults): Schedule["catchUp"] {
   }
   for (const name of Object.keys(value))
     if (!catchUpFields.has(name))
-      faults.add(`catchUp.${name}`, "UNKNOWN_OPTION", "no such option; docs/schedules.md lists them");
+      unknownName(`catchUp.${name}`, name, { kind: "option", names: catchUpFields, page: "schedules" }, faults);
   const limit = optional(value["limit"], 1, (given) =>
     plainNumber("catchUp.limit", given, { whole: true, min: 0, max: scheduleLimits.catchUp }, faults),
   );

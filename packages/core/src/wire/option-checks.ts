@@ -2,6 +2,7 @@ import { parseIsoTime } from "../base/clock.ts";
 import { parseDuration } from "../base/duration.ts";
 import { InvalidError, type ErrorCode, type Issue } from "../base/errors.ts";
 import { isMap } from "../base/msgpack.ts";
+import { nearestName } from "../base/similar.ts";
 import { taskLimits } from "../task/spec.ts";
 
 /** Collects what is wrong with an input, field by field, so that all of it is reported at once. */
@@ -19,6 +20,24 @@ export class Faults {
     const more = this.issues.length === 1 ? "" : ` (and ${this.issues.length - 1} more)`;
     throw new InvalidError(first.code as ErrorCode, `${first.message}${more}`, { issues: this.issues });
   }
+}
+
+/** Where known names are listed, for those who have written another. */
+export interface KnownNames {
+  readonly kind: "option" | "field";
+  readonly names: Iterable<string>;
+  /** The page of docs/ that lists them. */
+  readonly page: string;
+}
+
+/** So many misspelt names are compared with the known ones: a message can hold very many. */
+const COMPARED = 50;
+
+/** Reports a name that is not known: with the one that was perhaps meant, or where the known ones are listed. */
+export function unknownName(field: string, name: string, { kind, names, page }: KnownNames, faults: Faults): void {
+  const nearest = faults.issues.length < COMPARED ? nearestName(name, names) : undefined;
+  const advice = nearest === undefined ? `docs/${page}.md lists them` : `did you mean ${nearest}?`;
+  faults.add(field, "UNKNOWN_OPTION", `no such ${kind}; ${advice}`);
 }
 
 /** A number, or its decimal digits: other spellings of JavaScript (0x10, 1e3) are no numbers here. */

@@ -5,7 +5,7 @@ import { taskLimits, type SparseTaskOptions, type TaskSpec } from "../task/spec.
 import { BYTES_TYPE, H, JSON_TYPE, TEXT_TYPE } from "./headers.ts";
 import type { Message } from "./message.ts";
 import { numberFields, takeNumber, type NumberField } from "./number-fields.ts";
-import { Faults, duration, argumentsMap, words, text, time } from "./option-checks.ts";
+import { Faults, duration, argumentsMap, words, text, time, unknownName } from "./option-checks.ts";
 import { isName } from "./subjects.ts";
 
 /**
@@ -54,7 +54,8 @@ export interface TaskRequest {
     | undefined;
 }
 
-const requestFields: ReadonlySet<string> = new Set([
+/** What a task of a batch, of the SDK or of a plan may have. */
+export const requestFields: ReadonlySet<string> = new Set([
   "driver",
   "id",
   "correlationId",
@@ -145,10 +146,11 @@ export function parseTaskRequest(input: unknown): Submission {
   if (retryInput !== undefined && !isMap(retryInput)) faults.add("retry", "INVALID_OPTION", "must be an object");
   const retryMap = isMap(retryInput) ? retryInput : {};
   for (const name of Object.keys(input))
-    if (!requestFields.has(name)) faults.add(name, "UNKNOWN_OPTION", "no such option; docs/protocol.md lists them");
+    if (!requestFields.has(name))
+      unknownName(name, name, { kind: "option", names: requestFields, page: "protocol" }, faults);
   for (const name of Object.keys(retryMap))
     if (!retryFields.has(name))
-      faults.add(`retry.${name}`, "UNKNOWN_OPTION", "no such option; docs/protocol.md lists them");
+      unknownName(`retry.${name}`, name, { kind: "option", names: retryFields, page: "protocol" }, faults);
   for (const field of numberFields) {
     const value = field.retry ? retryMap[field.path.slice("retry.".length)] : input[field.path];
     if (value !== undefined) takeNumber(field, field.path, value, field.retry ? policy : options, faults);

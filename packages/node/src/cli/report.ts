@@ -1,4 +1,5 @@
 import { isErgonError, messageOf, type ErrorCode } from "@ergon/core";
+import { YAMLError } from "yaml";
 
 import { visible, visibleJson } from "../visible.ts";
 import type { Io } from "./io.ts";
@@ -17,7 +18,10 @@ const hints: Partial<Record<ErrorCode, string>> = {
 
 const MOST_ISSUES = 10;
 
-/** Writes an error as one plain line, or as JSON: what happened, its code, and what to do next. A stack only where one debugs. */
+/**
+ * Writes an error as a plain line, of several faults with a line for each, or as JSON: what happened, its code, and what to do next. A stack only
+ * where one debugs.
+ */
 export function reportError(
   io: Io,
   error: unknown,
@@ -26,7 +30,7 @@ export function reportError(
   const known = isErgonError(error);
   const code = known ? error.code : "INTERNAL";
   const hint = known ? hints[code as ErrorCode] : "this is a fault of Ergon; --debug shows where";
-  const message = visible(oneLine(json ? messageOf(error) : textOf(error)));
+  const message = visible(json ? oneLine(messageOf(error)) : textOf(error));
   if (json) {
     const issues = known && error.issues.length > 0 ? { issues: error.issues } : {};
     const kind = known ? error.kind : "terminal";
@@ -34,22 +38,23 @@ export function reportError(
       `${visibleJson(JSON.stringify({ error: code, kind, message, ...issues, ...(hint === undefined ? {} : { hint }) }))}\n`,
     );
   } else {
-    io.stderr.write(
-      `ergon: ${code}: ${message}${hint === undefined ? "" : `${/[.?!]$/.test(message) ? "" : ";"} ${hint}`}\n`,
-    );
+    const link = message.includes("\n") ? "\n " : /[.?!]$/.test(message) ? "" : ";";
+    io.stderr.write(`ergon: ${code}: ${message}${hint === undefined ? "" : `${link} ${hint}`}\n`);
   }
   if (debug && error instanceof Error) io.stderr.write(`${visible(`${error.stack ?? ""}${causeOf(error)}`)}\n`);
 }
 
-/** Messages name the first of several faults; people see the others too. */
+/** Messages name the first of several faults; people see the others too. What is wrong with YAML is shown with its lines. */
 function textOf(error: unknown): string {
   const text = messageOf(error);
-  if (!isErgonError(error) || !/ \(and \d+ more\)$/.test(text)) return text;
+  if (error instanceof Error && error.cause instanceof YAMLError) return text.trimEnd();
+  if (!isErgonError(error) || !/ \(and \d+ more\)$/.test(text)) return oneLine(text);
   const shown = error.issues
     .slice(0, MOST_ISSUES)
-    .map(({ field, message }) => (message.startsWith(`${field}:`) ? message : `${field}: ${message}`));
+    .map(({ field, message }) => oneLine(message.startsWith(`${field}:`) ? message : `${field}: ${message}`));
   const left = error.issues.length - shown.length;
-  return `${shown.join("; ")}${left === 0 ? "" : ` (and ${left} more)`}`;
+  const lines = left === 0 ? shown : [...shown, `and ${left} more`];
+  return [`${error.issues.length} faults`, ...lines].join("\n  ");
 }
 
 function oneLine(text: string): string {

@@ -6,6 +6,7 @@ import {
   describeSchedule,
   isErgonError,
   isMap,
+  messageOf,
   overlapPolicies,
   parseSchedule,
   type Client,
@@ -162,7 +163,7 @@ async function readYaml(file: string): Promise<unknown> {
   try {
     return parseYaml(Buffer.from(data).toString()) as unknown;
   } catch (cause) {
-    throw new InvalidError("INVALID_BODY", `${file} is neither YAML nor JSON`, { cause });
+    throw new InvalidError("INVALID_BODY", `${file} is neither YAML nor JSON: ${messageOf(cause)}`, { cause });
   }
 }
 
