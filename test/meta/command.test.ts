@@ -1,7 +1,10 @@
+import { spawnSync } from "node:child_process";
+import path from "node:path";
+
 import { expect, test } from "vitest";
 
 import { ergon } from "../support/cli.ts";
-import { readText, tableRows } from "../support/documents.ts";
+import { readText, root, tableRows } from "../support/documents.ts";
 
 test("the README has every command, and no other", async () => {
   const told = tableRows(readText("README.md"), ["command", "what"]).flatMap(([commands = ""]) =>
@@ -13,4 +16,22 @@ test("the README has every command, and no other", async () => {
     .filter((name) => name !== "help");
 
   expect(new Set(told)).toEqual(new Set(printed));
+});
+
+test("./ergon runs from any folder, and takes files relative to it", () => {
+  const folder = path.join(root, "examples");
+  const { status, stderr } = spawnSync("../ergon", ["check", "--machines", "./nothing.ts"], { cwd: folder });
+
+  expect(status).toBe(2);
+  expect(stderr.toString()).toContain(path.join(folder, "nothing.ts"));
+});
+
+test("docs/drivers.md has every driver that comes with Ergon", async () => {
+  const { err } = await ergon(["agent"]);
+  const [, shipped = ""] = /say what to serve with --driver: (.+), or a name and a program/.exec(err) ?? [];
+  const page = readText("docs/drivers.md");
+  const [, simple = ""] = /^## (echo, .+)$/m.exec(page) ?? [];
+  const told = [...simple.split(", "), ...(/^## http$/m.test(page) ? ["http"] : [])];
+
+  expect(new Set(told)).toEqual(new Set(shipped.split(", ")));
 });
