@@ -1,4 +1,4 @@
-import { mkdtempSync } from "node:fs";
+import { existsSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
@@ -20,7 +20,16 @@ describe("dev", () => {
     const url = (await first.ready).split(" ")[1] ?? "";
     await runErgon(["submit", "echo", "kept", "--id", "kept", "--wait", "--nats", url]);
     first.kill("SIGTERM");
-    await expect(first.ended).resolves.toMatchObject({ code: 0, err: "stopping; once more to quit at once\n" });
+    const { code, err } = await first.ended;
+    expect(code).toBe(0);
+    expect(err).toMatch(/^ergon dev runs NATS at nats:/);
+    expect(err).toContain(`\n  store     ${store} (kept)\n  machines  none; `);
+    expect(err).toContain(`\n  next      ergon submit echo '{"hello": "world"}' --wait --nats ${url}\n`);
+    expect(err.split("\n").slice(-3)).toEqual([
+      "stopping; once more to quit at once",
+      `all of it is kept in ${store}`,
+      "",
+    ]);
 
     const second = startErgon(["dev", "--port", "0", "--store", store, "--json"]);
     const ready = JSON.parse(await second.ready) as { url: string };
@@ -29,6 +38,19 @@ describe("dev", () => {
 
     expect(said).toMatchObject({ code: 0, out: "kept" });
     await expect(second.ended).resolves.toMatchObject({ code: 0 });
+  });
+
+  test("what it kept in a temporary folder is gone at the end, and both are said; of its own server's sync nothing is", async () => {
+    const dev = startErgon(["dev", "--port", "0", "--machines", path.resolve("examples/order.ts")]);
+    await dev.ready;
+    dev.kill("SIGINT");
+    const { err } = await dev.ended;
+
+    const [, store = "none"] = /^ {2}store {5}(\S+) \(temporary, gone at the end/m.exec(err) ?? [];
+    expect(err).toMatch(/^ {2}machines {2}order@1$/m);
+    expect(err).toContain(`\nthe temporary store ${store} is gone\n`);
+    expect(existsSync(store)).toBe(false);
+    expect(err).not.toContain("sync");
   });
 
   test("a port that is taken is said in one line", async ({ dev }) => {

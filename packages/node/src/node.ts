@@ -26,7 +26,16 @@ const OPEN_MS = 10_000;
  * Connects to NATS and starts a node, which joins the cluster of its namespace and serves its share of the shards. Creates the namespace when it
  * is new. Throws `INVALID_CONFIGURATION` with an issue per fault, `NATS_UNREACHABLE`, `SERVER_UNSUITABLE` (version, JetStream) and `NOT_PERMITTED`.
  */
-export async function createNode(options: NodeOptions = {}, logger: Logger = createLogger(options.log)): Promise<Node> {
+export function createNode(options: NodeOptions = {}, logger: Logger = createLogger(options.log)): Promise<Node> {
+  return openNode(options, logger, { warnsOfSync: true });
+}
+
+/** The same; `warnsOfSync`: whether it says what a server that does not sync every write may lose. */
+export async function openNode(
+  options: NodeOptions,
+  logger: Logger,
+  { warnsOfSync }: { readonly warnsOfSync: boolean },
+): Promise<Node> {
   const resolved = resolveNodeOptions(options);
   const { nats, namespace, prefix, id, shards, buckets, replicas, sessionTtlMs, commitMode, drivers, drainMs } =
     resolved;
@@ -42,7 +51,7 @@ export async function createNode(options: NodeOptions = {}, logger: Logger = cre
       Math.max(OPEN_MS, nats.waitMs ?? 0),
       logger,
     );
-    if (!ports.records.oneInFlight) {
+    if (warnsOfSync && !ports.records.oneInFlight) {
       logger.warn(
         {},
         "one server that does not sync every write: a power loss can cost up to two minutes of acknowledged tasks (docs/guarantees.md); set sync_interval: always, or use three replicas",

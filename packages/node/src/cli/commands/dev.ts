@@ -17,7 +17,11 @@ Examples:
   ergon dev                        then, elsewhere: ergon submit echo hello --wait
   ergon dev --port 0 --store ./data
 
-Prints one line when it takes work: ready nats://127.0.0.1:PORT namespace=default`;
+Prints one line when it takes work: ready nats://127.0.0.1:PORT namespace=default
+What it runs, and where it keeps it, it says on standard error.`;
+
+/** Where a command looks for NATS when it is not told. */
+const DEFAULT_URL = "nats://127.0.0.1:4222";
 
 interface Flags {
   readonly port: number;
@@ -44,14 +48,23 @@ export function dev(program: Command, cli: Cli): void {
 }
 
 async function start(session: Session, flags: Flags, onStop: OnStop): Promise<void> {
-  const { createNode } = await import("../../node.ts");
+  const [{ openNode }, { loadMachines }] = await Promise.all([
+    import("../../node.ts"),
+    import("../../load-machines.ts"),
+  ]);
   const [{ createAgent }, { driversOf }] = await Promise.all([import("@ergon/agents"), import("../shipped.ts")]);
   const { settings, output } = session;
   const { namespace, prefix, drainMs } = settings;
+  const machines = await loadMachines(settings.machines);
 
-  const server = await startServer(session, flags, onStop);
+  let isReady = false;
+  const storeDir = await openStore(flags, onStop, (end) => {
+    if (isReady) output.note(end);
+  });
+  const server = await startServer(session, flags, storeDir, onStop);
   const nats = { servers: server.url };
-  const node = await createNode({ ...settings, nats });
+  const logger = createLogger(settings.log);
+  const node = await openNode({ ...settings, nats, machines }, logger, { warnsOfSync: false });
   onStop(() => node.stop({ drainMs }));
   const drivers = driversOf({ driver: shippedDrivers, httpAllow: ["all"] }, []);
   const agent = createAgent({
@@ -60,21 +73,67 @@ async function start(session: Session, flags: Flags, onStop: OnStop): Promise<vo
     namespace,
     prefix,
     drainMs,
-    logger: createLogger(settings.log),
+    logger,
     signals: [],
   });
   onStop(() => agent.stop());
   await Promise.all([node.ready, agent.start()]);
 
+  isReady = true;
+  if (!output.json) greet(session, flags, { url: server.url, storeDir, machines: machines.map(nameOf) });
   if (output.json) output.value({ ready: true, url: server.url, namespace });
   else output.line(`ready ${server.url} namespace=${namespace}`);
   await server.exited;
   throw new ErgonError("terminal", "SERVER_UNSUITABLE", "nats-server has ended by itself; --debug shows its log");
 }
 
-async function startServer({ debug, output }: Session, { port, store }: Flags, onStop: OnStop): Promise<NatsServer> {
-  const storeDir = store ?? (await mkdtemp(path.join(tmpdir(), "ergon-dev-")));
-  if (store === undefined) onStop(() => rm(storeDir, { recursive: true, force: true }));
+function nameOf({ name, version }: { readonly name: string; readonly version: string }): string {
+  return `${name}@${version}`;
+}
+
+interface Running {
+  readonly url: string;
+  readonly storeDir: string;
+  readonly machines: readonly string[];
+}
+
+/** Says to people what runs, where it is kept, and what to type next. */
+function greet({ output, settings }: Session, { store }: Flags, { url, storeDir, machines }: Running): void {
+  const { namespace } = settings;
+  const where = `${url === DEFAULT_URL ? "" : ` --nats ${url}`}${namespace === "default" ? "" : ` --namespace ${namespace}`}`;
+  const kept = store === undefined ? "temporary, gone at the end; --store DIR keeps it" : "kept";
+  output.note(
+    [
+      `ergon dev runs NATS at ${url}, a node and an agent, for this machine alone`,
+      `  store     ${storeDir} (${kept})`,
+      `  machines  ${machines.length === 0 ? "none; --machines FILE loads yours" : machines.join(", ")}`,
+      `  drivers   ${shippedDrivers.join(", ")}`,
+      `  next      ergon submit echo '{"hello": "world"}' --wait${where}`,
+      "  stop      Ctrl-C",
+    ].join("\n"),
+  );
+}
+
+/** Where everything is kept; what has become of it is said once all has stopped. */
+async function openStore({ store }: Flags, onStop: OnStop, say: (text: string) => void): Promise<string> {
+  if (store !== undefined) {
+    onStop(async () => say(`all of it is kept in ${store}`));
+    return store;
+  }
+  const folder = await mkdtemp(path.join(tmpdir(), "ergon-dev-"));
+  onStop(async () => {
+    await rm(folder, { recursive: true, force: true });
+    say(`the temporary store ${folder} is gone`);
+  });
+  return folder;
+}
+
+async function startServer(
+  { debug, output }: Session,
+  { port }: Flags,
+  storeDir: string,
+  onStop: OnStop,
+): Promise<NatsServer> {
   try {
     const server = await startNatsServer({
       storeDir,
