@@ -452,27 +452,3 @@ test("what one turn publishes arrives in its order, however large, and before wh
 
   expect(heard).toEqual(sizes.map((size, index) => `${index % 2 === 0 ? "-" : `ü${index}`}:${size}`));
 });
-
-describe("a record whose time has run out", () => {
-  test("does not come back as it was before, when the server is killed soon after (I-1)", async ({
-    connect,
-    start,
-  }) => {
-    const server = await start();
-    const shape = { namespace: uniqueNamespace(), shards: 1, buckets: 1, replicas: 1 };
-    const first = await openNats(await connect({ servers: server.url }), shape);
-    const fence = await claimed(first, 0);
-    const ids = ["a", "b", "c"];
-    for (const id of ids) await first.records.commit([{ shard: 0, id, data: bytes("live"), fence }]);
-    for (const id of ids) await first.records.commit([{ shard: 0, id, data: bytes("ended"), fence, ttlMs: 1_000 }]);
-    await expect
-      .poll(() => Promise.all(ids.map((id) => first.records.read(0, id))), { timeout: 20_000 })
-      .toEqual([undefined, undefined, undefined]);
-
-    await server.kill();
-    await server.restart();
-
-    const second = await openNats(await connect({ servers: server.url, waitMs: 20_000 }), shape);
-    expect(await Promise.all(ids.map((id) => second.records.read(0, id)))).toEqual([undefined, undefined, undefined]);
-  });
-});
