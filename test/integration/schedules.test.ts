@@ -62,7 +62,8 @@ describe("schedules by the command line", () => {
     ]);
     expect(added).toMatchObject({ code: 0, err: "" });
     expect(added.out).toMatch(/^when +0 3 \* \* \* Europe\/Berlin$/m);
-    expect(added.out.match(/T0[12]:00:00\.000Z$/gm)).toHaveLength(5);
+    expect(added.out.match(/T0[12]:00:00\.000Z \(\d{4}-\d\d-\d\d 03:00:00 Europe\/Berlin\)$/gm)).toHaveLength(5);
+    expect(added.out).toMatch(/^payload +0 bytes$/m);
 
     const listed = await ergon(["schedule", "ls"]);
     expect(listed.out).toMatch(/^nightly\t0 3 \* \* \* Europe\/Berlin\techo\t\S+T0[12]:00:00\.000Z\t\twaiting\tskip$/m);
@@ -75,7 +76,16 @@ describe("schedules by the command line", () => {
     expect(run).toMatch(/^nightly-\d{8}T\d{6}(_\d{3})?Z-t1\n$/);
     expect(await ergon(["wait", run.trim()])).toMatchObject({ code: 0 });
 
-    expect(await ergon(["schedule", "rm", "nightly"])).toMatchObject({ code: 0, out: "removed\n" });
+    expect(await ergon(["schedule", "rm", "nightly"])).toMatchObject({
+      code: 0,
+      out: "removed\n",
+      err: expect.stringContaining("its id is free again in 10 s"),
+    });
+    const again = ["schedule", "add", "nightly", "--every", "1h", "--driver", "echo"];
+    expect(await ergon(again)).toMatchObject({
+      code: 5,
+      err: expect.stringMatching(/^ergon: TASK_ENDED: .*its id is free again/),
+    });
     expect((await ergon(["schedule", "ls"])).out).not.toContain("nightly");
     expect(await ergon(["schedule", "show", "nowhere"])).toMatchObject({ code: 3 });
     expect(await ergon(["schedule", "rm", run.trim()])).toMatchObject({ code: 3 });
@@ -96,10 +106,14 @@ describe("schedules by the command line", () => {
 
     expect(await add("--file", file)).toMatchObject({
       code: 0,
-      view: { when: "every 1h", overlap: "queue", what: "echo" },
+      view: { when: "every 1h", overlap: "queue", what: "echo", jitterMs: 5_000, payloadBytes: 17 },
     });
     expect(await add("--file", file)).toMatchObject({ code: 0 });
-    expect((await add("--file", file, "--every", "2h")).err).toContain("ID_CONFLICT");
+    expect(JSON.parse((await add("--file", file, "--every", "2h")).err)).toEqual({
+      error: "ID_CONFLICT",
+      kind: "conflict",
+      message: "filed is there already, with another spec: --replace gives it this one",
+    });
     expect(await add("--file", file, "--every", "2h", "--replace")).toMatchObject({ view: { when: "every 2h" } });
     await rm(folder, { recursive: true });
   });

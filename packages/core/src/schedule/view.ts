@@ -1,5 +1,7 @@
 import { isoTime } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
+import { sizeOf } from "../plan/size.ts";
+import { payloadBytesOf } from "../plan/start-step.ts";
 import type { Failure } from "../task/task-context.ts";
 import type { MachineView } from "../wire/machine-view.ts";
 import { timetable, type Run, type ScheduleContext, type ScheduleCounts } from "./schedule-context.ts";
@@ -22,6 +24,19 @@ export interface ScheduleView {
   readonly when: string;
   /** What each run is: the task's driver, or the machine. */
   readonly what: string;
+  /** Of a task: how large its payload is, of a machine or plan: its input. */
+  readonly payloadBytes: number;
+  /** Of a task: its options beside the driver and the payload. Of a machine: its version, where one was asked for. */
+  readonly options?: Readonly<Record<string, unknown>>;
+  /** Of a cron rule: the IANA zone that its times are of. */
+  readonly timeZone?: string;
+  /** Nothing is due before, nothing after. */
+  readonly start?: string;
+  readonly end?: string;
+  readonly jitterMs: number;
+  readonly catchUp: { readonly limit: number; readonly windowMs?: number | undefined };
+  /** It ends after so many. */
+  readonly runs?: number;
   readonly overlap: Overlap;
   /** The next due times, without jitter; none of a schedule that is paused or has ended. */
   readonly next: readonly string[];
@@ -45,6 +60,14 @@ export function describeSchedule(view: MachineView, count: number): ScheduleView
     status: view.status === "running" ? view.state : view.status,
     when: whenText(context),
     what: whatText(schedule.run),
+    payloadBytes: bytesOf(schedule.run),
+    ...optionsOf(schedule.run),
+    ...(schedule.when.kind === "cron" ? { timeZone: schedule.when.timeZone } : {}),
+    ...(schedule.startAt === undefined ? {} : { start: isoTime(schedule.startAt) }),
+    ...(schedule.endAt === undefined ? {} : { end: isoTime(schedule.endAt) }),
+    jitterMs: schedule.jitterMs,
+    catchUp: schedule.catchUp,
+    ...(schedule.runs === undefined ? {} : { runs: schedule.runs }),
     overlap: schedule.overlap,
     next: isWaiting ? nextDues(timetable(context), context.upTo, count).map(isoTime) : [],
     running: running.map(runView),
@@ -63,6 +86,16 @@ function runView({ id, due, startedAt }: Run): RunView {
 
 function whatText(run: RunSpec): string {
   return run.kind === "task" ? run.task.driver : run.machine;
+}
+
+function bytesOf(run: RunSpec): number {
+  return run.kind === "task" ? payloadBytesOf(run.task) : sizeOf(run.input);
+}
+
+function optionsOf(run: RunSpec): { readonly options?: Readonly<Record<string, unknown>> } {
+  if (run.kind === "machine") return run.version === undefined ? {} : { options: { version: run.version } };
+  const { driver: _, payload: __, text: ___, base64: ____, ...options } = run.task;
+  return Object.keys(options).length === 0 ? {} : { options };
 }
 
 function whenText({ schedule: { when }, addedAt }: ScheduleContext): string {

@@ -29,7 +29,12 @@ export function reportError(
 ): void {
   const known = isErgonError(error);
   const code = known ? error.code : "INTERNAL";
-  const hint = known ? hints[code as ErrorCode] : "this is a fault of Ergon; --debug shows where";
+  const saysSo = / --[a-z]/.test(messageOf(error));
+  const hint = known
+    ? saysSo
+      ? undefined
+      : hints[code as ErrorCode]
+    : "this is a fault of Ergon; --debug shows where";
   const message = visible(json ? oneLine(messageOf(error)) : textOf(error));
   if (json) {
     const issues = known && error.issues.length > 0 ? { issues: error.issues } : {};

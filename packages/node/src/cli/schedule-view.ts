@@ -1,4 +1,4 @@
-import type { RunView, ScheduleView } from "@ergon/core";
+import { formatDuration, type RunView, type ScheduleView } from "@ergon/core";
 
 import { cell, statusCell } from "./format.ts";
 import type { Cell, Output } from "./output.ts";
@@ -9,14 +9,26 @@ export const SHOWN = 5;
 /** Everything that is known of a schedule, a line for each. */
 export function printSchedule(output: Output, view: ScheduleView): void {
   if (output.json) return output.value(view);
-  const { counts, lastFailure } = view;
+  const { counts, lastFailure, catchUp, timeZone } = view;
   const rows: (readonly [string, readonly string[]])[] = [
     ["id", [view.id]],
     ["status", [view.status]],
     ["when", [view.when]],
     ["what", [view.what]],
+    ["payload", [`${view.payloadBytes} bytes`]],
+    ["options", view.options === undefined ? [] : [JSON.stringify(view.options)]],
+    ["start", view.start === undefined ? [] : [view.start]],
+    ["end", view.end === undefined ? [] : [view.end]],
+    ["jitter", view.jitterMs === 0 ? [] : [formatDuration(view.jitterMs)]],
     ["overlap", [view.overlap]],
-    ["next", view.next],
+    [
+      "catch-up",
+      [
+        `${catchUp.limit}${catchUp.windowMs === undefined ? "" : `, none older than ${formatDuration(catchUp.windowMs)}`}`,
+      ],
+    ],
+    ["ends after", view.runs === undefined ? [] : [`${view.runs} runs`]],
+    ["next", view.next.map((due) => dueText(due, timeZone))],
     ["running", view.running.map(runText)],
     ["queued", view.queued],
     ["last", view.last === undefined ? [] : [runText(view.last)]],
@@ -42,6 +54,14 @@ export function printSchedules(output: Output, views: readonly ScheduleView[]): 
       cell(view.overlap),
     ]),
   );
+}
+
+/** A due time, and what a clock shows then where the rule is of. */
+function dueText(due: string, timeZone: string | undefined): string {
+  if (timeZone === undefined || timeZone === "UTC") return due;
+  // Sweden writes times as ISO does.
+  const local = new Intl.DateTimeFormat("sv-SE", { timeZone, dateStyle: "short", timeStyle: "medium" });
+  return `${due} (${local.format(new Date(due))} ${timeZone})`;
 }
 
 function runText({ id, startedAt }: RunView): string {

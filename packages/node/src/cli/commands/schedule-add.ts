@@ -112,14 +112,22 @@ async function store(client: Client, id: string, spec: ScheduleSpec, flags: Flag
   try {
     const view = await (await client.schedule({ id, ...spec }, options)).get();
     if (view.status === "running") return view;
-    throw new ConflictError(
-      "TASK_ENDED",
-      `schedule ${id} has ended just now: ${view.status}; add it again in a moment`,
-    );
+    throw hasEnded(id, view);
   } catch (error) {
-    if (flags.replace !== true || !isErgonError(error) || error.code !== "ID_CONFLICT") throw error;
-    return client.instance(id).send({ type: "update", spec });
+    if (!isErgonError(error) || error.code !== "ID_CONFLICT") throw error;
+    const view = await client.instance(id).get();
+    if (view.machine === "schedule" && view.status !== "running") throw hasEnded(id, view);
+    if (flags.replace === true) return client.instance(id).send({ type: "update", spec });
+    const advice = view.machine === "schedule" ? "--replace gives it this one" : "give it another id";
+    throw new ConflictError("ID_CONFLICT", `${id} is there already, with another spec: ${advice}`, { cause: error });
   }
+}
+
+function hasEnded(id: string, { status }: MachineView): ConflictError {
+  return new ConflictError(
+    "TASK_ENDED",
+    `schedule ${id} has ended just now: ${status}; its id is free again 10 s after the end, or after its --retention`,
+  );
 }
 
 /** The spec that flags describe. The values are checked with everything else. */

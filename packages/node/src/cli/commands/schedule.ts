@@ -62,6 +62,7 @@ export function schedule(program: Command, cli: Cli): void {
       cli.clientAction(async ({ output }, client, id: string, { reason }: { readonly reason?: string }) => {
         await scheduleOf(client, id);
         say(output, await client.instance(id).cancel({ reason }), "removed");
+        if (!output.json) output.note("its id is free again in 10 s, or after the --retention that it was added with");
       }),
     );
 }
