@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 
 import { createAgent, echo, noop, type Middleware } from "@ergon/agents";
-import { H, InvalidError, createNames } from "@ergon/core";
+import { H, InvalidError, createNames, silentLogger, type Logger } from "@ergon/core";
 import { createManualClock, createMemoryNetwork } from "@ergon/core/testing";
 import { describe, expect, test as plain } from "vitest";
 
@@ -256,7 +256,13 @@ describe("an agent that is cut off from NATS (M-11)", () => {
   });
 
   test("goes on when the cut is shorter, says so when NATS is there again, and answers", async ({ start }) => {
-    const stage = await start((attempt) => attempt.sleep(attempt.taskId === "t1" ? 3_000 : 60_000));
+    const logged: string[] = [];
+    const log =
+      (level: string) =>
+      (_: object, text: string): void =>
+        void logged.push(`${level}: ${text}`);
+    const logger: Logger = { ...silentLogger, warn: log("warn"), info: log("info"), child: () => logger };
+    const stage = await start((attempt) => attempt.sleep(attempt.taskId === "t1" ? 3_000 : 60_000), { logger });
     const n1 = stage.node("n1");
     for (const task of ["t1", "t2"]) n1.dispatch(task);
     await stage.clock.advance(500);
@@ -267,6 +273,10 @@ describe("an agent that is cut off from NATS (M-11)", () => {
     const backAt = stage.clock.monotonic();
     await stage.clock.advance(50);
 
+    expect(logged.filter((line) => line.includes("NATS"))).toEqual([
+      "warn: NATS is out of reach: what runs goes on, nothing new comes",
+      "info: NATS is there again",
+    ]);
     expect(stage.events("t1")).toEqual(["claimed", "succeeded"]);
     expect(stage.events("t2")).toEqual(["claimed", "claimed"]);
     expect((stage.said.find(({ event }) => event === "succeeded")?.at ?? 0) - backAt).toBeLessThan(10);

@@ -161,7 +161,11 @@ export class Session {
   #onStatus(status: BusStatus): void {
     const { clock, cutOffMs, logger } = this.#options;
     if (this.#state === "gone") return;
+    const wasConnected = this.#connected;
     this.#connected = status === "connected";
+    if (wasConnected && !this.#connected)
+      logger.warn({ attempts: this.running, cutOffMs }, "NATS is out of reach: what runs goes on, nothing new comes");
+    else if (!wasConnected && this.#connected) logger.info({ attempts: this.running }, "NATS is there again");
     this.#answers.connection(status);
     if (this.#cutOff !== undefined) clock.cancel(this.#cutOff);
     this.#cutOff = undefined;
