@@ -55,7 +55,10 @@ describe("a record that cannot be read", () => {
       ]) {
         expect(await cluster.drive(codeOf(ask()))).toBe("TASK_UNREADABLE");
       }
-      expect((await cluster.drive(client.nodes()))[0]?.unreadable).toBe(2);
+      const [node] = await cluster.drive(client.nodes());
+      expect(node?.unreadable).toBe(2);
+      const waiting = Object.values(node?.waiting ?? {}).reduce((sum, count) => sum + count, 0);
+      expect(node?.setAside ?? []).toHaveLength(2 - waiting);
       expect(Buffer.from((await read(cluster, 2, "rotten-1")) ?? [])).toEqual(Buffer.from(data));
     },
   );

@@ -62,7 +62,13 @@ describe("doctor", () => {
       ...cluster,
       nodes: [
         { ...node, unreadable: 5, waiting: { "order@2": 3 } },
-        { ...node, id: "b", unreadable: 2, waiting: { "order@2": 2 } },
+        {
+          ...node,
+          id: "b",
+          unreadable: 2,
+          waiting: { "order@2": 2 },
+          setAside: [{ id: "o-7", reason: "its state paying is not there" }],
+        },
       ],
     };
 
@@ -72,7 +78,9 @@ describe("doctor", () => {
     });
     expect(find("records", {}, always, waiting)).toMatchObject({
       level: "bad",
-      text: expect.stringMatching(/^2 cannot be read/) as string,
+      text: expect.stringMatching(
+        /^2 cannot be read.* Such as o-7 \(its state paying is not there\); "ergon check /,
+      ) as string,
     });
     expect(find("machines")).toBeUndefined();
   });

@@ -74,6 +74,8 @@ export interface NodeView {
   readonly inFlight?: number;
   /** Records set aside since they cannot be read (B-21), those that wait for a machine included. */
   readonly unreadable?: number;
+  /** A few of these that wait for no machine, and why they cannot be read. */
+  readonly setAside?: readonly { readonly id: string; readonly reason: string }[];
   /** Of these: how many wait for each machine that the node does not know, as `name@version`. */
   readonly waiting?: Readonly<Record<string, number>>;
   /** The machines that it knows, as `name@version`. */

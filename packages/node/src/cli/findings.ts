@@ -26,6 +26,8 @@ const bad = (topic: string, text: string): Finding => ({ level: "bad", topic, te
 
 /** Clocks that differ by less say nothing about anything. */
 const SMALL_OFFSET_MS = 1_000;
+/** So many records that were set aside are named. */
+const NAMED = 3;
 const DEFAULT_SYNC: Sync = { always: false, intervalMs: 120_000 };
 
 /** Judges what was found, the server first. */
@@ -193,7 +195,12 @@ function hosting({ nodes, agents, map }: ClusterFacts): Finding[] {
     ...(free + left === 0 ? [good("shards", "all are hosted")] : []),
     ...(unreadable === 0
       ? []
-      : [bad("records", `${unreadable} cannot be read by these nodes and were set aside: a newer node may`)]),
+      : [
+          bad(
+            "records",
+            `${unreadable} cannot be read by these nodes and were set aside: a newer node may${named(nodes)}`,
+          ),
+        ]),
     ...waiting.map(([machine, count]) =>
       bad(
         "machines",
@@ -204,6 +211,14 @@ function hosting({ nodes, agents, map }: ClusterFacts): Finding[] {
       ? note("agents", "none has announced itself: tasks wait, unless plain NATS services do the work")
       : good("agents", `${agents.length}, serving ${drivers.join(", ")}`),
   ];
+}
+
+/** A few of the records that were set aside, with the reason. */
+function named(nodes: readonly NodeView[]): string {
+  const some = nodes.flatMap(({ setAside = [] }) => setAside).slice(0, NAMED);
+  if (some.length === 0) return "";
+  const texts = some.map(({ id, reason }) => `${id} (${reason})`);
+  return `. Such as ${texts.join(", ")}; "ergon check --machines FILE" tells which fit which machines`;
 }
 
 /** Whether a permission covers a subject, wildcards and all. */

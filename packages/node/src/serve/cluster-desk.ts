@@ -29,6 +29,8 @@ import { askingOf } from "./asking.ts";
 import { embeddedReason, hasEnded, listed, startOf, statusText, summarize } from "./describe.ts";
 import { Page, parseListRequest, type PageItem } from "./page.ts";
 
+/** So many of the records that were set aside are named. */
+const NAMED = 3;
 const NODE_TIMEOUT_MS = 5_000;
 /** Parked tasks looked into in one turn: of a million, a list takes seconds, in which the node has to renew its session. */
 const UNPACKED_PER_TURN = 500;
@@ -116,14 +118,20 @@ export class ClusterDesk {
   #ownStatus(): Partial<NodeView> {
     let unreadable = 0;
     const waiting: Record<string, number> = {};
+    const setAside: { id: string; reason: string }[] = [];
     for (const shard of this.#hosted.values()) {
       unreadable += shard.unreadable.size;
+      for (const [id, reason] of shard.unreadable) {
+        if (setAside.length === NAMED) break;
+        if (!shard.waiting.has(id)) setAside.push({ id, reason });
+      }
       for (const machine of shard.waiting.values()) waiting[machine] = (waiting[machine] ?? 0) + 1;
     }
     return {
       live: this.#host.live,
       inFlight: this.#dispatcher.flights.out.size,
       unreadable,
+      ...(setAside.length === 0 ? {} : { setAside }),
       ...(Object.keys(waiting).length === 0 ? {} : { waiting }),
     };
   }
