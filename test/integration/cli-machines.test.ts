@@ -49,6 +49,14 @@ describe("instances by the command line", () => {
   test("what is not there in time goes on, with exit code 6", async ({ ergon }) => {
     await ergon(["start", "order", '{"amount": 5}', "--id", "o3"]);
 
+    expect(await ergon(["wait", "o3", "--until", "state:piad"])).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/order@1 has no state "piad"; it has draft, paying, /),
+    });
+    expect(await ergon(["wait", "o3", "--until", "tag:busy"])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('order@1 has no tag "busy"; it has none'),
+    });
     expect(await ergon(["wait", "o3", "--until", "state:paid", "--timeout", "50ms"])).toEqual({
       code: 6,
       out: "draft\n",

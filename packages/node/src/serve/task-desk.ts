@@ -24,6 +24,7 @@ import type { Admission } from "./admission-desk.ts";
 import { askingOf, untilOf, waitMs } from "./asking.ts";
 import { describeEmbedded, hasEnded, statusText, type Extra } from "./describe.ts";
 import type { Asking, Listeners } from "./listeners.ts";
+import { requirePlace } from "./places.ts";
 import { notFound, refused } from "./refusals.ts";
 import { readStored } from "./stored-tasks.ts";
 
@@ -109,7 +110,10 @@ export class TaskDesk {
     if (actor !== undefined && state === undefined)
       return this.#whenStored(actor, message, () => this.#read(shard, verb, id, message));
     if (state === undefined) throw notFound(id);
-    if (verb === "wait") return this.answerOrWait(message, shard, actor, state);
+    if (verb === "wait") {
+      if (!hasEnded(state)) requirePlace(message, state);
+      return this.answerOrWait(message, shard, actor, state);
+    }
     const to = askingOf(message);
     this.#answer(to, shard, actor, state);
     if (verb === "watch" && actor !== undefined && !hasEnded(state)) this.#listeners.watch(actor, to);
