@@ -136,8 +136,8 @@ describe("get, wait, watch", () => {
     const reason = "no agent serves driver nobody";
     const plan = JSON.stringify({ steps: [{ id: "first", driver: "nobody", text: "x" }] });
     const [task, steps] = await Promise.all([
-      ergon(["submit", "nobody", "hi", "--id", "why-task", "--wait", "--timeout", "4s"]),
-      ergon(["plan", "run", "-", "--id", "why-plan", "--wait", "--timeout", "3s"], plan),
+      ergon(["submit", "nobody", "hi", "--id", "why-task", "--wait", "--timeout", "7s"]),
+      ergon(["plan", "run", "-", "--id", "why-plan", "--wait", "--timeout", "7s"], plan),
     ]);
     const shown = await ergon(["plan", "show", "why-plan"]);
     const listed = await ergon(["ls", "--machine", "plan"]);
