@@ -17,6 +17,7 @@ import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
+import { Lookups } from "./lookups.ts";
 import { moved, refused, setAside } from "./refusals.ts";
 import { sameSpec } from "./same-spec.ts";
 import { readStored } from "./stored-tasks.ts";
@@ -40,8 +41,7 @@ export class AdmissionDesk {
   readonly #machines: MachineRegistry;
   /** A held task's batch should have been decided long ago. */
   undecided: (actor: LiveActor) => void = () => undefined;
-  /** Ids that are being looked up, with those who asked meanwhile. */
-  readonly #lookups = new Map<string, (() => void)[]>();
+  readonly #lookups = new Lookups();
 
   constructor(context: NodeContext, host: Host, dispatcher: Dispatcher, machines: MachineRegistry) {
     this.#context = context;
@@ -67,13 +67,11 @@ export class AdmissionDesk {
     const aside = setAside(shard, spec.id);
     if (aside !== undefined) return done({ kind: "refused", error: aside });
     if (fresh) return this.#create(shard, spec, done, batch);
-    const others = this.#lookups.get(spec.id);
-    if (others !== undefined) {
-      others.push(() => this.submit(shard, spec, false, done, batch));
-      return;
-    }
-    this.#lookups.set(spec.id, []);
-    void this.#lookUpFirst(shard, spec, done, batch);
+    void this.#lookups.run(
+      spec.id,
+      () => this.#createUnlessStored(shard, spec, done, batch),
+      () => this.submit(shard, spec, false, done, batch),
+    );
   }
 
   /** A held task's batch is admitted: it goes on. Its record may go on saying "held": whoever reads it asks for the decision. */
@@ -90,21 +88,6 @@ export class AdmissionDesk {
 
   #isHeldBy(actor: LiveActor, batch: string): boolean {
     return !actor.erased && taskOf(this.#host.wake(actor)).batch === batch;
-  }
-
-  async #lookUpFirst(
-    shard: HostedShard,
-    spec: TaskSpec,
-    done: (outcome: Admission) => void,
-    batch: string | undefined,
-  ): Promise<void> {
-    try {
-      await this.#createUnlessStored(shard, spec, done, batch);
-    } finally {
-      const waiting = this.#lookups.get(spec.id) ?? [];
-      this.#lookups.delete(spec.id);
-      for (const next of waiting) next();
-    }
   }
 
   async #createUnlessStored(

@@ -33,6 +33,7 @@ import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { AdmissionDesk } from "./admission-desk.ts";
 import { askingOf, checkWait, untilOf } from "./asking.ts";
 import type { Listeners } from "./listeners.ts";
+import { Lookups } from "./lookups.ts";
 import { moved, notFound, refused, setAside } from "./refusals.ts";
 import { readStored } from "./stored-tasks.ts";
 import type { TaskDesk } from "./task-desk.ts";
@@ -55,8 +56,7 @@ export class MachineDesk {
   readonly #admissions: AdmissionDesk;
   readonly #machines: MachineRegistry;
   readonly #strangers: UnknownMachines;
-  /** Starts whose id is being looked up: those with the same id wait for the first. */
-  readonly #lookups = new Map<string, (() => void)[]>();
+  readonly #lookups = new Lookups();
 
   constructor(
     context: NodeContext,
@@ -91,17 +91,11 @@ export class MachineDesk {
     const aside = setAside(shard, id);
     if (aside !== undefined) return done({ kind: "refused", error: aside });
     if (fresh) return this.#create(shard, id, spec, done);
-    const others = this.#lookups.get(id);
-    if (others !== undefined) {
-      others.push(() => this.start(shard, id, spec, false, done));
-      return;
-    }
-    this.#lookups.set(id, []);
-    void this.#createUnlessStored(shard, id, spec, done).finally(() => {
-      const waiting = this.#lookups.get(id) ?? [];
-      this.#lookups.delete(id);
-      for (const next of waiting) next();
-    });
+    void this.#lookups.run(
+      id,
+      () => this.#createUnlessStored(shard, id, spec, done),
+      () => this.start(shard, id, spec, false, done),
+    );
   }
 
   /** An event of a client, or the question which events are taken. */
