@@ -2,7 +2,6 @@ import {
   JSON_TYPE,
   encodeBody,
   failureOf,
-  isErgonError,
   type ActorState,
   type Command,
   type Effect,
@@ -18,6 +17,7 @@ import { answeredOf } from "../serve/recorded-answer.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import type { Behaviour } from "../shard/behaviour.ts";
 import type { Host } from "../shard/host.ts";
+import { embeddedId } from "../shard/hosted-shard.ts";
 import { endingOf } from "./ending.ts";
 import type { Outbox } from "./outbox.ts";
 
@@ -73,13 +73,10 @@ export class MachineBehaviour implements Behaviour {
     if (host.wake(actor).snapshot.status !== "active") return;
     const task = taskOf(ended);
     const event = { type: "ergon.task", key, ending: endingOf(task), answered: answeredOf(key, task) };
-    try {
+    host.orFail(actor, () => {
       host.transition(actor, event);
       this.settle(actor);
-    } catch (error) {
-      if (!isErgonError(error)) throw error;
-      host.fail(actor, error.code, error.message);
-    }
+    });
   }
 
   /** A message that nobody will ever take: a child that could not be started, or an alarm not set, has failed for who asked; everything else is lost with whom it was for. */
@@ -134,7 +131,7 @@ export class MachineBehaviour implements Behaviour {
   #embed(actor: LiveActor, { key, spec }: Command & { type: "task" }): void {
     const host = this.#hosting();
     const at = this.#context.clock.now();
-    const id = `${actor.id}~${key}`;
+    const id = embeddedId(actor.id, key);
     const { correlationId } = (host.wake(actor) as MachineState).meta;
     const task = { correlationId: correlationId ?? actor.id, ...spec, id };
     const agent = this.#dispatcher.agentFor(task);

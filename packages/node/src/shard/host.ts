@@ -157,14 +157,22 @@ export class Host {
 
   /** Delivers an event that nobody can be told about: an actor that cannot go on from it fails. */
   advance(actor: LiveActor, event: EventWithoutTime, settled: Settled = ignore): boolean {
+    let taken = true;
+    const take = (): void => {
+      taken = this.transition(actor, event);
+      if (taken) this.#store(actor, settled);
+    };
+    this.orFail(actor, take, settled);
+    return taken;
+  }
+
+  /** Runs a part of the actor's way that nobody can be told about: where it cannot be taken, the actor fails. */
+  orFail(actor: LiveActor, run: () => void, settled: Settled = ignore): void {
     try {
-      if (!this.transition(actor, event)) return false;
-      this.#store(actor, settled);
-      return true;
+      run();
     } catch (error) {
       if (!isErgonError(error)) throw error;
       this.fail(actor, error.code, error.message, settled);
-      return true;
     }
   }
 
@@ -201,8 +209,7 @@ export class Host {
     actor.shard.add(actor);
     this.#take(actor, turn);
     this.#behaviour(actor).rolledBack(actor);
-    this.#behaviour(actor).settle(actor);
-    this.commit(actor, settled);
+    this.#store(actor, settled);
   }
 
   /** Delivers an event without storing the outcome: the caller commits. Answers whether the actor took it. */
@@ -211,8 +218,8 @@ export class Host {
     if (event.type !== "ergon.failed" && event.type !== "ergon.local") this.migrations.upgrade(actor);
     const state = this.wake(actor);
     const { machine } = actor;
-    const time = this.#time(actor, state);
-    return this.#turn(actor, state, () => machine.engine.step(machine, state, { ...event, ...time }));
+    const timed = { ...event, ...this.#time(actor, state) };
+    return this.#turn(actor, state, () => machine.engine.step(machine, state, timed));
   }
 
   commit(actor: LiveActor, settled: Settled): void {
@@ -291,8 +298,7 @@ export class Host {
         this.#behaviour(actor).restored(actor);
         if (!actor.unsaved) continue;
         actor.unsaved = false;
-        this.#behaviour(actor).settle(actor);
-        this.commit(actor, ignore);
+        this.#store(actor, ignore);
       } catch (error) {
         // One record that cannot go on must not take its shard down, at one node after the other. Its bounds end it.
         this.#options.context.logger.error({ shard: shard.number, id: actor.id, err: error }, "an actor cannot go on");
@@ -438,8 +444,7 @@ export class Host {
   }
 
   #surroundings(actor: LiveActor): Surroundings {
-    const { logger } = this.#options.context;
-    return { id: actor.id, logger, onLocal: (run) => this.#local(actor, run) };
+    return { id: actor.id, logger: this.#options.context.logger, onLocal: (run) => this.#local(actor, run) };
   }
 
   /** Something that an instance runs in this process has said something. */
@@ -471,13 +476,10 @@ export class Host {
     if (timer === undefined) return this.#timers.set(actor, state.timers);
     const { machine } = actor;
     const time = this.#time(actor, state);
-    try {
+    this.orFail(actor, () => {
       this.#turn(actor, state, () => machine.engine.fire(machine, state, timer, time));
       this.#store(actor, ignore);
-    } catch (error) {
-      if (!isErgonError(error)) throw error;
-      this.fail(actor, error.code, error.message);
-    }
+    });
   }
 }
 
