@@ -9,26 +9,13 @@ import { expect, vi } from "vitest";
 import { root } from "../support/documents.ts";
 import { eventually } from "../support/eventually.ts";
 import { test as base } from "../support/nats-fixtures.ts";
-import { startTestServer } from "../support/nats-server.ts";
-import type { TestServer, TestServerOptions } from "../support/nats-server.ts";
 
 interface Fixtures {
-  /** A server of the test's own, stopped after it. */
-  readonly start: (options?: TestServerOptions) => Promise<TestServer>;
   /** One more process in the test's namespace, closed after it. */
   readonly open: (url: string) => Promise<NatsPorts>;
 }
 
 const test = base.extend<{ $test: Fixtures }>({
-  start: async ({}, use) => {
-    const servers: TestServer[] = [];
-    await use(async (options) => {
-      const server = await startTestServer(options);
-      servers.push(server);
-      return server;
-    });
-    for (const server of servers) await server.stop();
-  },
   open: async ({ namespace }, use) => {
     const opened: NatsPorts[] = [];
     await use(async (url) => {

@@ -1,13 +1,14 @@
 import { connectNats, openNats } from "@ergon/core/nats";
-import { expect, test } from "vitest";
+import { expect } from "vitest";
 
-import { uniqueNamespace } from "../support/nats-fixtures.ts";
-import { startTestServer } from "../support/nats-server.ts";
+import { test, uniqueNamespace } from "../support/nats-fixtures.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-test("a record whose time has run out does not come back as it was before, when the server is killed soon after (I-1)", async () => {
-  const server = await startTestServer();
+test("a record whose time has run out does not come back as it was before, when the server is killed soon after (I-1)", async ({
+  start,
+}) => {
+  const server = await start();
   const shape = { namespace: uniqueNamespace(), shards: 1, buckets: 1, replicas: 1 };
   const ids = ["a", "b", "c"];
   const link = await connectNats({ servers: server.url });
@@ -24,5 +25,4 @@ test("a record whose time has run out does not come back as it was before, when 
 
   await expect.poll(readAll, { timeout: 20_000 }).toEqual([undefined, undefined, undefined]);
   await link.close();
-  await server.stop();
 });

@@ -8,30 +8,17 @@ import { Heard } from "@ergon/core/testing";
 import { describe, expect } from "vitest";
 
 import { test as base, uniqueNamespace } from "../support/nats-fixtures.ts";
-import { startTestServer } from "../support/nats-server.ts";
-import type { TestServer, TestServerOptions } from "../support/nats-server.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (data: Uint8Array | undefined): string | undefined =>
   data === undefined ? undefined : new TextDecoder().decode(data);
 
 interface Fixtures {
-  /** A server of the test's own, stopped after it. */
-  readonly start: (options?: TestServerOptions) => Promise<TestServer>;
   /** A connection, closed after the test. */
   readonly connect: (options: NatsOptions) => Promise<NatsLink>;
 }
 
 const test = base.extend<{ $test: Fixtures }>({
-  start: async ({}, use) => {
-    const servers: TestServer[] = [];
-    await use(async (options) => {
-      const server = await startTestServer(options);
-      servers.push(server);
-      return server;
-    });
-    for (const server of servers) await server.stop();
-  },
   connect: async ({}, use) => {
     const links: NatsLink[] = [];
     await use(async (options) => {

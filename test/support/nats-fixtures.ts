@@ -4,7 +4,7 @@ import type { Suite } from "@ergon/core/testing";
 import { test as base } from "vitest";
 
 import { startTestServer } from "./nats-server.ts";
-import type { TestServer } from "./nats-server.ts";
+import type { TestServer, TestServerOptions } from "./nats-server.ts";
 
 export interface NatsWorkerFixtures {
   /** One server for all tests of a worker; do not stop it. */
@@ -14,6 +14,8 @@ export interface NatsWorkerFixtures {
 export interface NatsTestFixtures {
   /** A namespace that no other test uses. */
   readonly namespace: string;
+  /** A server of the test's own, stopped after it. */
+  readonly start: (options?: TestServerOptions) => Promise<TestServer>;
 }
 
 let lastNamespace = 0;
@@ -34,6 +36,15 @@ export const test = base.extend<{ $worker: NatsWorkerFixtures; $test: NatsTestFi
   ],
   namespace: async ({}, use) => {
     await use(uniqueNamespace());
+  },
+  start: async ({}, use) => {
+    const servers: TestServer[] = [];
+    await use(async (options) => {
+      const server = await startTestServer(options);
+      servers.push(server);
+      return server;
+    });
+    for (const server of servers) await server.stop();
   },
 });
 
