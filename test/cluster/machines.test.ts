@@ -27,7 +27,7 @@ const test = base.extend<{ cluster: Cluster }>({
   },
 });
 
-test("nodes are killed at random under instances with tasks, timers and durable children: each ends as it does in calm (B-22, I-7, M-12)", async ({
+test("nodes are killed at random under instances with tasks, timers and durable children: each ends as it does in calm (B-22, I-7)", async ({
   cluster,
 }) => {
   const chance = seededRandom(7);

@@ -34,7 +34,7 @@ const test = base.extend<{ url: string; cluster: Cluster }>({
   },
 });
 
-test("nodes are killed at random under 500 plans and 500 machines: each ends as it does in calm, each step's result recorded once (B-22, I-7, M-12)", async ({
+test("nodes are killed at random under 500 plans and 500 machines: each ends as it does in calm, each step's result recorded once (B-22, I-7)", async ({
   url,
   cluster,
 }) => {

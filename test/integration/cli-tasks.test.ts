@@ -183,7 +183,7 @@ describe("get, wait, watch", () => {
     expect(await ergon(["wait", "-dashed"])).toMatchObject({ code: 2, err: expect.stringContaining("Put -- before") });
   });
 
-  test("an unchanged task reads the same (B-36)", async ({ ergon }) => {
+  test("an unchanged task reads the same", async ({ ergon }) => {
     const { out } = await ergon(["submit", "echo", "same"]);
     await ergon(["wait", out.trim()]);
 

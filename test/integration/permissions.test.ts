@@ -33,7 +33,7 @@ const users = [
   },
 ];
 
-test("a caller without the role is refused, and those with theirs can do their part (M-23)", async () => {
+test("a caller without the role is refused, and those with theirs can do their part", async () => {
   const server = await startTestServer({ configuration: { authorization: { users } } });
   const as = (user: string): string => server.url.replace("nats://", `nats://${user}:${user.slice(0, 1)}@`);
   const { local, stop } = createLocal(as("node"), namespace);

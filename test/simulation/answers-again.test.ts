@@ -162,6 +162,24 @@ describe("an answer that is not the recorded one is refused", () => {
     expect(told).toEqual(["recorded", "ATTEMPT_STALE"]);
   });
 
+  test("that of a failed run, once a retry has begun another one; both records stay readable (M-8)", async ({
+    speaker,
+  }) => {
+    const { cluster, told } = speaker;
+    await speaker.begin({ retry: { maxAttempts: 1 } });
+    speaker.answer(1, broken);
+    await cluster.clock.advance(100);
+    const again = await cluster.drive(cluster.client().retry("t"));
+    await cluster.clock.advance(100);
+
+    speaker.answer(1, succeeded("too late"));
+    await cluster.clock.advance(100);
+
+    expect(told).toEqual(["recorded", "ATTEMPT_STALE"]);
+    expect(await cluster.drive(cluster.client().get("t"))).toMatchObject({ status: "failed", attempt: 1 });
+    expect(await cluster.drive(cluster.client().get(again.id))).toMatchObject({ origin: "t", status: "started" });
+  });
+
   test("that of a task that was ended by force meanwhile", async ({ speaker }) => {
     const { cluster, told } = speaker;
     await speaker.begin();

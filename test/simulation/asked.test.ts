@@ -38,7 +38,7 @@ test("reading an ended task asks the store once (B-15)", async () => {
   expect(cluster.writes.reads - reads).toBe(1);
 });
 
-test("a decision taken through one node reaches the agent of another's task within a moment (M-19)", async () => {
+test("a decision taken through one node reaches the agent of another's task within a moment", async () => {
   const cluster = createMemoryCluster();
   await cluster.addNodes("n1", "n2");
   const toldAt: number[] = [];

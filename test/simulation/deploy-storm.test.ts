@@ -42,7 +42,7 @@ const v2 = defineMachine(
 const deploys: readonly (readonly Machine[])[] = [[v1], [v1, v2], [v2]];
 
 test.for([1, 2, 3, 55])(
-  "a rolling deploy while nodes die: every instance counts each of its events once, whatever version takes it (I-7, M-12), seed %i",
+  "a rolling deploy while nodes die: every instance counts each of its events once, whatever version takes it (I-7), seed %i",
   { timeout: 60_000 },
   async (seed) => {
     const cluster = createMemoryCluster({ seed, shards: 12, oneInFlight: seed % 2 === 0 });

@@ -27,7 +27,7 @@ async function endsOf(cluster: MemoryCluster, ids: readonly string[]): Promise<T
 const statusesOf = (views: readonly TaskView[]): string[] => [...new Set(views.map(({ status }) => status))];
 
 describe("a flood beyond the agents' capacity", () => {
-  test("waits, and no agent ever runs more than it announced, from three nodes (B-24, M-15)", async () => {
+  test("waits, and no agent ever runs more than it announced, from three nodes (B-24)", async () => {
     const cluster = createMemoryCluster({ shards: 12 });
     await cluster.addNodes("n1", "n2", "n3");
     const running = new Map<string, number>();
@@ -100,7 +100,7 @@ describe("a flood beyond the agents' capacity", () => {
     expect(order.filter((index) => index !== 999)).toEqual(byPriority);
   });
 
-  test("of two drivers stays two queues when shards move: neither is counted off the other's (B-28)", async () => {
+  test("of two drivers stays two queues when shards move: neither is counted off the other's", async () => {
     const cluster = createMemoryCluster({ shards: 2 });
     await cluster.addNodes("n1");
     for (const driver of ["red", "blue"]) {
@@ -138,7 +138,7 @@ describe("a driver without an agent", () => {
     expect(ends.map(({ status, failures }) => [status, failures])).toEqual(ids.map(() => ["succeeded", 0]));
   });
 
-  test("fails them at their bound, and says why (B-33, M-14)", async () => {
+  test("fails them at their bound, and says why (M-14)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     const [id = ""] = await submitAll(cluster, 1, () => ({ queueTimeout: "30s" }));
@@ -297,7 +297,31 @@ describe("failures", () => {
     });
   });
 
-  test("a handler that runs too long is told to stop at its bound, and no other attempt follows the last (B-25)", async () => {
+  test("a task that outlives its total timeout is told to stop at that moment, fails, and no attempt follows (B-25)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1");
+    const begun: number[] = [];
+    const aborted: number[] = [];
+    await cluster.addAgent("a1", {
+      handler: async (attempt) => {
+        const begin = cluster.clock.monotonic();
+        begun.push(attempt.number);
+        attempt.signal.addEventListener("abort", () =>
+          aborted.push(Math.round((cluster.clock.monotonic() - begin) / 100)),
+        );
+        await attempt.sleep(600_000);
+      },
+    });
+
+    const ids = await submitAll(cluster, 1, () => ({ totalTimeout: "2s", retry: { maxAttempts: 10, initial: 1 } }));
+    const [end] = await endsOf(cluster, ids);
+    await cluster.clock.advance(60_000);
+
+    expect(end).toMatchObject({ status: "failed", failure: { code: "TOTAL_TIMEOUT" } });
+    expect([begun, aborted]).toEqual([[1], [20]]);
+  });
+
+  test("a handler that runs too long is told to stop at its bound, and no other attempt follows the last", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     const aborted: number[] = [];

@@ -16,7 +16,7 @@ const parcel = createMachine({
 });
 const letter = createMachine({ id: "letter", initial: "out", states: { out: {} } });
 
-test("lists hold tasks and instances alike, and pick by machine, state and tag (M-1)", async () => {
+test("lists hold tasks and instances alike, and pick by machine, state and tag", async () => {
   const cluster = createMemoryCluster({ machines: [defineMachine(parcel), defineMachine(letter)] });
   await cluster.addNodes("n1", "n2");
   const client = cluster.client();
@@ -43,6 +43,32 @@ test("lists hold tasks and instances alike, and pick by machine, state and tag (
   expect(await ids({ tag: "red" })).toEqual(["p1", "t"]);
   expect(await ids({ status: "running" })).toEqual(["l", "p1", "p2"]);
   expect(await ids({ status: "succeeded", machine: "parcel" })).toEqual(["p3"]);
+});
+
+test("lists hold one of each kind, live ones first, in one order at each reading", async () => {
+  const cluster = createMemoryCluster({ machines: [defineMachine(letter)] });
+  await cluster.addNodes("n1", "n2");
+  await cluster.addAgent("a1");
+  const client = cluster.client();
+  await cluster.drive(client.run({ driver: "work", id: "done", text: "x" }));
+  for (const start of [
+    () => client.submit({ driver: "nobody", id: "task" }),
+    () => client.plan({ steps: [{ id: "one", driver: "nobody" }] }, { id: "plan" }),
+    () => client.schedule({ id: "schedule", every: "1h", task: { driver: "nobody" } }),
+    () => client.start("letter", undefined, { id: "instance" }),
+  ]) {
+    await cluster.drive(start() as Promise<unknown>);
+    await cluster.clock.advance(1_000);
+  }
+
+  const readings: string[][] = [];
+  for (let index = 0; index < 20; index++) {
+    const { tasks } = await cluster.drive(client.list({ all: true }));
+    readings.push(tasks.map(({ id }) => id));
+  }
+
+  expect(readings[0]).toEqual(["instance", "schedule", "plan", "task", "done"]);
+  expect(new Set(readings.map((ids) => ids.join(" "))).size).toBe(1);
 });
 
 test("a line of a list tells an instance's state and how many children it has", async () => {

@@ -5,6 +5,7 @@ import {
   NotFoundError,
   createNames,
   decodeBody,
+  delay,
   encodeBody,
   type Message,
   type TaskView,
@@ -138,7 +139,7 @@ describe("a task that is not there", () => {
     await expect(cluster.drive(watch.next())).rejects.toMatchObject({ code: "TASK_NOT_FOUND" });
   });
 
-  test("is gone after its retention (M-22)", async () => {
+  test("is gone after its retention", async () => {
     const cluster = await clusterOf(1, () => "done");
     const client = cluster.client();
     const { id } = await cluster.drive(client.submit({ driver: "work", retention: "5s" }));
@@ -151,6 +152,37 @@ describe("a task that is not there", () => {
     await expect(cluster.drive(client.get(id))).rejects.toMatchObject({ code: "TASK_NOT_FOUND" });
     expect((await cluster.drive(client.submit({ driver: "work", id, text: "new" }))).view.status).not.toBe("succeeded");
   });
+});
+
+test("an id that is submitted again while its record expires is refused or runs anew: never neither, never a mix (M-22)", async () => {
+  const cluster = await clusterOf(2);
+  await cluster.addAgent("a1", { concurrency: 50, handler: (attempt) => attempt.text() });
+  const client = cluster.client({ timeoutMs: 2_000 });
+  const offsets = Array.from({ length: 41 }, (_, index) => index * 5 - 100);
+  const request = (offset: number, text: string) => ({ driver: "work", id: `again-${offset + 100}`, text });
+  await cluster.drive(
+    Promise.all(
+      offsets.map(async (offset) => (await client.submit({ ...request(offset, "old"), retention: "5s" })).wait()),
+    ),
+  );
+  const expiry = cluster.clock.monotonic() + 5_000;
+
+  const again = offsets.map(async (offset) => {
+    await delay(cluster.clock, expiry + offset - cluster.clock.monotonic());
+    const second = await client.submit(request(offset, "new")).catch((error: { code: string }) => error.code);
+    if (typeof second === "string") return second;
+    return (await second.response()).text();
+  });
+  const outcomes = await cluster.drive(Promise.all(again));
+
+  expect([...new Set(outcomes)].toSorted()).toEqual(["ID_CONFLICT", "new"]);
+  await cluster.clock.advance(10_000);
+  const stored = await cluster.drive(
+    Promise.all(offsets.map((offset) => client.get(`again-${offset + 100}`).catch(() => undefined))),
+  );
+  expect(stored.map((view) => (view?.response as { text: string } | undefined)?.text)).toEqual(
+    outcomes.map((outcome) => (outcome === "new" ? "new" : undefined)),
+  );
 });
 
 describe("a cancel", () => {
@@ -260,7 +292,7 @@ describe("an end by force", () => {
 });
 
 describe("a retry", () => {
-  test("of a failed task is a new task that names its origin; both can be read (M-8, B-69)", async () => {
+  test("of a failed task is a new task that names its origin; both can be read (B-69)", async () => {
     let runs = 0;
     const cluster = await clusterOf(2, () => {
       if (++runs === 1) throw new Error("first");
@@ -290,7 +322,7 @@ describe("a watch", () => {
     return { views, done };
   }
 
-  test("shows the task at once, then each change once, and ends with it (B-35, B-36, B-38)", async () => {
+  test("shows the task at once, then each change once, and ends with it (B-35, B-38)", async () => {
     const cluster = await clusterOf(2);
     const { id } = await cluster.drive(cluster.client().submit({ driver: "work" }));
     const { views, done } = await seenBy(cluster, id);
@@ -318,6 +350,10 @@ describe("a watch", () => {
     await cluster.drive(done);
 
     expect(views.at(-1)).toMatchObject({ status: "succeeded", attempt: 1 });
+    const order = ["scheduled", "started", "succeeded"];
+    const seen = views.map(({ status, attempt }) => order.indexOf(status) * 10 + attempt);
+    expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+    expect(new Set(seen).size).toBeGreaterThan(1);
   });
 
   test("shows progress", async () => {

@@ -63,7 +63,7 @@ describe("a record that cannot be read", () => {
     },
   );
 
-  test("stays known to every later owner: one that can read it takes it up (M-13, I-7)", async () => {
+  test("stays known to the next owner of its shard (M-13)", async () => {
     const cluster = createMemoryCluster({ shards: 1 });
     await plant(cluster, 1, "from-the-future", Buffer.from([9, 1]));
     const [first] = await cluster.addNodes("n1");

@@ -37,6 +37,8 @@ const modes = [
 interface Ledger {
   /** By task: the attempts that handlers were given, with their agents. */
   readonly handed: Map<string, { readonly agent: string; readonly attempt: number }[]>;
+  /** Attempts that an agent was given while it still ran another one of the same task. */
+  readonly overlaps: string[];
   readonly watched: Map<string, TaskView[]>;
   readonly accepted: Set<string>;
   readonly ended: Map<string, TaskView[]>;
@@ -63,7 +65,13 @@ describe("a storm", () => {
           ? {}
           : { onLog: (line) => appendFileSync(env["ERGON_LOG"] ?? "", `${line}\n`) }),
       });
-      const ledger: Ledger = { handed: new Map(), watched: new Map(), accepted: new Set(), ended: new Map() };
+      const ledger: Ledger = {
+        handed: new Map(),
+        overlaps: [],
+        watched: new Map(),
+        accepted: new Set(),
+        ended: new Map(),
+      };
       try {
         await storm(cluster, ledger, faults, seededRandom(seed * 7_919));
         await verify(cluster, ledger);
@@ -90,16 +98,23 @@ async function storm(
     cluster.addNode(`node-${++started}`, { clockOffsetMs: between(-3_600_000, 3_600_000) });
   const addAgent = (): Promise<AgentMember> => {
     const name = `agent-${++started}`;
+    const running = new Set<string>();
     return cluster.addAgent(name, {
       concurrency: 1 + Math.floor(between(0, 20)),
       handler: async (attempt) => {
         const handed = ledger.handed.get(attempt.taskId) ?? [];
         ledger.handed.set(attempt.taskId, handed);
         handed.push({ agent: name, attempt: attempt.number });
-        const roll = chance();
-        if (roll > 0.2) await attempt.sleep(roll * 400);
-        if (chance() < 0.05) throw new Error("bad luck");
-        return `${attempt.text()} by ${name}, attempt ${attempt.number}`;
+        if (running.has(attempt.taskId)) ledger.overlaps.push(`${attempt.taskId}.${attempt.number} at ${name}`);
+        running.add(attempt.taskId);
+        try {
+          const roll = chance();
+          if (roll > 0.2) await attempt.sleep(roll * 400);
+          if (chance() < 0.05) throw new Error("bad luck");
+          return `${attempt.text()} by ${name}, attempt ${attempt.number}`;
+        } finally {
+          running.delete(attempt.taskId);
+        }
       },
     });
   };
@@ -252,6 +267,7 @@ async function verify(cluster: MemoryCluster, ledger: Ledger): Promise<void> {
     expect(Buffer.from(record?.task.response ?? []).toString()).toBe(responseOf(ends[0]));
     expect(record?.task.failures ?? 0).toBeLessThan(50);
   }
+  expect(ledger.overlaps, "no agent runs two attempts of a task at once").toEqual([]);
   for (const [id, handed] of ledger.handed) {
     const attempts = handed.map(({ attempt }) => attempt);
     expect(new Set(attempts).size, `${id}: no attempt is handed out twice: ${JSON.stringify(handed)}`).toBe(

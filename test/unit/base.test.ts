@@ -6,10 +6,8 @@ import {
   isId,
   isTerminal,
   parseDuration,
-  parseTaskStatus,
   seededRandom,
   shardOf,
-  taskStatuses,
 } from "@ergon/core";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -153,19 +151,6 @@ describe("the pause between attempts", () => {
 });
 
 describe("statuses", () => {
-  test.each(["scheduled", "started", "retrying", "succeeded", "failed", "cancelled"] as const)(
-    "%s is read and written the same, in any case (B-10, B-11)",
-    (status) => {
-      expect(parseTaskStatus(status)).toBe(status);
-      expect(parseTaskStatus(status.toUpperCase())).toBe(status);
-      expect(taskStatuses).toContain(status);
-    },
-  );
-
-  test.each(["", "SUCCEED", "unknown", "done", "scheduled "])("%j is unknown, and no error (B-10)", (text) => {
-    expect(parseTaskStatus(text)).toBeUndefined();
-  });
-
   test("an unknown one counts as live (M-13)", () => {
     expect(["succeeded", "failed", "cancelled"].every(isTerminal)).toBe(true);
     expect(["scheduled", "started", "retrying", "paused", ""].some(isTerminal)).toBe(false);

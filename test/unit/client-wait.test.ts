@@ -170,7 +170,7 @@ describe("watch", () => {
     ]);
   });
 
-  test("after a change of owner it asks again, and the same view does not come twice (B-36)", async ({ stage }) => {
+  test("after a change of owner it asks again, and the same view does not come twice", async ({ stage }) => {
     const asked = stage.serve(watch, (message, count) => {
       stage.reply(message, viewOf("t-1", "started"), false, 5);
       if (count === 2) stage.reply(message, viewOf("t-1", "succeeded"), true, 5);

@@ -61,7 +61,7 @@ describe("the assignment of shards", () => {
     ).not.toThrow();
   });
 
-  test("is the same for every node, in whatever order it knows the others, and stays once reached (I-5, I-6)", () => {
+  test("is the same for every node, in whatever order it knows the others, and stays once reached (I-5)", () => {
     expect(
       always(({ nodes, owners }, target) => {
         const other = assign(nodes.toReversed(), owners);

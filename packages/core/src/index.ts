@@ -116,7 +116,7 @@ export type { StepCounts } from "./plan/plan-state.ts";
 export type { RetryPolicy } from "./task/retry-policy.ts";
 export { retryOption, retryPolicyOf, taskDefaults, taskLimits, taskOption } from "./task/spec.ts";
 export type { SparseTaskOptions, TaskOptions, TaskSpec } from "./task/spec.ts";
-export { isTerminal, parseTaskStatus, taskStatuses } from "./task/status.ts";
+export { isTerminal, taskStatuses } from "./task/status.ts";
 export type { TaskStatus, TerminalStatus } from "./task/status.ts";
 export { taskMachine } from "./task/task.machine.ts";
 export type {
