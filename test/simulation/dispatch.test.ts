@@ -297,31 +297,10 @@ describe("failures", () => {
     });
   });
 
-  test("a task that outlives its total timeout is told to stop at that moment, fails, and no attempt follows (B-25)", async () => {
-    const cluster = createMemoryCluster();
-    await cluster.addNodes("n1");
-    const begun: number[] = [];
-    const aborted: number[] = [];
-    await cluster.addAgent("a1", {
-      handler: async (attempt) => {
-        const begin = cluster.clock.monotonic();
-        begun.push(attempt.number);
-        attempt.signal.addEventListener("abort", () =>
-          aborted.push(Math.round((cluster.clock.monotonic() - begin) / 100)),
-        );
-        await attempt.sleep(600_000);
-      },
-    });
-
-    const ids = await submitAll(cluster, 1, () => ({ totalTimeout: "2s", retry: { maxAttempts: 10, initial: 1 } }));
-    const [end] = await endsOf(cluster, ids);
-    await cluster.clock.advance(60_000);
-
-    expect(end).toMatchObject({ status: "failed", failure: { code: "TOTAL_TIMEOUT" } });
-    expect([begun, aborted]).toEqual([[1], [20]]);
-  });
-
-  test("a handler that runs too long is told to stop at its bound, and no other attempt follows the last", async () => {
+  test.each([
+    ["its total timeout (B-25)", { totalTimeout: "2s", retry: { maxAttempts: 10, initial: 1 } }, "TOTAL_TIMEOUT"],
+    ["its last attempt's timeout", { attemptTimeout: "2s", retry: { maxAttempts: 1 } }, "ATTEMPT_TIMEOUT"],
+  ])("a handler that outlives %s is told to stop, and no attempt follows", async (_, bounds, code) => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     const aborted: number[] = [];
@@ -336,13 +315,11 @@ describe("failures", () => {
         await attempt.sleep(600_000);
       },
     });
-    const [end] = await endsOf(
-      cluster,
-      await submitAll(cluster, 1, () => ({ attemptTimeout: "2s", retry: { maxAttempts: 1 } })),
-    );
+
+    const [end] = await endsOf(cluster, await submitAll(cluster, 1, () => bounds));
     await cluster.clock.advance(60_000);
 
-    expect(end).toMatchObject({ status: "failed", failure: { code: "ATTEMPT_TIMEOUT" } });
+    expect(end).toMatchObject({ status: "failed", failure: { code } });
     expect([begun, aborted]).toEqual([[1], [20]]);
   });
 
