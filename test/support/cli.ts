@@ -10,7 +10,13 @@ export interface Said {
 /** Runs a command line in this process, as on a pipe unless `terminal`. */
 export async function ergon(
   args: readonly string[],
-  more: { readonly env?: Io["env"]; readonly input?: string; readonly terminal?: boolean } = {},
+  more: {
+    readonly env?: Io["env"];
+    readonly input?: string;
+    readonly terminal?: boolean;
+    /** Hears what goes to standard error, as it goes there. */
+    readonly onErr?: (text: string) => void;
+  } = {},
 ): Promise<Said> {
   const out: Uint8Array[] = [];
   const err: Uint8Array[] = [];
@@ -19,7 +25,12 @@ export async function ergon(
       yield more.input ?? "";
     })(),
     stdout: { write: (chunk) => out.push(Buffer.from(chunk as string)), isTTY: more.terminal === true },
-    stderr: { write: (chunk) => err.push(Buffer.from(chunk as string)) },
+    stderr: {
+      write: (chunk) => {
+        err.push(Buffer.from(chunk as string));
+        more.onErr?.(Buffer.from(chunk as string).toString());
+      },
+    },
     env: more.env ?? {},
     keepGoing: () => undefined,
     onSignal: () => () => undefined,

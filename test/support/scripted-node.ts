@@ -30,6 +30,11 @@ export const viewOf = (id: string, status: TaskView["status"] = "scheduled"): Ta
 export interface Stage {
   readonly clock: ManualClock;
   readonly bus: Bus;
+  /** Breaks the client's connection. */
+  disconnect(): void;
+  reconnect(): void;
+  /** Closes it for good. */
+  closeConnection(): Promise<void>;
   /** Every request that came to a subject, and the answer of `answer` to it. */
   serve(subject: string, answer: (message: Message, asked: number) => void): Message[];
   reply(message: Message, view: TaskView, final?: boolean, shard?: number): void;
@@ -44,10 +49,14 @@ export const test = base.extend<{ stage: Stage }>({
     const clock = createManualClock();
     const network = createMemoryNetwork({ clock });
     const node = network.connect("node");
-    const { bus } = network.connect("client");
+    const process = network.connect("client");
+    const { bus } = process;
     await use({
       clock,
       bus: node.bus,
+      disconnect: () => process.disconnect(),
+      reconnect: () => process.reconnect(),
+      closeConnection: () => process.close(),
       serve: (subject, answer) => {
         const asked: Message[] = [];
         node.bus.subscribe(subject, (message) => {

@@ -48,6 +48,63 @@ describe("wait", () => {
     expect(stage.clock.now() - begin).toBeLessThan(300);
   });
 
+  test("it survives an outage of any length, of NATS and of the nodes", async ({ stage }) => {
+    let ended = false;
+    stage.serve(wait, (message) => {
+      if (ended) stage.reply(message, viewOf("t-1", "succeeded"), true);
+    });
+    const waiting = stage.client({ timeoutMs: 1_000 }).wait("t-1");
+    await stage.clock.advance(5_000);
+    stage.disconnect();
+    await stage.clock.advance(3_600_000);
+    ended = true;
+    stage.reconnect();
+
+    await expect(stage.outcome(waiting)).resolves.toMatchObject({ status: "succeeded" });
+  });
+
+  test("it waits for a node that has gone, once a node has answered its client", async ({ stage }) => {
+    stage.serve(names.verb("get", "t-1"), (message) => stage.reply(message, viewOf("t-1", "started")));
+    const client = stage.client({ timeoutMs: 1_000 });
+    await stage.outcome(client.get("t-1"));
+
+    const waiting = client.wait("t-1");
+    await stage.clock.advance(60_000);
+    stage.serve(wait, (message) => stage.reply(message, viewOf("t-1", "succeeded"), true));
+
+    await expect(stage.outcome(waiting)).resolves.toMatchObject({ status: "succeeded" });
+  });
+
+  test("where no node has ever answered, a wait without a bound ends as NO_NODE", async ({ stage }) => {
+    await expect(stage.outcome(stage.client({ timeoutMs: 1_000 }).wait("t-1"))).rejects.toMatchObject({
+      code: "NO_NODE",
+    });
+  });
+
+  test("a bound that is reached in an outage says why nothing is known, and that the task goes on", async ({
+    stage,
+  }) => {
+    const client = stage.client({ timeoutMs: 1_000 });
+    stage.disconnect();
+    const begin = stage.clock.now();
+
+    await expect(stage.outcome(client.wait("t-1", { timeoutMs: 90_000 }))).rejects.toMatchObject({
+      code: "NATS_UNREACHABLE",
+      message: expect.stringMatching(/whether task t-1 has ended is not known: it goes on, wait for it again$/),
+    });
+    expect(stage.clock.now() - begin).toBeGreaterThanOrEqual(90_000);
+  });
+
+  test("a wait whose connection is closed for good ends", async ({ stage }) => {
+    stage.serve(names.verb("get", "t-1"), (message) => stage.reply(message, viewOf("t-1", "started")));
+    const client = stage.client({ timeoutMs: 1_000 });
+    await stage.outcome(client.get("t-1"));
+    const waiting = client.wait("t-1");
+    await stage.closeConnection();
+
+    await expect(stage.outcome(waiting)).rejects.toMatchObject({ message: "the connection to NATS is closed" });
+  });
+
   test("an aborted wait ends with the reason, the task goes on", async ({ stage }) => {
     stage.serve(wait, () => undefined);
     const abort = new AbortController();
@@ -197,6 +254,19 @@ describe("watch", () => {
     stage.serve(watch, (message) => stage.fail(message, new NotFoundError("TASK_NOT_FOUND", "no task t-1")));
 
     await expect(stage.outcome(collect(stage.client().watch("t-1")))).rejects.toMatchObject({ code: "TASK_NOT_FOUND" });
+  });
+
+  test("it goes on after an outage of any length", async ({ stage }) => {
+    let status: TaskView["status"] = "started";
+    stage.serve(watch, (message) => stage.reply(message, viewOf("t-1", status), status === "succeeded"));
+    const seen = collect(stage.client({ timeoutMs: 1_000 }).watch("t-1"));
+    await stage.clock.advance(100);
+    stage.disconnect();
+    await stage.clock.advance(3_600_000);
+    status = "succeeded";
+    stage.reconnect();
+
+    await expect(stage.outcome(seen)).resolves.toEqual(["started", "succeeded"]);
   });
 
   test("without a node it fails once its time is up", async ({ stage }) => {

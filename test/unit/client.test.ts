@@ -160,6 +160,68 @@ describe("submit", () => {
     expect(said).toEqual([expect.toSatisfy((ms: number) => ms >= 1_000 && ms < 3_000)]);
   });
 
+  test("a try that failed at once, because the connection was down, does not lengthen the next one", async ({
+    stage,
+  }) => {
+    const at: number[] = [];
+    stage.serve(names.submit("echo"), () => at.push(stage.clock.now()));
+    const client = stage.client();
+    stage.disconnect();
+    const submit = client.submit({ driver: "echo" });
+    submit.catch(() => undefined);
+    await stage.clock.advance(15_000);
+
+    stage.reconnect();
+    const back = stage.clock.now();
+    await stage.clock.advance(2_900);
+    await client.close();
+
+    // Asked at once; once more beside; and again after each second of silence.
+    expect(at.map((ms) => Math.floor((ms - back) / 1_000))).toEqual([0, 0, 1, 1, 2, 2]);
+  });
+
+  test("every request that is open is asked again when the connection is back, after however many failures", async ({
+    stage,
+  }) => {
+    const driver = names.submit("echo");
+    const asked = stage.serve(driver, (message) => {
+      if (asked.length > 10) stage.reply(message, viewOf(message.header(H.id) ?? ""));
+    });
+    const client = stage.client();
+    const submits = Array.from({ length: 5 }, () => client.submit({ driver: "echo" }));
+    await stage.clock.advance(200);
+    stage.disconnect();
+    await stage.clock.advance(20_000);
+    expect(asked).toHaveLength(5);
+
+    stage.reconnect();
+    await stage.clock.advance(0);
+    await stage.clock.advance(100);
+    expect(asked).toHaveLength(10);
+    // A node that answers comes a moment later: the next try, a second after the silent one, reaches it.
+    const back = stage.clock.now();
+    await stage.outcome(Promise.all(submits));
+    expect(stage.clock.now() - back).toBeLessThan(1_500);
+  });
+
+  test("a client whose connection is lost for a second is told, and told again when it is back", async ({ stage }) => {
+    const told: boolean[] = [];
+    const client = stage.client({ onNatsAway: (away) => told.push(away) });
+
+    stage.disconnect();
+    await stage.clock.advance(900);
+    stage.reconnect();
+    await stage.clock.advance(5_000);
+    expect(told).toEqual([]);
+
+    stage.disconnect();
+    await stage.clock.advance(1_100);
+    expect(told).toEqual([true]);
+    stage.reconnect();
+    expect(told).toEqual([true, false]);
+    await client.close();
+  });
+
   test("REQUEST_TIMEOUT names how long the whole call has waited, not its last try", async ({ stage }) => {
     stage.serve(names.verb("get", "t-1"), () => undefined);
 

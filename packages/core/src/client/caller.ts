@@ -1,10 +1,11 @@
 import { backoffMs } from "../base/backoff.ts";
 import type { Clock, TimerHandle } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
-import { InvalidError, UnavailableError, isErgonError } from "../base/errors.ts";
+import { InvalidError, UnavailableError, isErgonError, type ErrorCode } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { Bus, Headers, Message } from "../ports/bus.ts";
 import { H } from "../wire/headers.ts";
+import { followConnection } from "./follow-connection.ts";
 import type { Moves } from "./moves.ts";
 
 /** Longest wait that one request asks a node for. */
@@ -12,8 +13,10 @@ const ROUND_MS = 10_000;
 /** How much later than the wait it asked for an answer may come. */
 const GRACE_MS = 3_000;
 /**
- * How long a try of a request waits for its answer: the first three so long, each further one twice as long as the one before. A node that
- * stands still keeps getting its share of the requests until its session ends: the next try may reach another.
+ * How long a try of a request waits for its answer. A node that stands still keeps getting its share of the requests until its session ends: the
+ * next try may reach another. After three tries that heard nothing for their whole length, each further one lasts twice as long as the one before,
+ * for an answer that takes its time. A try that failed at once says nothing about how long an answer takes, and what was silent before a
+ * reconnect says nothing about what comes after it.
  */
 const TRY_MS = 1_000;
 const SHORT_TRIES = 3;
@@ -27,6 +30,8 @@ const MOST_BESIDE = 100;
 const SECOND_MS = 1_000;
 /** A call that finds no node for so long says so. */
 const ALONE_MS = 1_000;
+/** A question that a node remembers for a limited time is repeated at least this long after the wait of its first try. */
+const LEAST_REPEAT_MS = 30_000;
 /** A request that is not there to wait is repeated after a change of owner only when it is older than this. */
 const OVERDUE_MS = 250;
 
@@ -39,6 +44,13 @@ export interface Question<T> {
   readonly headers?: Headers | undefined;
   /** Asks the node to hold the answer back until the task has ended, or until this moment of the monotonic clock. */
   readonly waitUntil?: number | undefined;
+  /** Of a wait: the id of what goes on when the wait is given up. */
+  readonly waitFor?: string | undefined;
+  /**
+   * Of a wait: a node remembers the question, an event's id, for a limited time only, so it is not repeated through an outage of any length.
+   * @defaultValue false
+   */
+  readonly forgettable?: boolean | undefined;
   /** Only a change of this shard's owner makes the question be asked again at once; `undefined`: of any. */
   readonly shard?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -55,12 +67,17 @@ export interface Caller {
   /** The longest that a call goes on without an answer. */
   readonly timeoutMs: number;
   /**
-   * Asks until there is an answer: again after errors of kind `unavailable`, and at once when the task's shard has a new owner. Throws
-   * the last such error once `timeoutMs` (of a wait: the wait) have passed, any other at once. A `REQUEST_TIMEOUT` names all of that time.
+   * Asks until there is an answer: again after errors of kind `unavailable`, and at once when the task's shard has a new owner or the connection
+   * is back. Throws the last such error once `timeoutMs` have passed, any other at once. A wait goes on through any outage until its `waitUntil`;
+   * only where no node has ever answered this client, `timeoutMs` bounds it too. A `REQUEST_TIMEOUT` names all of that time.
    */
   ask<T>(question: Question<T>): Promise<T>;
-  /** Waits before the next try; shorter when an owner changes. */
+  /** Waits before the next try; shorter when an owner changes or the connection is back. */
   pause(failures: number, error: unknown, shard: number | undefined): Promise<void>;
+  /** Whether no node has ever answered this client, on a connection that was never lost: it may be in a wrong namespace. */
+  readonly lonely: boolean;
+  /** A node has answered by another way than {@link Caller.ask}. */
+  noteServed(): void;
   /** Throws `UnavailableError` once the client is closed. */
   requireOpen(): void;
   close(): void;
@@ -74,6 +91,8 @@ export interface CallerParts {
   readonly timeoutMs: number;
   /** Hears, once a call, that no node has served it for a second; it goes on. */
   readonly onNoNode?: (() => void) | undefined;
+  /** Hears that there has been no connection for a second, and then that there is one again. */
+  readonly onNatsAway?: ((away: boolean) => void) | undefined;
 }
 
 type Outcome<T> =
@@ -81,8 +100,12 @@ type Outcome<T> =
   | { readonly kind: "failed"; readonly error: unknown }
   | { readonly kind: "moved" };
 
-export function createCaller({ bus, clock, random, moves, timeoutMs, onNoNode }: CallerParts): Caller {
+export function createCaller(parts: CallerParts): Caller {
+  const { bus, clock, random, moves, timeoutMs, onNoNode } = parts;
+  const connection = followConnection(bus, clock, parts.onNatsAway);
   let closed = false;
+  let served = false;
+  const isLonely = (): boolean => !served && !connection.wasLost;
   let secondBegan = 0;
   let askedBeside = 0;
 
@@ -98,6 +121,7 @@ export function createCaller({ bus, clock, random, moves, timeoutMs, onNoNode }:
 
   const requireOpen = (): void => {
     if (closed) throw new UnavailableError("NATS_UNREACHABLE", "this client is closed");
+    if (connection.closed) throw new UnavailableError("NATS_UNREACHABLE", "the connection to NATS is closed");
   };
 
   const once = <T>(question: Question<T>, tryMs: number, headers: Headers | undefined): Promise<Outcome<T>> =>
@@ -119,7 +143,10 @@ export function createCaller({ bus, clock, random, moves, timeoutMs, onNoNode }:
       const send = (patienceMs: number): void => {
         open += 1;
         bus.request(question.subject, data ?? new Uint8Array(), { headers, timeoutMs: patienceMs }).then(
-          (message) => settle(attempt(() => question.read(message))),
+          (message) => {
+            served = true;
+            settle(attempt(() => question.read(message)));
+          },
           (error: unknown) => {
             open -= 1;
             if (open === 0) settle({ kind: "failed", error });
@@ -149,9 +176,13 @@ export function createCaller({ bus, clock, random, moves, timeoutMs, onNoNode }:
   const ask = async <T>(question: Question<T>): Promise<T> => {
     const { waitUntil, signal } = question;
     const begin = clock.monotonic();
-    const deadline = Math.min(begin + waitMs(waitUntil, begin) + timeoutMs, (waitUntil ?? Infinity) + GRACE_MS);
+    const deadline = deadlineOf(question, begin, timeoutMs);
     let told = false;
-    for (let failures = 0; ;) {
+    let noNodeSince: number | undefined;
+    let failures = 0;
+    let silences = 0;
+    let { connections } = moves;
+    for (;;) {
       requireOpen();
       signal?.throwIfAborted();
       const now = clock.monotonic();
@@ -159,20 +190,29 @@ export function createCaller({ bus, clock, random, moves, timeoutMs, onNoNode }:
       const headers =
         waitUntil === undefined ? question.headers : { ...question.headers, [H.wait]: `${Math.max(1, wait)}ms` };
       requireFitting(question.data, headers, bus.maxMessageBytes);
-      const tryMs = (question.tryMs ?? TRY_MS) * 2 ** Math.max(0, failures + 1 - SHORT_TRIES);
+      const tryMs = (question.tryMs ?? TRY_MS) * 2 ** Math.max(0, silences + 1 - SHORT_TRIES);
       const patience = waitUntil === undefined ? tryMs : wait + GRACE_MS;
       const outcome = await once(question, Math.ceil(Math.max(1, Math.min(patience, deadline - now))), headers);
       if (outcome.kind === "answer") return outcome.value;
       if (outcome.kind === "moved") continue;
-      failures += 1;
+      const { error } = outcome;
+      if (!isUnavailable(error)) throw error;
+      const noNode = isErgonError(error) && error.code === "NO_NODE";
       const askedMs = clock.monotonic() - begin;
-      if (!isUnavailable(outcome.error)) throw outcome.error;
-      if (begin + askedMs >= deadline) throw ofWholeCall(outcome.error, question.subject, askedMs);
-      if (!told && askedMs >= ALONE_MS && isErgonError(outcome.error) && outcome.error.code === "NO_NODE") {
+      const givesUp = waitUntil === Infinity && isLonely() && askedMs >= timeoutMs;
+      if (givesUp || begin + askedMs >= deadline) throw ofWholeCall(error, question, askedMs);
+      failures += 1;
+      if (clock.monotonic() - now >= tryMs) silences += 1;
+      noNodeSince = noNode ? (noNodeSince ?? now) : undefined;
+      if (!told && noNodeSince !== undefined && clock.monotonic() - noNodeSince >= ALONE_MS) {
         told = true;
         onNoNode?.();
       }
-      await pause(failures, outcome.error, question.shard);
+      await pause(failures, error, question.shard);
+      if (moves.connections === connections) continue;
+      ({ connections } = moves);
+      failures = 0;
+      silences = 0;
     }
   };
 
@@ -182,17 +222,40 @@ export function createCaller({ bus, clock, random, moves, timeoutMs, onNoNode }:
     ask,
     pause,
     requireOpen,
+    get lonely() {
+      return isLonely();
+    },
+    noteServed: () => {
+      served = true;
+    },
     close: () => {
       closed = true;
+      connection.forget();
     },
   };
 }
 
-/** The last try may have had a moment left; what was waited for is the whole call. */
-function ofWholeCall(error: unknown, subject: string, askedMs: number): unknown {
-  if (!isErgonError(error) || error.code !== "REQUEST_TIMEOUT") return error;
-  const message = `no answer on ${subject} within ${formatDuration(askedMs)}`;
-  return new UnavailableError("REQUEST_TIMEOUT", message, { cause: error });
+/** When a question is given up. */
+function deadlineOf({ waitUntil, forgettable }: Question<unknown>, begin: number, timeoutMs: number): number {
+  if (waitUntil === undefined) return begin + timeoutMs;
+  const longest = forgettable === true ? begin + ROUND_MS + Math.max(timeoutMs, LEAST_REPEAT_MS) : Infinity;
+  return Math.min(longest, waitUntil + GRACE_MS);
+}
+
+/** The last try may have had a moment left; what was waited for is the whole call. Of a wait it is said what goes on. */
+function ofWholeCall(cause: unknown, { subject, waitFor, forgettable }: Question<unknown>, askedMs: number): unknown {
+  if (!isErgonError(cause)) return cause;
+  const silent = cause.code === "REQUEST_TIMEOUT";
+  if (!silent && waitFor === undefined) return cause;
+  const message = silent ? `no answer on ${subject} within ${formatDuration(askedMs)}` : cause.message;
+  if (waitFor === undefined) return new UnavailableError("REQUEST_TIMEOUT", message, { cause });
+  const unknown = forgettable === true ? "took the event" : "has ended";
+  const advice = forgettable === true ? "send it again under the same event id" : "it goes on, wait for it again";
+  return new UnavailableError(
+    cause.code as ErrorCode,
+    `${message}; whether ${waitFor} ${unknown} is not known: ${advice}`,
+    { cause },
+  );
 }
 
 /** Whether the same request may succeed later. */

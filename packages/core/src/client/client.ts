@@ -45,7 +45,10 @@ export interface ClientOptions {
   readonly namespace?: string | undefined;
   /** What every subject begins with. @defaultValue "ergon" */
   readonly prefix?: string | undefined;
-  /** How long a call goes on without an answer, its repetitions included, in milliseconds. @defaultValue 30,000 */
+  /**
+   * How long a call goes on without an answer, its repetitions included, in milliseconds. It does not bound waits and watches, which go on through
+   * any outage, except where no node has ever answered this client. @defaultValue 30,000
+   */
   readonly timeoutMs?: number | undefined;
   /** Who `cancel`, `end` and `retry` say they are for. @defaultValue "client" */
   readonly by?: string | undefined;
@@ -53,6 +56,8 @@ export interface ClientOptions {
   readonly inboxPrefix?: string | undefined;
   /** Hears, once a call, that no node has served it for a second; the call goes on until its `timeoutMs`. @defaultValue none */
   readonly onNoNode?: (() => void) | undefined;
+  /** Hears that NATS has been out of reach for a second (`true`), and then that it is back (`false`). @defaultValue none */
+  readonly onNatsAway?: ((away: boolean) => void) | undefined;
   /** @defaultValue the system's */
   readonly clock?: Clock | undefined;
   /** @defaultValue the system's */
@@ -158,8 +163,8 @@ export function createClient(options: ClientOptions): Client {
   const newId = createIdFactory(random);
   const inboxRoot = `${options.inboxPrefix ?? defaults.inboxPrefix}.${newId()}`;
   const moves = createMoves(bus, names, clock);
-  const { timeoutMs = defaults.timeoutMs, onNoNode } = options;
-  const caller = createCaller({ bus, clock, random, moves, timeoutMs, onNoNode });
+  const { timeoutMs = defaults.timeoutMs, onNoNode, onNatsAway } = options;
+  const caller = createCaller({ bus, clock, random, moves, timeoutMs, onNoNode, onNatsAway });
   let inboxes = 0;
 
   const decide = (

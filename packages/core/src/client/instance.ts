@@ -113,15 +113,16 @@ export function createInstance(parts: InstanceParts, id: string): Instance {
     const headers = { [H.contentType]: MSGPACK_TYPE, [H.eventId]: options.eventId ?? newId(), ...until?.headers };
     const data = encodeBody(toPlain(event, "event"), MSGPACK_TYPE);
     const { waitUntil, signal } = until ?? {};
-    return caller.ask({ subject: names.verb("send", id), data, headers, waitUntil, signal, read: readTask });
+    const waiting = { waitUntil, waitFor: id, forgettable: true, signal };
+    return caller.ask({ subject: names.verb("send", id), data, headers, ...waiting, read: readTask });
   };
   const settle = async (question: UntilQuestion, first?: TaskReply): Promise<TaskReply> => {
     let reply = first;
     while (reply === undefined || !(reply.final || question.met(viewOf(reply)))) {
       if (reply !== undefined && caller.clock.monotonic() >= question.waitUntil) return reply;
       const { headers, waitUntil, signal } = question;
-      const { shard } = reply ?? {};
-      reply = await caller.ask({ subject: names.verb("wait", id), headers, waitUntil, shard, signal, read: readTask });
+      const waiting = { waitUntil, waitFor: id, shard: reply?.shard, signal };
+      reply = await caller.ask({ subject: names.verb("wait", id), headers, ...waiting, read: readTask });
     }
     return reply;
   };

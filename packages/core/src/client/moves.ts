@@ -9,8 +9,8 @@ const DEBOUNCE_MS = 50;
 export interface Moves {
   /** Calls `run` after each change that may concern `shard` (`undefined`: not known, so any). Answers how to stop it. */
   listen(shard: number | undefined, run: () => void): () => void;
-  /** Calls everyone. */
-  all(): void;
+  /** How often the connection has come back. Each time everyone is called. */
+  readonly connections: number;
   close(): void;
 }
 
@@ -40,9 +40,13 @@ export function createMoves(bus: Bus, names: Names, clock: Clock): Moves {
 
   const all = (): void => tell(() => true);
   let lost = false;
+  let connections = 0;
   bus.onStatus((status) => {
     // What was said while the connection was gone was not heard.
-    if (status === "connected" && lost) all();
+    if (status === "connected" && lost) {
+      connections += 1;
+      all();
+    }
     lost = status === "disconnected";
   });
 
@@ -52,7 +56,9 @@ export function createMoves(bus: Bus, names: Names, clock: Clock): Moves {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    all,
+    get connections() {
+      return connections;
+    },
     close: () => {
       subscription.unsubscribe();
       if (timer !== undefined) clock.cancel(timer);

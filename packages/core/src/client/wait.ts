@@ -8,8 +8,8 @@ import { readResponse, readTask } from "./task-reply.ts";
 
 export interface WaitOptions {
   /**
-   * Longest wait in milliseconds.
-   * @defaultValue as long as the task lives (its `totalTimeout`, 7 days unless told)
+   * Longest wait in milliseconds, outages of NATS and of nodes included. A wait that it ends in an outage throws, and says that the task goes on.
+   * @defaultValue as long as the task lives (its `totalTimeout`, 7 days unless told), or, where no node has ever answered, the client's `timeoutMs`
    */
   readonly timeoutMs?: number | undefined;
   /** Gives up the wait, not the task. */
@@ -19,7 +19,7 @@ export interface WaitOptions {
 /** The first request of {@link untilResponse}, where it is to be another than a wait. */
 export type FirstQuestion = Pick<Question<ResponseReply>, "subject" | "data" | "headers">;
 
-/** Asks in rounds until the task has ended; after `timeoutMs` answers the task as it is then. */
+/** Asks in rounds until the task has ended; after `timeoutMs` answers the task as it is then. No outage ends it before. */
 export async function untilEnded(
   caller: Caller,
   names: Names,
@@ -33,6 +33,7 @@ export async function untilEnded(
     reply = await caller.ask<TaskReply>({
       subject,
       waitUntil,
+      waitFor: `task ${id}`,
       shard: reply?.shard,
       signal: options.signal,
       read: readTask,
@@ -58,7 +59,8 @@ export async function untilResponse(
   let question = first === undefined ? again : { ...first, headers: { ...first.headers, ...again.headers } };
   let shard: number | undefined;
   do {
-    const reply = await caller.ask<ResponseReply>({ ...question, waitUntil, shard, signal, read: readResponse });
+    const waiting = { waitUntil, waitFor: `task ${id}`, shard, signal };
+    const reply = await caller.ask<ResponseReply>({ ...question, ...waiting, read: readResponse });
     if (reply.kind === "response") return reply.response;
     shard = reply.shard;
     question = again;

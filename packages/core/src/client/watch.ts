@@ -35,7 +35,8 @@ type Item =
 
 /**
  * The task as it is, then each change of it, until it has ended. After a change of owner it is asked for again: what happened in between
- * is in the history, the same view never comes twice in a row.
+ * is in the history, the same view never comes twice in a row. It goes on through any outage; only where no node has ever answered this client it
+ * gives up after the client's `timeoutMs`.
  */
 export async function* watchTask(
   parts: WatchParts,
@@ -54,6 +55,7 @@ export async function* watchTask(
       for (; item.kind === "task" || item.kind === "alive"; item = await stream.next()) {
         heardAt = caller.clock.monotonic();
         failures = 0;
+        caller.noteServed();
         if (item.kind === "alive") continue;
         const { view, final } = item.reply;
         shard = item.reply.shard;
@@ -64,7 +66,8 @@ export async function* watchTask(
       }
       if (item.kind === "ended") return;
       if (item.kind === "moved") continue;
-      if (!isUnavailable(item.error) || caller.clock.monotonic() - heardAt >= caller.timeoutMs) throw item.error;
+      if (!isUnavailable(item.error)) throw item.error;
+      if (caller.lonely && caller.clock.monotonic() - heardAt >= caller.timeoutMs) throw item.error;
       failures += 1;
       await caller.pause(failures, item.error, shard);
     } finally {

@@ -13,6 +13,7 @@ export async function awaitEnd(
   timeoutMs: number | undefined,
 ): Promise<number> {
   const { output } = session;
+  session.waitsFor = id;
   session.farewell = `ergon: ${id} goes on, "ergon wait ${id}" waits for it`;
   const view = (await sayingWhy(session, client, id, client.wait(id, { timeoutMs }))) as TaskView | MachineView;
   if (output.json) output.value(view);

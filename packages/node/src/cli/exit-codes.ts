@@ -17,7 +17,7 @@ export const exitCodes: Readonly<Record<Ending, { readonly code: number; readonl
   failed: { code: 1, summary: "the task has failed or was cancelled; of doctor: something must be mended" },
   usage: { code: 2, summary: "wrong arguments, options, configuration or input; nothing was done" },
   notFound: { code: 3, summary: "there is no such task" },
-  unreachable: { code: 4, summary: "NATS can't be reached or refuses us, or no node answers" },
+  unreachable: { code: 4, summary: "NATS can't be reached or refuses us, or no node answers; tasks go on" },
   refused: { code: 5, summary: "the task's state does not allow it, such as the cancel of a task that has ended" },
   timeout: { code: 6, summary: "the task had not ended when the time to wait was up; it goes on" },
   internal: { code: 70, summary: "a fault of Ergon itself" },

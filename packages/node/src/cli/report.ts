@@ -29,7 +29,7 @@ export function reportError(
 ): void {
   const known = isErgonError(error);
   const code = known ? error.code : "INTERNAL";
-  const saysSo = / --[a-z]/.test(messageOf(error));
+  const saysSo = / --[a-z]|wait for it again|under the same event id/.test(messageOf(error));
   const hint = known
     ? saysSo
       ? undefined

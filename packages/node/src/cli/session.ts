@@ -21,6 +21,8 @@ export interface Session {
   connect(): Promise<Client>;
   /** What is said, for people, when Ctrl-C ends the command. */
   farewell?: string;
+  /** What the command waits for, as an outage's message names it: `task t-1`. */
+  waitsFor?: string;
 }
 
 /** A command's work; what it answers is the exit code, 0 when it answers nothing. */
@@ -45,6 +47,8 @@ export interface Cli {
 }
 
 const REQUEST_TIMEOUT_MS: number = 10 * SECOND;
+/** A command with many waits finds many times that no node answers: it says so once in so long. */
+const SAY_AGAIN_MS: number = 30 * SECOND;
 
 export function createCli(io: Io): Cli {
   let exitCode = 0;
@@ -59,11 +63,15 @@ export function createCli(io: Io): Cli {
       const debug = flags["debug"] === true || isSet(io.env["ERGON_DEBUG"]);
       try {
         const settings = readSettings({ flags, scopes, env: io.env });
-        const session = { io, output: createOutput(io, json), settings, debug };
         const requestTimeout = (flags["requestTimeout"] as number | undefined) ?? REQUEST_TIMEOUT_MS;
-        exitCode =
-          (await run({ ...session, connect: () => connectClient(session, requestTimeout) }, ...args)) ??
-          exitCodes.done.code;
+        const session: Session = {
+          io,
+          output: createOutput(io, json),
+          settings,
+          debug,
+          connect: () => connectClient(session, requestTimeout),
+        };
+        exitCode = (await run(session, ...args)) ?? exitCodes.done.code;
       } catch (error) {
         reportError(io, error, { json, debug });
         exitCode = exitCodeOf(error);
@@ -93,19 +101,37 @@ export function createCli(io: Io): Cli {
   };
 }
 
-async function connectClient(
-  { io, output, settings, debug }: Pick<Session, "io" | "output" | "settings" | "debug">,
-  timeoutMs: number,
-): Promise<Client> {
+/** Connects, and says on standard error when NATS or the nodes are away for a second: people see why nothing happens, and what is waited for. */
+async function connectClient(session: Session, timeoutMs: number): Promise<Client> {
+  const { io, output, settings, debug } = session;
   const { nats, namespace, prefix, log } = settings;
   const logger = debug ? createLogger({ ...log, level: "debug" }) : silentLogger;
   const by = `${io.env["USER"] ?? "cli"}@${hostname()}`;
-  let told = output.json;
-  const onNoNode = (): void => {
-    if (!told) output.note(`ergon: no node answers yet; asking for ${formatDuration(timeoutMs)}`);
-    told = true;
+  const say = (text: string): void => {
+    if (!output.json) output.note(`ergon: ${text}`);
   };
-  return connect({ nats: { name: "ergon cli", ...nats }, namespace, prefix, timeoutMs, by, logger, onNoNode });
+  let noNodeAt: number | undefined;
+  const onNoNode = (): void => {
+    const now = performance.now();
+    const recently = noNodeAt !== undefined && now - noNodeAt < SAY_AGAIN_MS;
+    noNodeAt = now;
+    if (recently) return;
+    const { waitsFor } = session;
+    say(
+      `no node answers yet; ${waitsFor === undefined ? `asking for ${formatDuration(timeoutMs)}` : `still waiting for ${waitsFor}`}`,
+    );
+  };
+  const onNatsAway = (away: boolean): void => {
+    if (!away) return say("NATS is back");
+    const { waitsFor } = session;
+    say(
+      `NATS is away; ${waitsFor === undefined ? `trying for ${formatDuration(timeoutMs)}` : `still waiting for ${waitsFor}, which goes on`}`,
+    );
+  };
+  return connect({
+    nats: { name: "ergon cli", ...nats },
+    ...{ namespace, prefix, timeoutMs, by, logger, onNoNode, onNatsAway },
+  });
 }
 
 const signalCodes: Partial<Record<NodeJS.Signals, number>> = {

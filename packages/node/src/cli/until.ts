@@ -29,6 +29,7 @@ export async function reach(
   { eventId, until = {}, timeout: timeoutMs }: UntilFlags,
 ): Promise<MachineView> {
   const instance = client.instance(id);
+  session.waitsFor = id;
   session.farewell = `ergon: ${id} goes on, "ergon wait ${id}" waits for it`;
   if (event === undefined) return sayingWhy(session, client, id, instance.wait({ ...until, timeoutMs }));
   try {

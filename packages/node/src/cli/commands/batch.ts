@@ -35,12 +35,17 @@ export function batch(program: Command, cli: Cli): void {
     .option("--correlation-id <id>", "what the tasks share; made up when absent")
     .addHelpText("after", examples)
     .action(
-      cli.clientAction(async ({ io, output }, client, file: string | undefined, { wait, correlationId }: Flags) => {
+      cli.clientAction(async (session, client, file: string | undefined, { wait, correlationId }: Flags) => {
+        const { io, output } = session;
         const tasks = parseLines(await (file === undefined || file === "-" ? readAll(io.stdin) : readInput(file)));
-        const { tasks: stored } = await client.batch(
+        const { tasks: stored, correlationId: common } = await client.batch(
           correlationId === undefined ? { tasks } : { tasks, correlationId },
         );
-        if (wait) return printEnds(output, client, stored);
+        if (wait) {
+          session.waitsFor = `${stored.length} tasks`;
+          session.farewell = `ergon: the tasks go on, "ergon ls --all --correlation-id ${common}" lists them`;
+          return printEnds(output, client, stored);
+        }
         for (const entry of stored) output.value(entry);
         return undefined;
       }),

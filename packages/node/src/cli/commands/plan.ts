@@ -121,6 +121,7 @@ async function follow(
     else output.line(id);
     return undefined;
   }
+  session.waitsFor = `plan ${id}`;
   session.farewell = `ergon: plan ${id} goes on, "ergon plan show ${id}" shows how it stands`;
   const timeUp = timeout === undefined ? undefined : AbortSignal.timeout(timeout);
   if (!output.json) {

@@ -16,7 +16,9 @@ export function watch(program: Command, cli: Cli): void {
     )
     .argument("<id>", "the task or instance")
     .action(
-      cli.clientAction(async ({ output }, client, id: string) => {
+      cli.clientAction(async (session, client, id: string) => {
+        const { output } = session;
+        session.waitsFor = id;
         const printed = new Set<string>();
         let last: TaskView | MachineView | undefined;
         for await (const view of client.watch(id) as AsyncIterable<TaskView | MachineView>) {
