@@ -23,10 +23,16 @@ export function runProgram(
   flags: readonly string[] = [],
 ): Program {
   const node = ["--conditions=@ergon/source", "--disable-warning=ExperimentalWarning", ...flags];
-  const child = spawn(process.execPath, [...node, path.join(root, file)], {
-    env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  return runCommand(process.execPath, [...node, path.join(root, file)], env);
+}
+
+/** Runs a program that is not of this checkout. It is ours to end: `kill` it after the test. */
+export function runCommand(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Program {
+  const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   let errors = "";
   child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
@@ -46,7 +52,7 @@ export function runProgram(
         look();
         child.stdout.on("data", look);
         void ended.then((code) =>
-          reject(new Error(`${file} ended with ${code} before it wrote "${text}":\n${errors}`)),
+          reject(new Error(`${args.join(" ")} ended with ${code} before it wrote "${text}":\n${errors}`)),
         );
       }),
     ended,

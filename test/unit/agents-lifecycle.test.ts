@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 
 import { createAgent, echo, noop, type Middleware } from "@ergon/agents";
-import { H, InvalidError, createNames, silentLogger, type Logger } from "@ergon/core";
+import { H, InvalidError, RetryableError, TerminalError, createNames, silentLogger, type Logger } from "@ergon/core";
 import { createManualClock, createMemoryNetwork } from "@ergon/core/testing";
 import { describe, expect, test as plain } from "vitest";
 
@@ -138,6 +138,37 @@ describe("an agent that drains (M-4)", () => {
     expect(clock.monotonic() - from).toBeGreaterThanOrEqual(5_000);
     expect(reason).toMatchObject({ name: "AttemptAborted", reason: "drain" });
     expect(said.at(-1)).toMatchObject({ event: "returned", task: "t1" });
+  });
+
+  test.for([
+    { does: "returns", answer: { event: "succeeded" }, end: (): string => "half" },
+    {
+      does: "throws a terminal error",
+      answer: { event: "failed", code: "HALF" },
+      end: (): string => {
+        throw new TerminalError("HALF", "half done");
+      },
+    },
+    {
+      does: "throws a retryable error",
+      answer: { event: "failed", code: "HALF" },
+      end: (): string => {
+        throw new RetryableError("HALF", "half done");
+      },
+    },
+  ])("answers what the handler says when it $does once it was told to stop", async ({ answer, end }, { start }) => {
+    const { agent, clock, node, said, settled } = await start(async (attempt) => {
+      await attempt.sleep(3_600_000).catch(() => undefined);
+      return end();
+    });
+    node("n1").dispatch("t1");
+    await clock.advance(20);
+
+    await settled(agent.stop({ drainMs: 1_000 }));
+
+    expect(
+      said.filter(({ event }) => event !== "claimed").map(({ event, headers }) => ({ event, code: headers[H.error] })),
+    ).toEqual([{ code: undefined, ...answer }]);
   });
 
   test("hands back the attempt of a handler that does not stop, 3 s later", async ({ start }) => {
