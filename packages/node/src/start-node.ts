@@ -222,7 +222,8 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     listeners.stop();
     host.stop();
     await cluster.stop();
-    await ports.bus.flush();
+    // Without NATS nobody hears the goodbye: the session ends by its time.
+    await Promise.allSettled([ports.bus.flush()]);
     logger.info({ node: id }, "the node has stopped");
   };
   return { id, ready, stop: (options) => (stopping ??= stop(options?.drainMs ?? DEFAULT_DRAIN_MS)) };
