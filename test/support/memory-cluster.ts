@@ -82,9 +82,12 @@ export interface AgentMember extends Member {
 interface NodeSettings extends Partial<Pick<NodeParts, "drivers" | "machines" | "random" | "sessionTtlMs">> {
   /** How far the machine's clock is off. */
   readonly clockOffsetMs?: number;
+  /** How far it is from NATS, each way. */
+  readonly distanceMs?: number;
 }
 
 type AgentSettings = Partial<AgentOptions> & {
+  readonly distanceMs?: number;
   readonly driver?: string;
   readonly handler?: Handler;
   readonly concurrency?: number;
@@ -214,12 +217,13 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
     addNode: async (name, settings = {}) => {
       const {
         clockOffsetMs = 0,
+        distanceMs = 0,
         drivers = {},
         machines: known = options.machines ?? [],
         sessionTtlMs = options.sessionTtlMs ?? 6_000,
       } = settings;
       const own = clock.view(clockOffsetMs);
-      const process = network.connect(name, { clock: own, logger: logger(name) });
+      const process = network.connect(name, { clock: own, logger: logger(name), distanceMs });
       const records = countRecords(process.records, writes, (batch) => cluster.onCommit(name, batch));
       const ports = {
         bus: process.bus,
@@ -254,9 +258,9 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       await cluster.waitForOwners();
       return added;
     },
-    addAgent: async (name, settings = {}) => {
+    addAgent: async (name, { distanceMs = 0, ...settings } = {}) => {
       const own = clock.view();
-      const process = network.connect(name, { clock: own, logger: logger(name) });
+      const process = network.connect(name, { clock: own, logger: logger(name), distanceMs });
       const agent = createAgent({
         driver: "work",
         handler: (attempt) => attempt.payload,

@@ -106,7 +106,7 @@ describe("timers", () => {
     ["held", ["total"]],
     ["delayed", ["due", "total"]],
     ["ready", ["queue", "total"]],
-    ["offered", ["attempt", "total"]],
+    ["offered", ["queue", "total"]],
     ["unserved", ["queue", "total"]],
     ["started", ["attempt", "total"]],
     ["backoff", ["backoff", "total"]],
@@ -333,6 +333,18 @@ describe("retries", () => {
     expect(timerNames(subject.state)).toEqual(["backoff", "total"]);
     expect(subject.task).toMatchObject({ failures: 0, returns: 4 });
   });
+
+  test("the pauses between returns grow, also where the retry policy has none", () => {
+    const subject = new Subject(specOf({ retry: { initialMs: 0 } }));
+    const pauses: number[] = [];
+    for (let attempt = 1; attempt <= 7; attempt++) {
+      after(subject, { type: "start", agent: "a" }, { type: "returned", attempt, reason: "AGENT_BUSY" });
+      if (subject.place === "ready") continue;
+      pauses.push((subject.due("backoff") ?? 0) - subject.at);
+      subject.fire("backoff");
+    }
+    expect(pauses).toEqual([250, 500, 1_000, 2_000]);
+  });
 });
 
 describe("attempts that are lost with their agents", () => {
@@ -369,33 +381,6 @@ describe("attempts that are lost with their agents", () => {
     after(subject, { type: "start", agent: "b" });
     expect(subject.send(events.succeeded)).toBe(false);
     expect(subject.send({ ...events.succeeded, attempt: 2 })).toBe(true);
-  });
-});
-
-describe("offers to plain agents", () => {
-  test("an offer that nobody serves leaves its number to the next", () => {
-    const subject = places.unserved();
-    expect(subject.task).toMatchObject({ attempt: 1, reason: "no agent serves driver d" });
-    expect(subject.task.deadline).toBeUndefined();
-    expect(subject.task.startedAt).toBeUndefined();
-  });
-
-  test("taken: the task is started since the offer", () => {
-    const subject = after(places.offered(), events.taken);
-    expect(subject.task).toMatchObject({ startedAt: T0 + 1_000, agent: "p", deadline: T0 + 1_000 + MINUTE });
-    expect(subject.effects).toEqual([]);
-  });
-
-  test("answered before it was heard of: started and ended in one step", () => {
-    const subject = after(places.offered(), events.succeeded);
-    expect(describeTask(subject.task)).toMatchObject({ status: "succeeded", durationMs: 1_000, attempt: 1 });
-  });
-
-  test("an offer that nobody answers ends with its deadline", () => {
-    const subject = places.offered();
-    subject.fire("attempt");
-    expect(subject.place).toBe("backoff");
-    expect(subject.task.failures).toBe(1);
   });
 });
 

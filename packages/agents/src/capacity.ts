@@ -106,12 +106,13 @@ export class Capacity {
     return this.#distribute();
   }
 
-  /** A running attempt, and the credit under it, goes from one node to another. */
+  /** A running attempt, and the credit under it, goes from one node to another, or to none (""): then its slot is free when it ends. */
   move(from: string, to: string): void {
     const giver = this.#holders.get(from);
     if (from === to || giver === undefined || giver.running === 0) return;
     giver.running--;
     this.#take(giver, 1);
+    giver.recalled = Math.min(giver.recalled, giver.reserved);
     this.#forget(giver);
     const taker = this.#holder(to);
     taker.gone = to === "";
@@ -199,7 +200,7 @@ export class Capacity {
 
   #recalls(): readonly CreditChange[] {
     const holders = [...this.#holders.values()];
-    const fair = Math.floor(this.slots / Math.max(1, holders.length));
+    const fair = Math.floor(this.slots / Math.max(1, holders.filter(({ gone }) => !gone).length));
     let missing = 0;
     for (const { demand, reserved, recalled } of holders) {
       missing += Math.max(0, Math.min(demand, Math.max(1, fair) - reserved)) - recalled;

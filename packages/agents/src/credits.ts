@@ -16,7 +16,8 @@ export interface CreditsOptions {
   readonly logger: Logger;
   readonly lanes: ReadonlyMap<string, Lane>;
   readonly listen: Listen;
-  abort(task: string, attempt: number, reason: AbortReason): void;
+  /** Answers whether the attempt runs here. */
+  abort(task: string, attempt: number, reason: AbortReason): boolean;
   /** A node that this agent did not know is there. */
   met(node: string): void;
 }
@@ -68,12 +69,7 @@ export class Credits {
         case "ping":
           return this.#reply(message, EMPTY);
         case "abort":
-          this.#options.abort(
-            message.header(H.task) ?? "",
-            Number(message.header(H.attempt)),
-            parseAbortReason(message.header(H.reason)),
-          );
-          return this.#reply(message, EMPTY);
+          return this.#abort(message);
         case "reserve":
           return this.#reserve(message);
         case "release":
@@ -86,6 +82,17 @@ export class Credits {
       const { data, headers } = encodeError(error);
       if (message.reply !== undefined) this.#options.bus.publish(message.reply, data, { headers });
     }
+  }
+
+  #abort(message: Message): void {
+    const task = message.header(H.task) ?? "";
+    const node = message.header(H.node) ?? "";
+    const reason = parseAbortReason(message.header(H.reason));
+    const runs = this.#options.abort(task, Number(message.header(H.attempt)), reason);
+    // The node has given up the credit under an attempt whose answer is on its way: it is told that the credit is still its own.
+    if (!runs && isId(node))
+      for (const lane of this.#options.lanes.values()) this.publish(lane, [lane.capacity.holding(node)]);
+    this.#reply(message, EMPTY);
   }
 
   #reserve(message: Message): void {

@@ -18,6 +18,7 @@ export interface ExecutorOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly answers: Answers;
+  laneOf(driver: string): Lane | undefined;
   wake(due: number): void;
   /** A node has dispatched. */
   heard(node: string): void;
@@ -79,9 +80,19 @@ export class Executor {
     void this.#execute(lane, run);
   }
 
-  /** Tells one attempt to stop. */
-  abort(task: string, attempt: number, reason: AbortReason): void {
-    this.#running.get(attemptKey(task, attempt))?.abort(reason);
+  /**
+   * Tells one attempt to stop. Unless its node waits for how it ends, the node has let go of it: the credit under it is nobody's, and its slot is
+   * free when its handler has stopped. Answers whether the attempt runs.
+   */
+  abort(task: string, attempt: number, reason: AbortReason): boolean {
+    const run = this.#running.get(attemptKey(task, attempt));
+    if (run === undefined) return false;
+    run.abort(reason);
+    if (reason !== "cancelled" && run.node !== NOBODY) {
+      this.#options.laneOf(run.driver)?.capacity.move(run.node, NOBODY);
+      run.node = NOBODY;
+    }
+    return true;
   }
 
   abortAll(reason: AbortReason): void {
@@ -190,3 +201,5 @@ export class Executor {
 }
 
 const EMPTY = new Uint8Array();
+/** Whose credit an attempt uses that its node has let go of. */
+const NOBODY = "";

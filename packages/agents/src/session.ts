@@ -65,6 +65,7 @@ export class Session {
     });
     this.#executor = new Executor({
       ...{ agent, bus, clock, logger, answers: this.#answers, wake },
+      laneOf: (driver) => lanes.get(driver),
       heard: (node) => this.#credits.heard(node),
       credits: (lane, changes) => this.#credits.publish(lane, changes),
     });

@@ -21,7 +21,8 @@ export interface ManualClock extends Clock {
 export interface ProcessClock extends SystemClock {
   /** The process stands still (SIGSTOP): timers that fall due run when it resumes. */
   pause(): void;
-  resume(): void;
+  /** `done` is called when all timers that fell due have run: what has come in meanwhile is read after them. */
+  resume(done?: () => void): void;
   /** The process is gone: none of its timers ever runs. */
   stop(): void;
 }
@@ -115,13 +116,13 @@ function createView(source: ViewSource): ProcessClock {
   /** What fell due in a pause; a timer that runs first may still cancel a later one. */
   const held = new Map<Timer, () => void>();
 
-  const runHeld = (): void => {
+  const runHeld = (done: (() => void) | undefined): void => {
     if (state !== "running") return;
     const [first] = held;
-    if (first === undefined) return;
+    if (first === undefined) return done?.();
     const [timer, run] = first;
     held.delete(timer);
-    if (held.size > 0) source.after(0, runHeld);
+    source.after(0, () => runHeld(done));
     run();
   };
 
@@ -144,10 +145,10 @@ function createView(source: ViewSource): ProcessClock {
     pause: () => {
       if (state === "running") state = "paused";
     },
-    resume: () => {
+    resume: (done) => {
       if (state !== "paused") return;
       state = "running";
-      source.after(0, runHeld);
+      source.after(0, () => runHeld(done));
     },
     stop: () => {
       state = "stopped";

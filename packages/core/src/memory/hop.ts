@@ -14,7 +14,8 @@ export class Hop {
   #head = 0;
   #lastArrival = 0;
   #timer: TimerHandle;
-  #paused = false;
+  /** Why nothing arrives at present. */
+  readonly #holds: Set<string> = new Set();
   #cut = false;
 
   constructor(road: Road) {
@@ -39,25 +40,26 @@ export class Hop {
     this.#cut = false;
   }
 
-  pause(): void {
-    this.#paused = true;
+  /** Lets nothing arrive until every reason is taken back by {@link Hop.resume}. */
+  pause(reason: string): void {
+    this.#holds.add(reason);
   }
 
-  resume(): void {
-    this.#paused = false;
+  resume(reason: string): void {
+    this.#holds.delete(reason);
     this.#arm();
   }
 
   #arm(): void {
     const next = this.#queue[this.#head];
-    if (this.#timer !== undefined || this.#paused || next === undefined) return;
+    if (this.#timer !== undefined || this.#holds.size > 0 || next === undefined) return;
     this.#timer = this.#road.clock.after(Math.max(0, next.at - this.#road.clock.monotonic()), () => this.#arrive());
   }
 
   #arrive(): void {
     this.#timer = undefined;
     const next = this.#queue[this.#head];
-    if (next === undefined || this.#paused) return;
+    if (next === undefined || this.#holds.size > 0) return;
     // A timer of the real clock may be a little early; it is armed again then.
     if (next.at <= this.#road.clock.monotonic()) {
       this.#head++;

@@ -4,6 +4,7 @@ import type { Logger } from "../base/logger.ts";
 import type { BusStatus, Headers } from "../ports/bus.ts";
 import type { Broker } from "./broker.ts";
 import { Hop } from "./hop.ts";
+import type { Road } from "./hop.ts";
 
 /** A message on its way. */
 export interface Letter {
@@ -36,6 +37,8 @@ export class Link {
   readonly outbound: Hop;
   /** To the process. */
   readonly inbound: Hop;
+  /** How far the process is from the broker, each way, beyond the latency of the network. */
+  distanceMs = 0;
   status: BusStatus = "connected";
   readonly #statusHandlers: ((status: BusStatus) => void)[] = [];
   readonly #calls: Set<Call> = new Set();
@@ -47,12 +50,24 @@ export class Link {
     this.name = name;
     this.clock = clock;
     this.logger = logger;
-    this.outbound = new Hop(broker);
-    this.inbound = new Hop(broker);
+    const road: Road = { clock: broker.clock, latency: () => broker.latency() + this.distanceMs };
+    this.outbound = new Hop(road);
+    this.inbound = new Hop(road);
   }
 
   onStatus(handler: (status: BusStatus) => void): void {
     this.#statusHandlers.push(handler);
+  }
+
+  /** The server stands still: nothing passes in either direction. */
+  hold(reason: string): void {
+    this.outbound.pause(reason);
+    this.inbound.pause(reason);
+  }
+
+  letGo(reason: string): void {
+    this.outbound.resume(reason);
+    this.inbound.resume(reason);
   }
 
   /** Sends towards the broker; nothing happens when the connection is gone. */

@@ -23,6 +23,8 @@ export interface ProcessOptions {
   /** The process's own view of time. @defaultValue the broker's clock */
   readonly clock?: ProcessClock;
   readonly logger?: Logger;
+  /** @defaultValue 0 */
+  readonly distanceMs?: number;
 }
 
 /** One process's connection, and what may happen to it. */
@@ -36,6 +38,8 @@ export interface MemoryProcess extends Ports {
   disconnect(): void;
   /** The connection is back, and the subscriptions with it. */
   reconnect(): void;
+  /** How far it is from the broker, each way, beyond the latency of the network. */
+  distanceMs: number;
   /** SIGSTOP: nothing runs and nothing is taken in, until {@link MemoryProcess.resume}. */
   pause(): void;
   resume(): void;
@@ -45,6 +49,9 @@ export interface MemoryProcess extends Ports {
 export interface MemoryNetwork {
   readonly faults: Faults;
   storage: Storage;
+  /** SIGSTOP of the server: it takes nothing and sends nothing, and every connection stays. */
+  freeze(): void;
+  thaw(): void;
   connect(name?: string, options?: ProcessOptions): MemoryProcess;
 }
 
@@ -58,6 +65,8 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
   });
   const leases = new LeaseState(broker.clock);
   const alarms = new AlarmState(broker);
+  const links: Link[] = [];
+  let frozen = false;
 
   return {
     faults: broker.faults,
@@ -67,10 +76,27 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
     set storage(value) {
       broker.storage = value;
     },
-    connect: (name = broker.newId(), { clock, logger = silentLogger } = {}) => {
+    freeze: () => {
+      frozen = true;
+      for (const link of links) link.hold("frozen");
+    },
+    thaw: () => {
+      frozen = false;
+      for (const link of links) link.letGo("frozen");
+    },
+    connect: (name = broker.newId(), { clock, logger = silentLogger, distanceMs = 0 } = {}) => {
       const link = new Link(broker, name, clock ?? broker.clock, logger);
+      link.distanceMs = distanceMs;
+      links.push(link);
+      if (frozen) link.hold("frozen");
       return {
         name,
+        get distanceMs() {
+          return link.distanceMs;
+        },
+        set distanceMs(value) {
+          link.distanceMs = value;
+        },
         bus: createMemoryBus(link),
         records: createMemoryRecords(link, records),
         leases: createMemoryLeases(link, leases),
@@ -88,11 +114,12 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
         reconnect: () => link.reconnect(),
         pause: () => {
           clock?.pause();
-          link.inbound.pause();
+          link.inbound.pause("process");
         },
         resume: () => {
-          clock?.resume();
-          link.inbound.resume();
+          const read = (): void => link.inbound.resume("process");
+          if (clock === undefined) read();
+          else clock.resume(read);
         },
       };
     },

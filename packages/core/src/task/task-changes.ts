@@ -1,4 +1,4 @@
-import { backoffMs } from "../base/backoff.ts";
+import { backoffMs, type Backoff } from "../base/backoff.ts";
 import { retryOption, retryPolicyOf, taskLimits, taskOption } from "./spec.ts";
 import type { TaskStatus } from "./status.ts";
 import type { Decision, Failure, HistoryEntry, TaskContext, TaskEvent, TaskInput } from "./task-context.ts";
@@ -50,7 +50,7 @@ function shortened(reason: string): string {
 
 /** Whether the event is of the current attempt, or of none. */
 export function isCurrent({ context, event }: Happening): boolean {
-  return !("attempt" in event) || event.attempt === context.attempt;
+  return !("attempt" in event) || event.attempt === undefined || event.attempt === context.attempt;
 }
 
 /** An answer after the deadline counts for nothing, even when the timer is late (B-64). */
@@ -102,19 +102,29 @@ export function offered({ context, event }: Happening): Change {
     attempt: context.attempt + 1,
     attemptAt: at(event),
     agent: undefined,
-    deadline: at(event) + taskOption(context, "attemptTimeoutMs"),
+    deadline: undefined,
   };
 }
 
-export function unserved({ context }: Happening): Change {
-  return { reason: `no agent serves driver ${context.driver}`, deadline: undefined };
+/** Nobody has the attempt, so it has not begun; its number stays good. */
+export function unserved({ context, event }: Happening): Change {
+  const reason = event.type === "unserved" ? event.reason : undefined;
+  return { reason: reason ?? `no agent serves driver ${context.driver}`, deadline: undefined, attemptAt: undefined };
+}
+
+/** The same of an attempt that counted as taken: the task waits for an agent again. */
+export function untaken(happening: Happening): Change {
+  const { context, event } = happening;
+  const { startedAt, failures, lost: losses, returns = 0 } = context;
+  const isFirst = failures + losses + returns === 0;
+  return { ...unserved(happening), readyAt: at(event), startedAt: isFirst ? undefined : startedAt };
 }
 
 export function taken({ context, event }: Happening): Change {
   return {
     startedAt: firstStart(context, event),
     agent: event.type === "taken" ? event.agent : undefined,
-    deadline: context.deadline ?? at(event) + taskOption(context, "attemptTimeoutMs"),
+    deadline: at(event) + taskOption(context, "attemptTimeoutMs"),
     reason: undefined,
   };
 }
@@ -150,8 +160,9 @@ export function requeued(event: TaskEvent, reason?: string): Change {
   return { readyAt: at(event), agent: undefined, deadline: undefined, reason };
 }
 
-/** The first returns are followed at once; an agent that hands everything back is not to be asked without a pause. */
+/** The first returns are followed at once. An agent that hands everything back is asked with growing pauses, whatever the retry policy says of failures. */
 const PROMPT_RETURNS = 3;
+const RETURN_PAUSE: Backoff = { initialMs: 250, factor: 2, maxMs: 30_000, jitter: 0.5 };
 
 export function mayFollowAtOnce({ context }: Happening): boolean {
   return (context.returns ?? 0) < PROMPT_RETURNS;
@@ -159,7 +170,7 @@ export function mayFollowAtOnce({ context }: Happening): boolean {
 
 export function returned({ context, event }: Happening): Change {
   const returns = (context.returns ?? 0) + 1;
-  const pause = backoffMs(retryPolicyOf(context), Math.max(1, returns - PROMPT_RETURNS), event.chance);
+  const pause = backoffMs(RETURN_PAUSE, Math.max(1, returns - PROMPT_RETURNS), event.chance);
   return { ...requeued(event, event.type === "returned" ? event.reason : undefined), returns, backoff: pause };
 }
 

@@ -24,12 +24,12 @@ export interface TaskContext extends TaskSpec {
   /** When the present wait for an agent began. */
   readonly readyAt?: number;
   /** When the first attempt began. */
-  readonly startedAt?: number;
+  readonly startedAt?: number | undefined;
   readonly endedAt?: number;
   readonly updatedAt: number;
   /** Number of the current or last attempt; 0 before the first. Grows with every dispatch that may have been heard. */
   readonly attempt: number;
-  readonly attemptAt?: number;
+  readonly attemptAt?: number | undefined;
   /** Attempts that failed, and attempts that were lost with their agent. */
   readonly failures: number;
   readonly lost: number;
@@ -62,8 +62,8 @@ export type TaskEvent = At &
     | { readonly type: "start"; readonly agent: string }
     /** The attempt is given to whoever serves the driver's subject, if anyone does. */
     | { readonly type: "offer" }
-    /** The server said that nobody serves the subject of the offer. */
-    | { readonly type: "unserved" }
+    /** The server said that nobody serves the subject of the attempt, or, with a reason, that it refuses what is sent there. */
+    | { readonly type: "unserved"; readonly attempt?: number | undefined; readonly reason?: string | undefined }
     /** The offer was not refused: somebody has it. */
     | { readonly type: "taken"; readonly attempt: number; readonly agent?: string | undefined }
     | {

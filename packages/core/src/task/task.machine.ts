@@ -44,6 +44,7 @@ const machine = setup({
     inTime,
     retryable: (happening) => inTime(happening) && retryable(happening),
     timedOutRetryable: retryable,
+    unheld: (happening) => isCurrent(happening) && happening.context.agent === undefined,
     returnedPromptly: (happening) => isCurrent(happening) && changes.mayFollowAtOnce(happening),
     silentRetryable: (happening) => isCurrent(happening) && retryable(happening),
     mayLose: ({ context, event }) => isCurrent({ context, event }) && context.lost < taskOption(context, "maxLost"),
@@ -61,6 +62,7 @@ const machine = setup({
 
     started: moved("started", changes.started),
     taken: moved("started", changes.taken),
+    untaken: moved("retrying", changes.untaken),
     backOff: moved("retrying", changes.backOff),
     lost: moved("retrying", changes.lost),
     returned: moved("retrying", changes.returned),
@@ -115,11 +117,11 @@ const machine = setup({
             unserved: { target: "unserved", actions: "unserved" },
           },
         },
-        /** Sent to the driver's subject; not heard of yet. */
+        /** Sent to the driver's subject. Until the server or an agent says that somebody has it, the task waits: the attempt has no deadline yet. */
         offered: {
-          after: { attempt: attemptFails("timedOutRetryable") },
+          after: { queue: { target: "#task.failed", actions: "queueTimeout" } },
           on: {
-            unserved: { target: "unserved", actions: "unserved" },
+            unserved: { guard: "isCurrent", target: "unserved", actions: "unserved" },
             taken: { guard: "isCurrent", target: "started", actions: "taken" },
             ...answers(),
           },
@@ -138,6 +140,8 @@ const machine = setup({
           after: { attempt: attemptFails("timedOutRetryable") },
           on: {
             ...answers(),
+            /** The server says that nobody has the attempt after all. */
+            unserved: { guard: "unheld", target: "unserved", actions: "untaken" },
             lost: [
               { guard: "mayLose", target: "ready", actions: [abort("lost"), "lost"] },
               { guard: "isCurrent", target: "#task.failed", actions: [abort("lost"), "lostForGood"] },
@@ -152,12 +156,13 @@ const machine = setup({
         backoff: { after: { backoff: { target: "ready", actions: "again" } } },
         /** The agent has been told; whatever it answers, and at the latest after the grace, the task is cancelled. */
         cancelling: {
-          after: { grace: { target: "#task.cancelled", actions: "cancelled" } },
+          after: { grace: { target: "#task.cancelled", actions: ["cancelled", abort("ended")] } },
           on: {
             cancel: {},
             succeeded: { guard: "isCurrent", target: "#task.cancelled", actions: "cancelled" },
             failed: { guard: "isCurrent", target: "#task.cancelled", actions: "cancelled" },
             lost: { guard: "isCurrent", target: "#task.cancelled", actions: "cancelled" },
+            unserved: { guard: "unheld", target: "#task.cancelled", actions: "cancelled" },
             returned: { guard: "isCurrent", target: "#task.cancelled", actions: "cancelled" },
           },
         },

@@ -44,6 +44,14 @@ export class CreditDesk {
     if (credit.recalled > 0) this.#giveBack(credit);
   }
 
+  /** This node gives up an attempt whose handler may still run: its slot is the agent's again, to be granted anew when it is free. */
+  forfeit(credit: Credit): void {
+    credit.used = Math.max(0, credit.used - 1);
+    credit.held = Math.max(0, credit.held - 1);
+    credit.recalled = Math.min(credit.recalled, credit.held);
+    if (credit.recalled > 0) this.#giveBack(credit);
+  }
+
   /** An attempt was sent again by its task's new owner: the agent moves its slot here. */
   adopt(credit: Credit): void {
     credit.held++;

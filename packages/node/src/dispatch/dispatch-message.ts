@@ -1,15 +1,17 @@
 import { H, taskOption, type Headers, type TaskContext } from "@ergon/core";
 
 /** The headers of a dispatch (docs/protocol.md, "Dispatch"). The time that is left travels as a duration, since clocks differ. */
-export function dispatchHeaders(task: TaskContext, attempt: number, timeoutMs: number, node: string): Headers {
+export function dispatchHeaders(task: TaskContext, attempt: number, now: number, node: string): Headers {
+  // The time of an attempt that nobody is known to have begins when somebody takes it.
+  const deadline = task.deadline ?? now + taskOption(task, "attemptTimeoutMs");
   const headers: Record<string, string> = {
     [H.task]: task.id,
     [H.attempt]: String(attempt),
     [H.driver]: task.driver,
-    [H.timeoutMs]: String(timeoutMs),
+    [H.timeoutMs]: String(Math.max(0, deadline - now)),
+    [H.deadline]: String(deadline),
     [H.node]: node,
   };
-  if (task.deadline !== undefined) headers[H.deadline] = String(task.deadline);
   if (task.contentType !== undefined) headers[H.contentType] = task.contentType;
   if (task.correlationId !== undefined) headers[H.correlationId] = task.correlationId;
   if (task.resource !== undefined) headers[H.resource] = task.resource;

@@ -25,7 +25,7 @@ export class Flights {
 
   /** `agent` is `undefined` for whoever serves the driver's subject; `sentAt` is 0 until the attempt is sent. */
   launch(actor: LiveActor, driver: Driver, agent: string | undefined, attempt: number, sentAt: number): void {
-    actor.flight = { agent, attempt, launchedAt: this.#context.clock.monotonic(), sentAt, heardAt: 0 };
+    actor.flight = { agent, attempt, launchedAt: this.#context.clock.monotonic(), sentAt, heardAt: 0, answered: false };
     this.out.add(actor);
     driver.inFlight++;
   }
@@ -47,7 +47,7 @@ export class Flights {
     if (credit !== undefined) this.#credits.adopt(credit);
   }
 
-  /** The attempt is over, for this node: its slot is free. Answers whether there was one. */
+  /** The attempt is over, for this node: its slot is free if its agent has said so. Answers whether there was one. */
   land(actor: LiveActor, driver: Driver): boolean {
     const { flight } = actor;
     if (flight === undefined) return false;
@@ -59,7 +59,8 @@ export class Flights {
     const entry = flight.agent === undefined ? undefined : this.#agents.get(flight.agent);
     if (entry?.flights.delete(actor) === true) {
       const credit = entry.credits.get(driver.name);
-      if (credit !== undefined) this.#credits.free(credit);
+      if (credit !== undefined && flight.answered) this.#credits.free(credit);
+      else if (credit !== undefined) this.#credits.forfeit(credit);
     }
     return true;
   }
@@ -68,15 +69,15 @@ export class Flights {
   dispatch(actor: LiveActor, driver: Driver, task: TaskContext, attempt: number, agent: string | undefined): void {
     const { ports, names, node, clock } = this.#context;
     const subject = agent === undefined ? driver.subject : names.agent(task.driver, agent);
-    const headers = dispatchHeaders(task, attempt, Math.max(0, (task.deadline ?? 0) - clock.now()), node);
+    const headers = dispatchHeaders(task, attempt, clock.now(), node);
     ports.bus.publish(subject, task.payload, { headers, reply: names.reply(actor.shard.number, actor.id, attempt) });
   }
 
   /** Tells an agent that an attempt counts for nothing any more. */
   abort(agent: string, task: string, attempt: number, reason: string): void {
-    const { ports, names } = this.#context;
+    const { ports, names, node } = this.#context;
     ports.bus.publish(names.control(agent), NO_BYTES, {
-      headers: { [H.event]: "abort", [H.task]: task, [H.attempt]: String(attempt), [H.reason]: reason },
+      headers: { [H.event]: "abort", [H.task]: task, [H.attempt]: String(attempt), [H.reason]: reason, [H.node]: node },
     });
   }
 }

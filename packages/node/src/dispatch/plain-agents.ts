@@ -1,5 +1,5 @@
 import type { NodeContext } from "../node-context.ts";
-import type { LiveActor } from "../shard/actor.ts";
+import type { Flight, LiveActor } from "../shard/actor.ts";
 import type { Host } from "../shard/host.ts";
 import type { AgentsTable } from "./agents-table.ts";
 import type { Driver, Drivers } from "./drivers.ts";
@@ -23,6 +23,7 @@ export interface PlainAgentsParts {
 export class PlainAgents {
   readonly #context: NodeContext;
   readonly #parts: PlainAgentsParts;
+  #asking = false;
 
   constructor(context: NodeContext, parts: PlainAgentsParts) {
     this.#context = context;
@@ -59,15 +60,29 @@ export class PlainAgents {
     this.#parts.pump(driver.name);
   }
 
-  /** Offers that nobody refused for a moment have somebody at work. */
-  settleOffers(olderThan: number): void {
-    const { flights, host } = this.#parts;
-    for (const actor of flights.offered) {
-      const { flight } = actor;
-      if (flight === undefined || flight.sentAt > olderThan) break;
-      flights.offered.delete(actor);
-      host()?.send(actor, { type: "taken", attempt: flight.attempt });
-    }
+  /**
+   * Asks the server about the offers that are out. It answers in order: an offer that it has not refused by the time it answers this question has
+   * somebody at work, however long the answer took. Nothing else says so but an agent's own word.
+   */
+  async settleOffers(): Promise<void> {
+    const { flights } = this.#parts;
+    if (this.#asking || flights.offered.size === 0) return;
+    this.#asking = true;
+    const asked = [...flights.offered].map((actor) => ({ actor, flight: actor.flight }));
+    const flushed = await this.#flushed();
+    this.#asking = false;
+    if (!flushed) return;
+    for (const { actor, flight } of asked)
+      if (flight !== undefined && actor.flight === flight && hears(actor)) this.#taken(actor, flight);
+  }
+
+  #taken(actor: LiveActor, { attempt }: Flight): void {
+    const { drivers, flights, host } = this.#parts;
+    if (!flights.offered.delete(actor) || actor.state === undefined) return;
+    const driver = drivers.get(taskOf(actor.state).driver);
+    driver.queue.remove(actor);
+    host()?.advance(actor, { type: "taken", attempt });
+    this.served(driver);
   }
 
   /**
@@ -97,28 +112,17 @@ export class PlainAgents {
     const state = actor === undefined ? undefined : host?.wake(actor);
     if (actor === undefined || state === undefined) return 0;
     const { attempt, payload } = taskOf(state);
-    if (liveStateOf(state) === "unserved" && attempt > 0) void this.#tryAgain(actor, driver, attempt);
+    if (liveStateOf(state) === "unserved" && attempt > 0) this.#tryAgain(actor, driver, attempt);
     else if (this.offer(actor, driver)) host?.commit(actor, () => undefined);
     return payload.length + 1;
   }
 
-  async #tryAgain(actor: LiveActor, driver: Driver, attempt: number): Promise<void> {
-    const { flights, host, pump } = this.#parts;
+  #tryAgain(actor: LiveActor, driver: Driver, attempt: number): void {
+    const { flights } = this.#parts;
     if (actor.flight !== undefined || actor.state === undefined) return;
     flights.launch(actor, driver, undefined, attempt, this.#context.clock.monotonic());
-    flights.offered.add(actor);
     flights.dispatch(actor, driver, taskOf(actor.state), attempt, undefined);
-    const flushed = await this.#flushed();
-    if (!flights.offered.has(actor)) return;
-    if (!flushed) {
-      flights.land(actor, driver);
-      return;
-    }
-    flights.offered.delete(actor);
-    driver.served = "yes";
-    driver.queue.remove(actor);
-    host()?.send(actor, { type: "taken", attempt });
-    pump(driver.name);
+    flights.offered.add(actor);
   }
 
   /** Whether the server has answered everything before this moment; without a connection nothing is known. */
@@ -131,4 +135,9 @@ export class PlainAgents {
       return false;
     }
   }
+}
+
+/** Whether what the server says of an attempt is taken in: in a shard that is on its way out it is not. */
+function hears({ shard }: LiveActor): boolean {
+  return shard.phase === "serving" || shard.phase === "suspended";
 }

@@ -70,6 +70,8 @@ export class AnswerDesk {
     }
     const { reply } = message;
     const event = this.#fitting(taskOf(this.#host.wake(actor)), answerEvent(message, kind, attempt, agent));
+    // Who has no slot for it has not freed one either.
+    if (flight !== undefined) flight.answered = event.type !== "returned" || event["reason"] !== "AGENT_BUSY";
     const accepted = this.#host.send(actor, event, (refusal) => {
       if (reply !== undefined && refusal === undefined) this.#acknowledge(reply);
     });

@@ -30,6 +30,8 @@ export interface Flight {
   sentAt: number;
   /** When it was last heard of, 0 before. */
   heardAt: number;
+  /** Its agent has said how it ended: the slot under it is free again. */
+  answered: boolean;
 }
 
 /** A live actor in the memory of its host. Its state is ahead of the store by the writes that are under way. */
