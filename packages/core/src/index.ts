@@ -38,7 +38,9 @@ export type { Migratable, Migration } from "./actor/migration.ts";
 export type { Engine, Surroundings } from "./actor/engine.ts";
 export { RECORD_VERSION, decodeFields, decodeRecord, decodeTimer, encodeRecord, encodeTimer } from "./actor/record.ts";
 export type { PersistedSnapshot, ReadableRecord, RecordFields, UnreadableRecord } from "./actor/record.ts";
-export type { Effect } from "./actor/scope.ts";
+export { compile, type CompiledMachine, type Leaf } from "./actor/compile.ts";
+export type { Step } from "./actor/operations.ts";
+export type { Effect } from "./actor/step.ts";
 export { begin, step } from "./actor/step.ts";
 export type { ActorState, TimedEvent, Timer, Turn } from "./actor/step.ts";
 

@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 
-import type { Effect } from "../actor/scope.ts";
+import type { Effect } from "../actor/step.ts";
 import type { ChildSpec, Command, StoredEvent } from "./command.ts";
 import type { MachineMeta, Tell } from "./machine-state.ts";
 

@@ -3,7 +3,7 @@ import type { AnyMachineSnapshot } from "xstate";
 import type { Engine, Surroundings } from "../actor/engine.ts";
 import type { Machine } from "../actor/machine.ts";
 import type { RecordFields } from "../actor/record.ts";
-import type { Effect } from "../actor/scope.ts";
+import type { Effect } from "../actor/step.ts";
 import type { ActorState, TimedEvent, Timer, Turn } from "../actor/step.ts";
 import { TerminalError, isErgonError, messageOf } from "../base/errors.ts";
 import { isMap } from "../base/msgpack.ts";

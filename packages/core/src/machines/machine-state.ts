@@ -85,6 +85,7 @@ export type MachineHistoryEntry = readonly [at: number, state: string, reason?: 
 
 /** An instance as its record has it. */
 export interface MachineRecordState extends ActorState {
+  readonly snapshot: AnyMachineSnapshot;
   readonly machine: Machine;
   /** The snapshot as records hold it. */
   readonly persisted: PersistedTree;
@@ -138,7 +139,7 @@ export function isIn(value: unknown, name: string): boolean {
 }
 
 /** The types of the events that an instance can take where it stands; whether a guard lets one pass depends on the event. */
-export function acceptedEvents({ snapshot }: ActorState): string[] {
+export function acceptedEvents({ snapshot }: MachineRecordState): string[] {
   return __unsafe_getAllOwnEventDescriptors(snapshot)
     .filter((type: string) => !/^(?:xstate|ergon)\./.test(type))
     .toSorted((a: string, b: string) => a.localeCompare(b));

@@ -94,11 +94,12 @@ async function send(world: World, event: StoredEvent, id: string): Promise<void>
 }
 
 function takes(world: World, event: StoredEvent): boolean {
-  const { state } = world.residents.get(ROOT) ?? {};
-  if (state === undefined) return false;
+  const { state, machine } = world.residents.get(ROOT) ?? {};
+  if (state === undefined || machine === undefined) return false;
   try {
     const timed = { at: world.clock.now(), chance: 0.5, ...event };
-    return canTake(state.snapshot, timed);
+    if (isMachineState(state)) return canTake(state.snapshot, timed);
+    return machine.engine.step(machine, state, timed).state !== state;
   } catch (error) {
     if (!isErgonError(error)) throw error;
     // A guard that throws: a client is refused.
