@@ -121,6 +121,7 @@ export type { SparseTaskOptions, TaskOptions, TaskSpec } from "./task/spec.ts";
 export { isTerminal, taskStatuses } from "./task/status.ts";
 export type { TaskStatus, TerminalStatus } from "./task/status.ts";
 export { taskMachine } from "./task/task.machine.ts";
+export { toldTask } from "./task/told.ts";
 export type {
   AbortParams,
   Decision,

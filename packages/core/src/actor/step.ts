@@ -126,9 +126,11 @@ export const flatEngine: Engine = {
   fields({ snapshot: { status, value, context } }) {
     return { snapshot: { status, value, context } };
   },
-  // Whoever asked for it as a part of something larger is told again by each new host: once too often does no harm.
-  isOver: ({ snapshot }) =>
-    snapshot.status !== "active" && (snapshot.context as { parent?: unknown }).parent === undefined,
+  // An ended task whose parent may not have heard of it is told again by each new host; a repeated message changes nothing.
+  isOver({ snapshot: { status, context } }) {
+    const { parent, told } = context as { readonly parent?: unknown; readonly told?: unknown };
+    return status !== "active" && (parent === undefined || told === true);
+  },
   close: () => undefined,
   startedAt: ({ snapshot }) => (snapshot.context as { scheduledAt?: number }).scheduledAt ?? 0,
   updatedAt: ({ snapshot }) => (snapshot.context as { updatedAt?: number }).updatedAt ?? 0,

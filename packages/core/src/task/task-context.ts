@@ -46,6 +46,8 @@ export interface TaskContext extends TaskSpec {
   readonly responseType?: string | undefined;
   readonly cancel?: Decision;
   readonly batch?: string | undefined;
+  /** The parent has heard of its end: nothing is left to be told. */
+  readonly told?: true;
   readonly history: readonly HistoryEntry[];
 }
 

@@ -9,7 +9,10 @@ import {
   shardOf,
   withoutTell,
   isMachineState,
+  toldTask,
   type ActorState,
+  type ErgonError,
+  type Failure,
   type Tell,
 } from "@ergon/core";
 
@@ -22,6 +25,9 @@ import { endingOf } from "./ending.ts";
 const TELL_TIMEOUT_MS = 5_000;
 const RETRY_MS = 200;
 const LONGEST_RETRY_MS = 5_000;
+/** A receiver whose record cannot be read stays so until somebody deploys or repairs something. */
+const UNREADABLE = "TASK_UNREADABLE";
+const UNREADABLE_RETRY_MS = 60_000;
 
 /** Messages of one actor to another, in order: the next goes when the one before it has been taken. */
 interface Lane {
@@ -63,7 +69,7 @@ export class Outbox {
 
   /** Sends what of the actor's stored messages is not on its way yet. */
   post(actor: LiveActor): void {
-    const tells = actor.committed === undefined ? NOTHING : tellsOf(actor, actor.committed);
+    const tells = actor.committed === undefined ? NOTHING : tellsOf(actor.committed);
     if (tells.length === 0) return;
     const sender = this.#senders.get(actor) ?? { posted: 0, lanes: new Map<string, Lane>() };
     this.#senders.set(actor, sender);
@@ -82,7 +88,7 @@ export class Outbox {
 
   /** Whether something that the actor has to say has not been taken yet. */
   holds(actor: LiveActor): boolean {
-    return actor.state !== undefined && tellsOf(actor, actor.state).length > 0;
+    return actor.state !== undefined && tellsOf(actor.state).length > 0;
   }
 
   /** The actor is no longer here; its next host sends what is left. */
@@ -94,10 +100,15 @@ export class Outbox {
     for (let tell = lane.tells[0]; tell !== undefined; tell = lane.tells[0]) {
       const error = await this.#deliver(actor, to, tell);
       if (this.#senders.get(actor) !== sender) return;
-      if (error !== undefined && isErgonError(error) && error.kind === "unavailable") {
+      if (error !== undefined && isPassing(error)) {
         lane.tries++;
-        await this.#pause(lane.tries);
+        await this.#pause(lane.tries, error);
         if (this.#senders.get(actor) !== sender) return;
+        continue;
+      }
+      const smaller = error === undefined ? undefined : withoutOutput(tell, error);
+      if (smaller !== undefined) {
+        lane.tells[0] = smaller;
         continue;
       }
       lane.tries = 0;
@@ -129,9 +140,25 @@ export class Outbox {
     }
   }
 
-  #pause(tries: number): Promise<void> {
-    return delay(this.#context.clock, Math.min(LONGEST_RETRY_MS, RETRY_MS * 2 ** Math.min(tries, 6)));
+  #pause(tries: number, error: ErgonError): Promise<void> {
+    const longest = error.code === UNREADABLE ? UNREADABLE_RETRY_MS : LONGEST_RETRY_MS;
+    return delay(this.#context.clock, Math.min(longest, RETRY_MS * 2 ** Math.min(tries, 10)));
   }
+}
+
+/** Whether the same message may be taken later: also by a record that no node can read at present, such as one of a machine that is missing. */
+function isPassing(error: Error): error is ErgonError {
+  return isErgonError(error) && (error.kind === "unavailable" || error.code === UNREADABLE);
+}
+
+/** An end whose output is too large for a message is told as a failure; otherwise its parent would wait for ever. */
+function withoutOutput(tell: Tell, error: Error): Tell | undefined {
+  const { what } = tell;
+  if (what.kind !== "ended" || what.ending.kind !== "done") return undefined;
+  if (!isErgonError(error) || error.code !== "PAYLOAD_TOO_LARGE") return undefined;
+  const message = `the output does not fit into a message to the parent: ${error.message}`;
+  const failure: Failure = { code: "RESPONSE_TOO_LARGE", message, retryable: false };
+  return { ...tell, what: { kind: "ended", ending: { kind: "error", error: failure } } };
 }
 
 /** Whether the message stops a child whose start is in the same record. */
@@ -144,21 +171,21 @@ function isSpent({ committed }: LiveActor, { started }: Lane, { key, what }: Tel
 const NOTHING: readonly Tell[] = [];
 
 /** What an actor in this state has to tell others: an instance what it has put into its outbox, a task its end to whoever asked for it. */
-function tellsOf(actor: LiveActor, state: ActorState): readonly Tell[] {
+function tellsOf(state: ActorState): readonly Tell[] {
   if (isMachineState(state)) return state.meta.outbox;
-  const { parent } = taskOf(state);
-  if (parent === undefined || actor.told || state.snapshot.status === "active") return NOTHING;
+  const { parent, told } = taskOf(state);
+  if (parent === undefined || told === true || state.snapshot.status === "active") return NOTHING;
   return [{ seq: 1, to: parent.id, key: parent.key, what: { kind: "ended", ending: endingOf(taskOf(state)) } }];
 }
 
 /** The message has been taken: no other one of it is needed. */
 function take(actor: LiveActor, { seq }: Tell): void {
   const { state, committed } = actor;
-  if (state === undefined || !isMachineState(state)) {
-    actor.told = true;
-    return;
-  }
-  actor.state = withoutTell(state, seq);
-  if (committed === state) actor.committed = actor.state;
-  else if (committed !== undefined && isMachineState(committed)) actor.committed = withoutTell(committed, seq);
+  if (state === undefined) return;
+  actor.state = without(state, seq);
+  if (committed !== undefined) actor.committed = committed === state ? actor.state : without(committed, seq);
+}
+
+function without(state: ActorState, seq: number): ActorState {
+  return isMachineState(state) ? withoutTell(state, seq) : toldTask(state);
 }

@@ -26,9 +26,9 @@ import {
 } from "@ergon/core";
 
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
-import type { LiveActor } from "../shard/actor.ts";
+import type { EventWithoutTime, LiveActor } from "../shard/actor.ts";
 import type { Settled } from "../shard/commit-queue.ts";
-import type { EventWithoutTime, Host } from "../shard/host.ts";
+import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { AdmissionDesk } from "./admission-desk.ts";
 import { askingOf, checkWait, untilOf } from "./asking.ts";

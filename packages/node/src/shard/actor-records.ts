@@ -46,7 +46,9 @@ export class ActorRecords {
     actor.encoded = undefined;
     const data = encoded?.sequence === actor.sequence ? encoded.data : this.record(actor, state);
     const behaviour = this.#options.behaviourOf(actor.machine);
-    return { data, ttlMs: state.snapshot.status === "active" ? undefined : behaviour.retentionMs(state) };
+    // A record with messages that are not delivered yet must outlive every outage: its retention begins after them.
+    actor.expires = state.snapshot.status !== "active" && !behaviour.lingers(actor);
+    return { data, ttlMs: actor.expires ? behaviour.retentionMs(state) : undefined };
   }
 
   record({ machine, rest, embedded }: Pick<LiveActor, "machine" | "rest" | "embedded">, state: ActorState): Uint8Array {

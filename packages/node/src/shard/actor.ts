@@ -4,6 +4,12 @@ import type { Settled } from "./commit-queue.ts";
 import type { HostedShard } from "./hosted-shard.ts";
 import { UNQUEUED, type Due } from "./timer-queue.ts";
 
+/** An event before the host gives it time and chance. */
+export interface EventWithoutTime {
+  readonly type: string;
+  readonly [field: string]: unknown;
+}
+
 /** What a wait waits for, other than the end. */
 export type Until = (state: ActorState) => boolean;
 
@@ -70,8 +76,8 @@ export class LiveActor implements Due {
   pending: [task: LiveActor, effects: readonly Effect[]][] | undefined;
   /** Of an embedded task: the actor in whose record it is, and its number there. */
   host: { readonly actor: LiveActor; readonly key: number } | undefined;
-  /** Of an ended task: whoever asked for it knows. */
-  told = false;
+  /** Its record, as it was encoded last, has a time to live: the server removes it. */
+  expires = false;
   /** Of an instance of a user's machine: its last state whose record fitted a message. */
   fitting: ActorState | undefined;
   /** Its record as it would be written now, where it was made already. */

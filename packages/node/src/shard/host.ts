@@ -14,7 +14,7 @@ import {
 import type { NodeContext } from "../node-context.ts";
 import { ActorRecords, timersOf } from "./actor-records.ts";
 import { ActorTimers } from "./actor-timers.ts";
-import { LiveActor } from "./actor.ts";
+import { LiveActor, type EventWithoutTime } from "./actor.ts";
 import type { Behaviour } from "./behaviour.ts";
 import { CommitQueue, type Refusal, type Settled } from "./commit-queue.ts";
 import type { HostedShard } from "./hosted-shard.ts";
@@ -257,11 +257,11 @@ export class Host {
     this.#queue(actor).put(actor, () => this.#forget(actor));
   }
 
-  /** The actor has said what it had to say: an ended one may leave, a live one sleep. */
+  /** The messages of the actor are delivered: an ended actor leaves, a live one is packed. */
   release(actor: LiveActor): void {
     if (actor.stored < actor.sequence || actor.state === undefined) return;
     if (actor.state.snapshot.status === "active") this.#parkIfIdle(actor);
-    else this.#forget(actor);
+    else this.#retire(actor);
   }
 
   /** The actor's state, unpacked if it was parked. Throws `ConflictError` when its record does not fit its machine here. */
@@ -388,7 +388,7 @@ export class Host {
       const behaviour = this.#behaviour(actor);
       this.#perform(actor, effects);
       this.#attempt(actor, () => settled(undefined));
-      if (ended && !behaviour.lingers(actor)) this.#forget(actor);
+      if (ended && !behaviour.lingers(actor)) this.#retire(actor);
       behaviour.stored(actor, ended);
       this.#tellWaiting(actor, undefined);
       this.#parkIfIdle(actor);
@@ -414,6 +414,12 @@ export class Host {
     const due = waiting.filter(({ sequence }) => refusal !== undefined || sequence <= actor.stored);
     actor.waiting = due.length === waiting.length ? undefined : waiting.filter((one) => !due.includes(one));
     for (const { run } of due) this.#attempt(actor, () => run(refusal));
+  }
+
+  /** An ended actor with nothing left to deliver leaves. Its retention begins with this write, unless it has begun already. */
+  #retire(actor: LiveActor): void {
+    if (actor.expires) this.#forget(actor);
+    else this.#queue(actor).put(actor, () => this.#forget(actor));
   }
 
   #forget(actor: LiveActor): void {
@@ -481,12 +487,6 @@ export class Host {
       this.#store(actor, ignore);
     });
   }
-}
-
-/** An event before the host gives it time and chance. */
-export interface EventWithoutTime {
-  readonly type: string;
-  readonly [field: string]: unknown;
 }
 
 const ignore: Settled = () => undefined;
