@@ -79,6 +79,8 @@ export type {
   Tell,
 } from "./machines/machine-state.ts";
 export { readable } from "./machines/plain.ts";
+export { eventMemory, hasRoomFor, hasSeen, remember } from "./machines/seen-events.ts";
+export type { EventMemory } from "./machines/seen-events.ts";
 export type { MachineEvent, MachineInput } from "./machines/machine-event.ts";
 export type { ChildSpec, Command, Ending, StoredEvent } from "./machines/command.ts";
 

@@ -3,6 +3,7 @@ import type { Clock, TimerHandle } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
 import { InvalidError, UnavailableError, isErgonError, type ErrorCode } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
+import { eventMemory } from "../machines/seen-events.ts";
 import type { Bus, Headers, Message } from "../ports/bus.ts";
 import { H } from "../wire/headers.ts";
 import { followConnection } from "./follow-connection.ts";
@@ -32,6 +33,8 @@ const SECOND_MS = 1_000;
 const ALONE_MS = 1_000;
 /** A question that a node remembers for a limited time is repeated at least this long after the wait of its first try. */
 const LEAST_REPEAT_MS = 30_000;
+/** A question that a node remembers for a limited time is repeated for no longer: the last repetition has a minute to arrive. */
+const LONGEST_REPEAT_MS = eventMemory.ms - 60_000;
 /** A request that is not there to wait is repeated after a change of owner only when it is older than this. */
 const OVERDUE_MS = 250;
 
@@ -237,9 +240,10 @@ export function createCaller(parts: CallerParts): Caller {
 
 /** When a question is given up. */
 function deadlineOf({ waitUntil, forgettable }: Question<unknown>, begin: number, timeoutMs: number): number {
-  if (waitUntil === undefined) return begin + timeoutMs;
+  const most = forgettable === true ? begin + LONGEST_REPEAT_MS : Infinity;
+  if (waitUntil === undefined) return Math.min(most, begin + timeoutMs);
   const longest = forgettable === true ? begin + ROUND_MS + Math.max(timeoutMs, LEAST_REPEAT_MS) : Infinity;
-  return Math.min(longest, waitUntil + GRACE_MS);
+  return Math.min(most, longest, waitUntil + GRACE_MS);
 }
 
 /** The last try may have had a moment left; what was waited for is the whole call. Of a wait it is said what goes on. */

@@ -22,6 +22,7 @@ import { createNames, requireId, type ActorVerb, type ClusterVerb } from "../wir
 import type { TaskRequest } from "../wire/submit.ts";
 import type { TaskView } from "../wire/task-view.ts";
 import { createCaller } from "./caller.ts";
+import { createEventIds } from "./event-ids.ts";
 import { createInstance, startInstance, type Instance, type InstanceParts } from "./instance.ts";
 import { createMoves } from "./moves.ts";
 import { encodeSubmit, normalizeTasks } from "./submit-message.ts";
@@ -161,6 +162,7 @@ export function createClient(options: ClientOptions): Client {
   const { bus, clock = createSystemClock(), random = systemRandom } = options;
   const names = createNames(options.namespace ?? defaults.namespace, options.prefix ?? defaults.prefix);
   const newId = createIdFactory(random);
+  const newEventId = createEventIds(newId);
   const inboxRoot = `${options.inboxPrefix ?? defaults.inboxPrefix}.${newId()}`;
   const moves = createMoves(bus, names, clock);
   const { timeoutMs = defaults.timeoutMs, onNoNode, onNatsAway } = options;
@@ -188,7 +190,7 @@ export function createClient(options: ClientOptions): Client {
     });
   };
 
-  const instances = (): InstanceParts => ({ client, caller, names, newId });
+  const instances = (): InstanceParts => ({ client, caller, names, newId, newEventId });
   const client: Client = {
     submit: async (request) => {
       const { driver, data, headers } = encodeSubmit(request, newId);

@@ -79,6 +79,7 @@ export interface InstanceParts {
   readonly caller: Caller;
   readonly names: Names;
   readonly newId: () => string;
+  readonly newEventId: (instance: string) => string;
 }
 
 /** Starts an instance; the same id again finds the same one. */
@@ -103,14 +104,18 @@ export async function startInstance(
 }
 
 export function createInstance(parts: InstanceParts, id: string): Instance {
-  const { client, caller, names, newId } = parts;
+  const { client, caller, names, newEventId } = parts;
   requireId(id);
   const send = async (
     event: InstanceEvent,
     options: SendOptions,
     until: UntilQuestion | undefined,
   ): Promise<TaskReply> => {
-    const headers = { [H.contentType]: MSGPACK_TYPE, [H.eventId]: options.eventId ?? newId(), ...until?.headers };
+    const headers = {
+      [H.contentType]: MSGPACK_TYPE,
+      [H.eventId]: options.eventId ?? newEventId(id),
+      ...until?.headers,
+    };
     const data = encodeBody(toPlain(event, "event"), MSGPACK_TYPE);
     const { waitUntil, signal } = until ?? {};
     const waiting = { waitUntil, waitFor: id, forgettable: true, signal };

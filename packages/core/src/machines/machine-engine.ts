@@ -22,6 +22,7 @@ import {
   type PersistedTree,
 } from "./machine-state.ts";
 import { fromPlain } from "./plain.ts";
+import { remember } from "./seen-events.ts";
 import { ActorTree, type TreeOptions } from "./tree.ts";
 
 /**
@@ -121,7 +122,7 @@ function treeOptions({ id, logger, onLocal }: Surroundings, parent: MachineMeta[
 function deliver(tree: ActorTree, draft: Draft, event: MachineEvent): void {
   switch (event.type) {
     case "ergon.event":
-      if (event.id !== undefined) draft.seen = [...draft.seen, event.id].slice(-machineLimits.seen);
+      if (event.id !== undefined) Object.assign(draft, remember(draft, event.id, event.at));
       return tree.send(event.at, fromPlain(event.event));
     case "ergon.timer":
       return tree.fire(event.at, event.timer);

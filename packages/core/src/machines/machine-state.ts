@@ -5,6 +5,7 @@ import type { ActorState } from "../actor/step.ts";
 import { TerminalError, messageOf } from "../base/errors.ts";
 import type { Failure } from "../task/task-context.ts";
 import type { ChildSpec, Ending, StoredEvent } from "./command.ts";
+import type { SeenAge, SeenEvents } from "./seen-events.ts";
 import type { ActorTree } from "./tree.ts";
 
 /** How an instance of a machine stands, as users see it. The machine's own state is beside it. */
@@ -70,8 +71,9 @@ export interface MachineMeta {
   readonly outbox: readonly Tell[];
   /** The number of the last message of each durable actor that it has taken. */
   readonly heard: Readonly<Record<string, number>>;
-  /** The ids of the last events that clients sent, oldest first. */
-  readonly seen: readonly string[];
+  /** The ids of the events that clients sent, for as long as one may be repeated. */
+  readonly seen: SeenEvents;
+  readonly seenAge?: SeenAge | undefined;
   /** The answers that ended its last embedded tasks, oldest first: the tasks are gone, and an answer that is sent again is known by these. */
   readonly answered?: readonly Answered[];
   readonly history: readonly MachineHistoryEntry[];
@@ -108,8 +110,6 @@ export interface PersistedTree {
 
 /** Limits of an instance's record. */
 export const machineLimits = {
-  /** Client events whose repetition is recognised. */
-  seen: 64,
   /** Answers of embedded tasks whose repetition is recognised. */
   answered: 64,
   historyEntries: 32,

@@ -3,6 +3,7 @@ import { inspect } from "node:util";
 import { isErgonError } from "../base/errors.ts";
 import type { Ending, StoredEvent } from "../machines/command.ts";
 import { canTake, isMachineState } from "../machines/machine-state.ts";
+import { hasSeen } from "../machines/seen-events.ts";
 import type { Failure } from "../task/task-context.ts";
 import { asked, failureFrom, payloadOf } from "./test-instance.ts";
 import type { World } from "./world.ts";
@@ -89,7 +90,7 @@ async function send(world: World, event: StoredEvent, id: string): Promise<void>
   const { state } = world.residents.get(ROOT) ?? {};
   if (state?.snapshot.status !== "active") return;
   if (!isMachineState(state)) return world.happen(ROOT, event);
-  if (state.meta.seen.includes(id) || !takes(world, event)) return;
+  if (hasSeen(state.meta, id) || !takes(world, event)) return;
   await world.happen(ROOT, { type: "ergon.event", event, id });
 }
 

@@ -11,6 +11,7 @@ import {
   type Tell,
 } from "../machines/machine-state.ts";
 import { toPlain } from "../machines/plain.ts";
+import { hasSeen } from "../machines/seen-events.ts";
 import type { ManualClock } from "../memory/clock.ts";
 import type { Failure } from "../task/task-context.ts";
 import { decodeContent } from "../wire/codec.ts";
@@ -133,7 +134,7 @@ function stage(world: World, id: string, agents: Readonly<Record<string, FakeAge
     send: async (given, { eventId = `event-${++sent}` } = {}) => {
       const event = toPlain(given, "event") as StoredEvent;
       const state = stateOf(id);
-      if (state.meta.seen.includes(eventId)) return;
+      if (hasSeen(state.meta, eventId)) return;
       if (state.meta.status !== "running")
         throw new ConflictError("TASK_ENDED", `${id} has ended: ${state.meta.status}`);
       if (!canTake(state.snapshot, event)) throw notAccepted(state, event);

@@ -8,7 +8,10 @@ import {
   canTake,
   decodeBody,
   encodeBody,
+  eventMemory,
   fingerprintOf,
+  hasRoomFor,
+  hasSeen,
   isMachineState,
   machineLimits,
   messageOf,
@@ -197,9 +200,10 @@ export class MachineDesk {
       throw new UnavailableError("OVERLOADED", `${MOST_UNSTORED} events of ${actor.id} wait to be stored; ask again`, {
         retryAfterMs: 200,
       });
-    if (id !== undefined && state.meta.seen.includes(id)) return this.#host.whenStored(actor, answer);
+    if (id !== undefined && hasSeen(state.meta, id)) return this.#host.whenStored(actor, answer);
     if (state.meta.status !== "running") throw ended(state);
     if (!canTake(state.snapshot, event)) throw notAccepted(state, event.type);
+    if (id !== undefined && !hasRoomFor(state.meta, id, this.#context.clock.now())) throw memoryFull(state.meta.id);
     const happening: Omit<MachineEvent & { type: "ergon.event" }, "at"> = { type: "ergon.event", event, id };
     if (!this.#host.send(actor, happening as EventWithoutTime, answer)) this.#host.whenStored(actor, answer);
   }
@@ -212,7 +216,7 @@ export class MachineDesk {
     if (verb === "can") return this.#answerCan(message, state, []);
     // The repetition of an event that ended it, whose answer was lost.
     const event = message.header(H.eventId);
-    if (event === undefined || !state.meta.seen.includes(event)) throw ended(state);
+    if (event === undefined || !hasSeen(state.meta, event)) throw ended(state);
     if (message.reply !== undefined) this.#tasks.answerOrWait(message, shard, undefined, state);
   }
 
@@ -297,6 +301,12 @@ function sameParent(a: ParentLink | undefined, b: ParentLink | undefined): boole
 
 function ended(state: { readonly meta: MachineState["meta"] }): ConflictError {
   return new ConflictError("TASK_ENDED", `${state.meta.id} has ended: ${state.meta.status}`);
+}
+
+/** To take it would be to forget another that its sender may still repeat. */
+function memoryFull(id: string): UnavailableError {
+  const message = `${id} remembers the ids of ${eventMemory.most} events of the last ${eventMemory.ms / 60_000} minutes and can remember no further one yet; number a sender's ids (a-1, a-2, …), which takes no room, or send less often`;
+  return new UnavailableError("OVERLOADED", message, { retryAfterMs: 1_000 });
 }
 
 function notAccepted(state: MachineState, type: string): ConflictError {
