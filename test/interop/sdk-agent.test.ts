@@ -130,6 +130,12 @@ describe(`an SDK agent in Python, written from docs/protocol.md alone${missing}`
     await eventually("its progress", async () => (await endless.get()).progress !== undefined);
     const progress = (await endless.get()).progress;
     await endless.cancel();
+    const late = await client.submit({
+      ...work,
+      payload: { ms: 60_000 },
+      attemptTimeout: "300ms",
+      retry: { maxAttempts: 1 },
+    });
 
     expect(progress).toEqual({ page: 7 });
     expect(await client.wait(endless.id)).toMatchObject({ status: "cancelled", attempt: 1 });
@@ -139,7 +145,12 @@ describe(`an SDK agent in Python, written from docs/protocol.md alone${missing}`
       failure: { code: "NO_PAPER" },
     });
     expect(await client.wait(beating.id)).toMatchObject({ status: "succeeded", attempt: 1, agent: "python" });
-    expect(await agent.stop()).toMatchObject({ aborted: 1 });
+    expect(await client.wait(late.id)).toMatchObject({ status: "failed", failure: { code: "ATTEMPT_TIMEOUT" } });
+    // Every slot is free again.
+    await Promise.all([1, 2, 3, 4].map(() => client.run({ driver: "work", payload: { ms: 50 } })));
+    const seen = await agent.stop();
+    expect(seen.aborted).toBeGreaterThan(0);
+    expect(seen["most at once"]).toBeLessThanOrEqual(4);
   });
 
   test("goes on with what runs, and answers it once, when the node that dispatched it is killed", async ({

@@ -16,6 +16,8 @@ from nats_client import Nats
 
 PORT, NAMESPACE, DRIVER, AGENT, CONCURRENCY = int(sys.argv[1]), *sys.argv[2:5], int(sys.argv[5])
 ROOT = f"ergon.{NAMESPACE}."
+# Whose credit is under an attempt that its node has given up.
+NOBODY = ""
 CLAIM_S, SILENT_NODE_S, CUT_OFF_S, DRAIN_S = 0.25, 5, 10, 0.5
 
 
@@ -45,7 +47,7 @@ class Credits:
     def __init__(self, tell):
         self.tell = tell
         self.held, self.used, self.demand, self.recalled, self.idle_for = {}, {}, {}, {}, {}
-        self.gone_nodes = set()
+        self.gone_nodes = {NOBODY}
 
     def free(self):
         return CONCURRENCY - sum(self.held.values())
@@ -62,7 +64,7 @@ class Credits:
         return granted
 
     def recall(self):
-        nodes = {node for table in (self.held, self.demand) for node, count in table.items() if count > 0}
+        nodes = {node for table in (self.held, self.demand) for node, count in table.items() if count > 0} - {NOBODY}
         fair = max(1, CONCURRENCY // max(1, len(nodes)))
         missing = sum(min(count, max(0, fair - self.held.get(node, 0))) for node, count in self.demand.items())
         missing -= sum(self.recalled.values())
@@ -215,9 +217,15 @@ class Agent:
             self.nats.publish(message.reply)
         elif event == "abort":
             attempt = self.attempts.get((message.headers["Ergon-Task"], int(message.headers["Ergon-Attempt"])))
-            if attempt is not None:
+            if attempt is not None and attempt.answer is None:
                 self.seen["aborted"] += 1
                 self.stop(attempt, message.headers["Ergon-Reason"])
+                if message.headers["Ergon-Reason"] != "cancelled":
+                    self.credits.move(attempt.node, NOBODY)
+                    attempt.node = NOBODY
+            elif "Ergon-Node" in message.headers:
+                node = message.headers["Ergon-Node"]
+                self.tell(node, held=self.credits.held.get(node, 0))
         elif event == "reserve":
             body = message.json()
             granted = self.credits.reserve(body["node"], body["want"]) if self.state == "here" else 0
