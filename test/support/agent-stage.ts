@@ -39,8 +39,9 @@ export interface ScriptedNode {
   }[];
   readonly dispatch: (task: string, options?: DispatchOptions) => void;
   readonly control: (event: string, body?: object, headers?: Headers) => Promise<Message>;
-  readonly reserve: (want: number, driver?: string) => Promise<number>;
-  readonly release: (count: number, driver?: string) => void;
+  readonly reserve: (want: number, driver?: string, priority?: number) => Promise<number>;
+  /** `more`: what else the message says. */
+  readonly release: (count: number, more?: object) => void;
   readonly abort: (task: string, reason: string, attempt?: number) => void;
   readonly roll: (state: "here" | "gone") => void;
 }
@@ -156,12 +157,13 @@ function createStage(
           reply: names.reply(SHARD, task, attempt),
         });
       },
-      reserve: async (want, driver = given[0]?.driver) => {
-        const reply = await control("reserve", { node: id, driver, want });
+      reserve: async (want, driver = given[0]?.driver, priority) => {
+        const reply = await control("reserve", { node: id, driver, want, priority });
         return (JSON.parse(Buffer.from(reply.data).toString()) as { granted: number }).granted;
       },
-      release: (count, driver = given[0]?.driver) => {
-        bus.publish(names.control(agent.id), encodeBody({ node: id, driver, count }, JSON_TYPE), {
+      release: (count, more = {}) => {
+        const body = { node: id, driver: given[0]?.driver, count, ...more };
+        bus.publish(names.control(agent.id), encodeBody(body, JSON_TYPE), {
           headers: { [H.event]: "release" },
         });
       },

@@ -55,6 +55,51 @@ describe("a node that reserves", () => {
     expect(n1.credits).toEqual([{ agent: "a1", driver: "work", recall: 1 }]);
   });
 
+  test("with something more urgent makes the agent recall all that it asks for from nodes with less urgent work", async ({
+    start,
+  }) => {
+    const { node, clock } = await start([forever]);
+    const [n1, n2] = [node("n1"), node("n2")];
+    await n1.reserve(4);
+
+    await n2.reserve(3, "work", 9);
+    await clock.advance(20);
+
+    expect(n1.credits).toEqual([{ agent: "a1", driver: "work", recall: 3 }]);
+  });
+
+  test("with something less urgent gets its fair share only when nothing more urgent waits", async ({ start }) => {
+    const { node, clock } = await start([{ ...forever, concurrency: 1 }]);
+    const [n1, n2] = [node("n1"), node("n2")];
+    await n1.reserve(1, "work", 9);
+    await n2.reserve(1, "work", 5);
+
+    n1.release(1, { want: 1, priority: 9 });
+    await clock.advance(20);
+    expect(n2.credits).toEqual([]);
+    expect(n1.credits.filter(({ granted }) => granted !== undefined)).toHaveLength(1);
+
+    n1.release(1, { want: 1, priority: 5 });
+    await clock.advance(20);
+    expect(n2.credits[0]).toEqual({ agent: "a1", driver: "work", granted: 1 });
+  });
+
+  test("gets a credit after those that have waited longer", async ({ start }) => {
+    const { node, clock } = await start([{ ...forever, concurrency: 1 }]);
+    const [n1, n2, n3] = [node("n1"), node("n2"), node("n3")];
+    await n1.reserve(1);
+    await n3.reserve(1);
+    await n2.reserve(1);
+    const holders: string[] = [];
+    for (const holder of [n1, n3, n2, n1]) {
+      holder.release(1, { want: 1, priority: 5 });
+      await clock.advance(20);
+      for (const { id, credits } of [n1, n2, n3])
+        if (credits.splice(0).some(({ granted }) => granted === 1)) holders.push(id);
+    }
+    expect(holders).toEqual(["n3", "n2", "n1", "n3"]);
+  });
+
   test("asks anew each time: its last demand counts", async ({ start }) => {
     const { node, clock } = await start([forever]);
     const [n1, n2] = [node("n1"), node("n2")];

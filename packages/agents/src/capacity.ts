@@ -1,26 +1,13 @@
+import { taskDefaults } from "@ergon/core";
+
+import { nextInLine, owed, type Holder } from "./sharing.ts";
+
 /** What a node is to be told: credits that are now its own, how many this agent wants back, or how many it holds in all. */
 export interface CreditChange {
   readonly node: string;
   readonly granted?: number;
   readonly recall?: number;
   readonly held?: number;
-}
-
-interface Holder {
-  readonly node: string;
-  /** Credits that are this node's, idle or in use. */
-  reserved: number;
-  /** Those in use: attempts that run for it. */
-  running: number;
-  /** What it asked for and did not get. */
-  demand: number;
-  /** What it was asked to give back and has not. */
-  recalled: number;
-  /** It is no more: a credit of it is free once it is idle. */
-  gone: boolean;
-  /** Fewest idle credits since the last review, and how many reviews in a row found some although the node waits, or was asked for some. */
-  leastIdle: number;
-  idleReviews: number;
 }
 
 const NOTHING: readonly CreditChange[] = [];
@@ -33,13 +20,15 @@ const UNHEARD_REVIEWS = 3;
  *
  * - The credits of all nodes together are never more than the slots.
  * - A credit stays with its node after an attempt, until the node releases it or is gone.
- * - While a node waits for credits, none is free, and whoever holds more than the fair share is asked for some.
+ * - While a node waits for credits, none is free, and whoever holds more than the fair share, or has less urgent work, is asked for some.
+ * - A credit that is given back goes to the node whose waiting work is the most urgent; among equals they take turns.
  */
 export class Capacity {
   readonly slots: number;
   readonly #holders: Map<string, Holder> = new Map();
   #free: number;
   #closed = false;
+  #places = 0;
 
   constructor(slots: number) {
     this.slots = slots;
@@ -55,25 +44,30 @@ export class Capacity {
     return { node, held: this.#holders.get(node)?.reserved ?? 0 };
   }
 
-  /** A node asks for `want` more. What it does not get is remembered as its demand, until it asks again. */
-  reserve(node: string, want: number): { readonly granted: number; readonly changes: readonly CreditChange[] } {
+  /** A node asks for `want` more, for work of this priority. What it does not get is remembered as its demand, until it asks again. */
+  reserve(
+    node: string,
+    want: number,
+    priority: number = taskDefaults.priority,
+  ): { readonly granted: number; readonly changes: readonly CreditChange[] } {
     if (this.#closed) return { granted: 0, changes: NOTHING };
     const holder = this.#holder(node);
     holder.gone = false;
     const granted = Math.min(want, this.#free);
     this.#give(holder, granted);
-    holder.demand = want - granted;
+    this.#waits(holder, want - granted, priority);
     const changes = this.#recalls();
     this.#forget(holder);
     return { granted, changes };
   }
 
-  /** A node gives idle credits back. */
-  release(node: string, count: number): readonly CreditChange[] {
+  /** A node gives idle credits back, and says what it would have instead, if anything. */
+  release(node: string, count: number, want?: number, priority?: number): readonly CreditChange[] {
     const holder = this.#holders.get(node);
     if (holder === undefined) return NOTHING;
     holder.recalled = Math.max(0, holder.recalled - count);
     this.#take(holder, Math.min(count, holder.reserved - holder.running));
+    if (want !== undefined && !this.#closed) this.#waits(holder, want, priority ?? holder.priority);
     this.#forget(holder);
     return this.#distribute();
   }
@@ -162,7 +156,10 @@ export class Capacity {
   #holder(node: string): Holder {
     let holder = this.#holders.get(node);
     if (holder === undefined) {
-      holder = { node, reserved: 0, running: 0, demand: 0, recalled: 0, gone: false, leastIdle: 0, idleReviews: 0 };
+      holder = {
+        ...{ node, reserved: 0, running: 0, demand: 0, priority: taskDefaults.priority, place: 0 },
+        ...{ recalled: 0, gone: false, leastIdle: 0, idleReviews: 0 },
+      };
       this.#holders.set(node, holder);
     }
     return holder;
@@ -182,45 +179,33 @@ export class Capacity {
     if (count > 0) this.#give(holder, -count);
   }
 
-  /** Free credits go to who waits: one by one, to whoever has least. */
+  /** Who begins to wait goes to the end of the line. */
+  #waits(holder: Holder, demand: number, priority: number): void {
+    if (holder.demand === 0) holder.place = ++this.#places;
+    holder.demand = demand;
+    holder.priority = priority;
+  }
+
+  /** Free credits go to who waits, one by one; who gets one and waits for more goes to the end of the line. */
   #distribute(): readonly CreditChange[] {
-    if (this.#free === 0) return NOTHING;
-    const waiting = [...this.#holders.values()].filter((holder) => holder.demand > 0);
-    if (waiting.length === 0) return NOTHING;
     const granted = new Map<string, number>();
     while (this.#free > 0) {
-      const next = leastReserved(waiting);
+      const next = nextInLine(this.#holders.values());
       if (next === undefined) break;
       this.#give(next, 1);
       next.demand--;
+      next.place = ++this.#places;
       granted.set(next.node, (granted.get(next.node) ?? 0) + 1);
     }
-    return [...granted].map(([node, count]) => ({ node, granted: count }));
+    const changes: CreditChange[] = [...granted].map(([node, count]) => ({ node, granted: count }));
+    // Who still waits waits for those who hold now.
+    return granted.size === 0 ? changes : [...changes, ...this.#recalls()];
   }
 
   #recalls(): readonly CreditChange[] {
-    const holders = [...this.#holders.values()];
-    const fair = Math.floor(this.slots / Math.max(1, holders.filter(({ gone }) => !gone).length));
-    let missing = 0;
-    for (const { demand, reserved, recalled } of holders) {
-      missing += Math.max(0, Math.min(demand, Math.max(1, fair) - reserved)) - recalled;
-    }
-    const changes: CreditChange[] = [];
-    for (const holder of holders.sort((a, b) => b.reserved - a.reserved)) {
-      const recall = Math.min(missing, holder.reserved - holder.recalled - fair);
-      if (recall <= 0 || holder.gone) continue;
+    return [...owed([...this.#holders.values()], this.slots)].map(([holder, recall]) => {
       holder.recalled += recall;
-      missing -= recall;
-      changes.push({ node: holder.node, recall });
-    }
-    return changes;
+      return { node: holder.node, recall };
+    });
   }
-}
-
-function leastReserved(waiting: readonly Holder[]): Holder | undefined {
-  let least: Holder | undefined;
-  for (const holder of waiting) {
-    if (holder.demand > 0 && (least === undefined || holder.reserved < least.reserved)) least = holder;
-  }
-  return least;
 }

@@ -97,27 +97,30 @@ export class Credits {
 
   #reserve(message: Message): void {
     const body = this.#body(message);
-    const { granted, changes } = body.lane.capacity.reserve(body.node, requireCount("want", body.want));
+    const want = requireCount("want", body.want);
+    const { granted, changes } = body.lane.capacity.reserve(body.node, want, priorityOf(body.priority));
     this.#reply(message, encodeBody({ granted }, JSON_TYPE));
     this.publish(body.lane, changes);
   }
 
   #release(message: Message): void {
     const body = this.#body(message);
-    this.publish(body.lane, body.lane.capacity.release(body.node, requireCount("count", body.count)));
+    const count = requireCount("count", body.count);
+    const want = body.want === undefined ? undefined : requireCount("want", body.want);
+    this.publish(body.lane, body.lane.capacity.release(body.node, count, want, priorityOf(body.priority)));
     this.#reply(message, EMPTY);
   }
 
-  #body(message: Message): { node: string; lane: Lane; want?: unknown; count?: unknown } {
+  #body(message: Message): { node: string; lane: Lane; want?: unknown; count?: unknown; priority?: unknown } {
     const body = (decodeBody(message.data, message.header(H.contentType)) ?? {}) as Record<string, unknown>;
-    const { node, driver, want, count } = body;
+    const { node, driver, want, count, priority } = body;
     // It becomes part of a subject.
     if (typeof node !== "string" || !isId(node)) throw new InvalidError("INVALID_BODY", "node must be a node's id");
     const lane = typeof driver === "string" ? this.#options.lanes.get(driver) : undefined;
     if (lane === undefined)
       throw new InvalidError("INVALID_DRIVER", `this agent does not serve driver "${String(driver)}"`);
     this.heard(node);
-    return { node, lane, want, count };
+    return { node, lane, want, count, priority };
   }
 
   #roll(message: Message): void {
@@ -138,6 +141,12 @@ export class Credits {
   #reply(message: Message, data: Uint8Array): void {
     if (message.reply !== undefined) this.#options.bus.publish(message.reply, data);
   }
+}
+
+function priorityOf(value: unknown): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 9) return value;
+  throw new InvalidError("INVALID_BODY", `priority must be a whole number from 0 to 9, not ${JSON.stringify(value)}`);
 }
 
 function requireCount(field: string, value: unknown): number {

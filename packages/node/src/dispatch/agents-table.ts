@@ -12,8 +12,11 @@ export interface Credit {
   used: number;
   /** Asked back by the agent: returned as they fall idle. */
   recalled: number;
-  /** A request for slots is under way. */
-  asking: boolean;
+  /** Slots that a request under way asks for. */
+  asking: number;
+  /** What the agent was asked for and could not grant, and for work of which priority: it remembers that, and grants it when it can. */
+  demand: number;
+  priority: number;
 }
 
 export interface AgentEntry {
@@ -98,7 +101,8 @@ export class AgentsTable {
     for (const { name, concurrency } of entry.view.drivers) {
       let credit = entry.credits.get(name);
       if (credit === undefined) {
-        credit = { agent: entry, driver: name, concurrency, held: 0, used: 0, recalled: 0, asking: false };
+        const counts = { held: 0, used: 0, recalled: 0, asking: 0, demand: 0, priority: 0 };
+        credit = { agent: entry, driver: name, concurrency, ...counts };
         entry.credits.set(name, credit);
       }
       this.#unlist(entry, name);

@@ -1,9 +1,15 @@
 import { H, JSON_TYPE, decodeBody, encodeBody, messageOf, type Message } from "@ergon/core";
 
 import type { NodeContext } from "../node-context.ts";
-import type { AgentsTable, Credit } from "./agents-table.ts";
+import type { AgentEntry, AgentsTable, Credit } from "./agents-table.ts";
 
 const RESERVE_TIMEOUT_MS = 1_000;
+
+/** How many tasks wait for slots, and the highest of their priorities. */
+export interface Waits {
+  readonly count: number;
+  readonly priority: number;
+}
 
 /**
  * This node's side of the agents' slots: asks for them when tasks wait, gives them back when an agent recalls them. An attempt goes out only
@@ -13,11 +19,19 @@ export class CreditDesk {
   readonly #context: NodeContext;
   readonly #agents: AgentsTable;
   readonly #onGranted: (driver: string) => void;
+  readonly #waits: (driver: string) => Waits;
 
-  constructor(context: NodeContext, agents: AgentsTable, onGranted: (driver: string) => void) {
+  /** `waits`: what waits here for the driver's agents. */
+  constructor(
+    context: NodeContext,
+    agents: AgentsTable,
+    onGranted: (driver: string) => void,
+    waits: (driver: string) => Waits,
+  ) {
     this.#context = context;
     this.#agents = agents;
     this.#onGranted = onGranted;
+    this.#waits = waits;
   }
 
   /** The idle slot of the least loaded agent that beats, or `undefined`. */
@@ -58,17 +72,30 @@ export class CreditDesk {
     credit.used++;
   }
 
-  /** Asks the driver's agents for as many slots as tasks wait. */
-  ask(driver: string, waiting: number): void {
-    let wanted = waiting;
+  /**
+   * Asks the driver's agents for as many slots as tasks wait, or `least`. What one cannot grant is asked of the next as well; it remembers the
+   * request, and is asked again for more than before, for something more urgent, or when it was heard ({@link CreditDesk.refresh}).
+   */
+  ask(driver: string, least = 0): void {
+    const { count, priority } = this.#waits(driver);
+    let wanted = Math.max(count, least);
     for (const credit of this.#agents.credits(driver)) {
       if (wanted <= 0) return;
-      if (credit.asking || credit.held >= credit.concurrency) continue;
+      if (credit.agent.quiet) continue;
+      if (credit.asking > 0) {
+        wanted -= credit.asking;
+        continue;
+      }
       const want = Math.min(wanted, credit.concurrency - credit.held);
+      if (want <= 0 || (credit.demand >= want && credit.priority >= priority)) continue;
       wanted -= want;
-      credit.asking = true;
-      void this.#reserve(credit, want);
+      void this.#reserve(credit, want, priority);
     }
+  }
+
+  /** What the agent was asked for may have been lost: it is asked again. */
+  refresh(agent: AgentEntry): void {
+    for (const credit of agent.credits.values()) credit.demand = 0;
   }
 
   /** An agent's word on `node.<node>.credit`: more slots, some asked back, or how many are held in all, where a message was lost. */
@@ -83,6 +110,7 @@ export class CreditDesk {
     }
     if (granted > 0) {
       credit.held += granted;
+      credit.demand = Math.max(0, credit.demand - granted);
       this.#onGranted(driver);
     }
     if (recall > 0) {
@@ -91,34 +119,42 @@ export class CreditDesk {
     }
   }
 
-  async #reserve(credit: Credit, want: number): Promise<void> {
+  async #reserve(credit: Credit, want: number, priority: number): Promise<void> {
     const { ports, names, node, logger } = this.#context;
-    const body = encodeBody({ node, driver: credit.driver, want }, JSON_TYPE);
+    const body = encodeBody({ node, driver: credit.driver, want, priority }, JSON_TYPE);
+    credit.asking = want;
+    let granted = 0;
     try {
       const reply = await ports.bus.request(names.control(credit.agent.id), body, {
         headers: { [H.event]: "reserve" },
         timeoutMs: RESERVE_TIMEOUT_MS,
       });
-      const { granted } = parseCredit(reply);
-      credit.held += granted;
-      credit.asking = false;
-      if (granted > 0) this.#onGranted(credit.driver);
+      granted = parseCredit(reply).granted;
     } catch (error) {
-      credit.asking = false;
       logger.debug(
         { agent: credit.agent.id, driver: credit.driver, reason: messageOf(error) },
         "an agent did not answer a request for slots",
       );
     }
+    credit.asking = 0;
+    credit.held += granted;
+    credit.demand = want - granted;
+    credit.priority = priority;
+    this.#onGranted(credit.driver);
   }
 
+  /** With what is given back, the agent hears what still waits here: it may be the most urgent of all. */
   #giveBack(credit: Credit): void {
     const count = Math.min(credit.recalled, credit.held - credit.used);
     if (count <= 0) return;
     credit.held -= count;
     credit.recalled -= count;
+    const waits = this.#waits(credit.driver);
+    credit.demand = Math.min(waits.count, credit.concurrency - credit.held);
+    credit.priority = waits.priority;
     const { ports, names, node } = this.#context;
-    const body = encodeBody({ node, driver: credit.driver, count }, JSON_TYPE);
+    const { driver, demand: want, priority } = credit;
+    const body = encodeBody({ node, driver, count, want, priority }, JSON_TYPE);
     ports.bus.publish(names.control(credit.agent.id), body, { headers: { [H.event]: "release" } });
   }
 }

@@ -50,7 +50,12 @@ export class Dispatcher implements Behaviour {
   constructor(context: NodeContext, options: Readonly<Record<string, DriverOptions>>, listeners: TaskListeners) {
     this.#context = context;
     this.#listeners = listeners;
-    this.credits = new CreditDesk(context, this.agents, (driver) => this.pump(driver));
+    this.credits = new CreditDesk(
+      context,
+      this.agents,
+      (driver) => this.pump(driver),
+      (driver) => this.#drivers.waits(driver),
+    );
     this.flights = new Flights(context, this.agents, this.credits);
     this.#drivers = new Drivers(context.names, options);
     const parts = { drivers: this.#drivers, agents: this.agents, flights: this.flights, host: () => this.#host };
@@ -74,12 +79,10 @@ export class Dispatcher implements Behaviour {
     if (known === undefined)
       for (const actor of this.flights.out)
         if (actor.flight?.agent === view.id) this.flights.adopt(actor, this.#driverOf(actor), entry);
-    for (const { name, concurrency } of view.drivers) {
+    this.credits.refresh(entry);
+    for (const { name } of view.drivers) {
       // A first slot before the first task, so that this one does not wait for the question.
-      this.credits.ask(
-        name,
-        Math.max(this.#drivers.get(name).queue.size, known === undefined ? Math.min(concurrency, 1) : 0),
-      );
+      this.credits.ask(name, known === undefined ? 1 : 0);
       this.pump(name);
     }
   }

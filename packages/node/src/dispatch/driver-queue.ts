@@ -37,6 +37,17 @@ export class DriverQueue {
 
   /** The next task. */
   peek(): LiveActor | undefined {
+    const lane = this.#first();
+    return lane === undefined ? undefined : this.#lanes[lane]?.[this.#heads[lane] ?? 0]?.actor;
+  }
+
+  /** Its priority; 0 when none waits. */
+  get priority(): number {
+    return Math.floor((this.#first() ?? 0) / 2);
+  }
+
+  /** The lane of the next task, which is then at its head. */
+  #first(): number | undefined {
     if (this.#waiting === 0) return undefined;
     for (let lane = LANES - 1; lane >= 0; lane--) {
       const entries = this.#lanes[lane] ?? [];
@@ -46,9 +57,9 @@ export class DriverQueue {
         if (entry !== undefined && entry.actor.ticket === entry.ticket) break;
         head++;
       }
-      const found = entries[head]?.actor;
+      const found = head < entries.length;
       this.#heads[lane] = this.#trim(entries, head);
-      if (found !== undefined) return found;
+      if (found) return lane;
     }
     return undefined;
   }

@@ -1,6 +1,7 @@
 import type { Names } from "@ergon/core";
 
 import type { DriverOptions } from "../options.ts";
+import type { Waits } from "./credit-desk.ts";
 import { DriverQueue } from "./driver-queue.ts";
 
 /** What this node knows of a driver, and which of its tasks wait. */
@@ -51,6 +52,13 @@ export class Drivers {
   /** Tasks of the driver that wait here. */
   waiting(name: string): number {
     return this.#drivers.get(name)?.queue.size ?? 0;
+  }
+
+  /** How many of them could go out, and the highest of their priorities. */
+  waits(name: string): Waits {
+    const driver = this.#drivers.get(name);
+    if (driver === undefined) return { count: 0, priority: 0 };
+    return { count: Math.max(0, Math.min(driver.queue.size, room(driver))), priority: driver.queue.priority };
   }
 
   /** Its turn is after all others'. */

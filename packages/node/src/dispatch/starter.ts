@@ -33,7 +33,7 @@ export class Starter {
       if (actor === undefined || !this.#start(actor, driver)) break;
       this.#parts.host()?.commit(actor, () => undefined);
     }
-    this.#askForSlots(driver);
+    this.#parts.credits.ask(driver.name);
   }
 
   /** A task is ready: it starts, or waits for its turn. The caller commits. */
@@ -44,7 +44,7 @@ export class Starter {
     if (driver.served === "no" && agents.credits(driver.name).length === 0)
       host()?.transition(actor, { type: "unserved" });
     this.enqueue(actor, driver);
-    this.#askForSlots(driver);
+    this.#parts.credits.ask(driver.name);
   }
 
   enqueue(actor: LiveActor, driver: Driver): void {
@@ -83,9 +83,5 @@ export class Starter {
     if (started && actor.state !== undefined)
       flights.occupy(actor, driver, credit.agent.id, taskOf(actor.state).attempt);
     return started;
-  }
-
-  #askForSlots(driver: Driver): void {
-    this.#parts.credits.ask(driver.name, Math.min(driver.queue.size, room(driver)));
   }
 }

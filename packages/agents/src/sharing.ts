@@ -1,0 +1,62 @@
+/** A node that holds credits of a driver, or waits for some. */
+export interface Holder {
+  readonly node: string;
+  /** Credits that are this node's, idle or in use. */
+  reserved: number;
+  /** Those in use: attempts that run for it. */
+  running: number;
+  /** What it asked for and did not get. */
+  demand: number;
+  /** The highest priority of what waits there, as it said last. */
+  priority: number;
+  /** Its place in the line of those that wait: lower came first. */
+  place: number;
+  /** What it was asked to give back and has not. */
+  recalled: number;
+  /** It is no more: a credit of it is free once it is idle. */
+  gone: boolean;
+  /** Fewest idle credits since the last review, and how many reviews in a row found some although the node waits, or was asked for some. */
+  leastIdle: number;
+  idleReviews: number;
+}
+
+/** Whose turn it is: the highest priority first, then who holds least, then who has waited longest. */
+export function nextInLine(holders: Iterable<Holder>): Holder | undefined {
+  let next: Holder | undefined;
+  for (const holder of holders) if (holder.demand > 0 && (next === undefined || isBefore(holder, next))) next = holder;
+  return next;
+}
+
+/**
+ * How many credits to ask back of whom, beside those that are on their way back. Who waits gets its fair share from those that hold more, and
+ * whatever it asks for from those with nothing as urgent to do. What comes back goes to whoever is first in line then.
+ */
+export function owed(holders: readonly Holder[], slots: number): ReadonlyMap<Holder, number> {
+  const living = holders.filter(({ gone }) => !gone);
+  const fair = Math.floor(slots / Math.max(1, living.length));
+  const asked = new Map<Holder, number>();
+  const left = (holder: Holder): number => holder.reserved - holder.recalled - (asked.get(holder) ?? 0);
+  let coming = living.reduce((sum, { recalled }) => sum + recalled, 0);
+  const line = living.filter(({ demand }) => demand > 0).toSorted((a, b) => (isBefore(a, b) ? -1 : 1));
+  for (const waiting of line) {
+    let got = Math.min(coming, waiting.demand);
+    coming -= got;
+    for (const giver of living.toSorted((a, b) => left(b) - left(a))) {
+      if (giver === waiting) continue;
+      const isMoreUrgent = waiting.priority > giver.priority;
+      const most = isMoreUrgent
+        ? left(giver)
+        : Math.min(left(giver) - fair, Math.max(1, fair) - waiting.reserved - got);
+      const count = Math.min(most, waiting.demand - got);
+      if (count <= 0) continue;
+      asked.set(giver, (asked.get(giver) ?? 0) + count);
+      got += count;
+    }
+  }
+  return asked;
+}
+
+function isBefore(a: Holder, b: Holder): boolean {
+  if (a.priority !== b.priority) return a.priority > b.priority;
+  return a.reserved === b.reserved ? a.place < b.place : a.reserved < b.reserved;
+}
