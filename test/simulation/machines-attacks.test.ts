@@ -47,7 +47,7 @@ describe("events that nobody should send", () => {
     ["an event that it does not know", { type: "WHAT" }, "EVENT_NOT_ACCEPTED"],
     ["an event without a type", { kind: "KEEP" }, "INVALID_BODY"],
     ["an event that is a list", ["KEEP"], "INVALID_BODY"],
-    ["one that would make the record too large", { type: "KEEP", value: "x".repeat(62_900) }, "PAYLOAD_TOO_LARGE"],
+    ["one that would make the record too large", { type: "KEEP", value: "x".repeat(62_900) }, "RECORD_TOO_LARGE"],
     [
       "one with a field that would be a prototype",
       { type: "KEEP", value: JSON.parse('{"__proto__": {"polluted": 1}}') },

@@ -24,9 +24,11 @@ import { ShardNeeds } from "./membership/shard-needs.ts";
 import type { NodeContext } from "./node-context.ts";
 import { AdmissionDesk } from "./serve/admission-desk.ts";
 import { AnswerDesk } from "./serve/answer-desk.ts";
+import { BatchAdmitter } from "./serve/batch-admitter.ts";
 import { BatchDesk } from "./serve/batch-desk.ts";
 import { ClusterDesk } from "./serve/cluster-desk.ts";
 import { Gateway } from "./serve/gateway.ts";
+import { HeldBatches } from "./serve/held-batches.ts";
 import { Listeners } from "./serve/listeners.ts";
 import { MachineDesk } from "./serve/machine-desk.ts";
 import { MicroService } from "./serve/micro-service.ts";
@@ -102,7 +104,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     stored: (actor, ended) => {
       listeners.stored(actor, ended);
       supervisor.stored(actor.shard);
-      if (actor.stored === 1) batches.watchIfHeld(actor);
+      if (actor.stored === 1) held.stored(actor);
       if (ended) outbox.post(actor);
     },
     dropped: (actor) => {
@@ -111,7 +113,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     },
     lingers: (actor) => outbox.holds(actor),
     untold: (actor) => outbox.post(actor),
-    held: (actor) => void batches.decideOrRetry(actor),
+    held: (actor) => held.restored(actor),
   });
   const machineBehaviour: MachineBehaviour = new MachineBehaviour(context, dispatcher, outbox, {
     stored: (actor, ended) => {
@@ -132,14 +134,16 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   machineBehaviour.attach(host);
   const observer = new AgentsObserver(context, dispatcher, host);
   const router = new Router(context, cluster, listeners);
-  const admissions = new AdmissionDesk(context, host, dispatcher, machines);
+  const held: HeldBatches = new HeldBatches(context, host, (node) => cluster.isAlive(node));
+  const admissions = new AdmissionDesk(context, host, dispatcher, machines, held);
   const answers = new AnswerDesk(context, host, dispatcher, listeners, machines);
   const tasks = new TaskDesk(context, host, dispatcher, listeners, machines);
   const strangers = new UnknownMachines(context, cluster);
   const instances = new MachineDesk(context, host, listeners, tasks, admissions, machines, strangers);
   const alarms = new Alarms(context, host, listeners);
   const clusterDesk = new ClusterDesk(context, host, cluster, dispatcher, machines, hosted);
-  const batches: BatchDesk = new BatchDesk(context, host, admissions, dispatcher.agents, hosted);
+  const admitter = new BatchAdmitter(context, admissions, held, hosted);
+  const batches = new BatchDesk(context, admitter, dispatcher.agents, hosted, router);
   const gateway = new Gateway(context, {
     host,
     admissions,
@@ -149,13 +153,13 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     alarms,
     machines,
     batches,
+    held,
     cluster: clusterDesk,
     router,
     listeners,
     hosted,
   });
   batches.gateway = gateway;
-  admissions.undecided = (actor) => void batches.decideOrRetry(actor);
 
   let announceReady: () => void = () => undefined;
   const ready = new Promise<void>((resolve) => {
@@ -172,7 +176,10 @@ export async function startNode(parts: NodeParts): Promise<Node> {
         gateway.serveKept(shard, verb, actor, message);
       if (supervisor.settled) announceReady();
     },
-    onLeft: (shard) => router.handOn(shard),
+    onLeft: (shard) => {
+      held.shardLeft();
+      router.handOn(shard);
+    },
   });
   const detector = new FailureDetector(context, cluster);
   const service = new MicroService(context, {
@@ -194,7 +201,10 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   );
   await ports.bus.flush();
   await cluster.start({
-    onChange: () => supervisor.reconcile(),
+    onChange: () => {
+      supervisor.reconcile();
+      held.nodesChanged();
+    },
     onOwnership: (ownership) => {
       supervisor.onOwnership(ownership);
       router.owned(ownership.shard);

@@ -32,6 +32,7 @@ export const errorCodes = {
   NO_NODE: { kind: "unavailable", status: 503 },
   NODE_STOPPING: { kind: "unavailable", status: 503 },
   SHARD_MOVED: { kind: "unavailable", status: 503 },
+  BATCH_GAVE_WAY: { kind: "unavailable", status: 503 },
   OVERLOADED: { kind: "unavailable", status: 429 },
   STORE_UNAVAILABLE: { kind: "unavailable", status: 503 },
   STORE_FULL: { kind: "unavailable", status: 507 },

@@ -145,7 +145,12 @@ export class Cluster {
 
   /** Whether this node is among the living, as the store tells. */
   get alive(): boolean {
-    return this.#members.has(this.#context.node);
+    return this.isAlive(this.#context.node);
+  }
+
+  /** Whether a node has a session. */
+  isAlive(node: string): boolean {
+    return this.#members.has(node);
   }
 
   /** For how long this node has known of another. */

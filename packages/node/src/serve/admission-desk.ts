@@ -2,6 +2,7 @@ import {
   ConflictError,
   InvalidError,
   MSGPACK_TYPE,
+  UnavailableError,
   decodeBody,
   encodeBody,
   isId,
@@ -12,21 +13,16 @@ import {
 } from "@ergon/core";
 
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
-import { taskOf } from "../dispatch/task-state.ts";
+import { liveStateOf, taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
+import type { HeldBatches } from "./held-batches.ts";
 import { Lookups } from "./lookups.ts";
 import { moved, refused, setAside } from "./refusals.ts";
 import { sameSpec } from "./same-spec.ts";
 import { readStored } from "./stored-tasks.ts";
-
-/** A submit that meets a task of a batch that is not decided yet looks again after so long. */
-const UNDECIDED_MS = 100;
-/** After so many looks the decision is asked for; after so many more the submit is given back. */
-const PATIENT_LOOKS = 10;
-const MOST_LOOKS = 50;
 
 /** What came of a submit. `actor` is absent when the task had ended before. */
 export type Admission =
@@ -39,11 +35,11 @@ export class AdmissionDesk {
   readonly #host: Host;
   readonly #dispatcher: Dispatcher;
   readonly #machines: MachineRegistry;
-  /** A held task's batch should have been decided long ago. */
-  undecided: (actor: LiveActor) => void = () => undefined;
+  readonly #held: HeldBatches;
   readonly #lookups = new Lookups();
 
-  constructor(context: NodeContext, host: Host, dispatcher: Dispatcher, machines: MachineRegistry) {
+  constructor(context: NodeContext, host: Host, dispatcher: Dispatcher, machines: MachineRegistry, held: HeldBatches) {
+    this.#held = held;
     this.#context = context;
     this.#host = host;
     this.#dispatcher = dispatcher;
@@ -54,16 +50,11 @@ export class AdmissionDesk {
    * Stores a task, or answers with the one that has its id already. `fresh`: the id was made here just now, so nothing can be stored under it.
    * `done` hears of the outcome once it is stored.
    */
-  submit(
-    shard: HostedShard,
-    spec: TaskSpec,
-    fresh: boolean,
-    done: (outcome: Admission) => void,
-    batch?: string,
-    looks = 0,
-  ): void {
+  submit(shard: HostedShard, spec: TaskSpec, fresh: boolean, done: (outcome: Admission) => void, batch?: string): void {
+    if (shard.phase === "closed") return done({ kind: "refused", error: moved(shard) });
+    if (batch !== undefined && this.#held.isRefused(batch)) return done({ kind: "refused", error: gaveWay() });
     const live = shard.actors.get(spec.id);
-    if (live !== undefined) return this.#meet(live, spec, done, batch, looks);
+    if (live !== undefined) return this.#meet(live, spec, done, batch);
     const aside = setAside(shard, spec.id);
     if (aside !== undefined) return done({ kind: "refused", error: aside });
     if (fresh) return this.#create(shard, spec, done, batch);
@@ -72,22 +63,6 @@ export class AdmissionDesk {
       () => this.#createUnlessStored(shard, spec, done, batch),
       () => this.submit(shard, spec, false, done, batch),
     );
-  }
-
-  /** A held task's batch is admitted: it goes on. Its record may go on saying "held": whoever reads it asks for the decision. */
-  release(shard: HostedShard, id: string, batch: string): void {
-    const actor = shard.actors.get(id);
-    if (actor !== undefined && this.#isHeldBy(actor, batch)) this.#host.sendKnown(actor, { type: "release" });
-  }
-
-  /** A held task's batch is refused: it was never there. */
-  discard(shard: HostedShard, id: string, batch: string): void {
-    const actor = shard.actors.get(id);
-    if (actor !== undefined && this.#isHeldBy(actor, batch)) this.#host.erase(actor);
-  }
-
-  #isHeldBy(actor: LiveActor, batch: string): boolean {
-    return !actor.erased && taskOf(this.#host.wake(actor)).batch === batch;
   }
 
   async #createUnlessStored(
@@ -124,27 +99,15 @@ export class AdmissionDesk {
   }
 
   /** A submit whose id is live already: answered once that task is stored, since a reply means stored (law 1). */
-  #meet(
-    actor: LiveActor,
-    spec: TaskSpec,
-    done: (outcome: Admission) => void,
-    batch: string | undefined,
-    looks: number,
-  ): void {
-    const { shard } = actor;
+  #meet(actor: LiveActor, spec: TaskSpec, done: (outcome: Admission) => void, batch: string | undefined): void {
+    const again = (): void => this.submit(actor.shard, spec, false, done, batch);
     this.#host.whenStored(actor, (refusal) => {
       if (refusal !== undefined) return done({ kind: "refused", error: refused(refusal) });
-      // Whether a held task is there at all is for its own batch to decide, which takes moments, unless its coordinator is dead.
-      const holder = taskOf(this.#host.wake(actor)).batch;
-      if (holder !== undefined && holder !== batch) {
-        if (looks === PATIENT_LOOKS && !actor.erased) this.undecided(actor);
-        this.#context.clock.after(UNDECIDED_MS, () => {
-          // Longer than its coordinator waits, an admission must not go on.
-          if (shard.phase === "closed" || looks >= MOST_LOOKS) done({ kind: "refused", error: moved(shard) });
-          else this.submit(shard, spec, false, done, batch, looks + 1);
-        });
-        return;
-      }
+      if (actor.erased) return again();
+      // Whether a held task is there at all is for its own batch to decide.
+      const state = this.#host.wake(actor);
+      const holder = liveStateOf(state) === "held" ? taskOf(state).batch : undefined;
+      if (holder !== undefined && holder !== batch) return this.#held.whenDecided(actor, holder, batch, again);
       const admission = this.#admitted(actor);
       done(admission.kind === "refused" ? admission : this.#existing(actor, admission.state, spec));
     });
@@ -160,6 +123,17 @@ export class AdmissionDesk {
     const message = `id ${spec.id} is taken by a task with another payload or other arguments; choose another id`;
     return { kind: "refused", error: new ConflictError("ID_CONFLICT", message) };
   }
+}
+
+/** A batch with a task in common came before this one. */
+function gaveWay(): Error {
+  return new UnavailableError(
+    "BATCH_GAVE_WAY",
+    "another batch with some of the same ids comes first; send this one again",
+    {
+      retryAfterMs: 100,
+    },
+  );
 }
 
 /** The body of an `admit`: a whole spec, from one node to another. */

@@ -29,6 +29,14 @@ export function requireBatch(body: unknown): { tasks: unknown[]; correlationId?:
   };
 }
 
+/** The ids of the tasks in their order, or `undefined` where not every task has one, or what is there is no batch. */
+export function idsOf(body: unknown): readonly string[] | undefined {
+  const { tasks } = (typeof body === "object" && body !== null ? body : {}) as { tasks?: unknown };
+  if (!Array.isArray(tasks) || tasks.length === 0) return undefined;
+  const ids = tasks.map((task: unknown) => (task as { id?: unknown } | null)?.id);
+  return ids.every((id) => typeof id === "string") ? ids : undefined;
+}
+
 /** The refusal of a batch, with the fault of each of its tasks. */
 export function rejected(issues: readonly Issue[]): InvalidError {
   const more = issues.length === 1 ? "" : ` (and ${issues.length - 1} more)`;

@@ -28,6 +28,7 @@ import type { AnswerDesk } from "./answer-desk.ts";
 import { checkWait, untilOf } from "./asking.ts";
 import type { BatchDesk } from "./batch-desk.ts";
 import type { ClusterDesk } from "./cluster-desk.ts";
+import type { HeldBatches } from "./held-batches.ts";
 import type { Listeners } from "./listeners.ts";
 import { decodeStart, encodeStart, type MachineDesk } from "./machine-desk.ts";
 import { bytesOf, roomForTask } from "./record-room.ts";
@@ -50,6 +51,7 @@ export interface GatewayParts {
   readonly alarms: Alarms;
   readonly machines: MachineRegistry;
   readonly batches: BatchDesk;
+  readonly held: HeldBatches;
   readonly cluster: ClusterDesk;
   readonly router: Router;
   readonly listeners: Listeners;
@@ -278,10 +280,13 @@ export class Gateway {
         return this.#parts.instances.take(shard, verb, id, message);
       case "migrate":
         return this.#parts.instances.migrate(shard, id, message);
+      case "batch":
+        this.#requireMemory();
+        return this.#parts.batches.coordinate(message);
       case "release":
-        return this.#parts.admissions.release(shard, id, textOf(message));
+        return this.#parts.held.decided(textOf(message), "admitted");
       case "discard":
-        return this.#parts.admissions.discard(shard, id, textOf(message));
+        return this.#parts.held.decided(textOf(message), "refused");
       default:
         return this.#parts.tasks.take(shard, verb, id, message);
     }

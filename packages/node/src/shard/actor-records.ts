@@ -1,5 +1,6 @@
 import {
   ConflictError,
+  TerminalError,
   decodeFields,
   decodeRecord,
   encodeRecord,
@@ -69,6 +70,14 @@ export class ActorRecords {
     if (data.length > this.#mostBytes) return false;
     actor.fitting = state;
     return true;
+  }
+
+  /** Throws `TerminalError` (`RECORD_TOO_LARGE`), after `undo`, when the actor's record does not fit a message. `result` says what has come of it. */
+  requireFit(actor: LiveActor, result: string, undo: () => void): void {
+    if (this.fits(actor)) return;
+    const message = `${this.tooLarge(actor)}; ${result}`;
+    undo();
+    throw new TerminalError("RECORD_TOO_LARGE", message);
   }
 
   /** The same of what it would be as one of another machine. */

@@ -1,5 +1,4 @@
 import {
-  InvalidError,
   isErgonError,
   taskMachine,
   type ActorState,
@@ -114,10 +113,7 @@ export class Host {
     actor.scheduledAt = at;
     shard.add(actor);
     this.#behaviour(actor).settle(actor);
-    if (!this.#records.fits(actor)) {
-      this.#forget(actor);
-      throw new InvalidError("PAYLOAD_TOO_LARGE", `${this.#records.tooLarge(actor)}; nothing was stored`);
-    }
+    this.#records.requireFit(actor, "nothing was stored", () => this.#forget(actor));
     this.#commitWhole(actor, settled);
     return actor;
   }
@@ -140,17 +136,16 @@ export class Host {
 
   /**
    * Delivers an event and stores the outcome. Answers whether the actor took the event; `settled` is called only then. Throws
-   * `InvalidError` when what follows from the event cannot be stored: then it has not happened.
+   * `TerminalError` (`RECORD_TOO_LARGE`) when what follows from the event cannot be stored: then it has not happened.
    */
   send(actor: LiveActor, event: EventWithoutTime, settled: Settled = ignore): boolean {
     this.migrations.upgrade(actor);
     const before = this.wake(actor);
     if (!this.transition(actor, event)) return false;
-    if (!this.#records.fits(actor)) {
+    this.#records.requireFit(actor, "nothing has happened", () => {
       actor.effects = [];
       this.#rollBack(actor, before);
-      throw new InvalidError("PAYLOAD_TOO_LARGE", `${this.#records.tooLarge(actor)}; nothing has happened`);
-    }
+    });
     this.#store(actor, settled);
     return true;
   }
@@ -254,7 +249,10 @@ export class Host {
     actor.erased = true;
     this.#timers.delete(actor);
     this.#behaviour(actor).dropped(actor);
-    this.#queue(actor).put(actor, () => this.#forget(actor));
+    this.#queue(actor).put(actor, (refusal) => {
+      this.#forget(actor);
+      this.#tellWaiting(actor, refusal);
+    });
   }
 
   /** The messages of the actor are delivered: an ended actor leaves, a live one is packed. */

@@ -1,0 +1,197 @@
+import { messageOf, taskOption, type TaskSpec } from "@ergon/core";
+
+import { liveStateOf, taskOf } from "../dispatch/task-state.ts";
+import type { NodeContext } from "../node-context.ts";
+import type { LiveActor } from "../shard/actor.ts";
+import type { Host } from "../shard/host.ts";
+import { comesBefore, coordinatorOf } from "./batch-id.ts";
+import { inTurns } from "./in-turns.ts";
+
+/** A held task whose coordinator said nothing for so long has the decision asked for, which refuses the batch if there is none yet. */
+const SILENCE_MS = 15_000;
+/** After a question that failed. */
+const ASK_AGAIN_MS = 1_000;
+/** A decision outlives every task of its batch by this. */
+const DECISION_MARGIN_MS = 86_400_000;
+/** A hundred years. The server counts in nanoseconds, which end after 292: what it is told to keep for longer may be gone at once. */
+const LONGEST_LIFE_MS = 3_155_760_000_000;
+/** Decisions that are remembered, for tasks of a batch that are stored after it was decided. */
+const MOST_DECIDED = 256;
+
+export type Decision = "admitted" | "refused";
+
+interface Held {
+  readonly actors: Set<LiveActor>;
+  waiting: (() => void)[];
+  asked: boolean;
+  readonly timer: unknown;
+}
+
+/**
+ * The batches that have held tasks in this node's shards: each is asked about once, whatever the number of its tasks, and everybody who met one of
+ * its tasks goes on when it is decided.
+ */
+export class HeldBatches {
+  readonly #context: NodeContext;
+  readonly #host: Host;
+  readonly #isAlive: (node: string) => boolean;
+  readonly #held = new Map<string, Held>();
+  readonly #decided = new Map<string, Decision>();
+
+  /** `isAlive`: whether a node has a session. */
+  constructor(context: NodeContext, host: Host, isAlive: (node: string) => boolean) {
+    this.#context = context;
+    this.#host = host;
+    this.#isAlive = isAlive;
+  }
+
+  /** A task was stored here just now: if it is held, its batch is to be decided. */
+  stored(actor: LiveActor): void {
+    const { state } = actor;
+    const batch = state === undefined || liveStateOf(state) !== "held" ? undefined : taskOf(state).batch;
+    if (batch !== undefined) this.#add(actor, batch);
+  }
+
+  /** A held task came with its shard: its batch's decision may have been told to the former owner only. */
+  restored(actor: LiveActor): void {
+    const { batch } = taskOf(this.#host.wake(actor));
+    if (batch === undefined) return;
+    this.#add(actor, batch);
+    this.#ask(batch);
+  }
+
+  /** Whether the batch is known to be refused: nothing more of it is stored. */
+  isRefused(batch: string): boolean {
+    return this.#decided.get(batch) === "refused";
+  }
+
+  /**
+   * Calls `run` when the batch of a held task is decided, and the task is released or removed. `waiting` is the batch that wants the same task, if a
+   * batch does: where it comes before the other, it does not wait until that one is complete, but has it refused. So no batches wait in a circle.
+   */
+  whenDecided(actor: LiveActor, batch: string, waiting: string | undefined, run: () => void): void {
+    const decision = this.#decided.get(batch);
+    if (decision !== undefined) {
+      this.#conclude(actor, batch, decision);
+      return run();
+    }
+    const held = this.#of(batch);
+    held.actors.add(actor);
+    held.waiting.push(run);
+    if ((waiting !== undefined && comesBefore(waiting, batch)) || this.#isOrphan(batch)) this.#ask(batch);
+  }
+
+  /** The batch is decided: its held tasks here go on, or were never there. */
+  decided(batch: string, decision: Decision): void {
+    this.#remember(batch, decision);
+    const held = this.#held.get(batch);
+    if (held === undefined) return;
+    this.#held.delete(batch);
+    this.#context.clock.cancel(held.timer);
+    void inTurns(this.#context.clock, held.actors, (actor) => this.#conclude(actor, batch, decision)).then(() =>
+      inTurns(this.#context.clock, held.waiting, (run) => run()),
+    );
+  }
+
+  /** Nodes came or went: a batch whose coordinator is gone has to be decided without it. */
+  nodesChanged(): void {
+    for (const batch of this.#held.keys()) if (this.#isOrphan(batch)) this.#ask(batch);
+  }
+
+  /** A shard left this node: what waited for a task in it asks again, and is sent to the next owner. */
+  shardLeft(): void {
+    for (const [batch, held] of this.#held) {
+      for (const actor of held.actors) if (!isHere(actor)) held.actors.delete(actor);
+      const { waiting } = held;
+      held.waiting = [];
+      if (held.actors.size === 0) {
+        this.#held.delete(batch);
+        this.#context.clock.cancel(held.timer);
+      }
+      for (const run of waiting) run();
+    }
+  }
+
+  /** Writes the decision of a batch unless it has one; answers with the one that stands. */
+  async decide(batch: string, value: Decision, tasks: Iterable<LifeOfTask>): Promise<Decision> {
+    const now = this.#context.clock.now();
+    let lifeMs = 0;
+    for (const task of tasks) lifeMs = Math.max(lifeMs, lifeOf(task, now));
+    const stands = await this.#context.ports.leases.decide(`batch_${batch}`, value, lifeMs + DECISION_MARGIN_MS);
+    return stands === "admitted" ? "admitted" : "refused";
+  }
+
+  #add(actor: LiveActor, batch: string): void {
+    const decision = this.#decided.get(batch);
+    if (decision !== undefined) return this.#conclude(actor, batch, decision);
+    this.#of(batch).actors.add(actor);
+  }
+
+  #of(batch: string): Held {
+    const known = this.#held.get(batch);
+    if (known !== undefined) return known;
+    const timer = this.#context.clock.after(SILENCE_MS, () => this.#ask(batch));
+    const held: Held = { actors: new Set(), waiting: [], asked: false, timer };
+    this.#held.set(batch, held);
+    return held;
+  }
+
+  #isOrphan(batch: string): boolean {
+    const coordinator = coordinatorOf(batch);
+    return coordinator !== undefined && !this.#isAlive(coordinator);
+  }
+
+  #ask(batch: string): void {
+    const held = this.#held.get(batch);
+    if (held === undefined || held.asked) return;
+    held.asked = true;
+    const tasks = [...held.actors].filter(isHere).map((actor) => taskOf(this.#host.wake(actor)));
+    this.decide(batch, "refused", tasks).then(
+      (decision) => this.decided(batch, decision),
+      (error: unknown) => {
+        this.#context.logger.warn(
+          { batch, tasks: tasks.length, reason: messageOf(error) },
+          "the decision of a batch cannot be read; its tasks stay held, and the node asks again in a second",
+        );
+        this.#context.clock.after(ASK_AGAIN_MS, () => {
+          held.asked = false;
+          this.#ask(batch);
+        });
+      },
+    );
+  }
+
+  #conclude(actor: LiveActor, batch: string, decision: Decision): void {
+    if (!isHere(actor)) return;
+    try {
+      const state = this.#host.wake(actor);
+      if (taskOf(state).batch !== batch || liveStateOf(state) !== "held") return;
+      // The record may go on saying "held": whoever reads it asks for the decision.
+      if (decision === "admitted") this.#host.sendKnown(actor, { type: "release" });
+      else this.#host.erase(actor);
+    } catch (error) {
+      const { id } = actor;
+      this.#context.logger.error({ id, batch, err: error }, "a held task cannot go on; the others of its batch do");
+    }
+  }
+
+  #remember(batch: string, decision: Decision): void {
+    this.#decided.set(batch, decision);
+    for (const oldest of this.#decided.keys()) {
+      if (this.#decided.size <= MOST_DECIDED) break;
+      this.#decided.delete(oldest);
+    }
+  }
+}
+
+type LifeOfTask = Pick<TaskSpec, "options" | "notBefore">;
+
+/** Whether the actor is still the one that its shard here has under its id. */
+function isHere(actor: LiveActor): boolean {
+  return !actor.erased && actor.shard.phase !== "closed" && actor.shard.actors.get(actor.id) === actor;
+}
+
+/** The longest life of a task from `now`, so that a batch's decision outlives every task of it, as far as the server can count. */
+function lifeOf(task: LifeOfTask, now: number): number {
+  return Math.min(LONGEST_LIFE_MS, Math.max(0, (task.notBefore ?? 0) - now) + taskOption(task, "totalTimeoutMs"));
+}
