@@ -115,12 +115,46 @@ test("each role of docker/nats/permissions.conf does all of its part, and nothin
   expect(await local.node({ nats: as("client") }).catch((error: unknown) => error)).toMatchObject({
     code: "NOT_PERMITTED",
   });
-  const complaints = local.log.filter(({ text }) => text === "NATS reports an error");
+  expect(local.log.filter(({ text }) => text === "NATS reports an error")).toEqual([]);
+  const complaints = local.log.filter(({ text }) => text.startsWith("the NATS user may not publish"));
   // Of the node that a client may not be.
-  expect(complaints.map(({ fields }) => fields["error"])).toEqual([expect.stringContaining("$JS.API.INFO")]);
+  expect(complaints.map(({ fields }) => fields["subject"])).toEqual(["$JS.API.INFO"]);
 
   await plain.close();
   await stop();
   await server.stop();
   vi.unstubAllEnvs();
+});
+
+test("a task whose driver's subject the node may not publish to waits with that reason, which the log says once", async () => {
+  const denied = { user: "node", password: "n", permissions: { publish: { deny: ["svc.mail"] } } };
+  const server = await startTestServer({
+    configuration: { authorization: { users: [denied, { user: "boss", password: "b" }] } },
+  });
+  const as = (user: string): string => server.url.replace("nats://", `nats://${user}:${user.slice(0, 1)}@`);
+  const { local, stop } = createLocal(as("node"), namespace);
+  await local.node({ drivers: { mail: { subject: "svc.mail" } } });
+  const client = await local.client({ nats: { servers: as("boss") } });
+  const service = await connectClassic({ servers: server.url, user: "boss", pass: "b" });
+  service.subscribe("svc.mail", { callback: (_, message) => message.respond("sent") });
+  await service.flush();
+
+  const options = { driver: "mail", attemptTimeout: "1s", retry: { maxAttempts: 1 } };
+  const tasks = await Promise.all(Array.from({ length: 10 }, () => client.submit(options)));
+  const reason = "this node's NATS user may not publish to svc.mail";
+  await vi.waitFor(
+    async () => {
+      const views = await Promise.all(tasks.map((task) => task.get()));
+      expect(new Set(views.map((view) => `${view.status}, ${view.failures}: ${view.reason ?? ""}`))).toEqual(
+        new Set([`scheduled, 0: ${reason}`]),
+      );
+    },
+    { timeout: 10_000 },
+  );
+  expect((await client.nodes())[0]).toMatchObject({ refused: ["svc.mail"] });
+  expect(local.log.filter(({ fields }) => JSON.stringify(fields).includes("svc.mail"))).toHaveLength(1);
+
+  await service.close();
+  await stop();
+  await server.stop();
 });

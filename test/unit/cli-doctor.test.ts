@@ -57,6 +57,22 @@ describe("doctor", () => {
     expect(judge(facts, names, always, cluster).map(({ level }) => level)).not.toContain("note");
   });
 
+  test("a subject that a node may not publish to is named, and a driver's subject is tested for the user that asks", () => {
+    const refusing: ClusterFacts = { ...cluster, nodes: [{ ...node, refused: ["svc.mail"] }] };
+    expect(find("drivers", {}, always, refusing)).toMatchObject({
+      level: "bad",
+      text: expect.stringContaining("node a may not publish to svc.mail"),
+    });
+
+    const driving: ClusterFacts = { ...cluster, nodes: [{ ...node, drivers: { mail: "svc.mail" } }] };
+    const permissions = { publish: { deny: ["svc.>"] }, subscribe: {} };
+    expect(find("permissions", { permissions }, always, driving)).toMatchObject({
+      level: "note",
+      text: expect.stringContaining("may not publish svc.mail"),
+    });
+    expect(find("permissions", { permissions })).toMatchObject({ level: "good" });
+  });
+
   test("instances that wait for a machine are told by its name, and not as damaged records", () => {
     const waiting = {
       ...cluster,

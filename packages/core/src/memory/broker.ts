@@ -74,6 +74,7 @@ export class Broker {
   }
 
   publish(sender: Link, letter: Letter): void {
+    if (sender.denied.has(letter.subject)) return sender.refuse(letter.subject);
     const groups = new Map<string, Interest[]>();
     let reached = false;
     for (const interest of this.interests.match(letter.subject)) {

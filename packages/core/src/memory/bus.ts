@@ -112,6 +112,7 @@ export function createMemoryBus(link: Link): Bus {
     request,
     flush: () => link.call(() => undefined),
     onStatus: (handler) => link.onStatus(handler),
+    onRefused: (handler) => link.onRefused(handler),
     maxMessageBytes: broker.maxMessageBytes,
   };
 }

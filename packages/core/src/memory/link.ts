@@ -39,8 +39,11 @@ export class Link {
   readonly inbound: Hop;
   /** How far the process is from the broker, each way, beyond the latency of the network. */
   distanceMs = 0;
+  /** Subjects to which the process may not publish. */
+  readonly denied: Set<string> = new Set();
   status: BusStatus = "connected";
   readonly #statusHandlers: ((status: BusStatus) => void)[] = [];
+  readonly #refusalHandlers: ((subject: string) => void)[] = [];
   readonly #calls: Set<Call> = new Set();
   readonly #interests: Set<Interest> = new Set();
   #dead = false;
@@ -68,6 +71,17 @@ export class Link {
   letGo(reason: string): void {
     this.outbound.resume(reason);
     this.inbound.resume(reason);
+  }
+
+  onRefused(handler: (subject: string) => void): void {
+    this.#refusalHandlers.push(handler);
+  }
+
+  /** The server takes no message to the subject from this process. */
+  refuse(subject: string): void {
+    this.inbound.send(() => {
+      for (const handler of this.#refusalHandlers) handler(subject);
+    });
   }
 
   /** Sends towards the broker; nothing happens when the connection is gone. */

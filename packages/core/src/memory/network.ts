@@ -40,6 +40,8 @@ export interface MemoryProcess extends Ports {
   reconnect(): void;
   /** How far it is from the broker, each way, beyond the latency of the network. */
   distanceMs: number;
+  /** Subjects to which it may not publish. */
+  readonly denied: Set<string>;
   /** SIGSTOP: nothing runs and nothing is taken in, until {@link MemoryProcess.resume}. */
   pause(): void;
   resume(): void;
@@ -97,6 +99,7 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
         set distanceMs(value) {
           link.distanceMs = value;
         },
+        denied: link.denied,
         bus: createMemoryBus(link),
         records: createMemoryRecords(link, records),
         leases: createMemoryLeases(link, leases),

@@ -84,7 +84,12 @@ export function createNatsBus(link: NatsLink): Bus {
       } catch {
         throw unreachable();
       }
+      // What the server refused before its answer is told by an iterator, some promise jobs later.
+      await new Promise((resolve) => {
+        setImmediate(resolve);
+      });
     },
+    onRefused: (handler) => link.onRefused(handler),
     onStatus: (handler) => link.onStatus(handler),
     get maxMessageBytes() {
       return maxMessageBytes();

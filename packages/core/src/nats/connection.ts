@@ -64,6 +64,8 @@ export interface NatsLink {
   readonly api: Api;
   readonly status: BusStatus;
   onStatus(handler: (status: BusStatus) => void): void;
+  /** Calls `handler` with the subject of each message that the server refuses to take. */
+  onRefused(handler: (subject: string) => void): void;
   /** A subject of our own that nobody else listens to. */
   newInbox(): string;
   /** Sends what is waiting, lets handlers finish what has come in, then closes. Idempotent. */
@@ -76,6 +78,8 @@ export interface NatsLink {
 const RECONNECT = { reconnectTimeWait: 250, reconnectJitter: 500, reconnectJitterTLS: 500 } as const;
 const CONNECT_TIMEOUT_MS = 5_000;
 const RETRY_MS = 250;
+/** Subjects that are refused are named once each, and no more of them than these. */
+const MOST_TOLD = 100;
 
 /**
  * Connects, checks that the server is new enough, and keeps the connection from then on, however long the server is away. Nothing is asked of
@@ -116,6 +120,8 @@ function createLink(connection: NatsConnection, inboxPrefix: string, clock: Cloc
   const replies = new Replies(connection, clock, `${inboxPrefix}.${unique}`);
   const requests = new Replies(connection, clock, `${inboxPrefix}.${newSecret()}`);
   const handlers: ((status: BusStatus) => void)[] = [];
+  const refusalHandlers: ((subject: string) => void)[] = [];
+  const told = new Set<string>();
   let status: BusStatus = "connected";
   let inboxes = 0;
   let closing: Promise<void> | undefined;
@@ -123,14 +129,21 @@ function createLink(connection: NatsConnection, inboxPrefix: string, clock: Cloc
   const become = (next: BusStatus): void => {
     if (status === next || status === "closed") return;
     status = next;
+    // Permissions may change while we are away.
+    told.clear();
     if (next !== "connected") for (const waiting of [replies, requests]) waiting.failAll(next);
     for (const handler of handlers) handler(next);
   };
   void followStatus(connection, become, (error) => {
     const denied = deniedSubject(error);
-    logger.warn({ error: messageOf(error) }, "NATS reports an error");
-    if (denied?.operation === "publish")
-      for (const waiting of [replies, requests]) waiting.failAll("not-permitted", denied.subject);
+    if (denied?.operation !== "publish") return logger.warn({ error: messageOf(error) }, "NATS reports an error");
+    const { subject } = denied;
+    if (!told.has(subject) && told.size < MOST_TOLD) {
+      told.add(subject);
+      logger.warn({ subject }, "the NATS user may not publish to this subject; the server drops every message to it");
+    }
+    for (const waiting of [replies, requests]) waiting.failAll("not-permitted", subject);
+    for (const handler of refusalHandlers) handler(subject);
   });
   void connection.closed().then(() => become("closed"));
 
@@ -150,6 +163,7 @@ function createLink(connection: NatsConnection, inboxPrefix: string, clock: Cloc
       return status;
     },
     onStatus: (handler) => handlers.push(handler),
+    onRefused: (handler) => refusalHandlers.push(handler),
     newInbox: () => `${inboxPrefix}.${unique}x${++inboxes}`,
     drain: () => close(() => (status === "connected" ? connection.drain() : Promise.reject(unreachable()))),
     close: () => close(() => connection.close()),

@@ -51,6 +51,11 @@ export interface Bus {
   flush(): Promise<void>;
   /** Called at each change of the connection's status. */
   onStatus(handler: (status: BusStatus) => void): void;
+  /**
+   * Called with the subject of a message that the server refused to take, since this user may not publish there: before a `flush` that was begun
+   * after the message resolves. An adapter without permissions never calls it.
+   */
+  onRefused(handler: (subject: string) => void): void;
   /** Largest message, headers included, that the server takes, in bytes. */
   readonly maxMessageBytes: number;
 }

@@ -78,6 +78,10 @@ export interface NodeView {
   readonly setAside?: readonly { readonly id: string; readonly reason: string }[];
   /** Of these: how many wait for each machine that the node does not know, as `name@version`. */
   readonly waiting?: Readonly<Record<string, number>>;
+  /** The subjects that it was told to send drivers' work to, by driver. */
+  readonly drivers?: Readonly<Record<string, string>>;
+  /** Subjects of drivers that its NATS user may not publish to: their tasks wait. */
+  readonly refused?: readonly string[];
   /** The machines that it knows, as `name@version`. */
   readonly machines: readonly string[];
   /** Versions that it does not know, but whose instances it takes over by a migration. */

@@ -41,7 +41,7 @@ export function judge(
     ...server(facts),
     durability(facts, sync),
     ...grouped(facts.buckets.map(replicas)),
-    permissions(facts, names),
+    permissions(facts, names, subjectsOf(cluster)),
     clock(facts),
     namespace(facts, names, cluster !== undefined),
     ...(cluster === undefined
@@ -108,7 +108,24 @@ function replicas({ name, replicas: wanted, current, leader }: NatsFacts["bucket
   );
 }
 
-function permissions({ permissions: known, user }: NatsFacts, names: Names): Finding {
+/** The subjects that nodes send drivers' work to, beside the namespace's own. */
+function subjectsOf(cluster: ClusterFacts | undefined): readonly string[] {
+  return [...new Set(cluster?.nodes.flatMap(({ drivers = {} }) => Object.values(drivers)))].toSorted();
+}
+
+/** Subjects that the nodes have found out they may not publish to. */
+function refused({ nodes }: ClusterFacts): readonly Finding[] {
+  return nodes.flatMap(({ id, refused: subjects = [] }) =>
+    subjects.map((subject) =>
+      bad(
+        "drivers",
+        `node ${id} may not publish to ${subject}: the tasks of its driver wait. Grant it to the node's user in NATS`,
+      ),
+    ),
+  );
+}
+
+function permissions({ permissions: known, user }: NatsFacts, names: Names, drivers: readonly string[]): Finding {
   if (known === undefined)
     return note(
       "permissions",
@@ -122,6 +139,7 @@ function permissions({ permissions: known, user }: NatsFacts, names: Names): Fin
       "$JS.API.INFO",
       ...[names.leaseBucket, names.recordBucket(0)].flatMap(ofBucket),
       ...ofAlarms(names.alarmStream),
+      ...drivers,
     ]
       .filter((subject) => !permits(known.publish, subject))
       .map((subject) => `publish ${subject}`),
@@ -183,6 +201,7 @@ function hosting({ nodes, agents, map }: ClusterFacts): Finding[] {
     ),
   ].sort();
   return [
+    ...refused({ nodes, agents, map }),
     nodes.length === 1
       ? note("nodes", "one: while it is away tasks wait; nothing is lost. With a second one they go on within 2 s")
       : good(

@@ -56,6 +56,7 @@ export class AgentsObserver {
       ports.bus.subscribe(names.presence, (message) => this.#heard(message)),
       ports.bus.subscribe(names.nodeVerb(node, "credit"), (message) => this.#dispatcher.credits.take(message)),
     );
+    ports.bus.onRefused((subject) => this.#dispatcher.refused(subject));
     ports.bus.onStatus((status) => this.#onConnection(status === "connected"));
     this.#sweepLater();
     this.#offersLater();

@@ -15,7 +15,7 @@ import type { Behaviour } from "../shard/behaviour.ts";
 import type { Host } from "../shard/host.ts";
 import { AgentsTable, type AgentEntry } from "./agents-table.ts";
 import { CreditDesk } from "./credit-desk.ts";
-import { Drivers, type Driver } from "./drivers.ts";
+import { Drivers, refusalOf, type Driver } from "./drivers.ts";
 import { Flights } from "./flights.ts";
 import { PlainAgents } from "./plain-agents.ts";
 import { Starter } from "./starter.ts";
@@ -106,6 +106,24 @@ export class Dispatcher implements Behaviour {
     this.#loseAttempt(actor, `agent ${actor.flight?.agent ?? ""} is not heard of`);
   }
 
+  /** The server refused what this node sent to the subject: whatever was sent there reached nobody. */
+  refused(subject: string): void {
+    for (const driver of this.#drivers.all())
+      if (driver.subject === subject) driver.refusedAt = this.#context.clock.monotonic();
+    for (const actor of [...this.flights.out]) {
+      const { flight } = actor;
+      const driver = this.#driverOf(actor);
+      if (flight === undefined || flight.heardAt > 0) continue;
+      if (flight.agent === undefined) {
+        if (driver.subject === subject && this.flights.offered.has(actor))
+          this.#deserted(actor, flight.attempt, driver);
+      } else if (this.#context.names.agent(driver.name, flight.agent) === subject) {
+        const reason = `this node's NATS user may not publish to ${subject}`;
+        this.#host?.advance(actor, { type: "returned", attempt: flight.attempt, reason });
+      }
+    }
+  }
+
   /** Nobody received the current attempt. */
   undelivered(actor: LiveActor): void {
     const { flight } = actor;
@@ -119,11 +137,16 @@ export class Dispatcher implements Behaviour {
       return;
     }
     const driver = this.#driverOf(actor);
+    driver.refusedAt = undefined;
+    this.#deserted(actor, flight.attempt, driver);
+  }
+
+  #deserted(actor: LiveActor, attempt: number, driver: Driver): void {
     driver.served = "no";
     this.#land(actor);
     const state = this.#host?.wake(actor);
     if (state !== undefined && liveStateOf(state) === "unserved") this.#starter.enqueue(actor, driver);
-    else this.#host?.send(actor, { type: "unserved", attempt: flight.attempt });
+    else this.#host?.advance(actor, { type: "unserved", attempt, reason: refusalOf(driver) });
   }
 
   /** A plain agent has shown itself. */
@@ -148,6 +171,15 @@ export class Dispatcher implements Behaviour {
   /** The agent that a new task may start with at once. */
   agentFor(spec: TaskSpec): string | undefined {
     return this.#starter.agentFor(spec);
+  }
+
+  /** Drivers with a subject of their own, and the subjects of drivers that this node may not publish to. */
+  subjects(): { readonly drivers: Readonly<Record<string, string>>; readonly refused: readonly string[] } {
+    const all = [...this.#drivers.all()];
+    return {
+      drivers: this.#drivers.subjects,
+      refused: all.flatMap(({ subject, refusedAt }) => (refusedAt === undefined ? [] : [subject])),
+    };
   }
 
   /** Why a live task waits, when its record does not say. */

@@ -13,6 +13,8 @@ export interface Driver {
   readonly queue: DriverQueue;
   /** Whether anybody serves the plain subject: told by the server's 503, or the lack of one. */
   served: "unknown" | "yes" | "no";
+  /** When the server last refused what this node sent to the subject (monotonic); `undefined`: never, or it no longer does. */
+  refusedAt: number | undefined;
   /** Attempts out. */
   inFlight: number;
 }
@@ -26,6 +28,13 @@ export class Drivers {
   constructor(names: Names, options: Readonly<Record<string, DriverOptions>>) {
     this.#names = names;
     this.#options = options;
+  }
+
+  /** The subjects that the node was told, by driver. */
+  get subjects(): Readonly<Record<string, string>> {
+    return Object.fromEntries(
+      Object.entries(this.#options).flatMap(([name, { subject }]) => (subject === undefined ? [] : [[name, subject]])),
+    );
   }
 
   all(): IterableIterator<Driver> {
@@ -42,6 +51,7 @@ export class Drivers {
         limit,
         queue: new DriverQueue(),
         served: "unknown",
+        refusedAt: undefined,
         inFlight: 0,
       };
       this.#drivers.set(name, driver);
@@ -70,6 +80,11 @@ export class Drivers {
   forgetIfIdle({ name, inFlight, queue, served }: Driver): void {
     if (inFlight === 0 && queue.size === 0 && served !== "yes") this.#drivers.delete(name);
   }
+}
+
+/** Why this node cannot reach the driver's plain agents, where it is not that there are none. */
+export function refusalOf({ subject, refusedAt }: Driver): string | undefined {
+  return refusedAt === undefined ? undefined : `this node's NATS user may not publish to ${subject}`;
 }
 
 /** How many more attempts the node may have out with the driver's agents. */

@@ -7,6 +7,8 @@ import type { Flights } from "./flights.ts";
 import { liveStateOf, taskOf } from "./task-state.ts";
 
 const DEFAULT_LIMIT = 256;
+/** A subject that this node may not publish to is tried again after so long: somebody may have granted it. */
+const REFUSED_MS = 10_000;
 /** What one look after unserved drivers tries at most: a payload goes out for each of them, mostly to nobody. */
 const MOST_DRIVERS = 64;
 const MOST_BYTES = 262_144;
@@ -55,6 +57,7 @@ export class PlainAgents {
 
   /** One has shown itself: the rest of the driver's tasks may go out. */
   served(driver: Driver): void {
+    driver.refusedAt = undefined;
     if (driver.served === "yes") return;
     driver.served = "yes";
     this.#parts.pump(driver.name);
@@ -95,7 +98,7 @@ export class PlainAgents {
     for (const driver of drivers.all()) {
       if (agents.credits(driver.name).length > 0) continue;
       drivers.forgetIfIdle(driver);
-      if (driver.served !== "no") continue;
+      if (driver.served !== "no" || this.#wasRefused(driver)) continue;
       const sent = this.#try(driver);
       if (sent === 0) continue;
       tried.push(driver);
@@ -103,6 +106,10 @@ export class PlainAgents {
       if (tried.length === MOST_DRIVERS || bytes >= MOST_BYTES) break;
     }
     for (const driver of tried) drivers.putLast(driver);
+  }
+
+  #wasRefused({ refusedAt }: Driver): boolean {
+    return refusedAt !== undefined && this.#context.clock.monotonic() - refusedAt < REFUSED_MS;
   }
 
   /** Answers how many bytes went out. */

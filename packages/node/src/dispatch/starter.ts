@@ -4,7 +4,7 @@ import type { LiveActor } from "../shard/actor.ts";
 import type { Host } from "../shard/host.ts";
 import type { AgentsTable } from "./agents-table.ts";
 import type { CreditDesk } from "./credit-desk.ts";
-import { room, type Driver, type Drivers } from "./drivers.ts";
+import { refusalOf, room, type Driver, type Drivers } from "./drivers.ts";
 import type { Flights } from "./flights.ts";
 import type { PlainAgents } from "./plain-agents.ts";
 import { liveStateOf, taskOf } from "./task-state.ts";
@@ -42,7 +42,7 @@ export class Starter {
     if (actor.ticket !== 0) return;
     if (driver.queue.size === 0 && this.#start(actor, driver)) return;
     if (driver.served === "no" && agents.credits(driver.name).length === 0)
-      host()?.transition(actor, { type: "unserved" });
+      host()?.transition(actor, { type: "unserved", reason: refusalOf(driver) });
     this.enqueue(actor, driver);
     this.#parts.credits.ask(driver.name);
   }
@@ -65,6 +65,8 @@ export class Starter {
     if (liveStateOf(state) !== "ready") return undefined;
     const { driver } = taskOf(state);
     const agents = this.#parts.agents.credits(driver).length;
+    const refusal = refusalOf(this.#parts.drivers.get(driver));
+    if (agents === 0 && refusal !== undefined) return refusal;
     return agents === 0
       ? `waiting for the subject of driver ${driver}`
       : `waiting for a free slot of ${agents} agent${agents === 1 ? "" : "s"} of driver ${driver}`;

@@ -127,7 +127,10 @@ export class ClusterDesk {
       }
       for (const machine of shard.waiting.values()) waiting[machine] = (waiting[machine] ?? 0) + 1;
     }
+    const { drivers, refused } = this.#dispatcher.subjects();
     return {
+      ...(Object.keys(drivers).length === 0 ? {} : { drivers }),
+      ...(refused.length === 0 ? {} : { refused }),
       live: this.#host.live,
       inFlight: this.#dispatcher.flights.out.size,
       unreadable,
