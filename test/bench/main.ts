@@ -37,7 +37,6 @@ const full: Sizes = {
     killed: 2_000,
     live: 100_000,
     retained: 1_000_000,
-    alarms: 20_000,
   },
   workflows: { workflows: 20_000, sequential: 1_000, killed: 500, timers: 20_000, waiting: 20_000 },
 };
@@ -52,7 +51,6 @@ const quick: Sizes = {
     killed: 600,
     live: 20_000,
     retained: 100_000,
-    alarms: 5_000,
   },
   workflows: { workflows: 3_000, sequential: 200, killed: 500, timers: 20_000, waiting: 10_000 },
 };

@@ -45,12 +45,6 @@ const taskRows: readonly Row<Tasks & Result>[] = [
     "  with live / retained tasks",
     ({ scale }) => (scale === undefined ? "" : `${count(scale.live)} / ${count(scale.retained)}`),
   ],
-  ["alarms set/s", ({ alarms }) => count(alarms.setPerSecond)],
-  [
-    "alarms due at once: how many / all heard after ms",
-    ({ alarms }) => `${count(alarms.count)} / ${count(alarms.allMs)}`,
-  ],
-  ["  late by p50 / p99 ms", ({ alarms }) => `${count(alarms.latenessMs.p50)} / ${count(alarms.latenessMs.p99)}`],
 ];
 
 function workflowRows(what: string, of: (workflows: Workflows) => Workflow): readonly Row<Workflows>[] {

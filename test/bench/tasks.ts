@@ -1,4 +1,3 @@
-import { measureAlarms } from "./alarms.ts";
 import type { Load } from "./load.ts";
 import { percentiles, type Percentiles } from "./percentiles.ts";
 import { progress } from "./progress.ts";
@@ -18,14 +17,6 @@ export interface Tasks {
   readonly serverBytesPerTask: { readonly memory: number; readonly disk: number };
   readonly recovery: Recovery;
   readonly scale: Scale | undefined;
-  readonly alarms: Alarms;
-}
-
-interface Alarms {
-  readonly count: number;
-  readonly setPerSecond: number;
-  readonly latenessMs: Percentiles;
-  readonly allMs: number;
 }
 
 export interface TaskSizes {
@@ -36,15 +27,12 @@ export interface TaskSizes {
   readonly killed: number;
   readonly live: number;
   readonly retained: number;
-  readonly alarms: number;
 }
 
 const IN_FLIGHT = 2_048;
 
 export async function measureTasks(stage: Stage, load: Load, node: Worker, sizes: TaskSizes): Promise<Tasks> {
   const { setting } = stage;
-  progress(`${setting.name}: ${sizes.alarms} alarms at once`);
-  const { setPerSecond, latenessMs } = await measureAlarms(stage.urls, setting, sizes.alarms);
   const agent = await stage.agent();
   progress(`${setting.name}: warming up`);
   await load.many(sizes.warmUp, 256);
@@ -99,11 +87,5 @@ export async function measureTasks(stage: Stage, load: Load, node: Worker, sizes
     },
     recovery,
     scale,
-    alarms: {
-      count: sizes.alarms,
-      setPerSecond,
-      latenessMs: percentiles(latenessMs),
-      allMs: Math.max(...latenessMs),
-    },
   };
 }

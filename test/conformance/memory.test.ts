@@ -1,7 +1,6 @@
 import {
   createMemoryNetwork,
   createSystemClock,
-  describeAlarmStore,
   describeBus,
   describeLeaseStore,
   describeRecordStore,
@@ -22,7 +21,6 @@ describe("in memory", () => {
   describeBus({ describe, test }, suite);
   describeRecordStore({ describe, test }, suite);
   describeLeaseStore({ describe, test }, suite);
-  describeAlarmStore({ describe, test }, suite);
 });
 
 describe("in memory, four buckets, one commit in flight", () => {

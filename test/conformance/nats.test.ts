@@ -1,4 +1,4 @@
-import { describeAlarmStore, describeBus, describeLeaseStore, describeRecordStore } from "@ergon/core/testing";
+import { describeBus, describeLeaseStore, describeRecordStore } from "@ergon/core/testing";
 import { afterAll, beforeAll, describe, test } from "vitest";
 
 import { natsSuite } from "../support/nats-fixtures.ts";
@@ -25,14 +25,12 @@ describe("over NATS", () => {
   describeBus({ describe, test }, suite);
   describeRecordStore({ describe, test }, suite);
   describeLeaseStore({ describe, test }, suite);
-  describeAlarmStore({ describe, test }, suite);
 });
 
 describe("over NATS with sync always, two buckets, grouped commits", () => {
   const server = startedOnce(() => startTestServer({ sync: "always" }));
   const suite = natsSuite(() => server().url, { buckets: 2, commitMode: "grouped" });
   describeRecordStore({ describe, test }, suite);
-  describeAlarmStore({ describe, test }, suite);
 });
 
 describe("over three NATS servers, three replicas", () => {
@@ -40,5 +38,4 @@ describe("over three NATS servers, three replicas", () => {
   const suite = natsSuite(() => cluster().urls, { replicas: 3 });
   describeRecordStore({ describe, test }, suite);
   describeLeaseStore({ describe, test }, suite);
-  describeAlarmStore({ describe, test }, suite);
 });

@@ -77,10 +77,6 @@ test("docs/protocol.md has every bucket and stream, and what is in it", () => {
   expect(page).toContain("`<prefix>_<namespace>_tasks_<b>`");
   expect(names.leaseBucket).toBe("prefix_namespace_leases");
   expect(page).toContain("`<prefix>_<namespace>_leases`");
-  expect(names.alarmStream).toBe("prefix_namespace_alarms");
-  expect(page).toContain("`<prefix>_<namespace>_alarms`");
-  for (const state of ["set", "due"])
-    expect(page).toContain(`\`…${names.alarm("<key>", `${state}.<due>.<unique>`).slice(names.root.length + 1)}\``);
   expect(page).toContain(`\`${names.configurationKey}\``);
 });
 

@@ -1,7 +1,5 @@
 import {
   HOUR,
-  MSGPACK_TYPE,
-  encodeBody,
   MINUTE,
   defineMachine,
   describeSchedule,
@@ -224,31 +222,118 @@ test("all nodes were gone for hours: as much is caught up with as the schedule a
   expect((await show()).counts).toMatchObject({ started: 5, succeeded: 5, missed: 175 });
 });
 
-test("an alarm that goes off twice, and one that nobody waits for any more, start nothing", async () => {
-  const { cluster, begun, add } = await createStage();
-  await add({});
-  const stranger = cluster.connect("stranger");
-  for (const key of [1, 2, 3, 4]) {
-    const data = encodeBody({ id: "s", key }, MSGPACK_TYPE);
-    await cluster.drive(stranger.alarms.set(`again-${key}`, Date.UTC(2026, 0, 1, 0, 1), data));
-    await cluster.drive(stranger.alarms.set(`other-${key}`, Date.UTC(2026, 0, 1, 0, 0, 30), data));
-  }
-  await cluster.drive(stranger.alarms.set("rubbish", 1, Buffer.from("x")));
-  await until(cluster, 2 * MINUTE + 1_000);
-  expect(begun).toEqual(stamps([1, 2]));
+test("what catchUp says of the hours of a pause counts when the first alarm after the resume goes off too", async () => {
+  const { cluster, client, begun, add, show } = await createStage();
+  await add({ catchUp: { limit: 0 } });
+  await cluster.drive(client.instance("s").send({ type: "pause" }));
+  await until(cluster, 3 * MINUTE + 30_000);
+  await cluster.drive(client.instance("s").send({ type: "resume" }));
+  await until(cluster, 5 * MINUTE + 1_000);
+  expect(begun).toEqual(stamps([4, 5]));
+  expect((await show()).counts).toMatchObject({ started: 2, missed: 3 });
 });
 
-test("alarms that were brought back from another moment than the records: a schedule that hears an old one sets its own again", async () => {
-  const { cluster, begun, add } = await createStage();
+test("a pause takes the alarm back: nothing wakes a paused schedule", async () => {
+  const { cluster, client, add } = await createStage();
   await add({});
-  await until(cluster, MINUTE + 30_000);
-  const stranger = cluster.connect("stranger");
-  for (const key of [1, 2, 3, 4, 5, 6, 7, 8, 9]) await cluster.drive(stranger.alarms.cancel(`s=${key}`));
-  await until(cluster, 3 * MINUTE + 30_000);
-  expect(begun).toEqual(stamps([1]));
-  await cluster.drive(stranger.alarms.set("s=2", 1, encodeBody({ id: "s", key: 2 }, MSGPACK_TYPE)));
-  await until(cluster, 4 * MINUTE + 1_000);
-  expect(begun).toEqual(stamps([1, 3, 4]));
+  await cluster.drive(client.instance("s").send({ type: "pause" }));
+  const before = cluster.writes.records;
+  await until(cluster, 10 * MINUTE);
+  expect(cluster.writes.records).toBe(before);
+  expect(await cluster.drive(client.instance("s").get())).not.toHaveProperty("nextTimerAt");
+});
+
+test("many schedules that are due together share a reading of the server's time", async () => {
+  const { cluster, begun, add } = await createStage();
+  for (let index = 0; index < 50; index++) await add({ runs: 1 }, `s${index}`);
+  await until(cluster, MINUTE - 100);
+  const before = cluster.writes.times;
+  await until(cluster, MINUTE + 1_000);
+  expect(begun).toHaveLength(50);
+  expect(cluster.writes.times - before).toBeLessThanOrEqual(2 * cluster.nodes.length);
+});
+
+describe("a node is lost, and the schedule runs nothing of what was missed (catchUp.limit 0)", () => {
+  const start = "2026-01-01T00:00:10Z";
+  const every = { every: "1s", start, overlap: "allow", catchUp: { limit: 0 } } as const;
+
+  test.each(["kill", "vanish", "disconnect"] as const)(
+    "after %s each due time of every schedule has its run, once",
+    async (fate) => {
+      const { cluster, begun, add, show } = await createStage({ shards: 16 });
+      await cluster.addNode("n3");
+      await cluster.waitForOwners();
+      const ids = Array.from({ length: 6 }, (_, index) => `s${index}`);
+      for (const id of ids) await add(every, id);
+      const [victim] = cluster.nodes;
+      // In the middle of what follows from a due time of all of them.
+      await until(cluster, 13_001);
+      victim?.[fate]();
+      await cluster.clock.advance(15_000);
+      victim?.reconnect();
+      await cluster.clock.advance(3_500);
+      for (const id of ids) {
+        const { counts } = await show(id);
+        expect([id, counts]).toMatchObject([id, { missed: 0, skipped: 0 }]);
+        expect(new Set(begun.filter((run) => run.startsWith(`${id}-`))).size).toBe(counts.started);
+        expect(counts.started).toBeGreaterThanOrEqual(21);
+      }
+    },
+  );
+});
+
+describe("the clock of the NATS server is set", () => {
+  const every = { every: "1s", start: "2026-01-01T00:00:10Z" } as const;
+  const dueOf = (run: string): number =>
+    Date.parse(run.replace(/^s-(....)(..)(..)T(..)(..)(..)Z$/, "$1-$2-$3T$4:$5:$6Z"));
+
+  test.each([-3_000, -500, -3_600_000])("%i ms back: no run is early, and none is skipped", async (step) => {
+    const { cluster, begun, add, show } = await createStage();
+    await add(every);
+    await until(cluster, 15_700);
+    const atStep = begun.length;
+    cluster.network.stepClock(step);
+    const early: string[] = [];
+    const serverTime = (): number => cluster.clock.now() + step;
+    for (let seen = atStep, left = 300; left > 0; left--) {
+      await cluster.clock.advance(100);
+      for (; seen < begun.length; seen++) if (serverTime() < dueOf(begun[seen] ?? "")) early.push(begun[seen] ?? "");
+    }
+    expect(early).toEqual([]);
+    const { counts } = await show();
+    expect(counts).toMatchObject({ skipped: 0, missed: 0 });
+    const seconds = begun.map((run) => (dueOf(run) - Date.UTC(2026, 0, 1)) / 1_000);
+    expect(seconds).toEqual(seconds.map((_, index) => 10 + index));
+    expect(counts.started).toBe(begun.length);
+    // As many as the server's clock has seen seconds, once it has passed the last run.
+    expect(begun.length).toBe(atStep + Math.max(0, Math.floor((30_000 + step + 700) / 1_000)));
+  });
+
+  test("an hour forward: the hour was missed, and catchUp says at once what is run of it", async () => {
+    const { cluster, begun, add, show } = await createStage();
+    await add({ ...every, catchUp: { limit: 2 }, overlap: "queue" });
+    await until(cluster, 15_500);
+    expect(begun).toHaveLength(6);
+    cluster.network.stepClock(HOUR);
+    await until(cluster, 18_900);
+    const { counts } = await show();
+    expect(counts.missed).toBeGreaterThan(3_580);
+    expect(begun.map(dueOf).filter((due) => due < Date.UTC(2026, 0, 1, 1))).toHaveLength(6);
+    expect(counts.started + counts.missed).toBe(3_600 + 9);
+  });
+
+  test("forward: a timer of a machine that is due by then fires at the next reading, and not half a minute later", async () => {
+    const slow = createMachine({
+      id: "slow",
+      initial: "open",
+      states: { open: { after: { 600_000: "closed" } }, closed: { type: "final" } },
+    });
+    const { cluster, client } = await createStage({ machines: [defineMachine(slow)] });
+    await cluster.drive(client.start("slow", undefined, { id: "m" }));
+    cluster.network.stepClock(HOUR);
+    await cluster.clock.advance(31_000);
+    expect(await cluster.drive(client.instance("m").get())).toMatchObject({ status: "succeeded" });
+  });
 });
 
 describe("a node dies around a fire", () => {
@@ -262,7 +347,6 @@ describe("a node dies around a fire", () => {
     async (commit, afterMs) => {
       const { cluster, client, begun, add, show } = await createStage({ seed: commit * 10 + afterMs });
       await add({ every: "20s", overlap: "allow" });
-      // After a run has ended: its record no longer says that the next alarm is to be set, so that alarm is all there is.
       await until(cluster, MINUTE + 15_000);
       let commits = 0;
       let died = false;

@@ -1,4 +1,5 @@
 import {
+  isAlarm,
   isMachineState,
   machineEngine,
   scheduleMachine,
@@ -9,6 +10,7 @@ import {
   type ScheduleContext,
   type ScheduleEvent,
   type ScheduleSpec,
+  type Timer,
 } from "@ergon/core";
 
 type Happening = MachineEvent extends infer E ? (E extends MachineEvent ? Omit<E, "at"> : never) : never;
@@ -42,17 +44,16 @@ export class ScheduleSubject {
   }
 
   /** The alarm that it waits for. */
-  get alarm(): { readonly key: number; readonly dueAt: number } | undefined {
-    const [[key, dueAt] = []] = Object.entries(this.state.meta.alarms ?? {});
-    return key === undefined || dueAt === undefined ? undefined : { key: Number(key), dueAt };
+  get alarm(): Timer | undefined {
+    return this.state.timers.find(isAlarm);
   }
 
-  /** The server sets the alarm off, so late. Answers whether there was one. */
+  /** The alarm goes off, so late. Answers whether there was one. */
   goOff(lateMs = 0): boolean {
     const { alarm } = this;
     if (alarm === undefined) return false;
-    this.now = Math.max(this.now, alarm.dueAt + lateMs);
-    this.happen({ type: "ergon.alarm", ...alarm });
+    this.now = Math.max(this.now, alarm.due + lateMs);
+    this.happen({ type: "ergon.timer", timer: alarm });
     return true;
   }
 

@@ -15,7 +15,15 @@ test("a node that joins while another is still loading the shards gets its share
   const ports = { ...process, records: { ...process.records, load }, close: async () => process.close() };
   const settings = { sessionTtlMs: 6_000, drivers: {}, version: "0.0.0", host: "memory", pid: 1 };
   await cluster.drive(
-    startNode({ id: "slow", namespace: "default", ports, clock, random, logger: silentLogger, ...settings }),
+    startNode({
+      id: "slow",
+      namespace: "default",
+      ports,
+      clock: clock.view(),
+      random,
+      logger: silentLogger,
+      ...settings,
+    }),
   );
   await clock.advance(500);
 

@@ -58,6 +58,7 @@ export type {
   DurableSnapshot,
   MachineLogicOptions,
 } from "./machines/logic.ts";
+export { isAlarm } from "./machines/alarm.ts";
 export { CANCELLED_TAG, FAILED_TAG, failureOf, machineEngine } from "./machines/machine-engine.ts";
 export {
   acceptedEvents,
@@ -166,7 +167,6 @@ export type { ChildView, InstanceSummary, MachineView } from "./wire/machine-vie
 export type { HistoryView, TaskSummary, TaskView } from "./wire/task-view.ts";
 
 // Ports: what the world is reached by.
-export type { Alarm, AlarmStore } from "./ports/alarms.ts";
 export type { Bus, BusStatus, PublishOptions, RequestOptions, Subscription } from "./ports/bus.ts";
 export type { LeaseStore, Session } from "./ports/lease.ts";
 export type { Ports } from "./ports/ports.ts";

@@ -9,7 +9,6 @@ export { ExplorationError, explore } from "./testing/explore.ts";
 export { createTestInstance } from "./testing/test-instance.ts";
 
 // What every adapter must do, as tests that run on any of them.
-export { describeAlarmStore } from "./testing/alarms.ts";
 export { describeBus } from "./testing/bus.ts";
 export { describeLeaseStore } from "./testing/lease.ts";
 export { describeRecordStore } from "./testing/store.ts";

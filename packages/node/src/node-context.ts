@@ -1,12 +1,16 @@
 import type { Clock, Logger, Names, Ports, Random } from "@ergon/core";
 
+import type { ServerTime } from "./server-time.ts";
+
 /** What every part of a node works with. */
 export interface NodeContext {
   /** Node id: unique per start of the process, and the name of its session. */
   readonly node: string;
   readonly names: Names;
   readonly ports: Ports;
+  /** Shows the NATS server's time. */
   readonly clock: Clock;
+  readonly serverTime: ServerTime;
   readonly random: Random;
   readonly logger: Logger;
 }

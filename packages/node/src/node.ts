@@ -14,7 +14,6 @@ import { connectNats, openNats, type NatsPorts } from "@ergon/core/nats";
 import { loadMachines } from "./load-machines.ts";
 import { createLogger } from "./logger.ts";
 import { resolveNodeOptions, type NodeOptions } from "./options.ts";
-import { followServerTime } from "./server-time.ts";
 import { startNode, type Node } from "./start-node.ts";
 import { VERSION } from "./version.ts";
 
@@ -57,13 +56,11 @@ export async function openNode(
         "one server that does not sync every write: a power loss can cost up to two minutes of acknowledged tasks (docs/guarantees.md); set sync_interval: always, or use three replicas",
       );
     }
-    const stopFollowing = await followServerTime(clock, ports.records, logger);
     const parts = { id: node, namespace, prefix, ports, clock, random: systemRandom, logger, sessionTtlMs };
     const self = { version: VERSION, host: hostname(), pid: process.pid };
     const running = await startNode({ ...parts, ...self, drivers, machines });
     const stop = async (stopOptions?: { readonly drainMs?: number }): Promise<void> => {
       await running.stop({ drainMs: stopOptions?.drainMs ?? drainMs });
-      stopFollowing();
       await ports.close();
     };
     let stopping: Promise<void> | undefined;

@@ -1,35 +1,91 @@
-import { messageOf, type Logger, type RecordStore, type SystemClock } from "@ergon/core";
+import { messageOf, type Logger, type RecordStore, type SystemClock, type TimerHandle } from "@ergon/core";
 
-const CALIBRATE_MS = 30_000;
+/** How often the server's clock is read when nothing else asks for it. */
+const READ_MS = 30_000;
+/** A clock that moved by more was set, by an operator or by NTP. */
+const STEP_MS = 500;
+
+export interface ServerTimeParts {
+  readonly clock: SystemClock;
+  readonly records: RecordStore;
+  readonly logger: Logger;
+}
 
 /**
- * Keeps a clock on the NATS server's time, so that nodes whose own clocks differ by an hour write the same times and fire the same timers
- * (M-12, ADR-0011). Resolves after the first comparison; answers how to stop.
+ * The NATS server's clock, which the node's clock follows: nodes whose own clocks differ by an hour write the same times and fire the same timers
+ * (M-12, ADR-0011).
  */
-export async function followServerTime(clock: SystemClock, records: RecordStore, logger: Logger): Promise<() => void> {
-  let stopped = false;
-  let timer: unknown;
-  const compare = async (): Promise<void> => {
-    try {
-      clock.adjust(await records.time());
-    } catch (error) {
-      logger.warn(
-        { reason: messageOf(error) },
-        "the server's time could not be read; going on with the last comparison",
-      );
-    }
-  };
-  const again = (): void => {
-    timer = clock.after(CALIBRATE_MS, () => {
-      void compare().then(() => {
-        if (!stopped) again();
-      });
+export class ServerTime {
+  /** Called when a reading has shown that the server's clock, or the node's, was set. */
+  onStep: () => void = () => undefined;
+  readonly #parts: ServerTimeParts;
+  #passed = Number.NEGATIVE_INFINITY;
+  #reading: Promise<void> | undefined;
+  #timer: TimerHandle;
+  #unread = false;
+  #stopped = false;
+
+  constructor(parts: ServerTimeParts) {
+    this.#parts = parts;
+  }
+
+  /** The server's clock has passed this time, by the newest reading. */
+  get passed(): number {
+    return this.#passed;
+  }
+
+  /** Reads the server's clock and sets the node's by it. Callers share one request. Rejects when no answer came. */
+  read(): Promise<void> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined;
     });
-  };
-  await compare();
-  again();
-  return () => {
-    stopped = true;
-    clock.cancel(timer);
-  };
+    return this.#reading;
+  }
+
+  /** Reads the clock now and every 30 s. Resolves after the first reading, also when that failed. */
+  async follow(): Promise<void> {
+    await this.read().catch(() => undefined);
+    if (this.#stopped) return;
+    this.#timer = this.#parts.clock.after(READ_MS, () => void this.follow());
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#parts.clock.cancel(this.#timer);
+  }
+
+  async #read(): Promise<void> {
+    const { clock, records, logger } = this.#parts;
+    const sent = clock.monotonic();
+    try {
+      const shown = await records.time();
+      this.#set(shown, clock.monotonic() - sent);
+      if (this.#unread) logger.info({}, "the server's time can be read again");
+      this.#unread = false;
+    } catch (error) {
+      const reason = messageOf(error);
+      if (!this.#unread && !this.#stopped)
+        logger.warn(
+          { reason },
+          "the server's time could not be read; the node uses its last reading, and schedules wait",
+        );
+      this.#unread = true;
+      throw error;
+    }
+  }
+
+  /** The server's clock is at `shown`, or up to the time that the answer took past it. Within these bounds the node's clock stays as it is. */
+  #set(shown: number, tookMs: number): void {
+    const { clock } = this.#parts;
+    const isFirst = this.#passed === Number.NEGATIVE_INFINITY;
+    this.#passed = shown;
+    const before = clock.now();
+    const now = isFirst ? shown + tookMs / 2 : Math.min(Math.max(before, shown), shown + tookMs);
+    if (now === before) return;
+    clock.adjust(now);
+    if (!isFirst && Math.abs(now - before) > STEP_MS) {
+      this.#parts.logger.warn({ byMs: Math.round(now - before) }, "the server's clock was set; the node follows it");
+      this.onStep();
+    }
+  }
 }

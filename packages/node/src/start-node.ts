@@ -6,16 +6,15 @@ import {
   planMachine,
   scheduleMachine,
   taskMachine,
-  type Clock,
   type Logger,
   type Machine,
   type Ports,
   type Random,
+  type SystemClock,
 } from "@ergon/core";
 
 import { AgentsObserver } from "./dispatch/agents-observer.ts";
 import { Dispatcher, type DriverOptions } from "./dispatch/dispatcher.ts";
-import { Alarms } from "./machines/alarms.ts";
 import { MachineBehaviour } from "./machines/machine-behaviour.ts";
 import { Outbox } from "./machines/outbox.ts";
 import { Cluster } from "./membership/cluster.ts";
@@ -36,6 +35,7 @@ import { moved } from "./serve/refusals.ts";
 import { Router } from "./serve/router.ts";
 import { TaskDesk } from "./serve/task-desk.ts";
 import { UnknownMachines } from "./serve/unknown-machines.ts";
+import { ServerTime } from "./server-time.ts";
 import { Host } from "./shard/host.ts";
 import type { HostedShard } from "./shard/hosted-shard.ts";
 import { ShardSupervisor } from "./supervisor/shard-supervisor.ts";
@@ -59,7 +59,7 @@ export interface NodeParts {
   readonly namespace: string;
   readonly prefix?: string | undefined;
   readonly ports: Ports;
-  readonly clock: Clock;
+  readonly clock: SystemClock;
   readonly random: Random;
   readonly logger: Logger;
   readonly sessionTtlMs: number;
@@ -76,11 +76,14 @@ const DEFAULT_DRAIN_MS = 30_000;
 /** Starts a node on its parts: the composition root, and nothing else. Resolves when the node is known to the cluster. */
 export async function startNode(parts: NodeParts): Promise<Node> {
   const { id, ports, clock, random, logger } = parts;
+  const serverTime = new ServerTime({ clock, records: ports.records, logger });
+  await serverTime.follow();
   const context: NodeContext = {
     node: id,
     names: createNames(parts.namespace, parts.prefix),
     ports,
     clock,
+    serverTime,
     random,
     logger,
   };
@@ -140,7 +143,6 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   const tasks = new TaskDesk(context, host, dispatcher, listeners, machines);
   const strangers = new UnknownMachines(context, cluster);
   const instances = new MachineDesk(context, host, listeners, tasks, admissions, machines, strangers);
-  const alarms = new Alarms(context, host, listeners);
   const clusterDesk = new ClusterDesk(context, host, cluster, dispatcher, machines, hosted);
   const admitter = new BatchAdmitter(context, admissions, held, hosted);
   const batches = new BatchDesk(context, admitter, dispatcher.agents, hosted, router);
@@ -150,7 +152,6 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     answers,
     tasks,
     instances,
-    alarms,
     machines,
     batches,
     held,
@@ -213,7 +214,6 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   detector.start();
   service.start();
   gateway.start();
-  void alarms.listen();
   supervisor.reconcile();
   logger.info({ node: id, namespace: parts.namespace }, "the node has joined the cluster");
 
@@ -221,7 +221,6 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   const stop = async (drainMs: number): Promise<void> => {
     logger.info({ node: id }, "the node is stopping");
     gateway.stop();
-    alarms.stop();
     service.stop();
     const drained = supervisor.stop();
     await Promise.race([drained, delay(clock, drainMs)]);
@@ -231,6 +230,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     owned.unsubscribe();
     listeners.stop();
     host.stop();
+    serverTime.stop();
     await cluster.stop();
     // Without NATS nobody hears the goodbye: the session ends by its time.
     await Promise.allSettled([ports.bus.flush()]);

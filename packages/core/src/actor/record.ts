@@ -121,12 +121,22 @@ export function decodeFields(data: Uint8Array): RecordFields | UnreadableRecord 
     machine,
     version,
     snapshot: snapshot as unknown as PersistedSnapshot,
-    timers: decodedTimers as Timer[],
+    timers: [...(decodedTimers as Timer[]), ...formerAlarms(meta)],
     meta,
     tasks: isMap(tasks) ? tasks : undefined,
     idle: idle === true,
     rest: Object.keys(rest).length === 0 ? undefined : rest,
   };
+}
+
+/** A record that 0.1.0 wrote has the alarm that a schedule waits for in its `meta`, and none in its timers. */
+function formerAlarms(meta: unknown): Timer[] {
+  const alarms = isMap(meta) ? meta["alarms"] : undefined;
+  const dues = isMap(alarms) ? Object.values(alarms).filter((due) => typeof due === "number") : [];
+  return dues.map((due) => {
+    const event = { type: "ergon.ended", ending: { kind: "done", output: due } };
+    return { id: "ergon.alarm", due, event, source: ["alarm"] };
+  });
 }
 
 /** `[id, due]`, the event where it is more than its type and that is not the id, and whose it is where that is not the machine itself. */

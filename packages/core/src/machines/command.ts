@@ -10,8 +10,6 @@ export type Command =
   | { readonly type: "stop"; readonly key: number; readonly reason: string }
   /** The durable child that `key` names is to be cancelled. Its end is still heard. */
   | { readonly type: "cancel"; readonly key: number; readonly reason: string }
-  /** The server is to wake the actor that `key` names at `dueAt`, epoch milliseconds, whoever lives then. */
-  | { readonly type: "alarm"; readonly key: number; readonly dueAt: number }
   /** An event for a durable child. */
   | { readonly type: "send"; readonly key: number; readonly event: StoredEvent }
   /** An event for the durable parent, or the news of its child. */

@@ -16,14 +16,10 @@ export function take(draft: Draft, commands: readonly Command[]): Effect[] {
         startChild(draft, command.key, command.child);
         break;
       case "stop":
-        if (!stopChild(draft, command.key, command.reason) && !takeBackAlarm(draft, command.key))
-          effects.push({ type: "stop", params: command });
+        if (!stopChild(draft, command.key, command.reason)) effects.push({ type: "stop", params: command });
         break;
       case "cancel":
         cancelChild(draft, command.key, command.reason);
-        break;
-      case "alarm":
-        setAlarm(draft, command.key, command.dueAt);
         break;
       case "send":
         sendToChild(draft, command.key, command.event);
@@ -66,37 +62,6 @@ function stopChild(draft: Draft, key: number, reason: string): boolean {
 function cancelChild(draft: Draft, key: number, reason: string): void {
   const child = draft.children[key];
   if (child !== undefined) tell(draft, child.id, key, { kind: "stop", reason });
-}
-
-function setAlarm(draft: Draft, key: number, dueAt: number): void {
-  draft.alarms = { ...draft.alarms, [key]: dueAt };
-  tell(draft, alarmKey(draft.id, key), key, { kind: "alarm", dueAt });
-}
-
-function takeBackAlarm(draft: Draft, key: number): boolean {
-  if (draft.alarms?.[key] === undefined) return false;
-  forgetAlarm(draft, key);
-  tell(draft, alarmKey(draft.id, key), key, { kind: "alarm" });
-  return true;
-}
-
-/** One that nobody waits for has come: a repetition, or the server's alarms were brought back from another moment than the records. */
-export function setAlarmsAgain(draft: Draft): void {
-  for (const [key, dueAt] of Object.entries(draft.alarms ?? {})) {
-    const to = alarmKey(draft.id, Number(key));
-    if (!draft.outbox.some((waiting) => waiting.to === to)) tell(draft, to, Number(key), { kind: "alarm", dueAt });
-  }
-}
-
-/** An alarm that has gone off, or is not wanted, is not waited for any more. */
-export function forgetAlarm(draft: Draft, key: number): void {
-  const { [key]: _, ...alarms } = draft.alarms ?? {};
-  draft.alarms = alarms;
-}
-
-/** Each alarm has a key of its own: what a former host of the actor still sets never replaces what the present one has set. */
-function alarmKey(id: string, key: number): string {
-  return `${id}=${key}`;
 }
 
 /** A child that has ended, or is not wanted, is nobody's any more. */

@@ -9,7 +9,7 @@ import { TerminalError, isErgonError, messageOf } from "../base/errors.ts";
 import { isMap } from "../base/msgpack.ts";
 import type { Failure } from "../task/task-context.ts";
 import type { Ending } from "./command.ts";
-import { forgetAlarm, forgetChild, setAlarmsAgain, take, tell, type Draft } from "./draft.ts";
+import { forgetChild, take, tell, type Draft } from "./draft.ts";
 import type { MachineEvent, MachineInput } from "./machine-event.ts";
 import {
   canTake,
@@ -67,7 +67,7 @@ export const machineEngine: Engine = {
   read(machine: Machine, fields: RecordFields): MachineRecordState {
     const persisted = fields.snapshot as PersistedTree;
     const snapshot = persisted as unknown as AnyMachineSnapshot;
-    return { machine, snapshot, timers: fields.timers, persisted, meta: fields.meta as MachineMeta };
+    return { machine, snapshot, timers: fields.timers, persisted, meta: metaOf(fields) };
   },
 
   restore(machine: Machine, fields: RecordFields, surroundings: Surroundings): MachineState {
@@ -90,8 +90,8 @@ export const machineEngine: Engine = {
     return { snapshot: persisted, meta };
   },
 
-  isOver({ meta }: RecordFields): boolean {
-    const { status, outbox } = meta as MachineMeta;
+  isOver(fields: RecordFields): boolean {
+    const { status, outbox } = metaOf(fields);
     return status !== "running" && outbox.length === 0;
   },
 
@@ -102,6 +102,13 @@ export const machineEngine: Engine = {
   startedAt: (state) => (state as MachineRecordState).meta.startedAt,
   updatedAt: (state) => (state as MachineRecordState).meta.updatedAt,
 };
+
+/** What 0.1.0 kept of alarms is a timer now ({@link decodeFields}), and nobody takes its messages about them. */
+function metaOf({ meta }: RecordFields): MachineMeta {
+  const { alarms, ...rest } = meta as MachineMeta & { readonly alarms?: unknown };
+  if (alarms === undefined) return rest;
+  return { ...rest, outbox: rest.outbox.filter(({ what }) => (what.kind as string) !== "alarm") };
+}
 
 const NEW: Omit<MachineMeta, "id" | "startedAt" | "updatedAt" | "retentionMs" | "fingerprint"> = {
   status: "running",
@@ -131,10 +138,6 @@ function deliver(tree: ActorTree, draft: Draft, event: MachineEvent): void {
       if (event.answered !== undefined)
         draft.answered = [...(draft.answered ?? []), event.answered].slice(-machineLimits.answered);
       return tree.ended(event.at, event.key, fromPlain(event.ending));
-    case "ergon.alarm":
-      if (draft.alarms?.[event.key] !== event.dueAt) return setAlarmsAgain(draft);
-      forgetAlarm(draft, event.key);
-      return tree.ended(event.at, event.key, { kind: "done", output: event.dueAt });
     case "ergon.local":
       return tree.turn(event.at, event.run);
     case "ergon.told":

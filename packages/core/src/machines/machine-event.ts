@@ -23,8 +23,6 @@ export type MachineEvent = At &
       }
     /** A message of another durable actor. */
     | { readonly type: "ergon.told"; readonly from: string; readonly tell: Tell }
-    /** The server has set off an alarm. One that is not waited for has those set again that are. */
-    | { readonly type: "ergon.alarm"; readonly key: number; readonly dueAt: number }
     /** Something that runs in the node has a result. */
     | { readonly type: "ergon.local"; readonly run: () => void }
     /** It is stopped from outside: cancelled, or ended by force. */

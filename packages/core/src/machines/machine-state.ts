@@ -25,18 +25,16 @@ export interface ParentLink {
 export interface Tell {
   /** Grows by one with each message of the sender: what makes a repeated one known. */
   readonly seq: number;
-  /** An actor's id; of what goes to the server's alarms, the alarm's key. */
+  /** An actor's id. */
   readonly to: string;
-  /** The parent's number of the child that the message goes to, or comes from; of an alarm, its number. */
+  /** The parent's number of the child that the message goes to, or comes from. */
   readonly key: number;
   readonly what:
     | { readonly kind: "start"; readonly child: ChildSpec }
     | { readonly kind: "stop"; readonly reason: string }
     | { readonly kind: "event"; readonly event: StoredEvent }
     | { readonly kind: "news"; readonly fields: Readonly<Record<string, unknown>> }
-    | { readonly kind: "ended"; readonly ending: Ending }
-    /** Sets an alarm; without a time, takes it back. */
-    | { readonly kind: "alarm"; readonly dueAt?: number };
+    | { readonly kind: "ended"; readonly ending: Ending };
 }
 
 /** What a record keeps of an instance beside its snapshot and its timers. Times are epoch milliseconds. */
@@ -65,8 +63,6 @@ export interface MachineMeta {
   readonly nextKey: number;
   /** Durable children by number. */
   readonly children: Readonly<Record<string, { readonly id: string; readonly machine: string }>>;
-  /** Alarms that it waits for: when each is due, by number. */
-  readonly alarms?: Readonly<Record<string, number>>;
   readonly sent: number;
   readonly outbox: readonly Tell[];
   /** The number of the last message of each durable actor that it has taken. */

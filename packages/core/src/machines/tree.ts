@@ -191,6 +191,12 @@ export class ActorTree {
     return key;
   }
 
+  /** Sends an actor an event at a time (epoch milliseconds), unless the actor stops before. Called by durable logic. */
+  remind(actor: unknown, id: string, due: number, event: EventObject): void {
+    const to = actor as InnerActor;
+    this.#root.system.scheduler.schedule(to, to, event, due - this.#at, id);
+  }
+
   /** The actor that a key stands for is back. Called by durable logic. */
   adopt(actor: unknown, key: number): void {
     this.#keyed.set(key, actor as InnerActor);

@@ -49,6 +49,7 @@ export class Broker {
   readonly answerTimeoutMs: number;
   readonly newId: () => string;
   storage: Storage = "ok";
+  #steppedMs = 0;
   readonly #latency: { readonly min: number; readonly max: number };
 
   constructor(options: BrokerOptions) {
@@ -60,6 +61,16 @@ export class Broker {
     this.maxMessageBytes = options.maxMessageBytes ?? 1_048_576;
     this.staleAfterMs = options.staleAfterMs ?? 120_000;
     this.answerTimeoutMs = options.answerTimeoutMs ?? 5_000;
+  }
+
+  /** The server's wall clock, in epoch milliseconds. */
+  now(): number {
+    return this.clock.now() + this.#steppedMs;
+  }
+
+  /** Sets the server's wall clock forward, or back. What counts durations goes on as before. */
+  stepClock(ms: number): void {
+    this.#steppedMs += ms;
   }
 
   /** One chance in favour of a fault; a share of 0 uses up no randomness. */

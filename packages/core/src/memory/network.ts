@@ -1,7 +1,6 @@
 import { silentLogger } from "../base/logger.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Ports } from "../ports/ports.ts";
-import { AlarmState, createMemoryAlarms } from "./alarms.ts";
 import { Broker } from "./broker.ts";
 import type { BrokerOptions, Faults, Storage } from "./broker.ts";
 import { createMemoryBus } from "./bus.ts";
@@ -54,6 +53,8 @@ export interface MemoryNetwork {
   /** SIGSTOP of the server: it takes nothing and sends nothing, and every connection stays. */
   freeze(): void;
   thaw(): void;
+  /** Sets the server's wall clock forward by `ms`, or back. */
+  stepClock(ms: number): void;
   connect(name?: string, options?: ProcessOptions): MemoryProcess;
 }
 
@@ -66,7 +67,6 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
     oneInFlight: options.oneInFlight ?? false,
   });
   const leases = new LeaseState(broker.clock);
-  const alarms = new AlarmState(broker);
   const links: Link[] = [];
   let frozen = false;
 
@@ -86,6 +86,7 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
       frozen = false;
       for (const link of links) link.letGo("frozen");
     },
+    stepClock: (ms) => broker.stepClock(ms),
     connect: (name = broker.newId(), { clock, logger = silentLogger, distanceMs = 0 } = {}) => {
       const link = new Link(broker, name, clock ?? broker.clock, logger);
       link.distanceMs = distanceMs;
@@ -103,7 +104,6 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
         bus: createMemoryBus(link),
         records: createMemoryRecords(link, records),
         leases: createMemoryLeases(link, leases),
-        alarms: createMemoryAlarms(link, alarms),
         close: async () => link.close(),
         kill: () => {
           clock?.stop();

@@ -145,9 +145,7 @@ function consumerConfig(name: string, inbox: string, options: ConsumerOptions): 
 }
 
 /** Out of `$JS.ACK.[domain.account.]stream.consumer.delivered.revision.order.time.pending[.token]`. */
-export function readPosition(reply: string | undefined): {
-  /** How often this message has been delivered. */
-  readonly deliveries: number;
+function readPosition(reply: string | undefined): {
   readonly revision: number;
   readonly order: number;
   readonly pending: number;
@@ -157,7 +155,6 @@ export function readPosition(reply: string | undefined): {
     throw new UnavailableError("STORE_UNAVAILABLE", "a message of a consumer without its position");
   const first = tokens.length === 9 ? 5 : 7;
   return {
-    deliveries: Number(tokens[first - 1]),
     revision: Number(tokens[first]),
     order: Number(tokens[first + 1]),
     pending: Number(tokens[first + 3]),

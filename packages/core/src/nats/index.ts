@@ -2,7 +2,6 @@ import { InvalidError } from "../base/errors.ts";
 import type { Bus } from "../ports/bus.ts";
 import type { Ports } from "../ports/ports.ts";
 import { createNames } from "../wire/subjects.ts";
-import { createNatsAlarms } from "./alarms.ts";
 import { defaultShape, openNamespace } from "./buckets.ts";
 import type { NamespaceShape } from "./buckets.ts";
 import { createNatsBus } from "./bus.ts";
@@ -40,7 +39,6 @@ export async function openNats(link: NatsLink, options: NamespaceOptions): Promi
     bus: createNatsBus(link),
     records: await createNatsRecords(link, namespace, bucketNames, options.commitMode ?? "auto"),
     leases: createNatsLeases(link, namespace.leases),
-    alarms: createNatsAlarms(link, names, namespace.shape.replicas),
     close: () => link.drain(),
   };
 }

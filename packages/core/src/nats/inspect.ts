@@ -34,7 +34,7 @@ export interface NatsFacts {
   readonly storage: { readonly used: number; readonly limit: number };
   /** `undefined`: the namespace has not been created. */
   readonly shape: NamespaceShape | undefined;
-  /** Those that are there, and the stream of alarms. */
+  /** Those that exist. */
   readonly buckets: readonly BucketFacts[];
 }
 
@@ -72,10 +72,7 @@ export async function inspectNats(link: NatsLink, names: Names): Promise<NatsFac
     names.leaseBucket,
     ...Array.from({ length: shape?.buckets ?? 0 }, (_, bucket) => names.recordBucket(bucket)),
   ];
-  const buckets = await Promise.all([
-    ...bucketNames.map((bucket) => readStream(link, bucket, `KV_${bucket}`)),
-    readStream(link, names.alarmStream, names.alarmStream),
-  ]);
+  const buckets = await Promise.all(bucketNames.map((bucket) => readStream(link, bucket)));
   return {
     server: { name: info?.server_name ?? "", version: info?.version ?? "", cluster: info?.cluster },
     maxPayload: info?.max_payload ?? 0,
@@ -117,8 +114,8 @@ async function readShape({ api }: NatsLink, names: Names): Promise<NamespaceShap
   return undefined;
 }
 
-async function readStream({ api }: NatsLink, name: string, stream: string): Promise<BucketFacts | undefined> {
-  const answer = await api.ask<StreamInfo>(`STREAM.INFO.${stream}`);
+async function readStream({ api }: NatsLink, name: string): Promise<BucketFacts | undefined> {
+  const answer = await api.ask<StreamInfo>(`STREAM.INFO.KV_${name}`);
   if (!answer.ok) return undefined;
   const { config, state, cluster } = answer.value;
   const followers = cluster?.replicas ?? [];

@@ -109,9 +109,8 @@ export async function createNatsRecords(
       return covered.length === 0 ? 0 : Math.min(...covered);
     },
     time: async () => {
-      const sent = link.clock.monotonic();
       const info = await link.api.demand<{ readonly ts: string }>(`STREAM.INFO.${leases.stream}`);
-      return Math.round(Date.parse(info.ts) + (link.clock.monotonic() - sent) / 2);
+      return Date.parse(info.ts);
     },
   };
 }

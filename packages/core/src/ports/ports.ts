@@ -1,4 +1,3 @@
-import type { AlarmStore } from "./alarms.ts";
 import type { Bus } from "./bus.ts";
 import type { LeaseStore } from "./lease.ts";
 import type { RecordStore } from "./store.ts";
@@ -8,7 +7,6 @@ export interface Ports {
   readonly bus: Bus;
   readonly records: RecordStore;
   readonly leases: LeaseStore;
-  readonly alarms: AlarmStore;
   /** Gives up the connection. Idempotent. */
   close(): Promise<void>;
 }

@@ -96,6 +96,6 @@ export interface RecordStore {
    * buckets the smallest). Complete for a shard that this process has claimed, or whose owner it has asked for.
    */
   load(ranges: readonly LoadRange[], visit: (shard: number, record: StoredRecord) => void): Promise<number>;
-  /** The server's clock, in epoch milliseconds. */
+  /** What the server's clock showed at a moment between the call and its answer, in whole epoch milliseconds. */
   time(): Promise<number>;
 }

@@ -33,7 +33,7 @@ export interface MachineView {
   readonly origin?: string;
   /** Durable children that have not ended. */
   readonly children: readonly ChildView[];
-  /** When its next timer or alarm is due. */
+  /** When its next timer is due. */
   readonly nextTimerAt?: string;
   readonly history: readonly { readonly at: string; readonly state: string; readonly reason?: string }[];
   /** Of a plan: its steps, and how many of them stand how. */
@@ -99,7 +99,7 @@ function describeAny(state: MachineRecordState, tasks: readonly ChildView[]): Ma
       ...(reason === undefined ? {} : { reason }),
     })),
   };
-  const dues = [...timers.map((timer) => timer.due), ...Object.values(meta.alarms ?? {})];
+  const dues = timers.map((timer) => timer.due);
   const due = dues.length === 0 ? undefined : isoTime(Math.min(...dues));
   const more = {
     tags: meta.tags,

@@ -59,10 +59,6 @@ export interface Names {
   recordBucket(bucket: number): string;
   readonly leaseBucket: string;
   readonly configurationKey: string;
-  readonly alarmStream: string;
-  /** Of the stream of alarms: `<key>.set.<due>.<unique>` holds one that is set, `<key>.due.<due>.<unique>` one that has gone off. */
-  alarm(key: string, rest: string): string;
-  parseAlarm(subject: string): { readonly key: string; readonly dueAt: number };
 }
 
 const TOKEN = /^[A-Za-z0-9_-]{1,64}$/;
@@ -96,7 +92,6 @@ export function createNames(namespace: string, prefix = "ergon"): Names {
   requireName("prefix", prefix);
   const root = `${prefix}.${namespace}`;
   const shardRoot = `${root}.shard.`;
-  const alarmRoot = `${root}.alarm.`;
   return {
     namespace,
     root,
@@ -135,11 +130,5 @@ export function createNames(namespace: string, prefix = "ergon"): Names {
     recordBucket: (bucket) => `${prefix}_${namespace}_tasks_${bucket}`,
     leaseBucket: `${prefix}_${namespace}_leases`,
     configurationKey: "configuration",
-    alarmStream: `${prefix}_${namespace}_alarms`,
-    alarm: (key, rest) => `${alarmRoot}${key}.${rest}`,
-    parseAlarm: (subject) => {
-      const [key = "", , dueAt] = subject.slice(alarmRoot.length).split(".");
-      return { key, dueAt: Number(dueAt) };
-    },
   };
 }

@@ -134,13 +134,7 @@ function permissions({ permissions: known, user }: NatsFacts, names: Names, driv
   const who = user === undefined || user.name === "" ? "this user" : `user "${user.name}" of account ${user.account}`;
   const own = `${names.root}.>`;
   const missing = [
-    ...[
-      own,
-      "$JS.API.INFO",
-      ...[names.leaseBucket, names.recordBucket(0)].flatMap(ofBucket),
-      ...ofAlarms(names.alarmStream),
-      ...drivers,
-    ]
+    ...[own, "$JS.API.INFO", ...[names.leaseBucket, names.recordBucket(0)].flatMap(ofBucket), ...drivers]
       .filter((subject) => !permits(known.publish, subject))
       .map((subject) => `publish ${subject}`),
     ...[own].filter((subject) => !permits(known.subscribe, subject)).map((subject) => `subscribe ${subject}`),
@@ -156,10 +150,6 @@ function ofBucket(bucket: string): readonly string[] {
   const stream = `KV_${bucket}`;
   const asked = ["STREAM.INFO", "STREAM.CREATE", "STREAM.MSG.GET"].map((verb) => `$JS.API.${verb}.${stream}`);
   return [`$KV.${bucket}.>`, ...asked, `$JS.API.CONSUMER.CREATE.${stream}.>`];
-}
-
-function ofAlarms(stream: string): readonly string[] {
-  return ["INFO", "CREATE", "PURGE"].map((verb) => `$JS.API.STREAM.${verb}.${stream}`);
 }
 
 function clock({ clockAheadMs }: NatsFacts): Finding {

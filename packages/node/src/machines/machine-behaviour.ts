@@ -79,11 +79,10 @@ export class MachineBehaviour implements Behaviour {
     });
   }
 
-  /** A message that nobody will ever take: a child that could not be started, or an alarm not set, has failed for who asked; everything else is lost with whom it was for. */
+  /** A message that nobody will ever take: a child that could not be started has failed for who asked; everything else is lost with whom it was for. */
   undeliverable(actor: LiveActor, { key, to, what }: Tell, error: Error): void {
     const { logger } = this.#context;
-    const isAwaited = what.kind === "start" || (what.kind === "alarm" && what.dueAt !== undefined);
-    if (!isAwaited)
+    if (what.kind !== "start")
       return logger.info(
         { id: actor.id, to, kind: what.kind, reason: error.message },
         "a message has nobody to take it",

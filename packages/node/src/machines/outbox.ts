@@ -19,7 +19,6 @@ import {
 import { taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
-import { setAlarm } from "./alarm-message.ts";
 import { endingOf } from "./ending.ts";
 
 const TELL_TIMEOUT_MS = 5_000;
@@ -126,7 +125,6 @@ export class Outbox {
 
   async #deliver(actor: LiveActor, to: string, tell: Tell): Promise<Error | undefined> {
     const { ports, names } = this.#context;
-    if (tell.what.kind === "alarm") return setAlarm(this.#context, actor.id, tell, tell.what.dueAt);
     const subject = names.shard(shardOf(to, ports.records.shards), "tell", to);
     try {
       const reply = await ports.bus.request(subject, encodeBody({ from: actor.id, tell }, MSGPACK_TYPE), {

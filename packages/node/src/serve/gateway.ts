@@ -19,7 +19,6 @@ import {
   type TaskSpec,
 } from "@ergon/core";
 
-import type { Alarms } from "../machines/alarms.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
@@ -48,7 +47,6 @@ export interface GatewayParts {
   readonly answers: AnswerDesk;
   readonly tasks: TaskDesk;
   readonly instances: MachineDesk;
-  readonly alarms: Alarms;
   readonly machines: MachineRegistry;
   readonly batches: BatchDesk;
   readonly held: HeldBatches;
@@ -271,8 +269,6 @@ export class Gateway {
       case "begin":
         this.#requireMemory();
         return this.#parts.instances.answerStart(shard, id, decodeStart(message.data), message, false);
-      case "alarm":
-        return this.#parts.alarms.take(shard, id, message);
       case "tell":
         return this.#parts.instances.tell(shard, id, message, () => this.#requireMemory());
       case "send":

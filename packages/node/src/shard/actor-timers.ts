@@ -1,11 +1,14 @@
-import type { ActorState, Clock } from "@ergon/core";
+import type { ActorState, Clock, Timer } from "@ergon/core";
 
+import type { NodeContext } from "../node-context.ts";
+import { timersOf } from "./actor-records.ts";
 import type { LiveActor } from "./actor.ts";
+import { AlarmGate } from "./alarm-gate.ts";
 import { TimerQueue } from "./timer-queue.ts";
 
 /** Actors whose timers are fired in one turn, before the network gets its turn again. */
 const FIRED_PER_TURN = 512;
-/** Far timers are armed in pieces: a clock that is set forward makes them no later than this, and platforms hold no more than about 24 days. */
+/** Far timers are armed in pieces: platforms hold no more than about 24 days, and the clock may be corrected a little meanwhile. */
 const MAX_ARM_MS = 30_000;
 /** A timer of a shard that is being loaded comes again after this. */
 const LOADING_MS = 50;
@@ -14,13 +17,16 @@ const LOADING_MS = 50;
 export class ActorTimers {
   readonly #queue = new TimerQueue<LiveActor>();
   readonly #clock: Clock;
+  readonly #alarms: AlarmGate;
   readonly #fire: (actor: LiveActor, now: number) => void;
   #armedFor = Number.POSITIVE_INFINITY;
   #armed: unknown;
 
-  constructor(clock: Clock, fire: (actor: LiveActor, now: number) => void) {
+  constructor({ clock, serverTime }: NodeContext, fire: (actor: LiveActor, now: number) => void) {
     this.#clock = clock;
     this.#fire = fire;
+    this.#alarms = new AlarmGate(serverTime, clock, (actor) => this.watch(actor));
+    serverTime.onStep = () => this.#rearm();
   }
 
   /** Takes an actor's timers as they are now. */
@@ -30,6 +36,20 @@ export class ActorTimers {
     if (due === Number.POSITIVE_INFINITY) return this.#queue.delete(actor);
     this.#queue.set(actor, due);
     if (due < this.#armedFor) this.#arm(due);
+  }
+
+  /** Takes the timers of an actor, packed or not, if it is still here. */
+  watch(actor: LiveActor): void {
+    if (actor.shard.actors.get(actor.id) === actor) this.set(actor, actor.state?.timers ?? timersOf(actor.parked));
+  }
+
+  /** The first of an actor's timers that may fire now. When there is none, the actor is looked at again at the right time. */
+  first(actor: LiveActor, timers: readonly Timer[], now: number): Timer | undefined {
+    const [timer] = timers.filter(({ due }) => due <= now).toSorted((a, b) => a.due - b.due);
+    if (timer === undefined) this.set(actor, timers);
+    else if (this.#alarms.holds(timer)) this.#alarms.wait(actor);
+    else return timer;
+    return undefined;
   }
 
   delete(actor: LiveActor): void {
@@ -44,6 +64,12 @@ export class ActorTimers {
     this.#clock.cancel(this.#armed);
     this.#armedFor = due;
     this.#armed = this.#clock.after(Math.min(Math.max(0, due - this.#clock.now()), MAX_ARM_MS), () => this.#pass());
+  }
+
+  /** The clock was set: the next timer is due at another moment than before. */
+  #rearm(): void {
+    const next = this.#queue.peek();
+    if (next !== undefined) this.#arm(next.due);
   }
 
   #pass(): void {

@@ -11,7 +11,7 @@ import {
 } from "@ergon/core";
 
 import type { NodeContext } from "../node-context.ts";
-import { ActorRecords, timersOf } from "./actor-records.ts";
+import { ActorRecords } from "./actor-records.ts";
 import { ActorTimers } from "./actor-timers.ts";
 import { LiveActor, type EventWithoutTime } from "./actor.ts";
 import type { Behaviour } from "./behaviour.ts";
@@ -59,7 +59,7 @@ export class Host {
     this.#records = new ActorRecords({ ...options, surroundings: (actor) => this.#surroundings(actor) });
     this.migrations = new Migrations(options, this, this.#records, (actor) => this.#surroundings(actor));
     this.#woken = new Woken(clock, (actor) => this.#parkIfIdle(actor));
-    this.#timers = new ActorTimers(clock, (actor, now) => this.#fireTimers(actor, now));
+    this.#timers = new ActorTimers(options.context, (actor, now) => this.#fireTimers(actor, now));
     this.#queues = Array.from(
       { length: records.buckets },
       () =>
@@ -277,7 +277,7 @@ export class Host {
     const actor = this.#records.restore(shard, id, data);
     if (actor === undefined) return;
     shard.add(actor);
-    this.#timers.set(actor, actor.state?.timers ?? timersOf(actor.parked));
+    this.#timers.watch(actor);
     for (const task of actor.embedded?.values() ?? []) this.#timers.set(task, task.state?.timers ?? []);
     this.#parkIfIdle(actor);
   }
@@ -476,8 +476,8 @@ export class Host {
   #fireTimers(actor: LiveActor, now: number): void {
     this.migrations.upgrade(actor);
     const state = this.wake(actor);
-    const timer = state.timers.filter(({ due }) => due <= now).toSorted((a, b) => a.due - b.due)[0];
-    if (timer === undefined) return this.#timers.set(actor, state.timers);
+    const timer = this.#timers.first(actor, state.timers, now);
+    if (timer === undefined) return;
     const { machine } = actor;
     const time = this.#time(actor, state);
     this.orFail(actor, () => {
