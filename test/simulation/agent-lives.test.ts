@@ -85,6 +85,88 @@ describe("an agent that is started again under its own id", () => {
   });
 });
 
+describe("an attempt in an SDK agent", () => {
+  test("runs once under its number, also when the agent was started again and then the node died before it knew", async () => {
+    const cluster = createMemoryCluster({ shards: 1 });
+    const [first] = await cluster.addNodes("n1");
+    const runs: string[] = [];
+    const handler = async (attempt: { taskId: string; number: number; sleep: (ms: number) => Promise<void> }) => {
+      runs.push(`${attempt.taskId}.${attempt.number}`);
+      await attempt.sleep(5_000);
+    };
+    const agent = await cluster.addAgent("a1", { handler });
+    await submitAll(cluster);
+    await cluster.clock.advance(1_000);
+
+    // The node hears nothing more before it dies.
+    first?.pause();
+    agent.kill();
+    await cluster.addAgent("a1", { handler });
+    first?.kill();
+    await cluster.addNodes("n2");
+    const ends = await endsOf(cluster);
+
+    expect(ends.map(({ status, failures }) => [status, failures])).toEqual(ids.map(() => ["succeeded", 0]));
+    expect(runs.toSorted()).toEqual(ids.flatMap((id) => [`${id}.1`, `${id}.2`]).toSorted());
+  });
+
+  test("is not lost because the server stood still for 10 s", async () => {
+    const cluster = createMemoryCluster({ sessionTtlMs: 60_000 });
+    await cluster.addNodes("n1");
+    await cluster.addAgent("a1", { handler: async (attempt) => (await attempt.sleep(15_000), "done") });
+    await submitAll(cluster);
+    await cluster.clock.advance(1_000);
+
+    cluster.network.freeze();
+    await cluster.clock.advance(10_000);
+    cluster.network.thaw();
+    const ends = await endsOf(cluster);
+
+    expect(ends.map(({ status, attempt, lost }) => [status, attempt, lost])).toEqual(
+      ids.map(() => ["succeeded", 1, 0]),
+    );
+  });
+
+  test("is not lost because its node was held up for 10 s", async () => {
+    const cluster = createMemoryCluster({ sessionTtlMs: 60_000 });
+    const [node] = await cluster.addNodes("n1");
+    await cluster.addAgent("a1", { handler: async (attempt) => (await attempt.sleep(15_000), "done") });
+    await submitAll(cluster);
+    await cluster.clock.advance(1_000);
+
+    node?.pause();
+    await cluster.clock.advance(10_000);
+    node?.resume();
+    const ends = await endsOf(cluster);
+
+    expect(ends.map(({ status, attempt, lost }) => [status, attempt, lost])).toEqual(
+      ids.map(() => ["succeeded", 1, 0]),
+    );
+  });
+
+  test.each([100, 700, 1_500])("is not lost because its agent came back %i ms after the nodes", async (ms) => {
+    const cluster = createMemoryCluster();
+    const nodes = await cluster.addNodes("n1", "n2");
+    const agent = await cluster.addAgent("a1", {
+      handler: async (attempt) => (await attempt.sleep(5_000), "done"),
+    });
+    await submitAll(cluster);
+    await cluster.clock.advance(1_000);
+
+    // The server is started again.
+    for (const member of [...nodes, agent]) member.disconnect();
+    await cluster.clock.advance(500);
+    for (const node of nodes) node.reconnect();
+    await cluster.clock.advance(ms);
+    agent.reconnect();
+    const ends = await endsOf(cluster);
+
+    expect(ends.map(({ status, attempt, lost }) => [status, attempt, lost])).toEqual(
+      ids.map(() => ["succeeded", 1, 0]),
+    );
+  });
+});
+
 test("an agent that was out of reach for so long that its attempts were lost stops them as soon as it is back", async () => {
   const cluster = createMemoryCluster();
   await cluster.addNodes("n1");

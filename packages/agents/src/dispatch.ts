@@ -22,6 +22,8 @@ export interface Dispatch {
   readonly deadline: number | undefined;
   /** 0: no heartbeats are asked for. */
   readonly heartbeatMs: number;
+  /** It was given to this agent before, perhaps to a former life of it. */
+  readonly isAgain: boolean;
 }
 
 const EMPTY = new Uint8Array();
@@ -56,6 +58,7 @@ export function parseDispatch(driver: string, message: Message): Dispatch {
     timeoutMs: requireNumber(message, H.timeoutMs) ?? Infinity,
     deadline: requireNumber(message, H.deadline),
     heartbeatMs: requireNumber(message, H.heartbeatMs) ?? 0,
+    isAgain: message.header(H.again) !== undefined,
   };
 }
 

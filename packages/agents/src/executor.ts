@@ -72,6 +72,9 @@ export class Executor {
       return this.#supersede(running, dispatch);
     if (running !== undefined) return this.#adopt(lane, running, dispatch.node);
     if (this.#options.answers.again(dispatch)) return;
+    // A former life of this agent may have run it: it must not run twice under one number.
+    if (dispatch.isAgain)
+      return this.#answer(dispatch, returned(this.#options.agent, "the agent does not know the attempt"));
     if (this.#draining) return this.#answer(dispatch, returned(this.#options.agent, "the agent stops"));
     if (!lane.capacity.begin(dispatch.node)) return this.#busy(lane, dispatch);
     const run = new Run(dispatch, this.#host, lane.beatsByItself);

@@ -51,6 +51,8 @@ export const H = {
   deadline: "Ergon-Deadline",
   timeoutMs: "Ergon-Timeout-Ms",
   heartbeatMs: "Ergon-Heartbeat-Timeout-Ms",
+  /** The agent may have been given the attempt before: one that does not know it hands it back. */
+  again: "Ergon-Again",
 
   /** Of an answer, from an agent. */
   event: "Ergon-Event",

@@ -14,6 +14,7 @@ import type { NodeContext } from "../node-context.ts";
 import type { Host } from "../shard/host.ts";
 import { parsePresence, type AgentEntry } from "./agents-table.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import { ServerPulse } from "./server-pulse.ts";
 import { taskOf } from "./task-state.ts";
 
 const SWEEP_MS = 250;
@@ -41,13 +42,15 @@ export class AgentsObserver {
   #offersTimer: unknown;
   #lastUnserved = 0;
   #stopped = false;
-  #connected = true;
+  readonly #pulse: ServerPulse;
 
   constructor(context: NodeContext, dispatcher: Dispatcher, host: Host) {
     this.#context = context;
     this.#dispatcher = dispatcher;
     this.#host = host;
+    this.#pulse = new ServerPulse(context);
     dispatcher.probe = (entry) => void this.#probe(entry);
+    dispatcher.agentsMayReturn = () => this.#pulse.agentsMayReturn;
   }
 
   start(): void {
@@ -71,11 +74,13 @@ export class AgentsObserver {
 
   /** Without NATS nothing is known of anybody: nobody's silence counts, and whether somebody had an offer is to be found out again. */
   #onConnection(connected: boolean): void {
-    this.#connected = connected;
-    if (!connected) {
-      for (const actor of [...this.#dispatcher.flights.offered]) this.#dispatcher.undelivered(actor);
-      return;
-    }
+    this.#pulse.onConnection(connected);
+    if (connected) return this.#forgive();
+    for (const actor of [...this.#dispatcher.flights.offered]) this.#dispatcher.undelivered(actor);
+  }
+
+  /** Nobody could be heard for a time: silence counts from now on. */
+  #forgive(): void {
     const now = this.#context.clock.monotonic();
     for (const entry of this.#dispatcher.agents.all()) entry.heardAt = now;
     for (const { flight } of this.#dispatcher.flights.out)
@@ -105,14 +110,16 @@ export class AgentsObserver {
 
   #sweepLater(): void {
     this.#timer = this.#context.clock.after(SWEEP_MS, () => {
-      if (this.#connected) this.#sweep();
+      const server = this.#pulse.look();
+      if (server === "again") this.#forgive();
+      if (server !== "unheard") this.#sweep();
       if (!this.#stopped) this.#sweepLater();
     });
   }
 
   #offersLater(): void {
     this.#offersTimer = this.#context.clock.after(OFFERS_MS, () => {
-      if (this.#connected) void this.#dispatcher.plainAgents.settleOffers();
+      void this.#dispatcher.plainAgents.settleOffers();
       if (!this.#stopped) this.#offersLater();
     });
   }
@@ -157,7 +164,7 @@ export class AgentsObserver {
     entry.probing = true;
     const dead = (await this.#isDead(entry)) && (await this.#again(entry));
     entry.probing = false;
-    if (dead && !this.#stopped && this.#dispatcher.agents.get(entry.id) === entry)
+    if (dead && !this.#stopped && !this.#pulse.agentsMayReturn && this.#dispatcher.agents.get(entry.id) === entry)
       this.#dispatcher.lose(entry, "is gone");
   }
 

@@ -1,7 +1,11 @@
 import { H, taskOption, type Headers, type TaskContext } from "@ergon/core";
 
 /** The headers of a dispatch (docs/protocol.md, "Dispatch"). The time that is left travels as a duration, since clocks differ. */
-export function dispatchHeaders(task: TaskContext, attempt: number, now: number, node: string): Headers {
+export function dispatchHeaders(
+  task: TaskContext,
+  attempt: number,
+  { now, node, isAgain }: { readonly now: number; readonly node: string; readonly isAgain: boolean },
+): Headers {
   // The time of an attempt that nobody is known to have begins when somebody takes it.
   const deadline = task.deadline ?? now + taskOption(task, "attemptTimeoutMs");
   const headers: Record<string, string> = {
@@ -12,6 +16,7 @@ export function dispatchHeaders(task: TaskContext, attempt: number, now: number,
     [H.deadline]: String(deadline),
     [H.node]: node,
   };
+  if (isAgain) headers[H.again] = "true";
   if (task.contentType !== undefined) headers[H.contentType] = task.contentType;
   if (task.correlationId !== undefined) headers[H.correlationId] = task.correlationId;
   if (task.resource !== undefined) headers[H.resource] = task.resource;

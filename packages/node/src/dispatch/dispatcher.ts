@@ -129,7 +129,10 @@ export class Dispatcher implements Behaviour {
     const { flight } = actor;
     if (flight === undefined) return;
     if (flight.agent !== undefined) {
+      flight.bounced = true;
       const entry = this.agents.get(flight.agent);
+      // An agent that is on its way back gets the attempt when it is sent once more, in a second.
+      if (entry === undefined && this.agentsMayReturn()) return;
       if (entry === undefined) this.#loseAttempt(actor, `agent ${flight.agent} is gone`);
       else if (!entry.credits.has(this.#driverOf(actor).name))
         this.#loseAttempt(actor, `agent ${flight.agent} no longer serves the driver`);
@@ -157,6 +160,9 @@ export class Dispatcher implements Behaviour {
   /** Set by the observer of agents: asks one whether it lives. */
   probe: (entry: AgentEntry) => void = () => undefined;
 
+  /** Set by the observer of agents: whether one that is not there may be on its way back. */
+  agentsMayReturn: () => boolean = () => false;
+
   /** Starts what waits for the driver, as far as there are slots. */
   pump(name: string): void {
     this.#starter.pump(this.#drivers.get(name));
@@ -165,7 +171,9 @@ export class Dispatcher implements Behaviour {
   /** Sends the current attempt once more: the agent knows it by its number and never runs it twice. */
   resend(actor: LiveActor): void {
     const { flight } = actor;
-    if (flight !== undefined) this.#publish(actor, flight.attempt, flight.agent);
+    if (flight === undefined) return;
+    flight.again ||= !flight.bounced;
+    this.#publish(actor, flight.attempt, flight.agent);
   }
 
   /** The agent that a new task may start with at once. */
@@ -249,6 +257,7 @@ export class Dispatcher implements Behaviour {
     if (live === "cancelling") {
       if (agent !== undefined) this.flights.abort(agent, actor.id, attempt, "cancelled");
     } else if (!atWork) {
+      if (actor.flight !== undefined) actor.flight.again = true;
       this.#publish(actor, attempt, agent);
       if (actor.flight !== undefined) actor.flight.sentAt = now;
       if (agent === undefined) this.flights.offered.add(actor);

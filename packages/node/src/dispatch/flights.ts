@@ -25,7 +25,8 @@ export class Flights {
 
   /** `agent` is `undefined` for whoever serves the driver's subject; `sentAt` is 0 until the attempt is sent. */
   launch(actor: LiveActor, driver: Driver, agent: string | undefined, attempt: number, sentAt: number): void {
-    actor.flight = { agent, attempt, launchedAt: this.#context.clock.monotonic(), sentAt, heardAt: 0, answered: false };
+    const launchedAt = this.#context.clock.monotonic();
+    actor.flight = { agent, attempt, launchedAt, sentAt, heardAt: 0, again: false, bounced: false, answered: false };
     this.out.add(actor);
     driver.inFlight++;
   }
@@ -69,7 +70,8 @@ export class Flights {
   dispatch(actor: LiveActor, driver: Driver, task: TaskContext, attempt: number, agent: string | undefined): void {
     const { ports, names, node, clock } = this.#context;
     const subject = agent === undefined ? driver.subject : names.agent(task.driver, agent);
-    const headers = dispatchHeaders(task, attempt, clock.now(), node);
+    const isAgain = agent !== undefined && actor.flight?.again === true;
+    const headers = dispatchHeaders(task, attempt, { now: clock.now(), node, isAgain });
     ports.bus.publish(subject, task.payload, { headers, reply: names.reply(actor.shard.number, actor.id, attempt) });
   }
 

@@ -36,6 +36,10 @@ export interface Flight {
   sentAt: number;
   /** When it was last heard of, 0 before. */
   heardAt: number;
+  /** It may have been given to its agent before: one that does not know it must not begin it. */
+  again: boolean;
+  /** The server has said that its agent was not there. */
+  bounced: boolean;
   /** Its agent has said how it ended: the slot under it is free again. */
   answered: boolean;
 }
