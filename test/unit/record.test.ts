@@ -82,7 +82,7 @@ describe("a record", () => {
         ),
         tags: fc.array(text, { maxLength: 5 }),
         notBefore: fc.nat(),
-        origin: text,
+        origin: fc.stringMatching(/^[A-Za-z0-9_-]{1,128}$/),
         options: fc.record(
           { priority: fc.nat({ max: 9 }), maxLost: fc.nat() },
           { requiredKeys: [] },

@@ -102,6 +102,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     undeliverable: (actor, tell, error) => machineBehaviour.undeliverable(actor, tell, error),
     spent: (actor) => host.commit(actor, () => undefined),
     empty: (actor) => host.release(actor),
+    broken: (actor, error) => host.setAside(actor, error),
   });
   const dispatcher: Dispatcher = new Dispatcher(context, parts.drivers, {
     stored: (actor, ended) => {

@@ -19,14 +19,18 @@ export interface Engine {
   step(machine: Machine, state: ActorState, event: TimedEvent): Turn;
   /** Takes the event of a timer that is due. */
   fire(machine: Machine, state: ActorState, timer: Timer, time: Omit<TimedEvent, "type">): Turn;
+  /** What is wrong with the form of a record of the machine; `undefined`: it can be read. What is unknown in it is let be. */
+  misshapen(machine: Machine, fields: RecordFields): string | undefined;
   /** The state that a record holds, for readers. */
   read(machine: Machine, fields: RecordFields): ActorState;
   /** The state that a record holds, to go on from. Throws when it does not fit the machine. */
   restore(machine: Machine, fields: RecordFields, surroundings: Surroundings): ActorState;
   /** What the record holds beside the machine and the timers; with a `snapshot`. */
   fields(state: ActorState): Readonly<Record<string, unknown>>;
-  /** Whether a record says nothing more to anybody: its actor has ended, and has nothing left to tell. */
+  /** Whether a record says nothing more to anybody: its actor has ended, and has nothing left to tell. A damaged one is not over. */
   isOver(fields: RecordFields): boolean;
+  /** The id of the actor that a record is of. */
+  idOf(fields: RecordFields): unknown;
   /** Lets go of what of the actor runs in this process. */
   close(state: ActorState): void;
   /** When the actor was started, in epoch milliseconds. */

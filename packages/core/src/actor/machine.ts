@@ -1,6 +1,7 @@
 import type { AnyStateMachine } from "xstate";
 
 import { NotFoundError } from "../base/errors.ts";
+import type { Shape } from "../base/shape.ts";
 import type { Engine } from "./engine.ts";
 import type { Migration } from "./migration.ts";
 import type { ActorState } from "./step.ts";
@@ -11,6 +12,8 @@ export interface Machine {
   readonly version: string;
   readonly logic: AnyStateMachine;
   readonly engine: Engine;
+  /** The shape of a stored snapshot, where it is Ergon's own: `context` of a user's machine is the user's. */
+  readonly shape?: Shape;
   /** Throws `InvalidError`, with an issue for each fault, when an instance cannot be started with the input. */
   readonly checkInput?: (input: unknown) => void;
   /** The input of an instance that goes on where one has failed or was cancelled: what `retry` starts. Throws `ConflictError` when there is none. */

@@ -1,5 +1,6 @@
 import type { EventObject } from "xstate";
 
+import { LAST_TIME } from "../base/clock.ts";
 import { isMap, msgpack, packBehind } from "../base/msgpack.ts";
 import type { Surroundings } from "./engine.ts";
 import type { Machine, MachineRegistry } from "./machine.ts";
@@ -77,8 +78,10 @@ export function decodeRecord(
   const machine = machineOf(fields, machines, surroundings !== undefined);
   if (machine === undefined)
     return { kind: "unreadable", reason: `machine ${fields.machine}@${fields.version} is not known here` };
+  const { engine } = machine;
+  const reason = engine.misshapen(machine, fields);
+  if (reason !== undefined) return { kind: "unreadable", reason };
   try {
-    const { engine } = machine;
     const state =
       surroundings === undefined ? engine.read(machine, fields) : engine.restore(machine, fields, surroundings);
     return { kind: "readable", machine, state, tasks: fields.tasks, rest: fields.rest };
@@ -115,16 +118,18 @@ export function decodeFields(data: Uint8Array): RecordFields | UnreadableRecord 
   if (!isMap(snapshot) || typeof snapshot["status"] !== "string" || !isMap(snapshot["context"])) {
     return { kind: "unreadable", reason: "no snapshot" };
   }
-  const decodedTimers = Array.isArray(timers) ? timers.map(decodeTimer) : [];
-  if (decodedTimers.includes(undefined)) return { kind: "unreadable", reason: "a timer cannot be read" };
+  const decodedTimers = decodeTimers(timers);
+  if (decodedTimers === undefined) return { kind: "unreadable", reason: "a timer cannot be read" };
+  if (tasks !== undefined && !isMap(tasks)) return { kind: "unreadable", reason: "its embedded tasks are no map" };
+  const alarms = formerAlarms(meta);
   return {
     machine,
     version,
     snapshot: snapshot as unknown as PersistedSnapshot,
-    timers: [...(decodedTimers as Timer[]), ...formerAlarms(meta)],
+    timers: alarms.length === 0 ? decodedTimers : [...decodedTimers, ...alarms],
     meta,
-    tasks: isMap(tasks) ? tasks : undefined,
-    idle: idle === true,
+    tasks,
+    idle: idle === true && tasks === undefined,
     rest: Object.keys(rest).length === 0 ? undefined : rest,
   };
 }
@@ -132,7 +137,7 @@ export function decodeFields(data: Uint8Array): RecordFields | UnreadableRecord 
 /** A record that 0.1.0 wrote has the alarm that a schedule waits for in its `meta`, and none in its timers. */
 function formerAlarms(meta: unknown): Timer[] {
   const alarms = isMap(meta) ? meta["alarms"] : undefined;
-  const dues = isMap(alarms) ? Object.values(alarms).filter((due) => typeof due === "number") : [];
+  const dues = isMap(alarms) ? Object.values(alarms).filter((due) => isTime(due)) : [];
   return dues.map((due) => {
     const event = { type: "ergon.ended", ending: { kind: "done", output: due } };
     return { id: "ergon.alarm", due, event, source: ["alarm"] };
@@ -145,16 +150,34 @@ export function encodeTimer({ id, due, event, source, target }: Timer): unknown 
   return event.type === id && Object.keys(event).length === 1 ? [id, due] : [id, due, event];
 }
 
+/** Stored timers. `undefined`: one of them is none. */
+export function decodeTimers(raw: unknown): readonly Timer[] | undefined {
+  if (!Array.isArray(raw)) return undefined;
+  const timers: Timer[] = [];
+  for (const one of raw) {
+    const timer = decodeTimer(one);
+    if (timer === undefined) return undefined;
+    timers.push(timer);
+  }
+  return timers;
+}
+
 /** A stored timer. `undefined`: it is none. */
 export function decodeTimer(raw: unknown): Timer | undefined {
   if (!Array.isArray(raw)) return undefined;
   const [id, due, event, source, target] = raw as unknown[];
-  if (typeof id !== "string" || typeof due !== "number") return undefined;
+  if (typeof id !== "string" || !isTime(due)) return undefined;
   if (event === undefined) return { id, due, event: { type: id } };
   if (!isMap(event) || typeof event["type"] !== "string") return undefined;
   const timer = { id, due, event: event as unknown as EventObject };
-  if (!isPath(source)) return timer;
-  return isPath(target) ? { ...timer, source, target } : { ...timer, source };
+  if (source === undefined) return timer;
+  if (!isPath(source)) return undefined;
+  if (target === undefined) return { ...timer, source };
+  return isPath(target) ? { ...timer, source, target } : undefined;
+}
+
+function isTime(raw: unknown): raw is number {
+  return typeof raw === "number" && Math.abs(raw) <= LAST_TIME;
 }
 
 function isPath(raw: unknown): raw is readonly string[] {

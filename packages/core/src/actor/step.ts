@@ -1,5 +1,6 @@
 import type { AnyStateMachine, AnyMachineSnapshot, EventObject } from "xstate";
 
+import { misshapen } from "../base/shape.ts";
 import { compile, type CompiledMachine, type Leaf } from "./compile.ts";
 import type { Engine } from "./engine.ts";
 import type { Machine } from "./machine.ts";
@@ -121,16 +122,20 @@ export const flatEngine: Engine = {
     const rest = { snapshot: state.snapshot, timers: state.timers.filter((other) => other !== timer) };
     return step(machine, rest, { ...timer.event, ...time });
   },
+  misshapen({ shape }, { snapshot }) {
+    return shape === undefined ? undefined : misshapen(shape, snapshot, "snapshot");
+  },
   read: resolve,
   restore: resolve,
   fields({ snapshot: { status, value, context } }) {
     return { snapshot: { status, value, context } };
   },
   // An ended task whose parent may not have heard of it is told again by each new host; a repeated message changes nothing.
-  isOver({ snapshot: { status, context } }) {
+  isOver({ snapshot: { status, value, context } }) {
     const { parent, told } = context as { readonly parent?: unknown; readonly told?: unknown };
-    return status !== "active" && (parent === undefined || told === true);
+    return status === "done" && typeof value === "string" && (parent === undefined || told === true);
   },
+  idOf: ({ snapshot }) => (snapshot.context as { id?: unknown }).id,
   close: () => undefined,
   startedAt: ({ snapshot }) => (snapshot.context as { scheduledAt?: number }).scheduledAt ?? 0,
   updatedAt: ({ snapshot }) => (snapshot.context as { updatedAt?: number }).updatedAt ?? 0,

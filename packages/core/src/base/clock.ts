@@ -48,6 +48,9 @@ export function delay(clock: Clock, delayMs: number): Promise<void> {
   });
 }
 
+/** The last time that a date can tell, epoch milliseconds. */
+export const LAST_TIME = 8_640_000_000_000_000;
+
 /** A time as text: ISO 8601 in UTC. */
 export function isoTime(ms: number): string {
   return new Date(ms).toISOString();

@@ -5,11 +5,17 @@ import { customRandom, urlAlphabet } from "nanoid";
 import type { Random } from "./random.ts";
 
 const ID = /^[A-Za-z0-9_-]{1,128}$/;
+const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const TASK_ID = /^[A-Za-z0-9_-]{1,128}(~\d{1,9})?$/;
 
 /** Whether `id` may name an actor: 1 to 128 letters, digits, `_` or `-` (design section 4). */
 export function isId(id: string): boolean {
   return ID.test(id);
+}
+
+/** Whether `text` may be a namespace, driver, machine or agent name: 1 to 64 letters, digits, `_` or `-`. */
+export function isName(text: string): boolean {
+  return NAME.test(text);
 }
 
 /** Whether `id` may name a task: an actor of its own, or `<id>~<number>`, one that is embedded in the record of another. */

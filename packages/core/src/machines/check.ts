@@ -1,8 +1,10 @@
 import type { MachineRegistry } from "../actor/machine.ts";
 import type { RecordFields } from "../actor/record.ts";
 import { messageOf } from "../base/errors.ts";
+import { misshapen } from "../base/shape.ts";
 import { isReserved } from "./define.ts";
 import { misfit } from "./fit.ts";
+import { metaShape, treeShape } from "./machine-shape.ts";
 import { stateText } from "./machine-state.ts";
 import { migrateFields } from "./migrate.ts";
 
@@ -24,6 +26,9 @@ export interface Verdict {
 export function checkRecord(fields: RecordFields, machines: MachineRegistry): Verdict | undefined {
   const { machine, version, snapshot, meta } = fields;
   if (meta === undefined || snapshot.status !== "active" || isReserved(machine)) return undefined;
+  const known = machines.has(machine, version) ? machines.get(machine, version) : undefined;
+  const damage = misshapen(metaShape, meta, "meta") ?? misshapen(treeShape, snapshot, "snapshot");
+  if (damage !== undefined) return { machine, version, state: "?", kind: "breaks", reason: damage };
   const told = { machine, version, state: stateText(snapshot.value) };
   const upgrade = machines.upgradeOf(machine, version);
   if (upgrade !== undefined) {
@@ -34,8 +39,7 @@ export function checkRecord(fields: RecordFields, machines: MachineRegistry): Ve
       return { ...told, kind: "breaks", to: upgrade.version, reason: `migration ${messageOf(error)}` };
     }
   }
-  if (!machines.has(machine, version))
-    return { ...told, kind: "breaks", reason: `machine ${machine}@${version} is not known` };
-  const reason = misfit(machines.get(machine, version).logic, fields);
+  if (known === undefined) return { ...told, kind: "breaks", reason: `machine ${machine}@${version} is not known` };
+  const reason = misfit(known.logic, fields);
   return reason === undefined ? { ...told, kind: "fits" } : { ...told, kind: "breaks", reason };
 }

@@ -18,7 +18,7 @@ interface PersistedChild {
   readonly snapshot?: PersistedActor;
 }
 
-interface PersistedActor {
+export interface PersistedActor {
   readonly status?: string;
   /** Of one that stands for something durable. */
   readonly key?: number;
@@ -26,7 +26,7 @@ interface PersistedActor {
 }
 
 /** An actor that was made of it, and does not run. */
-interface RestoredActor {
+export interface RestoredActor {
   readonly logic: AnyActorLogic & { readonly [DURABLE]?: true };
   getSnapshot(): { readonly children?: Readonly<Record<string, RestoredActor>> };
 }
@@ -49,11 +49,11 @@ export function misfit(
   }
   const restored = root.getSnapshot() as unknown as AnyMachineSnapshot & { readonly error: unknown };
   if (restored.status !== snapshot.status) return messageOf(restored.error);
-  return strangerAmong(root, snapshot as PersistedActor, "") ?? lostTimer(root, restored, timers);
+  return strangerAmong(root, snapshot as PersistedActor) ?? lostTimer(root, restored, timers);
 }
 
-/** An actor inside that the machine has no logic for, or has one of another kind for. */
-function strangerAmong(actor: RestoredActor, persisted: PersistedActor, path: string): string | undefined {
+/** An actor inside that the machine has no logic for, or has one of another kind for. XState passes over the former without a word. */
+export function strangerAmong(actor: RestoredActor, persisted: PersistedActor, path = ""): string | undefined {
   const restored = actor.getSnapshot().children ?? {};
   for (const [id, { src, snapshot = {} }] of Object.entries(persisted.children ?? {})) {
     const name = `actor "${path}${id}"`;

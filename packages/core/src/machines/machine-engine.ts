@@ -7,10 +7,13 @@ import type { Effect } from "../actor/step.ts";
 import type { ActorState, TimedEvent, Timer, Turn } from "../actor/step.ts";
 import { TerminalError, isErgonError, messageOf } from "../base/errors.ts";
 import { isMap } from "../base/msgpack.ts";
+import { misshapen } from "../base/shape.ts";
 import type { Failure } from "../task/task-context.ts";
 import type { Ending } from "./command.ts";
 import { forgetChild, take, tell, type Draft } from "./draft.ts";
+import { strangerAmong, type PersistedActor, type RestoredActor } from "./fit.ts";
 import type { MachineEvent, MachineInput } from "./machine-event.ts";
+import { metaShape, treeShape } from "./machine-shape.ts";
 import {
   canTake,
   machineLimits,
@@ -18,6 +21,7 @@ import {
   type MachineHistoryEntry,
   type MachineMeta,
   type MachineRecordState,
+  type MachineStatus,
   type MachineState,
   type PersistedTree,
 } from "./machine-state.ts";
@@ -64,6 +68,14 @@ export const machineEngine: Engine = {
     return machineEngine.step(machine, state, { ...time, type: "ergon.timer", timer } as unknown as TimedEvent);
   },
 
+  misshapen({ shape }: Machine, { meta, snapshot }: RecordFields): string | undefined {
+    return (
+      misshapen(metaShape, meta, "meta") ??
+      misshapen(treeShape, snapshot, "snapshot") ??
+      (shape === undefined ? undefined : misshapen(shape, snapshot, "snapshot"))
+    );
+  },
+
   read(machine: Machine, fields: RecordFields): MachineRecordState {
     const persisted = fields.snapshot as PersistedTree;
     const snapshot = persisted as unknown as AnyMachineSnapshot;
@@ -81,6 +93,11 @@ export const machineEngine: Engine = {
       meta.nextKey,
       treeOptions(surroundings, meta.parent),
     );
+    const stranger = strangerAmong(tree.root as unknown as RestoredActor, persisted as PersistedActor);
+    if (stranger !== undefined) {
+      tree.close();
+      throw new Error(stranger);
+    }
     const snapshot = tree.root.getSnapshot() as AnyMachineSnapshot;
     return { machine, snapshot, timers: fields.timers, tree, persisted, meta };
   },
@@ -91,9 +108,12 @@ export const machineEngine: Engine = {
   },
 
   isOver(fields: RecordFields): boolean {
+    if (!isMap(fields.meta) || !Array.isArray(fields.meta["outbox"])) return false;
     const { status, outbox } = metaOf(fields);
-    return status !== "running" && outbox.length === 0;
+    return ended.has(status) && outbox.length === 0;
   },
+
+  idOf: ({ meta }) => ((meta ?? {}) as Partial<MachineMeta>).id,
 
   close(state: ActorState): void {
     (state as MachineState).tree.close();
@@ -103,12 +123,18 @@ export const machineEngine: Engine = {
   updatedAt: (state) => (state as MachineRecordState).meta.updatedAt,
 };
 
+function isAlarmTell(tell: unknown): boolean {
+  return isMap(tell) && isMap(tell["what"]) && tell["what"]["kind"] === "alarm";
+}
+
 /** What 0.1.0 kept of alarms is a timer now ({@link decodeFields}), and nobody takes its messages about them. */
 function metaOf({ meta }: RecordFields): MachineMeta {
   const { alarms, ...rest } = meta as MachineMeta & { readonly alarms?: unknown };
   if (alarms === undefined) return rest;
-  return { ...rest, outbox: rest.outbox.filter(({ what }) => (what.kind as string) !== "alarm") };
+  return { ...rest, outbox: rest.outbox.filter((tell) => !isAlarmTell(tell)) };
 }
+
+const ended: ReadonlySet<unknown> = new Set(["succeeded", "failed", "cancelled"] satisfies MachineStatus[]);
 
 const NEW: Omit<MachineMeta, "id" | "startedAt" | "updatedAt" | "retentionMs" | "fingerprint"> = {
   status: "running",

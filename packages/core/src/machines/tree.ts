@@ -1,6 +1,7 @@
 import { createActor, type AnyActor, type AnyActorLogic, type EventObject } from "xstate";
 
 import type { Timer } from "../actor/step.ts";
+import { LAST_TIME } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Command, Ending, StoredEvent } from "./command.ts";
 import { DURABLE, hasLocal, prepare, stopAll, stopLocal, stopOrphans } from "./inner-actor.ts";
@@ -14,9 +15,6 @@ export type Path = readonly string[];
 const PARENT: Path = ["#_parent"];
 /** Messages that one turn may cause inside a tree: two actors that answer each other for ever must not hold up the node. */
 const MOST_MESSAGES = 10_000;
-
-/** The last time that a date can tell, epoch milliseconds. */
-const LAST_TIME = 8_640_000_000_000_000;
 
 interface TreeTimer {
   readonly id: string;

@@ -10,6 +10,7 @@ import { onDue, onEnded, onResume, onTrigger, type Decision } from "./decide.ts"
 import { CANCEL_RUN, birth, run, type Birth } from "./logic.ts";
 import { parseSchedule } from "./parse-schedule.ts";
 import { begun, newContext, type ScheduleContext } from "./schedule-context.ts";
+import { scheduleShape } from "./schedule-shape.ts";
 import { scheduleLimits } from "./spec.ts";
 
 /** What a client may send to a schedule. */
@@ -120,6 +121,7 @@ export const scheduleMachine: Machine = {
   version: "1",
   logic: logic as unknown as AnyStateMachine,
   engine: machineEngine,
+  shape: scheduleShape,
   checkInput: (input) => void parseSchedule(input),
 };
 

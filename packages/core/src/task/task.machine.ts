@@ -8,6 +8,7 @@ import * as changes from "./task-changes.ts";
 import { at, inTime, inputOf, isCurrent, recorded, requeued, retryable } from "./task-changes.ts";
 import type { Change, Happening } from "./task-changes.ts";
 import type { AbortParams, DispatchParams, TaskContext, TaskEvent, TaskInput } from "./task-context.ts";
+import { taskShape } from "./task-shape.ts";
 
 /** A change within a status. */
 function changed(describe: (happening: Happening) => Change) {
@@ -217,4 +218,10 @@ function answers() {
 }
 
 /** The task machine: one unit of work, dispatched to an agent, retried, bounded and recovered (design section 1). */
-export const taskMachine: Machine = { name: "task", version: "1", logic: machine, engine: flatEngine };
+export const taskMachine: Machine = {
+  name: "task",
+  version: "1",
+  logic: machine,
+  engine: flatEngine,
+  shape: taskShape,
+};

@@ -1,5 +1,5 @@
 import { InvalidError } from "../base/errors.ts";
-import { isId } from "../base/id.ts";
+import { isId, isName } from "../base/id.ts";
 
 /** What may be asked of an actor by its id: `<verb>.<id>` of any node, `shard.<n>.<verb>.<id>` of its owner. */
 export const actorVerbs = ["get", "wait", "watch", "cancel", "retry", "end", "send", "can", "migrate"] as const;
@@ -61,12 +61,7 @@ export interface Names {
   readonly configurationKey: string;
 }
 
-const TOKEN = /^[A-Za-z0-9_-]{1,64}$/;
-
-/** Whether `text` may be a namespace, driver, machine or agent name: 1 to 64 letters, digits, `_` or `-`. */
-export function isName(text: string): boolean {
-  return TOKEN.test(text);
-}
+export { isName };
 
 /** Throws `InvalidError` naming `field` unless {@link isName}. */
 export function requireName(field: string, text: string): string {

@@ -2,6 +2,7 @@ import {
   JSON_TYPE,
   encodeBody,
   failureOf,
+  messageOf,
   type ActorState,
   type Command,
   type Effect,
@@ -155,8 +156,13 @@ export class MachineBehaviour implements Behaviour {
   }
 
   #publish(actor: LiveActor, event: StoredEvent): void {
-    const { ports, names } = this.#context;
-    ports.bus.publish(names.emitted(actor.machine.name, actor.id), encodeBody(event, JSON_TYPE));
+    const { ports, names, logger } = this.#context;
+    try {
+      ports.bus.publish(names.emitted(actor.machine.name, actor.id), encodeBody(event, JSON_TYPE));
+    } catch (error) {
+      // It is for whoever listens, and kept for nobody: too large a one is lost.
+      logger.warn({ id: actor.id, event: event.type, reason: messageOf(error) }, "an emitted event was not published");
+    }
   }
 
   #hosting(): Host {

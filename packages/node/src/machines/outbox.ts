@@ -53,6 +53,8 @@ export interface OutboxListener {
   spent(actor: LiveActor): void;
   /** An ended actor has nothing left to say. */
   empty(actor: LiveActor): void;
+  /** What the actor has to say cannot be said. */
+  broken(actor: LiveActor, error: unknown): void;
 }
 
 /** Brings the messages of durable actors to others: each again until the other has stored what follows from it. */
@@ -80,7 +82,7 @@ export class Outbox {
       else {
         const fresh: Lane = { tells: [tell], tries: 0, started: new Set() };
         sender.lanes.set(tell.to, fresh);
-        void this.#run(actor, sender, tell.to, fresh);
+        this.#run(actor, sender, tell.to, fresh).catch((error: unknown) => this.#listener.broken(actor, error));
       }
     }
   }

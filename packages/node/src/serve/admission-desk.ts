@@ -5,8 +5,9 @@ import {
   UnavailableError,
   decodeBody,
   encodeBody,
-  isId,
+  misshapen,
   taskMachine,
+  taskSpecShape,
   type ActorState,
   type MachineRegistry,
   type TaskSpec,
@@ -144,18 +145,8 @@ export function encodeAdmission(spec: TaskSpec, batch?: string): Uint8Array {
 /** Throws `InvalidError` when the body of an `admit` is not the spec of the task `id`. */
 export function decodeAdmission(data: Uint8Array, id: string): { spec: TaskSpec; batch: string | undefined } {
   const { spec, batch } = decodeBody(data, MSGPACK_TYPE) as { spec?: TaskSpec; batch?: string };
-  if (!isSpec(spec) || spec.id !== id) throw new InvalidError("INVALID_BODY", "the body is not a task's spec");
+  const fault = misshapen(taskSpecShape, spec, "spec");
+  if (fault !== undefined) throw new InvalidError("INVALID_BODY", `the body is not a task's spec: ${fault}`);
+  if (spec?.id !== id) throw new InvalidError("INVALID_BODY", `the body is the spec of another task than ${id}`);
   return { spec, batch };
-}
-
-function isSpec(value: unknown): value is TaskSpec {
-  if (typeof value !== "object" || value === null) return false;
-  const { id, driver, payload, options } = value as Record<string, unknown>;
-  return (
-    typeof id === "string" &&
-    isId(id) &&
-    typeof driver === "string" &&
-    payload instanceof Uint8Array &&
-    (options === undefined || typeof options === "object")
-  );
 }

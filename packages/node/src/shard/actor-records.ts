@@ -1,5 +1,4 @@
 import {
-  ConflictError,
   TerminalError,
   decodeFields,
   decodeRecord,
@@ -11,9 +10,11 @@ import {
   type ActorState,
   type Machine,
   type MachineRegistry,
+  type ReadableRecord,
   type RecordFields,
   type Surroundings,
   type Timer,
+  type UnreadableRecord,
 } from "@ergon/core";
 
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
@@ -110,6 +111,8 @@ export class ActorRecords {
       const missing = `${name}@${version}`;
       return this.setAside(shard, id, `machine ${missing} is not known here`, missing);
     }
+    const reason = machine.engine.misshapen(machine, fields) ?? ofAnother(machine, fields, id);
+    if (reason !== undefined) return this.setAside(shard, id, reason);
     const actor = new LiveActor(id, shard, machine, fields.rest);
     actor.committedAt = 1;
     actor.sequence = 1;
@@ -123,22 +126,15 @@ export class ActorRecords {
     return actor;
   }
 
-  /** Unpacks a parked actor. Throws `ConflictError` when its record does not fit its machine here. */
-  wake(actor: LiveActor): ActorState {
-    const { id, shard } = actor;
+  /** Unpacks a parked actor. */
+  wake(actor: LiveActor): ReadableRecord | UnreadableRecord {
     const record = decodeRecord(actor.parked ?? NO_BYTES, this.#options.machines, this.#options.surroundings(actor));
-    if (record.kind === "unreadable") {
-      this.setAside(shard, id, record.reason);
-      throw new ConflictError(
-        "TASK_UNREADABLE",
-        `the record of ${id} cannot be read here: ${record.reason}; it was left as it is`,
-      );
-    }
+    if (record.kind === "unreadable") return record;
     actor.parked = undefined;
     actor.state = record.state;
     actor.committed = record.state;
     actor.fitting = record.state;
-    return record.state;
+    return record;
   }
 
   /** Keeps the actor as the bytes of its record. */
@@ -191,16 +187,21 @@ export class ActorRecords {
     actor.scheduledAt = actor.machine.engine.startedAt(state);
     for (const [key, raw] of Object.entries(fields.tasks ?? {})) {
       const task = this.embedded(actor, Number(key));
-      task.state = unpackEmbedded(raw);
+      task.state = unpackEmbedded(task.id, raw);
       task.committed = task.state;
       task.scheduledAt = taskMachine.engine.startedAt(task.state);
     }
   }
 }
 
-/** Whether a record says nothing more to anybody. That can be told of an instance of any machine, known or not. What is damaged is not over. */
+/** A record under the id of another actor would act in that one's name. */
+function ofAnother({ engine }: Machine, fields: RecordFields, id: string): string | undefined {
+  const own = engine.idOf(fields);
+  return own === id ? undefined : `it is the record of ${String(own)}`;
+}
+
+/** Whether a record says nothing more to anybody. That can be told of an instance of any machine, known or not. */
 function isOver(fields: RecordFields): boolean {
-  if (fields.meta !== undefined && !Array.isArray((fields.meta as { outbox?: unknown } | null)?.outbox)) return false;
   const engine = fields.meta === undefined ? taskMachine.engine : machineEngine;
   return engine.isOver(fields);
 }

@@ -4,14 +4,14 @@ import type { Settled } from "./commit-queue.ts";
 import type { HostedShard } from "./hosted-shard.ts";
 import { UNQUEUED, type Due } from "./timer-queue.ts";
 
+/** What a wait waits for, other than the end. */
+export type Until = (state: ActorState) => boolean;
+
 /** An event before the host gives it time and chance. */
 export interface EventWithoutTime {
   readonly type: string;
   readonly [field: string]: unknown;
 }
-
-/** What a wait waits for, other than the end. */
-export type Until = (state: ActorState) => boolean;
 
 /** Somebody who waits for an actor's end, or watches it. */
 export interface Listener extends Due {
@@ -67,6 +67,8 @@ export class LiveActor implements Due {
   listeners: Listener[] | undefined;
   flight: Flight | undefined;
   progress: unknown;
+  /** It was set aside: nothing of it happens here any more, nor is stored. */
+  aside = false;
   /** Its record is to be deleted (a batch that was refused). */
   erased = false;
   /** The status and attempt that listeners were told last. */
@@ -103,4 +105,13 @@ export class LiveActor implements Due {
     this.machine = machine;
     this.rest = rest;
   }
+}
+
+/** Takes out those who wait for what is stored by now; `all`: whatever they wait for. */
+export function takeWaiting(actor: LiveActor, all: boolean): NonNullable<LiveActor["waiting"]> {
+  const { waiting = [], stored } = actor;
+  const due = waiting.filter(({ sequence }) => all || sequence <= stored);
+  if (due.length > 0)
+    actor.waiting = due.length === waiting.length ? undefined : waiting.filter((one) => !due.includes(one));
+  return due;
 }

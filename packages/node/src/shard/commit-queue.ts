@@ -30,8 +30,8 @@ export interface CommitQueueOptions {
   readonly records: RecordStore;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The actor's record as it is now. Asked for when the write is sent, so that a queued write is always the newest. */
-  readonly encode: (actor: LiveActor) => { readonly data: Uint8Array; readonly ttlMs: number | undefined };
+  /** The actor's record as it is now. Asked for when the write is sent, so that a queued write is always the newest. `undefined`: it has none to be written. */
+  readonly encode: (actor: LiveActor) => { readonly data: Uint8Array; readonly ttlMs: number | undefined } | undefined;
   /** Most single writes in flight where they may be pipelined. */
   readonly window: number;
   /** The store refused for its own reasons; the entries are tried again by `retryRefused`. */
@@ -92,6 +92,15 @@ export class CommitQueue {
     this.#schedule();
   }
 
+  /** Forgets an actor that was set aside: what waits to be written of it never is. */
+  forget(actor: LiveActor): void {
+    this.#takeBack(actor);
+    const entry = this.#queued.get(actor);
+    if (entry === undefined) return;
+    this.#queued.delete(actor);
+    this.#settled(entry, NO_RECORD);
+  }
+
   /** Forgets everything of a shard that was lost. */
   drop(shard: HostedShard): void {
     for (const actor of this.#queued.keys()) if (actor.shard === shard) this.#queued.delete(actor);
@@ -124,6 +133,7 @@ export class CommitQueue {
 
   #send(): boolean {
     const entries: Entry[] = [];
+    const writes: Write[] = [];
     let most = this.#singles > 1 && !this.#areMany() ? 1 : this.#perCommit;
     for (const [actor, entry] of this.#queued) {
       if (actor.shard.phase === "suspended") continue;
@@ -135,23 +145,25 @@ export class CommitQueue {
         this.#settled(entry, undefined);
         continue;
       }
+      const record = this.#options.encode(actor);
+      if (record === undefined) {
+        this.#settled(entry, NO_RECORD);
+        continue;
+      }
+      entry.sequence = actor.sequence;
       entries.push(entry);
+      writes.push({ shard: actor.shard.number, id: actor.id, fence: actor.shard.fence, ...record });
       if (entries.length === most) break;
     }
     if (entries.length === 0) return false;
-    this.#commit(entries);
+    this.#commit(entries, writes);
     return true;
   }
 
-  #commit(entries: readonly Entry[]): void {
+  #commit(entries: readonly Entry[], writes: readonly Write[]): void {
     this.#inFlight++;
     const isGroup = entries.length > 1;
     if (isGroup) this.#grouped = true;
-    const writes = entries.map((entry): Write => {
-      const { actor } = entry;
-      entry.sequence = actor.sequence;
-      return { shard: actor.shard.number, id: actor.id, fence: actor.shard.fence, ...this.#options.encode(actor) };
-    });
     for (const { actor } of entries) actor.writesOut++;
     void this.#options.records.commit(writes).then((result) => {
       this.#inFlight--;
@@ -292,6 +304,13 @@ export class CommitQueue {
     later.actor.shard.writes--;
   }
 }
+
+/** Of an actor that was set aside: whoever asks again is told why. */
+export const NO_RECORD: Refusal = {
+  kind: "refused",
+  code: "STORE_UNAVAILABLE",
+  message: "the task or instance was set aside, and its change is not stored; ask again for the reason",
+};
 
 function shardsOf(entries: readonly Entry[]): HostedShard[] {
   return [...new Set(entries.map(({ actor }) => actor.shard))];

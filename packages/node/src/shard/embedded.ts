@@ -1,4 +1,4 @@
-import { decodeTimer, encodeTimer, isMap, taskMachine, type ActorState, type RecordFields } from "@ergon/core";
+import { decodeTimers, encodeTimer, isMap, taskMachine, type ActorState, type RecordFields } from "@ergon/core";
 
 import type { LiveActor } from "./actor.ts";
 
@@ -11,15 +11,16 @@ export function packEmbedded(tasks: ReadonlyMap<number, LiveActor>): Readonly<Re
   return packed;
 }
 
-/** Throws when it is no task. */
-export function unpackEmbedded(raw: unknown): ActorState {
-  if (!isMap(raw) || !isMap(raw["snapshot"]) || !Array.isArray(raw["timers"])) throw new Error("no embedded task");
-  const timers = raw["timers"].map(decodeTimer).filter((timer) => timer !== undefined);
-  return taskMachine.engine.restore(
-    taskMachine,
-    { snapshot: raw["snapshot"], timers } as unknown as RecordFields,
-    NOWHERE,
-  );
+/** Throws when it is not the task of that id. */
+export function unpackEmbedded(id: string, raw: unknown): ActorState {
+  const timers = isMap(raw) ? decodeTimers(raw["timers"]) : undefined;
+  if (!isMap(raw) || timers === undefined) throw new Error(`its task ${id} cannot be read`);
+  const fields = { snapshot: raw["snapshot"], timers } as unknown as RecordFields;
+  const { engine } = taskMachine;
+  const reason = engine.misshapen(taskMachine, fields);
+  if (reason !== undefined) throw new Error(`its task ${id}: ${reason}`);
+  if (engine.idOf(fields) !== id) throw new Error(`its task ${id} is ${String(engine.idOf(fields))}`);
+  return engine.restore(taskMachine, fields, NOWHERE);
 }
 
 /** Tasks run nothing in the node. */

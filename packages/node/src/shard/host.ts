@@ -1,97 +1,64 @@
 import {
   isErgonError,
+  messageOf,
   taskMachine,
   type ActorState,
   type Effect,
   type Machine,
-  type MachineRegistry,
   type RecordFields,
   type Surroundings,
   type Turn,
 } from "@ergon/core";
 
-import type { NodeContext } from "../node-context.ts";
+import { unreadable } from "../serve/refusals.ts";
 import { ActorRecords } from "./actor-records.ts";
 import { ActorTimers } from "./actor-timers.ts";
-import { LiveActor, type EventWithoutTime } from "./actor.ts";
+import { LiveActor, takeWaiting, type EventWithoutTime } from "./actor.ts";
 import type { Behaviour } from "./behaviour.ts";
-import { CommitQueue, type Refusal, type Settled } from "./commit-queue.ts";
+import { NO_RECORD, type Refusal, type Settled } from "./commit-queue.ts";
+import { CommitQueues } from "./commit-queues.ts";
+import type { HostOptions } from "./host-options.ts";
 import type { HostedShard } from "./hosted-shard.ts";
 import { Migrations } from "./migrations.ts";
 import { UNQUEUED } from "./timer-queue.ts";
 import { Woken } from "./woken.ts";
 
-export interface HostOptions {
-  readonly context: NodeContext;
-  readonly machines: MachineRegistry;
-  readonly behaviourOf: (machine: Machine) => Behaviour;
-  readonly hosted: ReadonlyMap<number, HostedShard>;
-  /** A write of the shard may or may not be stored, or the server refused a fence: the shard must be taken again. */
-  readonly onDoubt: (shard: HostedShard) => void;
-  /** A task embedded in the actor's record has ended: the actor is told, in the same write. */
-  readonly onEmbeddedEnded: (actor: LiveActor, key: number, ended: ActorState) => void;
-}
+export type { EventWithoutTime };
 
 /** A timer nearer than this keeps its actor unpacked. */
 const PARK_MS = 5_000;
-const RETRY_REFUSED_MS = 1_000;
-const PIPELINE_WINDOW = 2_048;
 
 /** The shell around the pure core: keeps actors, steps them, stores them, and performs their effects afterwards (laws 1, 2, 9). */
 export class Host {
   readonly #options: HostOptions;
-  readonly #queues: readonly CommitQueue[];
+  readonly #queues: CommitQueues;
   readonly #timers: ActorTimers;
   readonly #records: ActorRecords;
   readonly #woken: Woken;
   readonly migrations: Migrations;
-  #retrying = false;
-  /** The last refusal by the store, until something was stored again. */
-  refusal: Refusal | undefined;
 
   constructor(options: HostOptions) {
     this.#options = options;
-    const {
-      ports: { records },
-      logger,
-      clock,
-    } = options.context;
+    const { ports, logger, clock } = options.context;
     this.#records = new ActorRecords({ ...options, surroundings: (actor) => this.#surroundings(actor) });
     this.migrations = new Migrations(options, this, this.#records, (actor) => this.#surroundings(actor));
-    this.#woken = new Woken(clock, (actor) => this.#parkIfIdle(actor));
-    this.#timers = new ActorTimers(options.context, (actor, now) => this.#fireTimers(actor, now));
-    this.#queues = Array.from(
-      { length: records.buckets },
-      () =>
-        new CommitQueue({
-          records,
-          clock,
-          logger,
-          window: PIPELINE_WINDOW,
-          encode: (actor) => this.#encode(actor),
-          onDoubt: options.onDoubt,
-          onCreationRefused: (actor) => this.#forget(actor),
-          onRefused: (refusal) => {
-            this.refusal = refusal;
-            // Many writes are refused at once: one of them has it tried again.
-            if (this.#retrying) return;
-            this.#retrying = true;
-            logger.error(
-              { code: refusal.code, reason: refusal.message },
-              "the store refuses writes; tried again every second",
-            );
-            clock.after(RETRY_REFUSED_MS, () => {
-              this.#retrying = false;
-              this.resume();
-            });
-          },
-        }),
+    this.#woken = new Woken(clock, (actor) => this.#orSetAside(actor, () => this.#parkIfIdle(actor)));
+    this.#timers = new ActorTimers(options.context, (actor, now) =>
+      this.#orSetAside(actor, () => this.#fireTimers(actor, now)),
     );
+    this.#queues = new CommitQueues({
+      records: ports.records,
+      clock,
+      logger,
+      encode: (actor) => this.#encode(actor),
+      onDoubt: options.onDoubt,
+      onCreationRefused: (actor) => this.#forget(actor),
+    });
   }
 
   /** Writes that wait for the store. */
   get backlog(): number {
-    return this.#queues.reduce((sum, queue) => sum + queue.length, 0);
+    return this.#queues.length;
   }
 
   /** Live actors of all shards here. */
@@ -103,7 +70,7 @@ export class Host {
 
   /** Goes on with writes that were held back. */
   resume(): void {
-    for (const queue of this.#queues) queue.resume();
+    this.#queues.resume();
   }
 
   /** Starts an actor and stores it; `settled` hears when it is stored or refused. Throws when the machine cannot start. */
@@ -166,7 +133,8 @@ export class Host {
     try {
       run();
     } catch (error) {
-      if (!isErgonError(error)) throw error;
+      // What was set aside meanwhile cannot fail any more.
+      if (!isErgonError(error) || error.code === "TASK_UNREADABLE") throw error;
       this.fail(actor, error.code, error.message, settled);
     }
   }
@@ -238,9 +206,10 @@ export class Host {
     return actor.committed;
   }
 
-  /** Calls `run` when what the actor is now is stored, or its creation was refused. Not called when the shard is lost. */
+  /** Calls `run` when what the actor is now is stored, or its creation was refused, or it was set aside. Not called when the shard is lost. */
   whenStored(actor: LiveActor, run: Settled): void {
-    if (actor.stored >= actor.sequence) run(undefined);
+    if (actor.aside) run(NO_RECORD);
+    else if (actor.stored >= actor.sequence) run(undefined);
     else (actor.waiting ??= []).push({ sequence: actor.sequence, run });
   }
 
@@ -249,7 +218,7 @@ export class Host {
     actor.erased = true;
     this.#timers.delete(actor);
     this.#behaviour(actor).dropped(actor);
-    this.#queue(actor).put(actor, (refusal) => {
+    this.#queues.of(actor).put(actor, (refusal) => {
       this.#forget(actor);
       this.#tellWaiting(actor, refusal);
     });
@@ -262,12 +231,41 @@ export class Host {
     else this.#retire(actor);
   }
 
-  /** The actor's state, unpacked if it was parked. Throws `ConflictError` when its record does not fit its machine here. */
+  /** The actor's state, unpacked if it was parked. Throws `ConflictError` when its record does not fit its machine here; it is set aside then. */
   wake(actor: LiveActor): ActorState {
     if (actor.state !== undefined) return actor.state;
-    const state = this.#records.wake(actor);
+    const record = this.#records.wake(actor);
+    if (record.kind === "unreadable") {
+      this.#putAside(actor, record.reason);
+      throw unreadable(actor.id, record.reason);
+    }
     this.#woken.add(actor);
-    return state;
+    return record.state;
+  }
+
+  /**
+   * Takes an actor out of service that this node cannot go on with: what is stored of it is left as it is, and every other actor is served. An operator
+   * is told; whoever asks for it is answered `TASK_UNREADABLE`.
+   */
+  setAside(actor: LiveActor, error: unknown): void {
+    const { host, shard, id } = actor;
+    if (host !== undefined) return this.setAside(host.actor, error);
+    if (shard.actors.get(id) !== actor) return;
+    this.#options.context.logger.error(
+      { shard: shard.number, id, err: error },
+      "an actor cannot go on; it is set aside",
+    );
+    this.#putAside(actor, messageOf(error));
+  }
+
+  #putAside(actor: LiveActor, reason: string): void {
+    const { shard, id } = actor;
+    actor.aside = true;
+    this.#records.setAside(shard, id, reason);
+    this.#attempt(actor, () => this.#behaviour(actor).dropped(actor));
+    this.#attempt(actor, () => this.#leave(actor));
+    this.#queues.of(actor).forget(actor);
+    this.#tellWaiting(actor, NO_RECORD);
   }
 
   /** Takes a record that the shard's loading found. Ended ones are passed over, unreadable ones set aside. */
@@ -277,9 +275,11 @@ export class Host {
     const actor = this.#records.restore(shard, id, data);
     if (actor === undefined) return;
     shard.add(actor);
-    this.#timers.watch(actor);
-    for (const task of actor.embedded?.values() ?? []) this.#timers.set(task, task.state?.timers ?? []);
-    this.#parkIfIdle(actor);
+    this.#orSetAside(actor, () => {
+      this.#timers.watch(actor);
+      for (const task of actor.embedded?.values() ?? []) this.#timers.set(task, task.state?.timers ?? []);
+      this.#parkIfIdle(actor);
+    });
   }
 
   /** Forgets what a loading that failed had read. */
@@ -292,22 +292,20 @@ export class Host {
   revive(shard: HostedShard): void {
     for (const actor of [...shard.actors.values()]) {
       if (actor.state === undefined) continue;
-      try {
+      // One record that cannot go on must not take its shard down, at one node after the other.
+      this.#orSetAside(actor, () => {
         this.#behaviour(actor).restored(actor);
-        if (!actor.unsaved) continue;
+        if (!actor.unsaved) return;
         actor.unsaved = false;
         this.#store(actor, ignore);
-      } catch (error) {
-        // One record that cannot go on must not take its shard down, at one node after the other. Its bounds end it.
-        this.#options.context.logger.error({ shard: shard.number, id: actor.id, err: error }, "an actor cannot go on");
-      }
+      });
     }
   }
 
   /** Lets go of everything of a shard that this node no longer hosts. */
   drop(shard: HostedShard): void {
     shard.phase = "closed";
-    for (const queue of this.#queues) queue.drop(shard);
+    this.#queues.drop(shard);
     for (const actor of shard.actors.values()) {
       this.#behaviour(actor).dropped(actor);
       this.#leave(actor);
@@ -320,12 +318,16 @@ export class Host {
     this.#timers.stop();
   }
 
-  /** Takes the outcome of a step. One that throws has not happened. */
+  /** Takes the outcome of a step. One that throws has not happened; by what is no error of Ergon's the actor cannot go on. */
   #turn(actor: LiveActor, before: ActorState, run: () => Turn): boolean {
     let turn: Turn;
     try {
       turn = run();
     } catch (error) {
+      if (!isErgonError(error)) {
+        this.setAside(actor, error);
+        return false;
+      }
       this.#rollBack(actor, before);
       throw error;
     }
@@ -369,12 +371,11 @@ export class Host {
     const ended = state.snapshot.status !== "active";
     const sequence = actor.sequence + 1;
     this.#timers.set(actor, state.timers);
-    this.#queue(actor).put(actor, (refusal) => {
+    this.#queues.of(actor).put(actor, (refusal) => {
       if (refusal !== undefined) {
         this.#attempt(actor, () => settled(refusal));
         return this.#tellWaiting(actor, refusal);
       }
-      this.refusal = undefined;
       // A write that was in doubt may settle after a later one.
       if (sequence > actor.committedAt) {
         actor.committedAt = sequence;
@@ -394,7 +395,16 @@ export class Host {
   }
 
   #perform(actor: LiveActor, effects: readonly Effect[]): void {
-    for (const effect of effects) this.#attempt(actor, () => this.#behaviour(actor).perform(actor, effect));
+    for (const effect of effects) this.#orSetAside(actor, () => this.#behaviour(actor).perform(actor, effect));
+  }
+
+  /** Runs what nobody waits for. An actor that cannot go on from it is set aside: it holds up no other one. */
+  #orSetAside(actor: LiveActor, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.setAside(actor, error);
+    }
   }
 
   /** What is stored is stored: one who cannot be told of it keeps neither the others nor the actor's own messages back. */
@@ -407,17 +417,13 @@ export class Host {
   }
 
   #tellWaiting(actor: LiveActor, refusal: Refusal | undefined): void {
-    const { waiting } = actor;
-    if (waiting === undefined) return;
-    const due = waiting.filter(({ sequence }) => refusal !== undefined || sequence <= actor.stored);
-    actor.waiting = due.length === waiting.length ? undefined : waiting.filter((one) => !due.includes(one));
-    for (const { run } of due) this.#attempt(actor, () => run(refusal));
+    for (const { run } of takeWaiting(actor, refusal !== undefined)) this.#attempt(actor, () => run(refusal));
   }
 
   /** An ended actor with nothing left to deliver leaves. Its retention begins with this write, unless it has begun already. */
   #retire(actor: LiveActor): void {
     if (actor.expires) this.#forget(actor);
-    else this.#queue(actor).put(actor, () => this.#forget(actor));
+    else this.#queues.of(actor).put(actor, () => this.#forget(actor));
   }
 
   #forget(actor: LiveActor): void {
@@ -442,9 +448,14 @@ export class Host {
     this.#records.park(actor, state);
   }
 
-  #encode(actor: LiveActor): { data: Uint8Array; ttlMs: number | undefined } {
-    if (!actor.erased) this.wake(actor);
-    return this.#records.encode(actor);
+  #encode(actor: LiveActor): { data: Uint8Array; ttlMs: number | undefined } | undefined {
+    try {
+      if (!actor.erased) this.wake(actor);
+      return this.#records.encode(actor);
+    } catch (error) {
+      this.setAside(actor, error);
+      return undefined;
+    }
   }
 
   #surroundings(actor: LiveActor): Surroundings {
@@ -454,7 +465,7 @@ export class Host {
   /** Something that an instance runs in this process has said something. */
   #local(actor: LiveActor, run: () => void): void {
     if (actor.shard.actors.get(actor.id) !== actor || actor.state?.snapshot.status !== "active") return;
-    this.advance(actor, { type: "ergon.local", run });
+    this.#orSetAside(actor, () => this.advance(actor, { type: "ergon.local", run }));
   }
 
   /** Another node's clock may have been a little ahead: an actor's time never goes back. */
@@ -465,12 +476,6 @@ export class Host {
 
   #behaviour(actor: LiveActor): Behaviour {
     return this.#options.behaviourOf(actor.machine);
-  }
-
-  #queue(actor: LiveActor): CommitQueue {
-    const queue = this.#queues[actor.shard.bucket];
-    if (queue === undefined) throw new Error(`no commit queue for bucket ${actor.shard.bucket}`);
-    return queue;
   }
 
   #fireTimers(actor: LiveActor, now: number): void {

@@ -1,0 +1,120 @@
+import { isMap } from "../base/msgpack.ts";
+import {
+  all,
+  anything,
+  byKey,
+  byTag,
+  count,
+  fields,
+  flag,
+  id,
+  line,
+  list,
+  map,
+  name,
+  numberFrom,
+  numeral,
+  oneOf,
+  optional,
+  text,
+  time,
+  tuple,
+  type Shape,
+} from "../base/shape.ts";
+import { failureShape, taskSpecShape } from "../task/task-shape.ts";
+import type { ChildSpec, Ending } from "./command.ts";
+import type { MachineMeta, ParentLink, Tell } from "./machine-state.ts";
+
+// The shape of a stored instance. docs/protocol.md, "The record", has the same in words.
+
+const event: Shape = all(map, fields<{ type: string }>({ type: text }));
+const duration = numberFrom(0, Number.MAX_SAFE_INTEGER);
+
+const child: Shape = fields<ChildSpec>({
+  id: optional(id),
+  machine: name,
+  version: optional(text),
+  input: anything,
+  correlationId: optional(line),
+  retentionMs: duration,
+  spec: optional(taskSpecShape),
+  sync: flag,
+  depth: optional(count),
+});
+
+const ending: Shape = byTag("kind", {
+  done: map,
+  error: map,
+} satisfies Record<Ending["kind"], Shape>);
+
+const what: Shape = byTag("kind", {
+  start: fields({ child }),
+  stop: fields({ reason: text }),
+  event: fields({ event }),
+  news: fields({ fields: map }),
+  ended: fields({ ending }),
+} satisfies Record<Tell["what"]["kind"], Shape>);
+
+/** 0.1.0 told the server's alarms, which nobody hears now. */
+const told: Shape = fields<Tell>({ seq: count, to: id, key: count, what });
+const tell: Shape = (value) =>
+  isMap(value) && isMap(value["what"]) && value["what"]["kind"] === "alarm" ? undefined : told(value);
+
+const parent: Shape = fields<ParentLink>({ id, key: count, sync: flag, depth: optional(count) });
+
+const finite = numberFrom(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+const seenRange: Shape = tuple(text, finite, finite, finite);
+
+/** What a record keeps of an instance beside its snapshot and its timers. */
+export const metaShape: Shape = fields<MachineMeta>({
+  id,
+  status: oneOf("running", "succeeded", "failed", "cancelled"),
+  startedAt: time,
+  updatedAt: time,
+  endedAt: optional(time),
+  reason: optional(text),
+  failure: optional(failureShape),
+  cancelTaken: optional(flag),
+  correlationId: optional(line),
+  tags: optional(list(text)),
+  retentionMs: duration,
+  parent: optional(parent),
+  stateTags: list(text),
+  origin: optional(id),
+  fingerprint: count,
+  nextKey: count,
+  children: byKey(fields({ id, machine: name }), numeral),
+  sent: count,
+  outbox: list(tell),
+  heard: byKey(count),
+  seen: list((value) => (typeof value === "string" ? undefined : seenRange(value))),
+  seenAge: optional(tuple(finite, time)),
+  answered: optional(list(tuple(count, count, count))),
+  history: list(tuple(time, text, optional(text))),
+});
+
+const stateValue: Shape = (value) => (typeof value === "string" ? undefined : byKey(stateValue)(value));
+
+/** An actor inside. What its logic keeps in its snapshot is its own; of a machine all is checked, of what stands for something durable its number. */
+const actor: Shape = all(
+  map,
+  fields({
+    status: oneOf("active", "done", "error", "stopped"),
+    key: optional(count),
+    historyValue: optional(byKey(list(fields({ id: text })))),
+    children: optional(byKey((value) => innerActor(value))),
+  }),
+  (snapshot) => ("children" in (snapshot as object) ? machine(snapshot) : undefined),
+);
+
+const machine: Shape = fields({ value: stateValue, context: map });
+
+const innerActor: Shape = fields({
+  src: text,
+  snapshot: actor,
+  systemId: optional(text),
+  syncSnapshot: optional(flag),
+});
+
+/** An instance's machine, with the actors inside. Whether its states and actors are those of its definition shows when it is restored. */
+export const treeShape: Shape = all(actor, machine);

@@ -1,0 +1,17 @@
+import type { ActorState, Machine, MachineRegistry } from "@ergon/core";
+
+import type { NodeContext } from "../node-context.ts";
+import type { LiveActor } from "./actor.ts";
+import type { Behaviour } from "./behaviour.ts";
+import type { HostedShard } from "./hosted-shard.ts";
+
+export interface HostOptions {
+  readonly context: NodeContext;
+  readonly machines: MachineRegistry;
+  readonly behaviourOf: (machine: Machine) => Behaviour;
+  readonly hosted: ReadonlyMap<number, HostedShard>;
+  /** A write of the shard may or may not be stored, or the server refused a fence: the shard must be taken again. */
+  readonly onDoubt: (shard: HostedShard) => void;
+  /** A task embedded in the actor's record has ended: the actor is told, in the same write. */
+  readonly onEmbeddedEnded: (actor: LiveActor, key: number, ended: ActorState) => void;
+}
