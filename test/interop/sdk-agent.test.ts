@@ -87,142 +87,146 @@ const test = base.extend<Fixtures>({
   },
 });
 
-describe(`an SDK agent in Python, written from docs/protocol.md alone${missing}`, { skip: missing !== "" }, () => {
-  test("does the tasks of two nodes, each once, and never more at a time than it has slots", async ({
-    local,
-    client,
-    stranger,
-  }) => {
-    const nodes = [await local.node(), await local.node()];
-    await eventually("each node has half of the shards", async () => {
-      const { shards } = await client.shards();
-      return nodes.every(({ id }) => shards.filter(({ node }) => node === id).length === 4);
-    });
-    const agent = await stranger("python", 3);
-    const ids = Array.from({ length: 40 }, (_, index) => `task-${index}`);
+describe(
+  `an SDK agent in Python, written from docs/protocol.md alone${missing}`,
+  { skip: missing !== "", timeout: 60_000 },
+  () => {
+    test("does the tasks of two nodes, each once, and never more at a time than it has slots", async ({
+      local,
+      client,
+      stranger,
+    }) => {
+      const nodes = [await local.node(), await local.node()];
+      await eventually("each node has half of the shards", async () => {
+        const { shards } = await client.shards();
+        return nodes.every(({ id }) => shards.filter(({ node }) => node === id).length === 4);
+      });
+      const agent = await stranger("python", 3);
+      const ids = Array.from({ length: 40 }, (_, index) => `task-${index}`);
 
-    const ended = await Promise.all(
-      ids.map(async (id) => {
-        const response = await client.run({ driver: "work", id, payload: { ms: 30 } });
-        return response.json() as { readonly task: string; readonly attempt: number };
-      }),
-    );
-    const seen = await agent.stop();
+      const ended = await Promise.all(
+        ids.map(async (id) => {
+          const response = await client.run({ driver: "work", id, payload: { ms: 30 } });
+          return response.json() as { readonly task: string; readonly attempt: number };
+        }),
+      );
+      const seen = await agent.stop();
 
-    expect(ended.map(({ task }) => task)).toEqual(ids);
-    expect(agent.runs().toSorted()).toEqual(ended.map(({ task, attempt }) => `${task}.${attempt}`).toSorted());
-    expect(seen["most at once"]).toBe(3);
-    expect(agent.errors()).toBe("");
-  });
-
-  test("says how far it is, beats, fails by its own code, and stops at a cancel", async ({
-    local,
-    client,
-    stranger,
-  }) => {
-    await local.node();
-    const agent = await stranger("python", 4);
-    const work = { driver: "work", retry: { maxAttempts: 2, initial: 0 } };
-
-    const beating = await client.submit({ ...work, payload: { ms: 2_000 }, heartbeatTimeout: "500ms" });
-    const failing = await client.submit({ ...work, payload: { fail: "NO_PAPER" } });
-    const endless = await client.submit({ ...work, payload: { ms: 60_000, progress: { page: 7 } } });
-    await eventually("its progress", async () => (await endless.get()).progress !== undefined);
-    const progress = (await endless.get()).progress;
-    await endless.cancel();
-    const late = await client.submit({
-      ...work,
-      payload: { ms: 60_000 },
-      attemptTimeout: "300ms",
-      retry: { maxAttempts: 1 },
+      expect(ended.map(({ task }) => task)).toEqual(ids);
+      expect(agent.runs().toSorted()).toEqual(ended.map(({ task, attempt }) => `${task}.${attempt}`).toSorted());
+      expect(seen["most at once"]).toBe(3);
+      expect(agent.errors()).toBe("");
     });
 
-    expect(progress).toEqual({ page: 7 });
-    expect(await client.wait(endless.id)).toMatchObject({ status: "cancelled", attempt: 1 });
-    expect(await client.wait(failing.id)).toMatchObject({
-      status: "failed",
-      failures: 2,
-      failure: { code: "NO_PAPER" },
+    test("says how far it is, beats, fails by its own code, and stops at a cancel", async ({
+      local,
+      client,
+      stranger,
+    }) => {
+      await local.node();
+      const agent = await stranger("python", 4);
+      const work = { driver: "work", retry: { maxAttempts: 2, initial: 0 } };
+
+      const beating = await client.submit({ ...work, payload: { ms: 2_000 }, heartbeatTimeout: "500ms" });
+      const failing = await client.submit({ ...work, payload: { fail: "NO_PAPER" } });
+      const endless = await client.submit({ ...work, payload: { ms: 60_000, progress: { page: 7 } } });
+      await eventually("its progress", async () => (await endless.get()).progress !== undefined);
+      const progress = (await endless.get()).progress;
+      await endless.cancel();
+      const late = await client.submit({
+        ...work,
+        payload: { ms: 60_000 },
+        attemptTimeout: "300ms",
+        retry: { maxAttempts: 1 },
+      });
+
+      expect(progress).toEqual({ page: 7 });
+      expect(await client.wait(endless.id)).toMatchObject({ status: "cancelled", attempt: 1 });
+      expect(await client.wait(failing.id)).toMatchObject({
+        status: "failed",
+        failures: 2,
+        failure: { code: "NO_PAPER" },
+      });
+      expect(await client.wait(beating.id)).toMatchObject({ status: "succeeded", attempt: 1, agent: "python" });
+      expect(await client.wait(late.id)).toMatchObject({ status: "failed", failure: { code: "ATTEMPT_TIMEOUT" } });
+      // Every slot is free again.
+      await Promise.all([1, 2, 3, 4].map(() => client.run({ driver: "work", payload: { ms: 50 } })));
+      const seen = await agent.stop();
+      expect(seen.aborted).toBeGreaterThan(0);
+      expect(seen["most at once"]).toBeLessThanOrEqual(4);
     });
-    expect(await client.wait(beating.id)).toMatchObject({ status: "succeeded", attempt: 1, agent: "python" });
-    expect(await client.wait(late.id)).toMatchObject({ status: "failed", failure: { code: "ATTEMPT_TIMEOUT" } });
-    // Every slot is free again.
-    await Promise.all([1, 2, 3, 4].map(() => client.run({ driver: "work", payload: { ms: 50 } })));
-    const seen = await agent.stop();
-    expect(seen.aborted).toBeGreaterThan(0);
-    expect(seen["most at once"]).toBeLessThanOrEqual(4);
-  });
 
-  test("goes on with what runs, and answers it once, when the node that dispatched it is killed", async ({
-    client,
-    nodeProcess,
-    stranger,
-  }) => {
-    const first = await nodeProcess("first");
-    const agent = await stranger("python", 4);
-    const ids = ["short", "long", "longer"];
-    const tasks = [];
-    for (const [index, id] of ids.entries())
-      tasks.push(await client.submit({ driver: "work", id, payload: { ms: 500 + 1_500 * index } }));
-    await eventually("all run", () => agent.runs().length === ids.length);
-    first.kill("SIGKILL");
-    await first.ended;
-    await eventually("one has ended, and no node is there to record it", () => agent.ends().includes("short"));
+    test("goes on with what runs, and answers it once, when the node that dispatched it is killed", async ({
+      client,
+      nodeProcess,
+      stranger,
+    }) => {
+      const first = await nodeProcess("first");
+      const agent = await stranger("python", 4);
+      const ids = ["short", "long", "longer"];
+      const tasks = [];
+      for (const [index, id] of ids.entries())
+        tasks.push(await client.submit({ driver: "work", id, payload: { ms: 500 + 1_500 * index } }));
+      await eventually("all run", () => agent.runs().length === ids.length);
+      first.kill("SIGKILL");
+      await first.ended;
+      await eventually("one has ended, and no node is there to record it", () => agent.ends().includes("short"));
 
-    await nodeProcess("second");
-    const ended = await Promise.all(tasks.map((task) => client.wait(task.id)));
-    const seen = await agent.stop();
+      await nodeProcess("second");
+      const ended = await Promise.all(tasks.map((task) => client.wait(task.id)));
+      const seen = await agent.stop();
 
-    expect(ended.map(({ status, attempt, lost }) => ({ status, attempt, lost }))).toEqual(
-      ids.map(() => ({ status: "succeeded", attempt: 1, lost: 0 })),
-    );
-    expect(agent.runs()).toEqual(ids.map((id) => `${id}.1`));
-    // The next owner sends each attempt that has not ended once more.
-    expect(seen.again).toBeGreaterThan(0);
-    expect(seen.resent).toBeGreaterThan(0);
-  });
-
-  test("gives back what does not end while it stops, and the task goes to another agent", async ({
-    local,
-    client,
-    stranger,
-  }) => {
-    await local.node();
-    const leaving = await stranger("leaving", 2);
-    const task = await client.submit({ driver: "work", payload: { ms: 3_000 } });
-    await eventually("it runs", () => leaving.runs().length === 1);
-    await stranger("staying", 2);
-
-    const seen = await leaving.stop();
-
-    expect(seen.returned).toBe(1);
-    expect(await client.wait(task.id)).toMatchObject({
-      status: "succeeded",
-      agent: "staying",
-      attempt: 2,
-      failures: 0,
-      lost: 0,
+      expect(ended.map(({ status, attempt, lost }) => ({ status, attempt, lost }))).toEqual(
+        ids.map(() => ({ status: "succeeded", attempt: 1, lost: 0 })),
+      );
+      expect(agent.runs()).toEqual(ids.map((id) => `${id}.1`));
+      // The next owner sends each attempt that has not ended once more.
+      expect(seen.again).toBeGreaterThan(0);
+      expect(seen.resent).toBeGreaterThan(0);
     });
-    expect((await client.agents()).map(({ id }) => id)).toEqual(["staying"]);
-  });
 
-  test("keeps its attempts over a restart of the NATS server", async ({ namespace, start, stranger }) => {
-    const server = await start();
-    const { local, stop } = createLocal(server.url, namespace);
-    await local.node();
-    const client = await local.client();
-    const agent = await stranger("python", 2, new URL(server.url).port);
-    const task = await client.submit({ driver: "work", payload: { ms: 1_500 } });
-    await eventually("it runs", () => agent.runs().length === 1);
-    await server.kill();
+    test("gives back what does not end while it stops, and the task goes to another agent", async ({
+      local,
+      client,
+      stranger,
+    }) => {
+      await local.node();
+      const leaving = await stranger("leaving", 2);
+      const task = await client.submit({ driver: "work", payload: { ms: 3_000 } });
+      await eventually("it runs", () => leaving.runs().length === 1);
+      await stranger("staying", 2);
 
-    await server.restart();
+      const seen = await leaving.stop();
 
-    expect(await client.wait(task.id)).toMatchObject({ status: "succeeded", attempt: 1, lost: 0 });
-    await agent.stop();
-    await stop();
-  });
-});
+      expect(seen.returned).toBe(1);
+      expect(await client.wait(task.id)).toMatchObject({
+        status: "succeeded",
+        agent: "staying",
+        attempt: 2,
+        failures: 0,
+        lost: 0,
+      });
+      expect((await client.agents()).map(({ id }) => id)).toEqual(["staying"]);
+    });
+
+    test("keeps its attempts over a restart of the NATS server", async ({ namespace, start, stranger }) => {
+      const server = await start();
+      const { local, stop } = createLocal(server.url, namespace);
+      await local.node();
+      const client = await local.client();
+      const agent = await stranger("python", 2, new URL(server.url).port);
+      const task = await client.submit({ driver: "work", payload: { ms: 1_500 } });
+      await eventually("it runs", () => agent.runs().length === 1);
+      await server.kill();
+
+      await server.restart();
+
+      expect(await client.wait(task.id)).toMatchObject({ status: "succeeded", attempt: 1, lost: 0 });
+      await agent.stop();
+      await stop();
+    });
+  },
+);
 
 function parse(line: string): {
   readonly runs?: string;

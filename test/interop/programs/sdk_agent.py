@@ -18,6 +18,7 @@ PORT, NAMESPACE, DRIVER, AGENT, CONCURRENCY = int(sys.argv[1]), *sys.argv[2:5], 
 ROOT = f"ergon.{NAMESPACE}."
 # Whose credit is under an attempt that its node has given up.
 NOBODY = ""
+PRIORITY = 5
 CLAIM_S, SILENT_NODE_S, CUT_OFF_S, DRAIN_S = 0.25, 5, 10, 0.5
 
 
@@ -47,6 +48,7 @@ class Credits:
     def __init__(self, tell):
         self.tell = tell
         self.held, self.used, self.demand, self.recalled, self.idle_for = {}, {}, {}, {}, {}
+        self.priority, self.line = {}, []
         self.gone_nodes = {NOBODY}
 
     def free(self):
@@ -55,44 +57,65 @@ class Credits:
     def add(self, table, node, count):
         table[node] = table.get(node, 0) + count
 
-    def reserve(self, node, want):
+    def reserve(self, node, want, priority):
         self.gone_nodes.discard(node)
         granted = min(want, self.free())
         self.add(self.held, node, granted)
-        self.demand[node] = want - granted
+        self.waits(node, want - granted, priority)
         self.recall()
         return granted
 
+    def waits(self, node, demand, priority):
+        if self.demand.get(node, 0) == 0:
+            self.to_the_end_of_the_line(node)
+        self.demand[node], self.priority[node] = demand, priority
+
+    def to_the_end_of_the_line(self, node):
+        self.line = [other for other in self.line if other != node] + [node]
+
+    def waiting(self):
+        """Those that wait: the most urgent first, then those that hold least, then those that have waited longest."""
+        nodes = [node for node in self.line if self.demand.get(node, 0) > 0]
+        return sorted(nodes, key=lambda node: (-self.priority[node], self.held.get(node, 0)))
+
     def recall(self):
         nodes = {node for table in (self.held, self.demand) for node, count in table.items() if count > 0} - {NOBODY}
-        fair = max(1, CONCURRENCY // max(1, len(nodes)))
-        missing = sum(min(count, max(0, fair - self.held.get(node, 0))) for node, count in self.demand.items())
-        missing -= sum(self.recalled.values())
-        for node in sorted(nodes, key=lambda node: -self.held.get(node, 0)):
-            count = min(missing, self.held.get(node, 0) - self.recalled.get(node, 0) - fair)
-            if count > 0:
-                self.add(self.recalled, node, count)
-                missing -= count
-                self.tell(node, recall=count)
+        fair = CONCURRENCY // max(1, len(nodes))
+        coming = sum(self.recalled.values())
+        for taker in self.waiting():
+            got = min(coming, self.demand[taker])
+            coming -= got
+            for giver in sorted(nodes - {taker}, key=lambda node: -self.held.get(node, 0)):
+                left = self.held.get(giver, 0) - self.recalled.get(giver, 0)
+                most = min(left - fair, max(1, fair) - self.held.get(taker, 0) - got)
+                if self.priority.get(giver, PRIORITY) < self.priority[taker]:
+                    most = left
+                count = min(most, self.demand[taker] - got)
+                if count > 0:
+                    self.add(self.recalled, giver, count)
+                    got += count
+                    self.tell(giver, recall=count)
 
-    def release(self, node, count):
+    def release(self, node, count, want, priority):
         idle = self.held.get(node, 0) - self.used.get(node, 0)
         self.add(self.held, node, -min(count, idle))
         self.recalled[node] = max(0, self.recalled.get(node, 0) - count)
+        if want is not None:
+            self.waits(node, want, priority)
         self.distribute()
 
     def distribute(self):
         granted = {}
-        while self.free() > 0:
-            waiting = [node for node, count in self.demand.items() if count > 0]
-            if not waiting:
-                break
-            node = min(waiting, key=lambda node: self.held.get(node, 0))
+        while self.free() > 0 and self.waiting():
+            node = self.waiting()[0]
             self.add(self.held, node, 1)
             self.demand[node] -= 1
+            self.to_the_end_of_the_line(node)
             self.add(granted, node, 1)
         for node, count in granted.items():
             self.tell(node, granted=count)
+        if granted:
+            self.recall()
 
     def begin(self, node):
         if self.used.get(node, 0) == self.held.get(node, 0):
@@ -228,11 +251,13 @@ class Agent:
                 self.tell(node, held=self.credits.held.get(node, 0))
         elif event == "reserve":
             body = message.json()
-            granted = self.credits.reserve(body["node"], body["want"]) if self.state == "here" else 0
+            granted = 0
+            if self.state == "here":
+                granted = self.credits.reserve(body["node"], body["want"], body.get("priority", PRIORITY))
             self.nats.publish(message.reply, json.dumps({"granted": granted}).encode())
         elif event == "release":
             body = message.json()
-            self.credits.release(body["node"], body["count"])
+            self.credits.release(body["node"], body["count"], body.get("want"), body.get("priority", PRIORITY))
 
     # Attempts
 
