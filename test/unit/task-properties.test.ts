@@ -1,4 +1,5 @@
 import {
+  endOfLife,
   isTerminal,
   statusOf,
   taskDefaults,
@@ -154,7 +155,8 @@ test("failures stay within the attempts, losses within the budget, and past them
 test("a final failure is the last, a retryable one is followed by another attempt while there are any (B-68, B-62)", () => {
   const held = always(({ was, task, place }) => {
     if (task.failures === was.failures) return true;
-    const left = task.failures < (task.options?.retry?.maxAttempts ?? taskDefaults.retry.maxAttempts);
+    const isAlive = task.updatedAt < endOfLife(task);
+    const left = isAlive && task.failures < (task.options?.retry?.maxAttempts ?? taskDefaults.retry.maxAttempts);
     return place === (task.failure?.retryable === true && left ? "backoff" : "failed");
   });
   expect(held).not.toThrow();

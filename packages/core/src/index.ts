@@ -44,7 +44,7 @@ export { compile, type CompiledMachine, type Leaf } from "./actor/compile.ts";
 export type { Step } from "./actor/operations.ts";
 export type { Effect } from "./actor/step.ts";
 export { begin, step } from "./actor/step.ts";
-export type { ActorState, TimedEvent, Timer, Turn } from "./actor/step.ts";
+export type { ActorState, Gap, TimedEvent, Timer, Turn } from "./actor/step.ts";
 
 // Users' machines.
 export { checkRecord } from "./machines/check.ts";
@@ -126,6 +126,7 @@ export type { SparseTaskOptions, TaskOptions, TaskSpec } from "./task/spec.ts";
 export { isTerminal, taskStatuses } from "./task/status.ts";
 export type { TaskStatus, TerminalStatus } from "./task/status.ts";
 export { taskMachine } from "./task/task.machine.ts";
+export { endOfLife } from "./task/task-changes.ts";
 export { toldTask } from "./task/told.ts";
 export type {
   AbortParams,

@@ -42,6 +42,15 @@ export interface TimedEvent extends EventObject {
   readonly at: number;
   /** A number in [0, 1) for whatever the machine leaves to chance. */
   readonly chance: number;
+  /** Shortly after a time in which no node was there to take answers. */
+  readonly gap?: Gap | undefined;
+}
+
+/** A time in which no answer could arrive, epoch milliseconds. */
+export interface Gap {
+  readonly end: number;
+  /** Until then answers may arrive that were given in time. */
+  readonly answersUntil: number;
 }
 
 const NO_EFFECTS: readonly Effect[] = [];

@@ -53,15 +53,30 @@ export function isCurrent({ context, event }: Happening): boolean {
   return !("attempt" in event) || event.attempt === undefined || event.attempt === context.attempt;
 }
 
-/** An answer after the deadline counts for nothing, even when the timer is late (B-64). */
+/** An answer after the deadline counts for nothing, even when the timer is late (B-64), unless no node was there to take it before. */
 export function inTime(happening: Happening): boolean {
   const { context, event } = happening;
-  return isCurrent(happening) && (context.deadline === undefined || at(event) < context.deadline);
+  if (!isCurrent(happening)) return false;
+  const { deadline = Infinity, attemptAt = 0 } = context;
+  const { gap } = event;
+  return at(event) < deadline || (gap !== undefined && attemptAt < gap.end && at(event) < gap.answersUntil);
+}
+
+/** Whether the life of the task is over, and only the answer of its last attempt is waited for: no other attempt begins. */
+export function isOutlived({ context, event }: Happening): boolean {
+  return at(event) >= endOfLife(context);
+}
+
+/** When the total bound of a task ends it, epoch milliseconds. */
+export function endOfLife(context: TaskContext): number {
+  return Math.max(context.scheduledAt, context.notBefore ?? 0) + taskOption(context, "totalTimeoutMs");
 }
 
 /** Whether the retry policy gives another attempt after this failure. */
-export function retryable({ context, event }: Happening): boolean {
+export function retryable(happening: Happening): boolean {
+  const { context, event } = happening;
   const { code, retryable: may } = failureOf(event, context);
+  if (isOutlived(happening)) return false;
   return (
     may && context.failures + 1 < retryOption(context, "maxAttempts") && !retryOption(context, "never").includes(code)
   );

@@ -1,3 +1,4 @@
+import type { Gap } from "../actor/step.ts";
 import type { TaskSpec } from "./spec.ts";
 import type { TaskStatus } from "./status.ts";
 
@@ -54,6 +55,7 @@ export interface TaskContext extends TaskSpec {
 interface At {
   readonly at: number;
   readonly chance: number;
+  readonly gap?: Gap | undefined;
 }
 
 /** Everything that can happen to a task. */

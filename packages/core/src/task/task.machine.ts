@@ -48,6 +48,7 @@ const machine = setup({
     unheld: (happening) => isCurrent(happening) && happening.context.agent === undefined,
     returnedPromptly: (happening) => isCurrent(happening) && changes.mayFollowAtOnce(happening),
     silentRetryable: (happening) => isCurrent(happening) && retryable(happening),
+    outlived: (happening) => isCurrent(happening) && changes.isOutlived(happening),
     mayLose: ({ context, event }) => isCurrent({ context, event }) && context.lost < taskOption(context, "maxLost"),
   },
   actions: {
@@ -144,6 +145,7 @@ const machine = setup({
             /** The server says that nobody has the attempt after all. */
             unserved: { guard: "unheld", target: "unserved", actions: "untaken" },
             lost: [
+              { guard: "outlived", target: "#task.failed", actions: [abort("lost"), "totalTimeout"] },
               { guard: "mayLose", target: "ready", actions: [abort("lost"), "lost"] },
               { guard: "isCurrent", target: "#task.failed", actions: [abort("lost"), "lostForGood"] },
             ],
@@ -211,6 +213,7 @@ function answers() {
       { guard: "inTime", target: "#task.failed", actions: "failed" },
     ],
     returned: [
+      { guard: "outlived", target: "#task.failed", actions: ["totalTimeout", abort("timeout")] },
       { guard: "returnedPromptly", target: "ready", actions: "returned" },
       { guard: "isCurrent", target: "backoff", actions: "returned" },
     ],

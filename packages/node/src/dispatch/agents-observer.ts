@@ -149,7 +149,9 @@ export class AgentsObserver {
         this.#dispatcher.resend(actor);
       }
       const heartbeatMs = taskOption(taskOf(state), "heartbeatTimeoutMs");
-      if (heartbeatMs > 0 && now - Math.max(flight.heardAt, flight.sentAt) > heartbeatMs)
+      const isSilent = heartbeatMs > 0 && now - Math.max(flight.heardAt, flight.sentAt) > heartbeatMs;
+      const { end = 0 } = this.#host.patience.gap(actor.shard) ?? {};
+      if (isSilent && (taskOf(state).attemptAt ?? 0) >= end)
         this.#host.send(actor, { type: "silent", attempt: flight.attempt });
     }
     if (now - this.#lastUnserved >= UNSERVED_MS) {

@@ -5,7 +5,9 @@ import {
   type AgentView,
   type DispatchParams,
   type Effect,
+  type Gap,
   type TaskSpec,
+  type Timer,
 } from "@ergon/core";
 
 import type { NodeContext } from "../node-context.ts";
@@ -280,6 +282,25 @@ export class Dispatcher implements Behaviour {
   parks(state: ActorState): boolean {
     const live = liveStateOf(state);
     return live === "delayed" || live === "backoff";
+  }
+
+  mayBeAnswered(actor: LiveActor, { id }: Timer, { end }: Gap): boolean {
+    const { state } = actor;
+    if (state === undefined) return false;
+    const { attemptAt = 0, readyAt = 0, updatedAt } = taskOf(state);
+    switch (liveStateOf(state)) {
+      case "ready":
+      case "unserved":
+        // Nobody could give it to an agent: those that are there get the time to say so.
+        return readyAt < end && id.includes(".queue.");
+      case "started":
+      case "offered":
+        return attemptAt < end;
+      case "cancelling":
+        return updatedAt < end;
+      default:
+        return false;
+    }
   }
 
   rolledBack(): void {

@@ -2,13 +2,16 @@ import {
   JSON_TYPE,
   encodeBody,
   failureOf,
+  isAlarm,
   messageOf,
   type ActorState,
   type Command,
   type Effect,
+  type Gap,
   type MachineState,
   type StoredEvent,
   type Tell,
+  type Timer,
 } from "@ergon/core";
 
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
@@ -122,6 +125,15 @@ export class MachineBehaviour implements Behaviour {
   parks(state: ActorState): boolean {
     const { tree, meta } = state as MachineState;
     return meta.outbox.length === 0 && tree.idle;
+  }
+
+  /** An overdue timer of an instance may be the bound of a task or a durable child whose end is on its way. */
+  mayBeAnswered(actor: LiveActor, timer: Timer, { end }: Gap): boolean {
+    if (timer.due > end || isAlarm(timer)) return false;
+    const host = this.#hosting();
+    for (const { flight, state } of actor.embedded?.values() ?? [])
+      if (state?.snapshot.status === "active" && flight?.heardAt === 0) return true;
+    return Object.keys((host.wake(actor) as MachineState).meta.children).length > 0;
   }
 
   lingers(actor: LiveActor): boolean {

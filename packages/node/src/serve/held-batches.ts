@@ -1,4 +1,4 @@
-import { messageOf, taskOption, type TaskSpec } from "@ergon/core";
+import { endOfLife, messageOf, taskOption, type TaskSpec } from "@ergon/core";
 
 import { liveStateOf, taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
@@ -54,8 +54,10 @@ export class HeldBatches {
 
   /** A held task came with its shard: its batch's decision may have been told to the former owner only. */
   restored(actor: LiveActor): void {
-    const { batch } = taskOf(this.#host.wake(actor));
-    if (batch === undefined) return;
+    const task = taskOf(this.#host.wake(actor));
+    const { batch } = task;
+    // A decision is not kept for ever: a node that asks for a forgotten one refuses a batch that was admitted. The total bound ends this task.
+    if (batch === undefined || this.#context.clock.now() >= endOfLife(task)) return;
     this.#add(actor, batch);
     this.#ask(batch);
   }

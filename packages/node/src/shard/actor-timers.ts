@@ -34,6 +34,11 @@ export class ActorTimers {
     let due = Number.POSITIVE_INFINITY;
     for (const timer of timers) if (timer.due < due) due = timer.due;
     if (due === Number.POSITIVE_INFINITY) return this.#queue.delete(actor);
+    this.later(actor, due);
+  }
+
+  /** Comes to the actor's timers again at `due`. */
+  later(actor: LiveActor, due: number): void {
     this.#queue.set(actor, due);
     if (due < this.#armedFor) this.#arm(due);
   }

@@ -1,4 +1,4 @@
-import type { ActorState, Effect } from "@ergon/core";
+import type { ActorState, Effect, Gap, Timer } from "@ergon/core";
 
 import type { LiveActor } from "./actor.ts";
 
@@ -18,6 +18,8 @@ export interface Behaviour {
   retentionMs(state: ActorState): number;
   /** Whether nothing but a far timer or an event can move the actor, so that its bytes suffice. */
   parks(state: ActorState): boolean;
+  /** Whether the work that a timer bounds may have ended in the gap, when no node could hear so: the answer may be on its way. */
+  mayBeAnswered(actor: LiveActor, timer: Timer, gap: Gap): boolean;
   /** The last step has not happened; the actor is as it was before. */
   rolledBack(actor: LiveActor): void;
   /** Whether an ended actor still has something to say. It stays until `Host.release`. */

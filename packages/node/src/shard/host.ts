@@ -7,6 +7,7 @@ import {
   type Machine,
   type RecordFields,
   type Surroundings,
+  type TimedEvent,
   type Turn,
 } from "@ergon/core";
 
@@ -20,6 +21,7 @@ import { CommitQueues } from "./commit-queues.ts";
 import type { HostOptions } from "./host-options.ts";
 import type { HostedShard } from "./hosted-shard.ts";
 import { Migrations } from "./migrations.ts";
+import { Patience } from "./patience.ts";
 import { UNQUEUED } from "./timer-queue.ts";
 import { Woken } from "./woken.ts";
 
@@ -36,10 +38,13 @@ export class Host {
   readonly #records: ActorRecords;
   readonly #woken: Woken;
   readonly migrations: Migrations;
+  /** How long deadlines wait for answers after a take-over. */
+  readonly patience: Patience;
 
   constructor(options: HostOptions) {
     this.#options = options;
     const { ports, logger, clock } = options.context;
+    this.patience = new Patience(clock, ports.bus);
     this.#records = new ActorRecords({ ...options, surroundings: (actor) => this.#surroundings(actor) });
     this.migrations = new Migrations(options, this, this.#records, (actor) => this.#surroundings(actor));
     this.#woken = new Woken(clock, (actor) => this.#orSetAside(actor, () => this.#parkIfIdle(actor)));
@@ -290,6 +295,7 @@ export class Host {
 
   /** The shard is served from now on: its actors go on from their records. */
   revive(shard: HostedShard): void {
+    shard.servedAt = this.#options.context.clock.now();
     for (const actor of [...shard.actors.values()]) {
       if (actor.state === undefined) continue;
       // One record that cannot go on must not take its shard down, at one node after the other.
@@ -469,9 +475,9 @@ export class Host {
   }
 
   /** Another node's clock may have been a little ahead: an actor's time never goes back. */
-  #time({ machine }: LiveActor, state: ActorState): { readonly at: number; readonly chance: number } {
+  #time({ machine, shard }: LiveActor, state: ActorState): Omit<TimedEvent, "type"> {
     const at = Math.max(this.#options.context.clock.now(), machine.engine.updatedAt(state));
-    return { at, chance: this.#options.context.random() };
+    return { at, chance: this.#options.context.random(), gap: this.patience.gap(shard) };
   }
 
   #behaviour(actor: LiveActor): Behaviour {
@@ -483,6 +489,8 @@ export class Host {
     const state = this.wake(actor);
     const timer = this.#timers.first(actor, state.timers, now);
     if (timer === undefined) return;
+    const again = this.patience.lookAgain(actor, now, (gap) => this.#behaviour(actor).mayBeAnswered(actor, timer, gap));
+    if (again !== undefined) return this.#timers.later(actor, again);
     const { machine } = actor;
     const time = this.#time(actor, state);
     this.orFail(actor, () => {

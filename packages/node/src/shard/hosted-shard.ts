@@ -24,6 +24,8 @@ const KEEP_MS = 30_000;
 export class HostedShard {
   fence: Fence = 0;
   phase: ShardPhase = "loading";
+  /** Since when this node serves it, epoch milliseconds. */
+  servedAt = 0;
   readonly actors: Map<string, LiveActor> = new Map();
   /** Records that cannot be read here, by id, with the reason; left as they are (B-21). */
   readonly unreadable: Map<string, string> = new Map();

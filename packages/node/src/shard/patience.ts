@@ -1,0 +1,42 @@
+import type { Bus, BusStatus, Clock, Gap } from "@ergon/core";
+
+import type { LiveActor } from "./actor.ts";
+import type { HostedShard } from "./hosted-shard.ts";
+
+/**
+ * Answers that were given while no node could take them are sent again: at once by an agent that hears of the new owner, after 5 s by one that does
+ * not, and an agent that is gone is known to be after 6 s. Deadlines that may have passed meanwhile wait so long.
+ */
+const ANSWERS_MS = 10_000;
+/** A deadline that waits looks so often whether it still has to. */
+const LOOK_MS = 500;
+
+/** How long the deadlines of a shard wait for answers that are on their way, after a time in which none could arrive at this node. */
+export class Patience {
+  readonly #clock: Clock;
+  #reachableSince = 0;
+
+  constructor(clock: Clock, bus: Bus) {
+    this.#clock = clock;
+    bus.onStatus((status) => this.#onConnection(status));
+  }
+
+  /** The last time in which no answer could arrive, while those that were given then may be on their way; `undefined`: they have come. */
+  gap(shard: HostedShard): Gap | undefined {
+    const end = Math.max(shard.servedAt, this.#reachableSince);
+    const answersUntil = end + ANSWERS_MS;
+    return this.#clock.now() < answersUntil ? { end, answersUntil } : undefined;
+  }
+
+  /** When a timer that is due has to be looked at again; `undefined`: it fires. `mayBeAnswered`: whether what it bounds may have been answered. */
+  lookAgain({ shard }: LiveActor, now: number, mayBeAnswered: (gap: Gap) => boolean): number | undefined {
+    const gap = this.gap(shard);
+    return gap !== undefined && mayBeAnswered(gap) ? Math.min(gap.answersUntil, now + LOOK_MS) : undefined;
+  }
+
+  /** Without a connection no answer arrives. */
+  #onConnection(status: BusStatus): void {
+    if (status !== "connected") this.#reachableSince = Infinity;
+    else if (this.#reachableSince === Infinity) this.#reachableSince = this.#clock.now();
+  }
+}
