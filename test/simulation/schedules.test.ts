@@ -209,6 +209,71 @@ test("pause, resume and trigger", async () => {
   await expect(cluster.drive(schedule.send({ type: "resume" }))).rejects.toMatchObject({ code: "EVENT_NOT_ACCEPTED" });
 });
 
+describe("the same spec again, or another one", () => {
+  const spec = { every: "1m", task: { driver: "report", payload: { a: 1, b: 2 } } };
+  const again = { task: { payload: { b: 2, a: 1 }, driver: "report" }, every: "60s", overlap: "skip" };
+  const other = { ...spec, every: "2m" };
+
+  test("a start compares with the spec that is in force, and by what it means", async () => {
+    const { cluster, client } = await createStage();
+    const start = (input: object): Promise<unknown> => cluster.drive(client.start("schedule", input, { id: "s" }));
+    const update = (input: object): Promise<unknown> =>
+      cluster.drive(client.instance("s").send({ type: "update", spec: input }));
+    await start(spec);
+    await start(again);
+    await expect(start(other)).rejects.toMatchObject({ code: "ID_CONFLICT" });
+
+    await update(other);
+    await start({ ...other, every: "120s" });
+    await expect(start(spec)).rejects.toMatchObject({ code: "ID_CONFLICT" });
+
+    await update(spec);
+    await start(again);
+    await expect(start(other)).rejects.toMatchObject({ code: "ID_CONFLICT" });
+  });
+
+  test("a spec with faults is refused with their names, also where the id is taken", async () => {
+    const { cluster, client, add } = await createStage();
+    await add({});
+    const started = client.start("schedule", { every: "1m", task: {} }, { id: "s" });
+    await expect(cluster.drive(started)).rejects.toMatchObject({
+      code: "INVALID_DRIVER",
+      issues: [{ field: "task.driver" }],
+    });
+  });
+
+  test("an update that changes nothing keeps the phase, however often it comes", async () => {
+    const { cluster, client, begun, add } = await createStage();
+    await add({ start: undefined, every: "10s" });
+    for (let second = 0; second < 35; second += 7) {
+      await cluster.clock.advance(7_000);
+      const same = { task: { attemptTimeout: "60m", driver: "report" }, every: 10_000 };
+      await cluster.drive(client.instance("s").send({ type: "update", spec: same }));
+    }
+    expect(begun).toHaveLength(3);
+    await cluster.drive(
+      client.instance("s").send({ type: "update", spec: { every: "20s", task: { driver: "report" } } }),
+    );
+    await cluster.clock.advance(19_000);
+    expect(begun).toHaveLength(3);
+    await cluster.clock.advance(2_000);
+    expect(begun).toHaveLength(4);
+  });
+
+  test("inputs of plans and machines are compared by what they mean, too", async () => {
+    const order = createMachine({ id: "order", initial: "open", states: { open: {} } });
+    const { cluster, client } = await createStage({ machines: [defineMachine(order)] });
+    const start = (machine: string, input: unknown): Promise<unknown> =>
+      cluster.drive(client.start(machine, input, { id: machine }));
+    await start("order", { a: 1, b: { c: 1, d: 2 } });
+    await start("order", { b: { d: 2, c: 1 }, a: 1 });
+    await expect(start("order", { a: 1, b: { c: 1, d: 3 } })).rejects.toMatchObject({ code: "ID_CONFLICT" });
+    await start("plan", { steps: [{ driver: "nobody", attemptTimeout: "90s" }] });
+    await start("plan", [{ attemptTimeout: 90_000, driver: "nobody", id: "0" }]);
+    await expect(start("plan", [{ driver: "nobody" }])).rejects.toMatchObject({ code: "ID_CONFLICT" });
+  });
+});
+
 test("all nodes were gone for hours: as much is caught up with as the schedule allows", async () => {
   const { cluster, begun, add, show } = await createStage();
   await add({ catchUp: { limit: 3 }, overlap: "queue" });

@@ -25,6 +25,7 @@ export { MAX_TIMER_MS, createSystemClock, delay, isoTime, parseIsoTime } from ".
 export type { Clock, SystemClock, TimerHandle } from "./base/clock.ts";
 export { DAY, HOUR, MINUTE, SECOND, formatDuration, parseDuration } from "./base/duration.ts";
 export { isMap, msgpack } from "./base/msgpack.ts";
+export { sameValue } from "./base/same-value.ts";
 export { createIdFactory, isId, isTaskId, shardOf } from "./base/id.ts";
 export { silentLogger } from "./base/logger.ts";
 export type { Logger } from "./base/logger.ts";

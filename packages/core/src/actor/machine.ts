@@ -16,6 +16,13 @@ export interface Machine {
   readonly shape?: Shape;
   /** Throws `InvalidError`, with an issue for each fault, when an instance cannot be started with the input. */
   readonly checkInput?: (input: unknown) => void;
+  /**
+   * What an input says, whatever its spelling: a repeated start of an id is the same start when this is. Throws as {@link Machine.checkInput} does.
+   * Absent: the input itself, in whatever order its keys are.
+   */
+  readonly meaning?: (input: unknown) => unknown;
+  /** Where events change what an instance was started with: the meaning of what is in force. */
+  readonly inForce?: (state: ActorState) => unknown;
   /** The input of an instance that goes on where one has failed or was cancelled: what `retry` starts. Throws `ConflictError` when there is none. */
   readonly again?: (state: ActorState) => unknown;
   /** What readers see of an instance beside the fields that all have, and in place of them. `children`: what runs for it, as they see that. */

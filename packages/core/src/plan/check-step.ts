@@ -66,12 +66,15 @@ export function checkFields(
 
 function checkTaskStep(step: Readonly<Record<string, unknown>>, field: string, faults: Faults): void {
   const { standalone } = step;
-  const task = Object.fromEntries(
-    Object.entries(step).filter(([name]) => requestFields.has(name) && !common.includes(name)),
-  );
+  const task = taskFieldsOf(step);
   if (standalone !== undefined && typeof standalone !== "boolean")
     faults.add(`${field}.standalone`, "INVALID_OPTION", "must be true or false");
   checkTask(task, field, faults);
+}
+
+/** The fields of a step that are its task's. */
+export function taskFieldsOf(step: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(step).filter(([name]) => requestFields.has(name) && !common.includes(name)));
 }
 
 function checkTask(task: unknown, field: string, faults: Faults): void {

@@ -7,6 +7,7 @@ import { CANCELLED_TAG, FAILED_TAG, machineEngine } from "../machines/machine-en
 import type { MachineRecordState } from "../machines/machine-state.ts";
 import { toPlain } from "../machines/plain.ts";
 import { checkPlan, isContinuation } from "./check.ts";
+import { planMeaning } from "./meaning.ts";
 import { planShape } from "./plan-shape.ts";
 import { newPlan, type PlanPhase, type PlanState } from "./plan-state.ts";
 import { describePlan } from "./plan-view.ts";
@@ -97,6 +98,7 @@ export const planMachine: Machine = {
   engine: machineEngine,
   shape: planShape,
   checkInput: (input) => void checkPlan(input),
+  meaning: planMeaning,
   again,
   describe: (state, children) => describePlan(state as MachineRecordState, children as never),
 };

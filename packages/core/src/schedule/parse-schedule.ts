@@ -184,6 +184,7 @@ function parseMachine(input: Input, faults: Faults): RunSpec | undefined {
   const { machine } = input;
   if (typeof machine !== "string" || !isName(machine))
     return faults.add("machine", "INVALID_OPTION", `must be 1 to 64 letters, digits, "_" or "-"`);
+  if (machine === PLAN) within("input", faults, () => checkPlan(input["input"]));
   return { kind: "machine", machine, version: text("version", input["version"], 64, faults), input: input["input"] };
 }
 

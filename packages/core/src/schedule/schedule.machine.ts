@@ -8,6 +8,7 @@ import { machineEngine } from "../machines/machine-engine.ts";
 import { ActorTree } from "../machines/tree.ts";
 import { onDue, onEnded, onResume, onTrigger, type Decision } from "./decide.ts";
 import { CANCEL_RUN, birth, run, type Birth } from "./logic.ts";
+import { sameSchedule, scheduleMeaning } from "./meaning.ts";
 import { parseSchedule } from "./parse-schedule.ts";
 import { begun, newContext, type ScheduleContext } from "./schedule-context.ts";
 import { scheduleShape } from "./schedule-shape.ts";
@@ -34,6 +35,8 @@ const schedules = setup({
     isDue: ({ context }) => context.next !== undefined,
     isOver: ({ context }) => context.next === undefined && context.running.length + context.queued.length === 0,
     isValid: ({ event }) => event.type === "update" && isSchedule(event.spec),
+    isInForce: ({ context, event }) =>
+      event.type === "update" && isSchedule(event.spec) && sameSchedule(context.schedule, parseSchedule(event.spec)),
     hasRoom: ({ context }) => context.running.length < scheduleLimits.running,
     isRun: ({ context, event }) => context.running.some(({ id }) => id === (event as RunEnded).actorId),
   },
@@ -44,6 +47,7 @@ const schedules = setup({
       return context;
     }),
     cancelRun: sendTo((_, { id }: { id: string }) => id, { type: CANCEL_RUN }),
+    keep: () => undefined,
     forgetRun: stopChild(({ event }) => (event as unknown as RunEnded).actorId),
   },
 });
@@ -75,6 +79,10 @@ const runEnded = (paused: boolean) => {
   return { "xstate.done.actor.*": transition, "xstate.error.actor.*": transition };
 };
 
+/** A spec that is in force goes on as it is: its due times keep their phase. */
+const unchanged = { guard: "isInForce", actions: "keep" } as const;
+const changed = { guard: "isValid", target: "deciding", actions: update } as const;
+
 const logic = schedules.createMachine({
   id: "schedule",
   context: ({ input }) => newContext(parseSchedule(input)),
@@ -96,18 +104,18 @@ const logic = schedules.createMachine({
         input: ({ context }) => ({ dueAt: context.next?.at ?? 0 }),
         onDone: { target: "deciding", actions: decided(onDue) },
       },
-      on: { pause: "paused", update: { guard: "isValid", target: "deciding", actions: update } },
+      on: { pause: "paused", update: [unchanged, changed] },
     },
     /** Nothing more is due; runs go on. */
     finishing: {
       always: { guard: "isOver", target: "ended" },
-      on: { pause: "paused", update: { guard: "isValid", target: "deciding", actions: update } },
+      on: { pause: "paused", update: [unchanged, changed] },
     },
     paused: {
       on: {
         ...runEnded(true),
         resume: { target: "deciding", actions: decided(onResume) },
-        update: { guard: "isValid", actions: update },
+        update: [unchanged, { guard: "isValid", actions: update }],
       },
     },
     ended: { type: "final" },
@@ -123,6 +131,8 @@ export const scheduleMachine: Machine = {
   engine: machineEngine,
   shape: scheduleShape,
   checkInput: (input) => void parseSchedule(input),
+  meaning: (input) => scheduleMeaning(parseSchedule(input)),
+  inForce: ({ snapshot }) => scheduleMeaning((snapshot.context as ScheduleContext).schedule),
 };
 
 function isSchedule(spec: unknown): boolean {

@@ -3,6 +3,7 @@ import { crc32 } from "node:zlib";
 import { InvalidError } from "../base/errors.ts";
 import { isId } from "../base/id.ts";
 import { isMap, msgpack } from "../base/msgpack.ts";
+import { canonical } from "../base/same-value.ts";
 import type { ParentLink } from "../machines/machine-state.ts";
 import { toPlain } from "../machines/plain.ts";
 import { taskDefaults, taskLimits } from "../task/spec.ts";
@@ -98,9 +99,9 @@ function complete(
   };
 }
 
-/** What tells two inputs of a machine apart. */
-export function fingerprintOf({ machine, input }: StartSpec): number {
-  return crc32(msgpack.pack([machine, input]));
+/** What tells two inputs of a machine apart, by what they say. */
+export function fingerprintOf(machine: string, meaning: unknown): number {
+  return crc32(msgpack.pack([machine, canonical(meaning)]));
 }
 
 /** Reads an event for an instance. Throws `InvalidError`. */

@@ -16,7 +16,9 @@ import {
   machineLimits,
   messageOf,
   parseEvent,
+  sameValue,
   type ActorState,
+  type Machine,
   type MachineEvent,
   type MachineInput,
   type MachineRecordState,
@@ -266,7 +268,7 @@ export class MachineDesk {
     try {
       const machine = version === undefined ? this.#machines.newest(name) : this.#machines.get(name, version);
       machine.checkInput?.(given.input);
-      const input: MachineInput = { ...given, at, fingerprint: fingerprintOf(spec) };
+      const input: MachineInput = { ...given, at, fingerprint: fingerprintOf(name, meaningOf(machine, spec)) };
       const actor = this.#host.create(shard, id, machine, input, at, (refusal) => {
         const state = this.#host.committed(actor);
         if (refusal !== undefined) done({ kind: "refused", error: refused(refusal) });
@@ -287,11 +289,26 @@ function requireAsking(message: Message): void {
 }
 
 function existing(actor: LiveActor | undefined, state: ActorState, spec: StartSpec): Started {
-  const same =
-    isMachineState(state) && state.machine.name === spec.machine && state.meta.fingerprint === fingerprintOf(spec);
-  if (same && sameParent(state.meta.parent, spec.parent)) return { kind: "started", actor, state };
+  try {
+    if (isMachineState(state) && isSameStart(state, spec)) return { kind: "started", actor, state };
+  } catch (error) {
+    return { kind: "refused", error };
+  }
   const message = `the id is taken by another task or instance, or by one with another input; choose another id`;
   return { kind: "refused", error: new ConflictError("ID_CONFLICT", message) };
+}
+
+/** Whether an instance is what the start asks for. Throws `InvalidError` when the start has faults. */
+function isSameStart(state: MachineRecordState, spec: StartSpec): boolean {
+  const { machine, meta } = state;
+  if (machine.name !== spec.machine || !sameParent(meta.parent, spec.parent)) return false;
+  const meaning = meaningOf(machine, spec);
+  if (machine.inForce !== undefined) return sameValue(machine.inForce(state), meaning);
+  return meta.fingerprint === fingerprintOf(machine.name, meaning);
+}
+
+function meaningOf({ meaning }: Machine, { input }: StartSpec): unknown {
+  return meaning === undefined ? input : meaning(input);
 }
 
 /** One parent may start several children under an id that it chose itself: each is the answer to one of its questions only. */

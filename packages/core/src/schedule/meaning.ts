@@ -1,0 +1,23 @@
+import { sameValue } from "../base/same-value.ts";
+import { planMeaning } from "../plan/meaning.ts";
+import { taskMeaning } from "../wire/task-meaning.ts";
+import type { RunSpec, Schedule, When } from "./spec.ts";
+
+/** What a schedule's spec says, whatever its spelling. */
+export function scheduleMeaning({ when, run, ...rest }: Schedule): unknown {
+  return { ...rest, when: whenMeaning(when), run: runMeaning(run) };
+}
+
+/** Whether two specs say the same. */
+export function sameSchedule(a: Schedule, b: Schedule): boolean {
+  return sameValue(scheduleMeaning(a), scheduleMeaning(b));
+}
+
+function whenMeaning(when: When): When {
+  return when.kind === "cron" ? { ...when, cron: when.cron.trim().replaceAll(/\s+/g, " ") } : when;
+}
+
+function runMeaning(run: RunSpec): unknown {
+  if (run.kind === "task") return { kind: run.kind, task: taskMeaning(run.task) };
+  return run.machine === "plan" ? { ...run, input: planMeaning(run.input) } : run;
+}

@@ -1,0 +1,19 @@
+import { taskDefaults } from "../task/spec.ts";
+import { parseTaskRequest, type TaskRequest } from "./submit.ts";
+
+/**
+ * What a task request says, whatever its spelling: durations as numbers, defaults filled in, the payload as the value or the bytes that it is.
+ * Throws `InvalidError` with an issue for each fault.
+ */
+export function taskMeaning(request: Omit<TaskRequest, "id">): unknown {
+  const { spec, delayMs } = parseTaskRequest(request);
+  const { payload: bytes, options, ...rest } = spec;
+  const { payload } = request as { readonly payload?: unknown };
+  const retry = { ...taskDefaults.retry, ...options?.retry };
+  return {
+    ...rest,
+    delayMs,
+    payload: payload === undefined || payload instanceof Uint8Array ? bytes : { value: payload },
+    options: { ...taskDefaults, ...options, retry },
+  };
+}
