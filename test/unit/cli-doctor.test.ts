@@ -73,6 +73,18 @@ describe("doctor", () => {
     expect(find("permissions", { permissions })).toMatchObject({ level: "good" });
   });
 
+  test("two agents that live under one id are named, with where they run", () => {
+    const [agent] = cluster.agents;
+    if (agent === undefined) throw new Error("no agent");
+    const twins: ClusterFacts = { ...cluster, agents: [{ ...agent, twin: { host: "h2", pid: 7 } }] };
+
+    expect(judge(facts, names, always, twins)).toContainEqual({
+      level: "bad",
+      topic: "agents",
+      text: expect.stringContaining("under the id x: pid 2 on h, and pid 7 on h2"),
+    });
+  });
+
   test("instances that wait for a machine are told by its name, and not as damaged records", () => {
     const waiting = {
       ...cluster,

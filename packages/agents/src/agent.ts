@@ -1,17 +1,19 @@
 import { hostname } from "node:os";
 
 import {
+  ConflictError,
   InvalidError,
   MAX_TIMER_MS,
   createIdFactory,
   createNames,
   createSystemClock,
+  isoTime,
   messageOf,
   requireName,
   silentLogger,
   systemRandom,
 } from "@ergon/core";
-import type { Bus, Clock, Logger, Random } from "@ergon/core";
+import type { Bus, Clock, ErgonError, Logger, Random } from "@ergon/core";
 import type { NatsOptions } from "@ergon/core/nats";
 
 import { createLanes } from "./driver.ts";
@@ -40,7 +42,7 @@ interface CommonOptions {
   /** What every subject begins with. @defaultValue "ergon" */
   readonly prefix?: string | undefined;
   /**
-   * The agent's id, a name. Two that live at once must differ; one that is started again under the id of a former life takes its
+   * The agent's id, a name. Two that live at once must differ: of two with one id the older one is stopped ({@link CommonOptions.onReplaced}). One that is started again under the id of a former life takes its
    * place at once, and the attempts of that one are lost. @defaultValue the host's name and 21 random characters
    */
   readonly id?: string | undefined;
@@ -55,6 +57,11 @@ interface CommonOptions {
    * somebody else listens to it. @defaultValue SIGTERM and SIGINT where the agent connects itself, else none
    */
   readonly signals?: readonly NodeJS.Signals[] | undefined;
+  /**
+   * Called when the agent has stopped because another one with its id was started later and lives, with the error that says so
+   * (`AGENT_REPLACED`). @defaultValue nothing but a line in the log
+   */
+  readonly onReplaced?: ((error: ErgonError) => void) | undefined;
   /** @defaultValue none: nothing is written */
   readonly logger?: Logger | undefined;
 }
@@ -172,6 +179,7 @@ class ErgonAgent implements Agent {
   async #start(): Promise<void> {
     const { namespace, prefix, ports, signals } = this.#options;
     this.#connection = ports === undefined ? await this.#connect() : { bus: ports.bus, close: async () => undefined };
+    const startedAt = isoTime(this.#clock.now());
     const session = new Session({
       agent: this.id,
       names: createNames(namespace ?? defaults.namespace, prefix ?? defaults.prefix),
@@ -180,7 +188,8 @@ class ErgonAgent implements Agent {
       logger: this.#logger,
       lanes: this.#lanes,
       cutOffMs: this.#cutOffMs,
-      identity: { incarnation: this.#newId(), version: VERSION, host: hostname(), pid: process.pid },
+      identity: { incarnation: this.#newId(), version: VERSION, host: hostname(), pid: process.pid, startedAt },
+      replaced: () => this.#replaced(),
     });
     try {
       await session.start();
@@ -203,6 +212,15 @@ class ErgonAgent implements Agent {
     await this.#connection?.close();
     this.#deafen();
     this.#logger.info({}, "the agent is gone");
+  }
+
+  #replaced(): void {
+    const error = new ConflictError(
+      "AGENT_REPLACED",
+      `another agent with the id ${this.id} was started later and lives: this one stops; give each an id of its own`,
+    );
+    this.#logger.error({}, error.message);
+    void this.stop({ drainMs: 0 }).then(() => this.#options.onReplaced?.(error));
   }
 
   async #close({ driver, close }: Lane): Promise<void> {

@@ -18,6 +18,8 @@ export interface CreditsOptions {
   readonly listen: Listen;
   /** Answers whether the attempt runs here. */
   abort(task: string, attempt: number, reason: AbortReason): boolean;
+  /** Another agent lives under this one's id; the incarnation that is named is to stop. */
+  replaced(incarnation: unknown): void;
   /** A node that this agent did not know is there. */
   met(node: string): void;
 }
@@ -74,6 +76,11 @@ export class Credits {
           return this.#reserve(message);
         case "release":
           return this.#release(message);
+        case "replaced":
+          this.#options.replaced(
+            (decodeBody(message.data, JSON_TYPE) as { incarnation?: unknown } | null)?.incarnation,
+          );
+          return this.#reply(message, EMPTY);
         default:
           throw new InvalidError("INVALID_BODY", `an agent does not know the control event "${event ?? ""}"`);
       }

@@ -102,6 +102,14 @@ export class Executor {
     for (const run of this.#running.values()) run.abort(reason);
   }
 
+  /** Tells all that runs to stop, and says nothing more of it: another agent has this one's id, and what it runs has the same numbers. */
+  forsake(): void {
+    for (const run of this.#running.values()) {
+      run.superseded = true;
+      run.abort("lost");
+    }
+  }
+
   /** Says of all that runs that it does, after a time out of reach: whoever has given an attempt up meanwhile answers that it is lost. */
   claimAll(): void {
     for (const run of this.#running.values()) this.#tell(run, "claimed", EMPTY);

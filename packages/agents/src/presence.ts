@@ -15,6 +15,10 @@ export interface PresenceBody {
   readonly version: string;
   readonly host: string;
   readonly pid: number;
+  /** When this incarnation began, by the clock of its host. */
+  readonly startedAt: string;
+  /** With `gone`: a younger agent has the id. */
+  readonly replaced?: true;
 }
 
 export interface PresenceOptions {

@@ -18,7 +18,9 @@ export interface SessionOptions {
   readonly lanes: ReadonlyMap<string, Lane>;
   readonly cutOffMs: number;
   /** What presence says that does not change. */
-  readonly identity: Pick<PresenceBody, "incarnation" | "version" | "host" | "pid">;
+  readonly identity: Pick<PresenceBody, "incarnation" | "version" | "host" | "pid" | "startedAt">;
+  /** A younger agent has the id: this one is to stop. Called once. */
+  replaced(): void;
 }
 
 /** How long handlers have to stop once a drain has told them to, before their attempts go back without them. */
@@ -41,6 +43,7 @@ export class Session {
   #state: AgentState = "here";
   #connected = true;
   #announced = false;
+  #replaced = false;
   #cutOff: TimerHandle;
   #hurry: () => void = () => undefined;
 
@@ -61,6 +64,7 @@ export class Session {
     this.#credits = new Credits({
       ...{ agent, names, bus, clock, logger, lanes, listen: this.#listen },
       abort: (task, attempt, reason) => this.#executor.abort(task, attempt, reason),
+      replaced: (incarnation) => this.#onReplaced(incarnation),
       met: () => this.#say(),
     });
     this.#executor = new Executor({
@@ -151,7 +155,15 @@ export class Session {
   #describe(): PresenceBody {
     const { agent, identity, lanes } = this.#options;
     const drivers = [...lanes.values()].map((lane) => ({ name: lane.driver, concurrency: lane.capacity.slots }));
-    return { agent, drivers, state: this.#state, running: this.running, ...identity };
+    const replaced = this.#replaced && this.#state === "gone" ? ({ replaced: true } as const) : {};
+    return { agent, drivers, state: this.#state, running: this.running, ...identity, ...replaced };
+  }
+
+  #onReplaced(incarnation: unknown): void {
+    if (this.#replaced || incarnation !== this.#options.identity.incarnation) return;
+    this.#replaced = true;
+    this.#executor.forsake();
+    this.#options.replaced();
   }
 
   #tick(): void {

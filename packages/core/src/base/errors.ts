@@ -26,6 +26,7 @@ export const errorCodes = {
   TASK_UNREADABLE: { kind: "conflict", status: 409 },
   EVENT_NOT_ACCEPTED: { kind: "conflict", status: 409 },
   MIGRATION_FAILED: { kind: "conflict", status: 409 },
+  AGENT_REPLACED: { kind: "conflict", status: 409 },
 
   ATTEMPT_STALE: { kind: "stale", status: 410 },
 

@@ -98,6 +98,10 @@ export interface AgentView {
   readonly host: string;
   readonly pid: number;
   readonly version: string;
+  /** When this life of it began, by its own clock, ISO 8601. Absent where it does not say. */
+  readonly startedAt?: string;
+  /** Another agent that lived under the same id at the same time, within the last ten minutes. */
+  readonly twin?: { readonly host: string; readonly pid: number };
 }
 
 export interface ShardView {

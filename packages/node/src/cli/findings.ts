@@ -113,6 +113,20 @@ function subjectsOf(cluster: ClusterFacts | undefined): readonly string[] {
   return [...new Set(cluster?.nodes.flatMap(({ drivers = {} }) => Object.values(drivers)))].toSorted();
 }
 
+/** Agents that were found to live twice: each is given what is sent to either. */
+function twins(agents: readonly AgentView[]): readonly Finding[] {
+  return agents.flatMap(({ id, host, pid, twin }) =>
+    twin === undefined
+      ? []
+      : [
+          bad(
+            "agents",
+            `two live, or lived within ten minutes, under the id ${id}: pid ${pid} on ${host}, and pid ${twin.pid} on ${twin.host}. The younger one works, the older one was told to stop. Give each an id of its own`,
+          ),
+        ],
+  );
+}
+
 /** Subjects that the nodes have found out they may not publish to. */
 function refused({ nodes }: ClusterFacts): readonly Finding[] {
   return nodes.flatMap(({ id, refused: subjects = [] }) =>
@@ -192,6 +206,7 @@ function hosting({ nodes, agents, map }: ClusterFacts): Finding[] {
   ].sort();
   return [
     ...refused({ nodes, agents, map }),
+    ...twins(agents),
     nodes.length === 1
       ? note("nodes", "one: while it is away tasks wait; nothing is lost. With a second one they go on within 2 s")
       : good(

@@ -1,19 +1,11 @@
-import {
-  H,
-  decodeBody,
-  delay,
-  messageOf,
-  taskOption,
-  type AgentView,
-  type Message,
-  type Subscription,
-} from "@ergon/core";
+import { H, delay, messageOf, taskOption, type Message, type Subscription } from "@ergon/core";
 
 import { probe } from "../membership/proof-of-death.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { Host } from "../shard/host.ts";
-import { parsePresence, type AgentEntry } from "./agents-table.ts";
+import type { AgentEntry } from "./agents-table.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import { PresenceReader, type Beat } from "./presence.ts";
 import { ServerPulse } from "./server-pulse.ts";
 import { taskOf } from "./task-state.ts";
 
@@ -43,11 +35,13 @@ export class AgentsObserver {
   #lastUnserved = 0;
   #stopped = false;
   readonly #pulse: ServerPulse;
+  readonly #reader: PresenceReader;
 
   constructor(context: NodeContext, dispatcher: Dispatcher, host: Host) {
     this.#context = context;
     this.#dispatcher = dispatcher;
     this.#host = host;
+    this.#reader = new PresenceReader(context.clock, context.logger);
     this.#pulse = new ServerPulse(context);
     dispatcher.probe = (entry) => void this.#probe(entry);
     dispatcher.agentsMayReturn = () => this.#pulse.agentsMayReturn;
@@ -57,7 +51,7 @@ export class AgentsObserver {
     const { ports, names, node } = this.#context;
     this.#subscriptions.push(
       ports.bus.subscribe(names.presence, (message) => this.#heard(message)),
-      ports.bus.subscribe(names.nodeVerb(node, "credit"), (message) => this.#dispatcher.credits.take(message)),
+      ports.bus.subscribe(names.nodeVerb(node, "credit"), (message) => this.#credit(message)),
     );
     ports.bus.onRefused((subject) => this.#dispatcher.refused(subject));
     ports.bus.onStatus((status) => this.#onConnection(status === "connected"));
@@ -88,24 +82,34 @@ export class AgentsObserver {
   }
 
   #heard(message: Message): void {
+    const beat = this.#reader.read(message);
+    if (beat !== undefined) this.#present(beat);
+  }
+
+  #credit(message: Message): void {
     try {
-      const view = parsePresence(decodeBody(message.data, message.header(H.contentType)));
-      if (view !== undefined) this.#present(view);
+      this.#dispatcher.credits.take(message);
     } catch (error) {
-      this.#context.logger.warn({ reason: messageOf(error) }, "a beat on the presence subject cannot be read");
+      this.#context.logger.warn({ reason: messageOf(error) }, "an agent's word on slots cannot be read; it is ignored");
     }
   }
 
   /** An agent that was started again under its id has nothing of what its former incarnation had claimed. */
-  #present(view: AgentView): void {
+  #present({ view, isReplaced }: Beat): void {
     const { agents } = this.#dispatcher;
     const before = agents.get(view.id);
     const whose = agents.whose(view);
-    if (whose === "former") return;
-    if (whose === "next" && before !== undefined) this.#dispatcher.lose(before, "was started again");
+    const takesPlace =
+      whose === "former"
+        ? before !== undefined && this.#dispatcher.twins.meet(before, view, isReplaced)
+        : whose === "next";
+    if (whose === "former" && !takesPlace) return;
+    if (takesPlace && before !== undefined) this.#dispatcher.lose(before, "was started again");
     this.#dispatcher.heard(view);
     const now = agents.get(view.id);
-    if (whose === "next" && now !== undefined) now.former = before?.view;
+    if (!takesPlace || now === undefined) return;
+    now.former = before?.view;
+    now.twin = before?.twin;
   }
 
   #sweepLater(): void {

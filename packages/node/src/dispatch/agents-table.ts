@@ -1,4 +1,4 @@
-import { isName, type AgentView } from "@ergon/core";
+import type { AgentView } from "@ergon/core";
 
 import type { LiveActor } from "../shard/actor.ts";
 
@@ -24,6 +24,10 @@ export interface AgentEntry {
   view: AgentView;
   /** The incarnation whose place this one took, as it was heard last: what is still heard of it counts for nothing. */
   former: AgentView | undefined;
+  /** Since when this incarnation has the place (monotonic). */
+  since: number;
+  /** Another agent that lives, or lived, under the id at the same time; when it was heard last, and when that was logged. */
+  twin: { readonly view: AgentView; readonly seenAt: number; toldAt: number } | undefined;
   readonly credits: Map<string, Credit>;
   /** Attempts of this node's tasks at the agent. */
   readonly flights: Set<LiveActor>;
@@ -68,6 +72,8 @@ export class AgentsTable {
       id: view.id,
       view,
       former: undefined,
+      since: now,
+      twin: undefined,
       credits: new Map<string, Credit>(),
       flights: new Set<LiveActor>(),
       heardAt: now,
@@ -123,35 +129,4 @@ function sameDrivers(before: AgentView, now: AgentView): boolean {
     before.drivers.length === now.drivers.length &&
     before.drivers.every(({ name }, index) => name === now.drivers[index]?.name)
   );
-}
-
-/** Reads a beat. Anything else on the subject is `undefined`. */
-export function parsePresence(value: unknown): AgentView | undefined {
-  if (typeof value !== "object" || value === null) return undefined;
-  const { agent, incarnation, drivers, state, running, version, host, pid } = value as Record<string, unknown>;
-  if (typeof agent !== "string" || !isName(agent) || !Array.isArray(drivers)) return undefined;
-  if (state !== "here" && state !== "draining" && state !== "gone") return undefined;
-  const parsed: { name: string; concurrency: number }[] = [];
-  for (const driver of drivers as unknown[]) {
-    const { name, concurrency } = (driver ?? {}) as Record<string, unknown>;
-    if (
-      typeof name !== "string" ||
-      !isName(name) ||
-      typeof concurrency !== "number" ||
-      !Number.isInteger(concurrency) ||
-      concurrency < 1
-    )
-      return undefined;
-    parsed.push({ name, concurrency });
-  }
-  return {
-    id: agent,
-    ...(typeof incarnation === "string" ? { incarnation: incarnation.slice(0, 64) } : {}),
-    drivers: parsed,
-    state,
-    running: typeof running === "number" ? running : 0,
-    version: typeof version === "string" ? version.slice(0, 64) : "",
-    host: typeof host === "string" ? host.slice(0, 255) : "",
-    pid: typeof pid === "number" ? pid : 0,
-  };
 }

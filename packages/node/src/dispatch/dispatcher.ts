@@ -22,6 +22,7 @@ import { Flights } from "./flights.ts";
 import { PlainAgents } from "./plain-agents.ts";
 import { Starter } from "./starter.ts";
 import { liveStateOf, taskOf } from "./task-state.ts";
+import { Twins } from "./twins.ts";
 
 export type { DriverOptions };
 
@@ -43,6 +44,7 @@ export class Dispatcher implements Behaviour {
   readonly credits: CreditDesk;
   readonly flights: Flights;
   readonly plainAgents: PlainAgents;
+  readonly twins: Twins;
   readonly #drivers: Drivers;
   readonly #starter: Starter;
   readonly #context: NodeContext;
@@ -52,6 +54,7 @@ export class Dispatcher implements Behaviour {
   constructor(context: NodeContext, options: Readonly<Record<string, DriverOptions>>, listeners: TaskListeners) {
     this.#context = context;
     this.#listeners = listeners;
+    this.twins = new Twins(context);
     this.credits = new CreditDesk(
       context,
       this.agents,

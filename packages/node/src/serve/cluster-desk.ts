@@ -100,7 +100,7 @@ export class ClusterDesk {
       case "agents":
         return this.#reply(message, {
           agents: [...this.#dispatcher.agents.all()]
-            .map(({ view }) => view)
+            .map((entry) => this.#dispatcher.twins.viewOf(entry))
             .toSorted((a, b) => a.id.localeCompare(b.id)),
         });
       case "shards":

@@ -45,6 +45,7 @@ export function agent(program: Command, cli: Cli): void {
         const { namespace, prefix, id, drainMs } = settings;
         const drivers = driversOf(flags, words);
         const logger = createLogger(settings.log);
+        const replaced = Promise.withResolvers<never>();
         const running = createAgent({
           drivers,
           nats: serviceNats(settings),
@@ -54,12 +55,14 @@ export function agent(program: Command, cli: Cli): void {
           drainMs,
           logger,
           signals: [],
+          onReplaced: (error) => replaced.reject(error),
         });
         onStop(() => running.stop());
         await running.start();
         const names = drivers.map(({ driver }) => driver);
         if (output.json) output.value({ ready: true, agent: running.id, namespace, drivers: names });
         else output.line(`ready agent=${running.id} namespace=${namespace} drivers=${names.join(",")}`);
+        await replaced.promise;
       }),
     ),
   );

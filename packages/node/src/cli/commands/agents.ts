@@ -1,7 +1,16 @@
+import type { AgentView } from "@ergon/core";
 import type { Command } from "commander";
 
 import { cell } from "../format.ts";
+import type { Paint } from "../output.ts";
 import type { Cli } from "../session.ts";
+
+/** What is shown of its state: two under one id are a fault that somebody has to mend. */
+function stateOf({ state, twin }: AgentView): { readonly text: string; readonly paint: Paint } {
+  if (twin !== undefined)
+    return { text: `${state}; id used twice, also by pid ${twin.pid} on ${twin.host}`, paint: "red" };
+  return { text: state, paint: state === "here" ? "green" : "dim" };
+}
 
 export function agents(program: Command, cli: Cli): void {
   program
@@ -16,7 +25,7 @@ export function agents(program: Command, cli: Cli): void {
         if (output.json) return views.forEach((view) => output.value(view));
         const rows = views.map((view) => [
           cell(view.id),
-          { text: view.state, paint: view.state === "here" ? ("green" as const) : ("dim" as const) },
+          stateOf(view),
           cell(view.drivers.map(({ name, concurrency }) => `${name}×${concurrency}`).join(" ")),
           cell(view.running),
           cell(view.host),

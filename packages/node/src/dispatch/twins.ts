@@ -1,0 +1,60 @@
+import { H, JSON_TYPE, encodeBody, type AgentView } from "@ergon/core";
+
+import type { NodeContext } from "../node-context.ts";
+import type { AgentEntry } from "./agents-table.ts";
+
+/** A beat of a former life that was on its way when the next one began is no proof of two. */
+const ON_ITS_WAY_MS = 500;
+const TELL_AGAIN_MS = 60_000;
+/** So long after they were last known, readers of agents are shown that there were two. */
+const SHOWN_MS = 600_000;
+
+/** Agents that live at once under one id: the server gives each of them what is sent to either. The younger one stays. */
+export class Twins {
+  readonly #context: NodeContext;
+
+  constructor(context: NodeContext) {
+    this.#context = context;
+  }
+
+  /**
+   * Takes a beat of another incarnation than the one that has the id's place. Two that go on beating are proof that both live: the older one is
+   * told to stop, and says so in its last word. Answers whether the beat's own is the younger one.
+   */
+  meet(entry: AgentEntry, other: AgentView, isReplaced: boolean): boolean {
+    const now = this.#context.clock.monotonic();
+    if (isReplaced) this.#tell(entry, other, now);
+    if (other.state === "gone" || now - entry.since < ON_ITS_WAY_MS) return false;
+    this.#tell(entry, other, now);
+    const isYounger = ageOf(other) > ageOf(entry.view);
+    const { names, ports } = this.#context;
+    const { incarnation } = isYounger ? entry.view : other;
+    ports.bus.publish(names.control(entry.id), encodeBody({ incarnation }, JSON_TYPE), {
+      headers: { [H.event]: "replaced" },
+    });
+    return isYounger;
+  }
+
+  /** What readers are shown of an agent. */
+  viewOf({ view, twin }: AgentEntry): AgentView {
+    if (twin === undefined || this.#context.clock.monotonic() - twin.seenAt > SHOWN_MS) return view;
+    const { host, pid } = twin.view;
+    return { ...view, twin: { host, pid } };
+  }
+
+  #tell(entry: AgentEntry, other: AgentView, now: number): void {
+    const { twin, view } = entry;
+    entry.twin = { view: other, seenAt: now, toldAt: twin?.toldAt ?? -Infinity };
+    if (now - entry.twin.toldAt < TELL_AGAIN_MS) return;
+    entry.twin.toldAt = now;
+    this.#context.logger.warn(
+      { agent: entry.id, host: view.host, pid: view.pid, otherHost: other.host, otherPid: other.pid },
+      "two agents live under one id: the older one is told to stop; give each an id of its own",
+    );
+  }
+}
+
+/** What orders the lives of one id, for every node alike: when each began, by its own clock, and between equals by chance. */
+function ageOf({ startedAt = "", incarnation = "" }: AgentView): string {
+  return `${startedAt} ${incarnation}`;
+}
