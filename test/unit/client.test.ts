@@ -231,6 +231,17 @@ describe("submit", () => {
     });
   });
 
+  test("a last try that has only a moment left does not hide what a node has answered before", async ({ stage }) => {
+    stage.serve(names.submit("echo"), (message, count) => {
+      if (count <= 2) stage.fail(message, new UnavailableError("STORE_FULL", "the server refused the write"));
+    });
+
+    await expect(stage.outcome(stage.client({ timeoutMs: 300 }).submit({ driver: "echo" }))).rejects.toMatchObject({
+      code: "STORE_FULL",
+      message: "the server refused the write",
+    });
+  });
+
   test("an error of another kind is not asked about again", async ({ stage }) => {
     const asked = stage.serve(names.submit("echo"), (message) =>
       stage.fail(message, new ConflictError("ID_CONFLICT", "taken")),

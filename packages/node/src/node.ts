@@ -58,7 +58,7 @@ export async function openNode(
     }
     const parts = { id: node, namespace, prefix, ports, clock, random: systemRandom, logger, sessionTtlMs };
     const self = { version: VERSION, host: hostname(), pid: process.pid };
-    const running = await startNode({ ...parts, ...self, drivers, machines });
+    const running = await startNode({ ...parts, ...self, drivers, machines, placement: link.placement });
     const stop = async (stopOptions?: { readonly drainMs?: number }): Promise<void> => {
       await running.stop({ drainMs: stopOptions?.drainMs ?? drainMs });
       await ports.close();

@@ -152,6 +152,7 @@ const nats = strict({
   }).optional(),
   inboxPrefix: text.optional(),
   waitMs: duration("0ms", "24h").optional(),
+  pingMs: duration("100ms", "1h").optional(),
 });
 
 const schema = strict({

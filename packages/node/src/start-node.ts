@@ -12,6 +12,7 @@ import {
   type Random,
   type SystemClock,
 } from "@ergon/core";
+import type { Placement } from "@ergon/core/nats";
 
 import { AgentsObserver } from "./dispatch/agents-observer.ts";
 import { Dispatcher, type DriverOptions } from "./dispatch/dispatcher.ts";
@@ -19,6 +20,7 @@ import { MachineBehaviour } from "./machines/machine-behaviour.ts";
 import { Outbox } from "./machines/outbox.ts";
 import { Cluster } from "./membership/cluster.ts";
 import { FailureDetector } from "./membership/failure-detector.ts";
+import { ServerSpread } from "./membership/server-spread.ts";
 import { ShardNeeds } from "./membership/shard-needs.ts";
 import type { NodeContext } from "./node-context.ts";
 import { AdmissionDesk } from "./serve/admission-desk.ts";
@@ -63,6 +65,8 @@ export interface NodeParts {
   readonly random: Random;
   readonly logger: Logger;
   readonly sessionTtlMs: number;
+  /** Which of several NATS servers the connection is at; absent where there is one. */
+  readonly placement?: Placement | undefined;
   readonly drivers: Readonly<Record<string, DriverOptions>>;
   /** Users' machines that this node knows. */
   readonly machines?: readonly Machine[];
@@ -96,7 +100,15 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   const migratable = machines.migratable();
   const known = { machines: machines.names(), ...(migratable.length === 0 ? {} : { migratable }) };
   const self = { id, host: hostName, pid, version, startedAt, ...known };
-  const cluster = new Cluster(context, self, parts.sessionTtlMs, () => needs.read());
+  const { placement } = parts;
+  const cluster = new Cluster(context, self, parts.sessionTtlMs, {
+    needs: () => needs.read(),
+    server: () => placement?.server,
+  });
+  const spread =
+    placement === undefined
+      ? undefined
+      : new ServerSpread({ id, placement, nodes: () => cluster.sessions(), clock, logger });
   const listeners = new Listeners(context);
   const outbox = new Outbox(context, {
     undeliverable: (actor, tell, error) => machineBehaviour.undeliverable(actor, tell, error),
@@ -206,6 +218,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     onChange: () => {
       supervisor.reconcile();
       held.nodesChanged();
+      spread?.check();
     },
     onOwnership: (ownership) => {
       supervisor.onOwnership(ownership);
@@ -226,6 +239,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     const drained = supervisor.stop();
     await Promise.race([drained, delay(clock, drainMs)]);
     detector.stop();
+    spread?.stop();
     observer.stop();
     clusterDesk.stop();
     owned.unsubscribe();

@@ -182,6 +182,7 @@ export function createCaller(parts: CallerParts): Caller {
     const deadline = deadlineOf(question, begin, timeoutMs);
     let told = false;
     let noNodeSince: number | undefined;
+    let lastError: unknown;
     let failures = 0;
     let silences = 0;
     let { connections } = moves;
@@ -203,7 +204,11 @@ export function createCaller(parts: CallerParts): Caller {
       const noNode = isErgonError(error) && error.code === "NO_NODE";
       const askedMs = clock.monotonic() - begin;
       const givesUp = waitUntil === Infinity && isLonely() && askedMs >= timeoutMs;
-      if (givesUp || begin + askedMs >= deadline) throw ofWholeCall(error, question, askedMs);
+      // The silence of a try that the end of the call has cut short says less than the try before it.
+      const wasCut = deadline - now < patience && isErgonError(error) && error.code === "REQUEST_TIMEOUT";
+      if (givesUp || begin + askedMs >= deadline)
+        throw ofWholeCall(wasCut ? (lastError ?? error) : error, question, askedMs);
+      lastError = error;
       failures += 1;
       if (clock.monotonic() - now >= tryMs) silences += 1;
       noNodeSince = noNode ? (noNodeSince ?? now) : undefined;

@@ -16,6 +16,8 @@ import { checkTls, readAuthenticator } from "./credentials.ts";
 import { connectFailure, deniedSubject, isWorthRetrying, unreachable } from "./errors.ts";
 import { checkInsides } from "./message.ts";
 import { coalesceWrites } from "./outbound.ts";
+import { chooseServer, dropSocket } from "./placement.ts";
+import type { Placement } from "./placement.ts";
 import { Replies } from "./replies.ts";
 import { requireVersion } from "./server-check.ts";
 import { readServers } from "./servers.ts";
@@ -45,6 +47,11 @@ export interface NatsOptions {
   readonly inboxPrefix?: string;
   /** How long to wait for a server that is not there yet. @defaultValue 0: one try */
   readonly waitMs?: number;
+  /**
+   * How often to ask the server whether it is there. One that has left two such questions without an answer counts as silent, and is left for another
+   * server. Raise it where a connection is so slow that a large message takes seconds. @defaultValue 1,500
+   */
+  readonly pingMs?: number;
 }
 
 export interface NatsSurroundings {
@@ -63,6 +70,7 @@ export interface NatsLink {
   readonly requests: Replies;
   readonly api: Api;
   readonly status: BusStatus;
+  readonly placement: Placement;
   onStatus(handler: (status: BusStatus) => void): void;
   /** Calls `handler` with the subject of each message that the server refuses to take. */
   onRefused(handler: (subject: string) => void): void;
@@ -77,6 +85,9 @@ export interface NatsLink {
 /** Between tries to come back: 250 to 750 ms, so that a thousand agents do not come in the same moment. */
 const RECONNECT = { reconnectTimeWait: 250, reconnectJitter: 500, reconnectJitterTLS: 500 } as const;
 const CONNECT_TIMEOUT_MS = 5_000;
+/** A silent server is noticed within three times this: before the session of a node, 6 s, is over. */
+const PING_MS = 1_500;
+const PINGS_WITHOUT_ANSWER = 2;
 const RETRY_MS = 250;
 /** Subjects that are refused are named once each, and no more of them than these. */
 const MOST_TOLD = 100;
@@ -126,6 +137,18 @@ function createLink(connection: NatsConnection, inboxPrefix: string, clock: Cloc
   let inboxes = 0;
   let closing: Promise<void> | undefined;
 
+  const movedHandlers: (() => void)[] = [];
+  const placement: Placement = {
+    get server() {
+      return status === "connected" ? connection.info?.server_name : undefined;
+    },
+    get servers() {
+      return Math.max(1, connection.info?.connect_urls?.length ?? 1);
+    },
+    move: () => void connection.reconnect(),
+    onChange: (handler) => movedHandlers.push(handler),
+  };
+
   const become = (next: BusStatus): void => {
     if (status === next || status === "closed") return;
     status = next;
@@ -134,16 +157,29 @@ function createLink(connection: NatsConnection, inboxPrefix: string, clock: Cloc
     if (next !== "connected") for (const waiting of [replies, requests]) waiting.failAll(next);
     for (const handler of handlers) handler(next);
   };
-  void followStatus(connection, become, (error) => {
-    const denied = deniedSubject(error);
-    if (denied?.operation !== "publish") return logger.warn({ error: messageOf(error) }, "NATS reports an error");
-    const { subject } = denied;
-    if (!told.has(subject) && told.size < MOST_TOLD) {
-      told.add(subject);
-      logger.warn({ subject }, "the NATS user may not publish to this subject; the server drops every message to it");
-    }
-    for (const waiting of [replies, requests]) waiting.failAll("not-permitted", subject);
-    for (const handler of refusalHandlers) handler(subject);
+  void followStatus(connection, {
+    become,
+    isSilent: () => {
+      logger.warn({ server: connection.info?.server_name }, "the NATS server is silent; connecting to another");
+      dropSocket(connection);
+    },
+    hasMoved: () => {
+      for (const handler of movedHandlers) handler();
+    },
+    report: (error) => {
+      const denied = deniedSubject(error);
+      if (denied?.operation !== "publish") return logger.warn({ error: messageOf(error) }, "NATS reports an error");
+      const { subject } = denied;
+      if (!told.has(subject) && told.size < MOST_TOLD) {
+        told.add(subject);
+        logger.warn(
+          { subject },
+          "the NATS user may not publish to this subject; the server drops every message to it",
+        );
+      }
+      for (const waiting of [replies, requests]) waiting.failAll("not-permitted", subject);
+      for (const handler of refusalHandlers) handler(subject);
+    },
   });
   void connection.closed().then(() => become("closed"));
 
@@ -162,6 +198,7 @@ function createLink(connection: NatsConnection, inboxPrefix: string, clock: Cloc
     get status() {
       return status;
     },
+    placement,
     onStatus: (handler) => handlers.push(handler),
     onRefused: (handler) => refusalHandlers.push(handler),
     newInbox: () => `${inboxPrefix}.${unique}x${++inboxes}`,
@@ -175,16 +212,26 @@ function newSecret(): string {
   return randomBytes(16).toString("base64url");
 }
 
-async function followStatus(
-  connection: NatsConnection,
-  become: (status: BusStatus) => void,
-  report: (error: Error) => void,
-): Promise<void> {
+interface StatusEvents {
+  become(status: BusStatus): void;
+  /** The server has left our pings without an answer. */
+  isSilent(): void;
+  /** The connection is at a server, perhaps another one, or servers have come or gone. */
+  hasMoved(): void;
+  report(error: Error): void;
+}
+
+async function followStatus(connection: NatsConnection, events: StatusEvents): Promise<void> {
   for await (const event of connection.status()) {
-    if (event.type === "disconnect") become("disconnected");
-    else if (event.type === "reconnect") become("connected");
-    else if (event.type === "close") become("closed");
-    else if (event.type === "error") report(event.error);
+    if (event.type === "disconnect") events.become("disconnected");
+    else if (event.type === "close") events.become("closed");
+    else if (event.type === "staleConnection") events.isSilent();
+    else if (event.type === "error") events.report(event.error);
+    else if (event.type === "update") events.hasMoved();
+    else if (event.type === "reconnect") {
+      events.become("connected");
+      events.hasMoved();
+    }
   }
 }
 
@@ -203,8 +250,9 @@ async function readSettings(options: NatsOptions, servers: readonly ServerAddres
     ...RECONNECT,
     // Credentials may be renewed on the server while we are away: never give up on that account.
     ignoreAuthErrorAbort: true,
-    pingInterval: 10_000,
-    maxPingOut: 2,
+    reconnectToServer: chooseServer,
+    pingInterval: options.pingMs ?? PING_MS,
+    maxPingOut: PINGS_WITHOUT_ANSWER,
     noAsyncTraces: true,
     ...(options.inboxPrefix === undefined ? {} : { inboxPrefix: options.inboxPrefix }),
     ...(authenticator === undefined ? {} : { authenticator }),

@@ -11,6 +11,7 @@ import type { NatsLink, NatsOptions, NatsSurroundings } from "./connection.ts";
 import { inspectNats } from "./inspect.ts";
 import type { BucketFacts, NatsFacts, Permission } from "./inspect.ts";
 import { createNatsLeases } from "./lease.ts";
+import type { Placement } from "./placement.ts";
 import { createNatsRecords } from "./store.ts";
 
 export interface NamespaceOptions extends Partial<NamespaceShape> {
@@ -67,4 +68,5 @@ export type {
   NatsLink,
   NatsOptions,
   NatsSurroundings,
+  Placement,
 };

@@ -68,6 +68,8 @@ export interface NodeView {
   readonly pid: number;
   readonly version: string;
   readonly startedAt: string;
+  /** The name of the NATS server that it is connected to. */
+  readonly server?: string;
   readonly shards: number;
   /** Live actors in its shards, and attempts in flight. Absent when the node did not answer. */
   readonly live?: number;

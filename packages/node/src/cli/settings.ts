@@ -50,6 +50,13 @@ export const settings: readonly Setting[] = [
   connection("nats.tls.keyFile", "--tls-key <file>", "KEY", "our certificate's key"),
   connection("nats.tls.handshakeFirst", "--tls-first", "TLS_FIRST", "TLS before the server's first word"),
   connection("nats.inboxPrefix", "--inbox-prefix <subject>", "INBOX_PREFIX", "what inboxes begin with"),
+  own(
+    "connection",
+    "nats.pingMs",
+    "--nats-ping <duration>",
+    "NATS_PING",
+    "how often to ask the NATS server whether it is there; silent for two of these, it is left for another",
+  ),
   own("connection", "namespace", "--namespace <name>", "NAMESPACE", "which namespace; they share nothing"),
   own("connection", "prefix", "--prefix <name>", "PREFIX", "what every subject and bucket begins with"),
   own(

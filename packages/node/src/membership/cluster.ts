@@ -17,7 +17,10 @@ import { MachinesMap } from "./machines-map.ts";
 const TELL_MS = 50;
 
 /** What a session says of its node. */
-export type SessionView = Pick<NodeView, "id" | "host" | "pid" | "version" | "startedAt" | "machines" | "migratable">;
+export type SessionView = Pick<
+  NodeView,
+  "id" | "host" | "pid" | "version" | "startedAt" | "machines" | "migratable" | "server"
+>;
 
 /** Machines, as `name@version`, and the shards whose records need them. */
 export type Needs = Readonly<Record<string, readonly number[]>>;
@@ -28,6 +31,14 @@ interface Member extends SessionView {
   readonly data: Uint8Array;
   /** Monotonic time at which this node saw it first. */
   readonly seenAt: number;
+}
+
+/** What a session tells anew with each renewal. */
+export interface Tells {
+  /** What the node's shards need. */
+  readonly needs: () => Needs;
+  /** The NATS server that the node is connected to. */
+  readonly server: () => string | undefined;
 }
 
 export interface ClusterEvents {
@@ -42,7 +53,7 @@ export class Cluster {
   readonly #context: NodeContext;
   readonly #self: SessionView;
   readonly #ttlMs: number;
-  readonly #needs: () => Needs;
+  readonly #tells: Tells;
   readonly #members = new Map<string, Member>();
   readonly #owners: Ownership[];
   readonly #watches: Watch[] = [];
@@ -52,12 +63,11 @@ export class Cluster {
   #telling = false;
   #stopped = false;
 
-  /** `needs`: what this node's shards need, told with each renewal. */
-  constructor(context: NodeContext, self: SessionView, ttlMs: number, needs: () => Needs = () => ({})) {
+  constructor(context: NodeContext, self: SessionView, ttlMs: number, tells: Tells) {
     this.#context = context;
     this.#self = self;
     this.#ttlMs = ttlMs;
-    this.#needs = needs;
+    this.#tells = tells;
     this.#owners = Array.from({ length: context.ports.records.shards }, (_, shard) => ({
       shard,
       session: undefined,
@@ -73,6 +83,10 @@ export class Cluster {
     this.#watches.push(await leases.watch((session) => this.#onSession(session)));
     this.#watches.push(await records.watchOwners((ownership) => this.learn(ownership)));
     this.#renewLater();
+    // What an outage has left of the session is little.
+    this.#context.ports.bus.onStatus((status) => {
+      if (status === "connected" && !this.#stopped) void this.#tryToRenew();
+    });
   }
 
   /** Goodbye: others take over at once. */
@@ -173,8 +187,13 @@ export class Cluster {
   }
 
   async #renew(): Promise<void> {
-    const needs = this.#needs();
-    const session = Object.keys(needs).length === 0 ? this.#self : { ...this.#self, needs };
+    const needs = this.#tells.needs();
+    const server = this.#tells.server();
+    const session = {
+      ...this.#self,
+      ...(server === undefined ? {} : { server }),
+      ...(Object.keys(needs).length === 0 ? {} : { needs }),
+    };
     await this.#context.ports.leases.renew(this.#context.node, encodeBody(session, JSON_TYPE), this.#ttlMs);
   }
 
@@ -231,7 +250,7 @@ export class Cluster {
 function parseSession(id: string, data: Uint8Array): SessionView & { readonly needs: Needs } {
   const view = decodeBody(data, JSON_TYPE);
   if (typeof view !== "object" || view === null) throw new InvalidError("INVALID_BODY", "its value is not a map");
-  const { host, pid, version, startedAt, machines, migratable, needs } = view as Partial<
+  const { host, pid, version, startedAt, machines, migratable, server, needs } = view as Partial<
     SessionView & { needs: Needs }
   >;
   return {
@@ -242,6 +261,7 @@ function parseSession(id: string, data: Uint8Array): SessionView & { readonly ne
     startedAt: startedAt ?? "",
     machines: machines ?? [],
     ...(migratable === undefined ? {} : { migratable }),
+    ...(typeof server === "string" ? { server } : {}),
     needs: needs ?? {},
   };
 }
