@@ -62,6 +62,11 @@ function binary(folder) {
   return carrier === undefined ? undefined : path.join(folder, "node_modules", carrier, "bin", "node");
 }
 
+/** Of a carrier whose package.json is gone: older than any. */
 function carriedVersion() {
-  return JSON.parse(readFileSync(path.join(home, "node_modules", carrier, "package.json"), "utf8")).version;
+  try {
+    return JSON.parse(readFileSync(path.join(home, "node_modules", carrier, "package.json"), "utf8")).version;
+  } catch {
+    return "0";
+  }
 }

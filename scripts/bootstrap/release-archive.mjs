@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 
+// The newest whose digests those images tell: Debian's package, which is tried first, is newer.
 const version = "2.14.5";
 const digests = {
   "linux-arm64": "673a98d3faa79dde3f9ebf16d6dfac36a5f694e7ad2015e4954dd7939c85cd4c",
