@@ -14,6 +14,8 @@ export async function ergon(
     readonly env?: Io["env"];
     readonly input?: string;
     readonly terminal?: boolean;
+    /** How wide the terminal is. */
+    readonly columns?: number;
     /** Hears what goes to standard error, as it goes there. */
     readonly onErr?: (text: string) => void;
   } = {},
@@ -21,11 +23,20 @@ export async function ergon(
   const out: Uint8Array[] = [];
   const err: Uint8Array[] = [];
   const code = await runCli(args, {
-    stdin: (async function* () {
-      yield more.input ?? "";
-    })(),
-    stdout: { write: (chunk) => out.push(Buffer.from(chunk as string)), isTTY: more.terminal === true },
+    stdin: Object.assign(
+      (async function* () {
+        yield more.input ?? "";
+      })(),
+      { isTTY: more.terminal === true },
+    ),
+    stdout: {
+      write: (chunk) => out.push(Buffer.from(chunk as string)),
+      isTTY: more.terminal === true,
+      columns: more.columns,
+    },
     stderr: {
+      isTTY: more.terminal === true,
+      columns: more.columns,
       write: (chunk) => {
         err.push(Buffer.from(chunk as string));
         more.onErr?.(Buffer.from(chunk as string).toString());

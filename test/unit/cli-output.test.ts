@@ -6,9 +6,13 @@ import { describe, expect, test } from "vitest";
 const hostile = "a\u001b[2J\u001b]0;title\u0007\u009b2J\u202eb\rc";
 const shown = "a\\u001b[2J\\u001b]0;title\\u0007\\u009b2J\\u202eb\\u000dc";
 
-function outputTo({ isTTY, json = false }: { isTTY: boolean; json?: boolean }) {
+function outputTo({ isTTY, json = false, columns }: { isTTY: boolean; json?: boolean; columns?: number }) {
   const written: string[] = [];
-  const stream = { isTTY, write: (data: string | Uint8Array) => written.push(Buffer.from(data).toString()) > 0 };
+  const stream = {
+    isTTY,
+    columns,
+    write: (data: string | Uint8Array) => written.push(Buffer.from(data).toString()) > 0,
+  };
   const io = { stdout: stream, stderr: stream, env: { NO_COLOR: "1" } };
   return { written, output: createOutput(io as never, json) };
 }
@@ -53,5 +57,75 @@ describe("what others wrote", () => {
 
     expect(file.written).toEqual(["line\r\n\u001b[2J"]);
     expect(terminal.written[0]).toBe("line\r\n\\u001b[2J");
+  });
+});
+
+describe("a terminal of 80 columns", () => {
+  const sentence =
+    "every two minutes: a crash of nats-server loses nothing, but a loss of power may take back acknowledged tasks";
+  const rowsOf = (...rows: readonly (readonly string[])[]) => rows.map((row) => row.map((text) => ({ text })));
+
+  test("gets tables whose long cells are broken between words", () => {
+    const { written, output } = outputTo({ isTTY: true, columns: 80 });
+
+    output.table(["", "what", "finding"], rowsOf(["good", "server", "near"], ["note", "sync", sentence]));
+
+    expect(written.join("")).toBe(
+      `${[
+        "      what    finding",
+        "good  server  near",
+        "note  sync    every two minutes: a crash of nats-server loses nothing, but a",
+        "              loss of power may take back acknowledged tasks",
+      ].join("\n")}\n`,
+    );
+  });
+
+  test("gets a block for each row of a table that does not fit otherwise", () => {
+    const { written, output } = outputTo({ isTTY: true, columns: 30 });
+
+    output.table(
+      ["id", "host", "live", "machines"],
+      rowsOf(["node-12345678", "example.org", "", "a@1, b@1, c@1, d@1, e@1"], ["n2", "h", "7", ""]),
+    );
+
+    expect(written.join("")).toBe(
+      `${[
+        "id        node-12345678",
+        "host      example.org",
+        "machines  a@1, b@1, c@1, d@1,",
+        "          e@1",
+        "",
+        "id        n2",
+        "host      h",
+        "live      7",
+      ].join("\n")}\n`,
+    );
+  });
+
+  test("gets notes that are broken between words, below the text that they go on with", () => {
+    const { written, output } = outputTo({ isTTY: true, columns: 50 });
+
+    output.note(
+      `ergon dev runs NATS on this machine, and a node and an agent\n  store     /tmp/ergon-dev-x (temporary, gone at the end)\n  stop      Ctrl-C`,
+    );
+
+    expect(written.join("")).toBe(
+      `${[
+        "ergon dev runs NATS on this machine, and a node",
+        "  and an agent",
+        "  store     /tmp/ergon-dev-x (temporary, gone at",
+        "            the end)",
+        "  stop      Ctrl-C",
+      ].join("\n")}\n`,
+    );
+  });
+
+  test("gets nothing broken where it is no terminal", () => {
+    const { written, output } = outputTo({ isTTY: false, columns: 40 });
+
+    output.table(["what", "finding"], rowsOf(["sync", sentence]));
+    output.note(sentence);
+
+    expect(written.join("")).toBe(`sync\t${sentence}\n${sentence}\n`);
   });
 });

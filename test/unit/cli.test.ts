@@ -55,6 +55,34 @@ describe("help", () => {
     expect(text).toContain("(ERGON_SESSION_TTL; default: 6s)");
   });
 
+  test.for(commands)("ergon %s --help says where the options of every command are", async (command) => {
+    const { out } = await ergon([command, "--help"]);
+
+    expect(out).toMatch(/^Every command takes --json, --nats, .*: see ergon --help$/m);
+  });
+
+  test.for([["--help"], ...commands.map((command) => [command, "--help"])])(
+    "ergon %s %s is no wider than a terminal of 80 columns",
+    async (args) => {
+      const { out } = await ergon(args, { terminal: true, columns: 80 });
+
+      expect(out.split("\n").filter((line) => line.length > 80)).toEqual([]);
+    },
+  );
+
+  test.for([
+    ["frob", "--help"],
+    ["help", "frob"],
+    ["plan", "frob", "--help"],
+    ["schedule", "frob", "--help"],
+  ])("help for a command that is none, %j, is a usage error", async (args) => {
+    expect(await ergon(args)).toEqual({
+      code: 2,
+      out: "",
+      err: "ergon: INVALID_OPTION: unknown command 'frob'. See \"ergon --help\"\n",
+    });
+  });
+
   test("no command is a usage error that shows the help", async () => {
     const { code, out, err } = await ergon([]);
 
@@ -82,6 +110,8 @@ describe("errors", () => {
     [["agent"], "say what to serve with --driver: echo, noop, sleep, http"],
     [["agent", "--driver", "mail"], "give the program that does the work after --"],
     [["agent", "--driver", "a", "--driver", "b", "--", "cat"], "a program serves one driver"],
+    [["agent", "--driver", "a", "--", "no-such-program"], 'the program "no-such-program" is not on PATH'],
+    [["agent", "--driver", "a", "--", "./no/such/program"], 'the program "./no/such/program" is no program'],
     [["node", "--shards", "0"], "--shards: must be at least 1"],
   ] as const)("%j is refused as usage: one line, exit code 2", async ([args, text]) => {
     const { code, out, err } = await ergon(args);
@@ -89,6 +119,17 @@ describe("errors", () => {
     expect([code, out]).toEqual([2, ""]);
     expect(err).toContain(text);
     expect(err).toMatch(/^ergon: [A-Z_]+: [^\n]+\n$/);
+  });
+
+  test("on a terminal a long error is broken between words", async () => {
+    const { err } = await ergon(["ls", "--status", "lost"], { terminal: true, columns: 60 });
+
+    const lines = err.split("\n");
+    expect(lines.length).toBeGreaterThan(2);
+    expect(lines.filter((line) => line.length > 60)).toEqual([]);
+    expect(lines.map((line) => line.trim()).join(" ")).toContain(
+      "Allowed choices are scheduled, started, retrying, succeeded, failed, cancelled",
+    );
   });
 
   test("with --json a usage error is JSON too", async () => {

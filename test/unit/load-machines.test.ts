@@ -40,7 +40,18 @@ describe("a node's machines", () => {
       ["bad.ts (spaced)", expect.stringContaining('machine "a b"')],
       ["missing.ts", expect.stringContaining("there is no such file")],
       ["none.ts", "exports no machine; export what createMachine() or defineMachine() gives"],
-      ["throwing.ts", "cannot be loaded: out of order"],
+      ["throwing.ts", expect.stringMatching(/^cannot be loaded: out of order at once \(.*throwing\.ts:1:7\)$/)],
+    ]);
+  });
+
+  test("that XState refuses are named with all that it says, and the line of the file", async () => {
+    expect(await faultsOf([file("no-target.ts")])).toEqual([
+      [
+        "no-target.ts",
+        expect.stringMatching(
+          /^cannot be loaded: Invalid transition .* Child state 'nowhere' does not exist .*no-target\.ts:3:\d+\)$/,
+        ),
+      ],
     ]);
   });
 });

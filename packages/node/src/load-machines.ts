@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 import { InvalidError, defineMachine, messageOf, type Issue, type Machine, type MachineLogic } from "@ergon/core";
 
@@ -53,12 +53,41 @@ async function load(file: string, fault: Fault): Promise<object> {
     fault(file, `there is no such file (${full})`);
     return {};
   }
+  const { stackTraceLimit } = Error;
+  // XState refuses a machine deep inside: the user's line is further away than the ten that a stack shows.
+  Error.stackTraceLimit = STACK_LINES;
   try {
     return (await import(pathToFileURL(full).href)) as object;
   } catch (cause) {
-    fault(file, `cannot be loaded: ${messageOf(cause).split("\n", 1)[0] ?? ""}`);
+    fault(file, `cannot be loaded: ${reasonOf(cause)}`);
     return {};
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
+}
+
+/** All lines of the error, and the place in the user's files that threw it: XState says first that something is wrong, and then what. */
+function reasonOf(cause: unknown): string {
+  const lines = messageOf(cause).split("\n");
+  const text = lines
+    .map((line) => line.trim())
+    .filter((line) => line !== "")
+    .join(" ");
+  const place = placeOf(cause instanceof Error ? (cause.stack ?? "") : "");
+  return place === undefined ? text : `${text} (${place})`;
+}
+
+const ME = import.meta.filename;
+const STACK_LINES = 100;
+
+/** The first place of a stack that is in a file of the user's: of a frame, or of the line above the text of a syntax error. */
+function placeOf(stack: string): string | undefined {
+  for (const [, url = "", position = ""] of stack.matchAll(/((?:file:\/\/)?\/[^\s()]+?):(\d+(?::\d+)?)(?=[\s)]|$)/g)) {
+    const file = url.startsWith("file:") ? fileURLToPath(url) : url;
+    if (file === ME || file.includes("/node_modules/")) continue;
+    return `${path.relative(process.cwd(), file)}:${position}`;
+  }
+  return undefined;
 }
 
 function collect(value: unknown, where: string, found: Found[], fault: Fault): void {

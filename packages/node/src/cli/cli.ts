@@ -31,6 +31,7 @@ import type { Io } from "./io.ts";
 import { reportError } from "./report.ts";
 import { createCli, durationArgument, isSet, type Cli } from "./session.ts";
 import { settings } from "./settings.ts";
+import { columnsOf, wrapText } from "./wrap.ts";
 
 const groups: readonly (readonly [string, readonly ((program: Command, cli: Cli) => void)[]])[] = [
   ["Run:", [dev, node, agent]],
@@ -65,15 +66,18 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
 }
 
 function createProgram(cli: Cli, io: Io, said: string[]): Command {
+  const isTerminal = io.stdout.isTTY === true;
   const program = new Command("ergon")
     .description("Durable tasks over NATS.")
     .version(VERSION)
     .exitOverride()
     .showSuggestionAfterError()
     .configureOutput({
-      writeOut: (text) => void io.stdout.write(text),
+      writeOut: (text) => void io.stdout.write(isTerminal ? wrapText(text, columnsOf(io.stdout)) : text),
+      getOutHelpWidth: () => columnsOf(io.stdout),
+      getErrHelpWidth: () => columnsOf(io.stderr),
       writeErr: (text) => void said.push(text),
-      getOutHasColors: () => io.stdout.isTTY === true && !io.env["NO_COLOR"],
+      getOutHasColors: () => isTerminal && !io.env["NO_COLOR"],
     })
     .helpCommand(true)
     .optionsGroup("Options:")
@@ -91,11 +95,25 @@ function createProgram(cli: Cli, io: Io, said: string[]): Command {
       program.addOption(new Option(flag, `${summary} (${env.at(-1) ?? ""})`).helpGroup("Connection:"));
   }
   program.addHelpText("after", epilogue);
+  program.addHelpText("afterAll", ({ command }) => (command === program ? "" : ofEveryCommand));
+  program.on("beforeAllHelp", ({ command }: { readonly command: Command }) => requireKnown(command));
   for (const [title, commands] of groups) {
     program.commandsGroup(title);
     for (const register of commands) register(program, cli);
   }
   return program;
+}
+
+const ofEveryCommand = `
+Every command takes --json, --nats, --namespace and more: see ergon --help`;
+
+/** Help for a command that is none is no help: commander would show that of the command above it. */
+function requireKnown(command: Command): void {
+  const [first, second] = command.args;
+  const name = first === "help" && command.parent === null ? second : first;
+  if (command.commands.length === 0 || name === undefined || name.startsWith("-")) return;
+  if (command.commands.some((known) => known.name() === name || known.aliases().includes(name))) return;
+  command.error(`error: unknown command '${name}'`, { code: "commander.unknownCommand" });
 }
 
 const epilogue = `

@@ -28,11 +28,17 @@ export function exitCodeOfTask({ status }: { readonly status: string }): number 
   return isTerminal(status) ? exitCodes.failed.code : exitCodes.timeout.code;
 }
 
+/** The reason of a task says who cancelled it, that of an instance begins with "by"; a machine that decides over its own cancel says why, or nothing. */
+function cancelText(reason = ""): string {
+  if (reason === "" || reason.startsWith("cancelled")) return reason || "cancelled";
+  return reason.startsWith("by ") ? `cancelled ${reason}` : `cancelled: ${reason}`;
+}
+
 function endText(view: TaskView | MachineView): string {
   const what = isInstance(view) ? `${view.machine} ${view.id}` : `task ${view.id}`;
   if (view.status === "failed")
     return `ergon: ${view.failure?.code ?? "AGENT_FAILED"}: ${what} has failed: ${view.failure?.message ?? ""}`;
-  if (view.status === "cancelled") return `ergon: TASK_CANCELLED: ${what} was ${view.reason ?? "cancelled"}`;
+  if (view.status === "cancelled") return `ergon: TASK_CANCELLED: ${what} was ${cancelText(view.reason)}`;
   const reason = reasonOf(view);
   const stands = `${standingOf(view)}${reason === undefined ? "" : ` (${reason})`}`;
   return `ergon: REQUEST_TIMEOUT: ${what} has not ended yet: it is ${stands}; it goes on, "ergon wait ${view.id}" waits for it`;

@@ -27,6 +27,12 @@ function contentText(content: Content): string {
   return "text" in content ? content.text : `${content.base64} (base64)`;
 }
 
+/** What an agent's stop waits for. */
+export function runningText(running: number, drainMs: number): string | undefined {
+  if (running === 0) return undefined;
+  return `${running === 1 ? "1 attempt" : `${running} attempts`} to end, ${formatDuration(drainMs)} at most`;
+}
+
 /** Everything that is known of a task, a line for each. */
 export function printTask(output: Output, view: TaskView): void {
   if (output.json) return output.value(view);

@@ -1,8 +1,9 @@
-import Table from "cli-table3";
 import { createColors } from "picocolors";
 
 import { visible, visibleJson } from "../visible.ts";
 import type { Io } from "./io.ts";
+import { layOut } from "./table.ts";
+import { columnsOf, wrapText } from "./wrap.ts";
 
 /** How a cell is coloured on a terminal. */
 export type Paint = "dim" | "bold" | "green" | "red" | "yellow" | "cyan";
@@ -24,25 +25,11 @@ export interface Output {
   value(value: unknown): void;
   /** Bytes as they are; on a terminal as the text that they are. */
   bytes(data: Uint8Array): void;
-  /** Rows under a head; elsewhere than on a terminal without it, the cells between tabs. */
+  /** Rows under a head, no wider than the terminal; elsewhere than on a terminal without it, the cells between tabs. */
   table(head: readonly string[], rows: readonly (readonly Cell[])[]): void;
-  /** For people, to standard error. */
+  /** For people, to standard error; on a terminal broken between words. */
   note(text: string): void;
 }
-
-const noBorders = {
-  ...{
-    top: "",
-    "top-mid": "",
-    "top-left": "",
-    "top-right": "",
-    bottom: "",
-    "bottom-mid": "",
-    "bottom-left": "",
-    "bottom-right": "",
-  },
-  ...{ left: "", "left-mid": "", mid: "", "mid-mid": "", right: "", "right-mid": "", middle: "" },
-};
 
 export function createOutput(io: Io, json: boolean): Output {
   const { stdout, stderr, env } = io;
@@ -67,18 +54,22 @@ export function createOutput(io: Io, json: boolean): Output {
           stdout.write(`${row.map((cell) => visible(cell.text.replace(/[\t\n]/g, " "))).join("\t")}\n`);
         return;
       }
-      const table = new Table({
-        head: head.map((text) => colors.dim(text)),
-        chars: noBorders,
-        style: { head: [], border: [], "padding-left": 0, "padding-right": 2 },
+      const paintedAs = ({ text, paint: color }: Cell) => ({
+        text: visible(text),
+        paint: (part: string) => (color === undefined ? part : colors[color](part)),
       });
-      for (const row of rows) table.push(row.map(paint));
-      stdout.write(`${trimLines(table.toString())}\n`);
+      const titles = head.map((text) => paintedAs({ text, paint: "dim" }));
+      stdout.write(
+        `${layOut(
+          titles,
+          rows.map((row) => row.map(paintedAs)),
+          columnsOf(stdout),
+        )}\n`,
+      );
     },
-    note: (text) => void stderr.write(`${visible(text)}\n`),
+    note: (text) => {
+      const shown = visible(text);
+      stderr.write(`${stderr.isTTY === true ? wrapText(shown, columnsOf(stderr)) : shown}\n`);
+    },
   };
-}
-
-function trimLines(text: string): string {
-  return text.replace(/ +$/gm, "");
 }

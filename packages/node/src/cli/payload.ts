@@ -7,7 +7,7 @@ import type { Io } from "./io.ts";
 /** A payload as the command line gives it: `-` reads standard input, `@file` a file, anything else is the payload itself. */
 export async function readPayload(io: Io, argument: string | undefined): Promise<Uint8Array> {
   if (argument === undefined) return new Uint8Array();
-  if (argument === "-") return readAll(io.stdin);
+  if (argument === "-") return readStdin(io);
   return argument.startsWith("@") ? readInput(argument.slice(1)) : Buffer.from(argument);
 }
 
@@ -54,8 +54,11 @@ export async function readInput(file: string): Promise<Uint8Array> {
   }
 }
 
-export async function readAll(stream: AsyncIterable<Uint8Array | string>): Promise<Uint8Array> {
+/** All of standard input. On a terminal it is said that `what` is waited for, and how it ends. */
+export async function readStdin({ stdin, stderr }: Io, what = "standard input"): Promise<Uint8Array> {
+  if (stdin.isTTY === true)
+    stderr.write(`ergon: reading ${what} from this terminal; Ctrl-D on a line of its own ends it\n`);
   const chunks: Uint8Array[] = [];
-  for await (const chunk of stream) chunks.push(typeof chunk === "string" ? Buffer.from(chunk) : chunk);
+  for await (const chunk of stdin) chunks.push(typeof chunk === "string" ? Buffer.from(chunk) : chunk);
   return Buffer.concat(chunks);
 }

@@ -3,6 +3,7 @@ import { YAMLError } from "yaml";
 
 import { visible, visibleJson } from "../visible.ts";
 import type { Io } from "./io.ts";
+import { columnsOf, wrapText } from "./wrap.ts";
 
 /** What to do next, where the message does not say it. */
 const hints: Partial<Record<ErrorCode, string>> = {
@@ -44,7 +45,8 @@ export function reportError(
     );
   } else {
     const link = message.includes("\n") ? "\n " : /[.?!]$/.test(message) ? "" : ";";
-    io.stderr.write(`ergon: ${code}: ${message}${hint === undefined ? "" : `${link} ${hint}`}\n`);
+    const text = `ergon: ${code}: ${message}${hint === undefined ? "" : `${link} ${hint}`}`;
+    io.stderr.write(`${io.stderr.isTTY === true ? wrapText(text, columnsOf(io.stderr)) : text}\n`);
   }
   if (debug && error instanceof Error) io.stderr.write(`${visible(`${error.stack ?? ""}${causeOf(error)}`)}\n`);
 }

@@ -1,3 +1,6 @@
+import { accessSync, constants, statSync } from "node:fs";
+import path from "node:path";
+
 import { command, echo, http, noop, sleep, type DriverDefinition } from "@ergon/agents";
 import { InvalidError } from "@ergon/core";
 
@@ -24,11 +27,31 @@ const shipped: Readonly<Record<Shipped, Factory>> = {
     http({ concurrency, allow: httpAllow?.includes("all") === true ? "all" : httpAllow }),
 };
 
+/** Throws `InvalidError` when there is no such program: an agent that cannot start it would fail every attempt. */
+function requireProgram(program: string): void {
+  const places = program.includes(path.sep)
+    ? [program]
+    : (process.env["PATH"] ?? "").split(path.delimiter).map((folder) => path.join(folder, program));
+  if (places.some(isExecutable)) return;
+  const where = program.includes(path.sep) ? "is no program that may be run" : "is not on PATH";
+  throw new InvalidError("INVALID_OPTION", `the program ${JSON.stringify(program)} ${where}`);
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
+}
+
 /** The drivers that the flags ask for: shipped ones by name, or a program under one name. */
 export function driversOf(flags: DriverFlags, program: readonly string[]): readonly DriverDefinition[] {
   const { driver: names, concurrency, env, contentType } = flags;
   const [first, ...more] = names;
   if (program.length > 0) {
+    requireProgram(program[0] ?? "");
     if (first !== undefined && more.length === 0)
       return [command({ driver: first, command: program, concurrency, env, contentType })];
     throw new InvalidError("INVALID_OPTION", "a program serves one driver: give one --driver before it");

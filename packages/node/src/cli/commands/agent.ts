@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 
 import { createLogger } from "../../logger.ts";
+import { runningText } from "../format.ts";
 import { addSettingFlags, serviceNats } from "../service-flags.ts";
 import { runService } from "../service.ts";
 import { countArgument, repeated, type Cli } from "../session.ts";
@@ -57,7 +58,10 @@ export function agent(program: Command, cli: Cli): void {
           signals: [],
           onReplaced: (error) => replaced.reject(error),
         });
-        onStop(() => running.stop());
+        onStop(
+          () => running.stop(),
+          () => runningText(running.running, drainMs),
+        );
         await running.start();
         const names = drivers.map(({ driver }) => driver);
         if (output.json) output.value({ ready: true, agent: running.id, namespace, drivers: names });

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { exitCodeOfTask } from "../ended.ts";
 import { exitCodes } from "../exit-codes.ts";
 import type { Output } from "../output.ts";
-import { readAll, readInput } from "../payload.ts";
+import { readInput, readStdin } from "../payload.ts";
 import type { Cli } from "../session.ts";
 
 const examples = `
@@ -37,7 +37,8 @@ export function batch(program: Command, cli: Cli): void {
     .action(
       cli.clientAction(async (session, client, file: string | undefined, { wait, correlationId }: Flags) => {
         const { io, output } = session;
-        const tasks = parseLines(await (file === undefined || file === "-" ? readAll(io.stdin) : readInput(file)));
+        const fromStdin = file === undefined || file === "-";
+        const tasks = parseLines(await (fromStdin ? readStdin(io, "tasks, a JSON object a line,") : readInput(file)));
         const { tasks: stored, correlationId: common } = await client.batch(
           correlationId === undefined ? { tasks } : { tasks, correlationId },
         );

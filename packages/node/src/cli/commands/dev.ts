@@ -7,6 +7,7 @@ import type { Command } from "commander";
 
 import { createLogger } from "../../logger.ts";
 import { startNatsServer, type NatsServer } from "../../nats-server/index.ts";
+import { runningText } from "../format.ts";
 import { addSettingFlags } from "../service-flags.ts";
 import { runService, type OnStop } from "../service.ts";
 import { portArgument, type Cli, type Session } from "../session.ts";
@@ -76,7 +77,10 @@ async function start(session: Session, flags: Flags, onStop: OnStop): Promise<vo
     logger,
     signals: [],
   });
-  onStop(() => agent.stop());
+  onStop(
+    () => agent.stop(),
+    () => runningText(agent.running, drainMs),
+  );
   await Promise.all([node.ready, agent.start()]);
 
   isReady = true;
@@ -98,7 +102,7 @@ interface Running {
 }
 
 /** Says to people what runs, where it is kept, and what to type next. */
-function greet({ output, settings }: Session, { store }: Flags, { url, storeDir, machines }: Running): void {
+function greet({ io, output, settings }: Session, { store }: Flags, { url, storeDir, machines }: Running): void {
   const { namespace } = settings;
   const where = `${url === DEFAULT_URL ? "" : ` --nats ${url}`}${namespace === "default" ? "" : ` --namespace ${namespace}`}`;
   const kept = store === undefined ? "temporary, gone at the end; --store DIR keeps it" : "kept";
@@ -108,10 +112,16 @@ function greet({ output, settings }: Session, { store }: Flags, { url, storeDir,
       `  store     ${storeDir} (${kept})`,
       `  machines  ${machines.length === 0 ? "none; --machines FILE loads yours" : machines.join(", ")}`,
       `  drivers   ${shippedDrivers.join(", ")}`,
-      `  next      ergon submit echo '{"hello": "world"}' --wait${where}`,
+      `  next      ${commandName(io.env)} submit echo hello --wait${where}`,
       "  stop      Ctrl-C",
     ].join("\n"),
   );
+}
+
+/** How this command is called from where it was called: a checkout's script says so; in a project npm knows where it is, and a shell does not. */
+function commandName(env: Session["io"]["env"]): string {
+  if (env["npm_lifecycle_event"] === "ergon") return "npm run ergon --";
+  return env["ERGON_COMMAND"] ?? (env["npm_command"] === undefined ? "ergon" : "npx ergon");
 }
 
 /** Where everything is kept; what has become of it is said once all has stopped. */

@@ -12,7 +12,7 @@ import { parse as parseYaml } from "yaml";
 
 import { awaitEnd } from "../ended.ts";
 import type { Io } from "../io.ts";
-import { readAll, readInput, readJson } from "../payload.ts";
+import { readStdin, readInput, readJson } from "../payload.ts";
 import { durationArgument, durationText, repeated, type Cli, type Session } from "../session.ts";
 import { checkTimeout } from "../wait-flags.ts";
 import { newsOfSteps, printPlan } from "./plan-steps.ts";
@@ -95,7 +95,7 @@ function addRun(group: Command, cli: Cli): void {
 
 /** What a file says, as a plan. Throws `InvalidError` naming the place where it is no YAML. What the plan is worth is for the node to say. */
 async function readPlan(io: Io, file: string): Promise<PlanDefinition> {
-  const data = file === "-" ? await readAll(io.stdin) : await readInput(file);
+  const data = file === "-" ? await readStdin(io, "a plan") : await readInput(file);
   const name = file === "-" ? "standard input" : file;
   let parsed: unknown;
   try {

@@ -66,12 +66,26 @@ export function start(program: Command, cli: Cli): void {
     );
 }
 
-/** Nobody listens for a machine that nobody knows: then it is said which ones are known. */
+/** A start that has heard nothing for so long asks the nodes whether one of them knows the machine. */
+const ASK_NODES_MS = 300;
+
+/** Nobody listens for a machine that nobody knows: where nodes are there, it is said at once which ones they know. */
 async function begin(client: Client, machine: string, input: unknown, options: StartOptions): Promise<Instance> {
+  const { promise: unknown, reject } = Promise.withResolvers<never>();
+  const lookUp = async (cause?: unknown): Promise<void> => {
+    const known = await knownMachines(client);
+    if (!known.some((name) => name.startsWith(`${machine}@`))) reject(machineNotFound(machine, known, cause));
+  };
+  // Where no node answers, the start itself says so.
+  const timer = setTimeout(() => void lookUp().catch(() => undefined), ASK_NODES_MS);
+  const started = client.start(machine, input, options);
+  started.catch(() => undefined);
   try {
-    return await client.start(machine, input, options);
+    return await Promise.race([started, unknown]);
   } catch (error) {
-    if (!isErgonError(error) || error.code !== "NO_NODE") throw error;
-    throw machineNotFound(machine, await knownMachines(client), error);
+    if (isErgonError(error) && error.code === "NO_NODE") await Promise.race([lookUp(error), unknown]);
+    throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -1,0 +1,88 @@
+import Table from "cli-table3";
+
+import { fill } from "./wrap.ts";
+
+const GAP = 2;
+/** A column of text is not made narrower than this. */
+const LEAST_WIDTH = 16;
+
+export interface TableCell {
+  readonly text: string;
+  /** What is written in the text's place; it looks as long. */
+  readonly paint: (text: string) => string;
+}
+
+type Row = readonly TableCell[];
+
+const noBorders = {
+  ...{
+    top: "",
+    "top-mid": "",
+    "top-left": "",
+    "top-right": "",
+    bottom: "",
+    "bottom-mid": "",
+    "bottom-left": "",
+    "bottom-right": "",
+  },
+  ...{ left: "", "left-mid": "", mid: "", "mid-mid": "", right: "", "right-mid": "", middle: "" },
+};
+
+/**
+ * Lays rows out below a head for a terminal. Where they are too wide, the widest columns of several words are broken between words; where that is not
+ * enough, each row becomes a block with a line for each of its cells. No word is broken.
+ */
+export function layOut(head: Row, rows: readonly Row[], columns: number): string {
+  const widths = fittingWidths([head, ...rows], columns);
+  if (widths === undefined) return blocks(head, rows, columns);
+  const table = new Table({
+    head: head.map(painted),
+    chars: noBorders,
+    colWidths: widths.map((width) => width + GAP),
+    wordWrap: true,
+    style: { head: [], border: [], "padding-left": 0, "padding-right": GAP },
+  });
+  for (const row of rows) table.push(row.map(painted));
+  return table.toString().replace(/ +$/gm, "");
+}
+
+/** How wide the columns may be; `undefined` where the rows do not fit without breaking words. */
+function fittingWidths(rows: readonly Row[], columns: number): readonly number[] | undefined {
+  const widths = widthsOf(rows, (text) => text.length);
+  const longestWords = widthsOf(rows, (text) => Math.max(...text.split(/\s/).map((word) => word.length)));
+  for (;;) {
+    const over = widths.reduce((sum, width) => sum + width + GAP, -GAP) - columns;
+    if (over <= 0) return widths;
+    const [widest] = widths
+      .map((width, at) => ({ at, width, floor: Math.max(longestWords[at] ?? 0, Math.min(width, LEAST_WIDTH)) }))
+      .filter(({ width, floor }) => width > floor)
+      .toSorted((one, other) => other.width - one.width);
+    if (widest === undefined) return undefined;
+    widths[widest.at] = Math.max(widest.floor, widest.width - over);
+  }
+}
+
+function widthsOf(rows: readonly Row[], widthOf: (text: string) => number): number[] {
+  return (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => widthOf(row[at]?.text ?? ""))));
+}
+
+/** Rows as blocks: the cells that say something, each behind its head. */
+function blocks(head: Row, rows: readonly Row[], columns: number): string {
+  const margin = Math.max(...head.map(({ text }) => text.length)) + GAP;
+  const blockOf = (row: Row): string =>
+    row
+      .flatMap((cell, at) => {
+        if (cell.text === "") return [];
+        const title = head[at] ?? { text: "", paint: (text: string) => text };
+        const begin = painted(title) + " ".repeat(margin - title.text.length);
+        return [...fill(cell.text, columns - margin)].map(
+          (part, line) => (line === 0 ? begin : " ".repeat(margin)) + cell.paint(part),
+        );
+      })
+      .join("\n");
+  return rows.map(blockOf).join("\n\n");
+}
+
+function painted({ text, paint }: TableCell): string {
+  return paint(text);
+}
