@@ -11,9 +11,9 @@ import { root } from "../support/documents.ts";
 interface Checkout {
   readonly folder: string;
   /** Runs a module's text in the checkout, and answers what it has printed. Nothing is on its PATH but `sh`. */
-  run(text: string): Promise<string>;
+  readonly run: (text: string) => Promise<string>;
   /** Writes a program that says it is this version of nats-server. */
-  server(file: string, version: string): Promise<string>;
+  readonly server: (file: string, version: string) => Promise<string>;
 }
 
 /** A checkout of the bootstrap alone. */

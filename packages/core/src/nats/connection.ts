@@ -172,10 +172,7 @@ function createLink(connection: NatsConnection, inboxPrefix: string, clock: Cloc
       const { subject } = denied;
       if (!told.has(subject) && told.size < MOST_TOLD) {
         told.add(subject);
-        logger.warn(
-          { subject },
-          "the NATS user may not publish to this subject; the server drops every message to it",
-        );
+        logger.warn({ subject }, "the NATS user may not publish to this subject; the server drops every message to it");
       }
       for (const waiting of [replies, requests]) waiting.failAll("not-permitted", subject);
       for (const handler of refusalHandlers) handler(subject);

@@ -6,7 +6,7 @@ const GAP = 2;
 /** A column of text is not made narrower than this. */
 const LEAST_WIDTH = 16;
 
-export interface TableCell {
+interface TableCell {
   readonly text: string;
   /** What is written in the text's place; it looks as long. */
   readonly paint: (text: string) => string;
