@@ -209,6 +209,25 @@ describe(
       expect((await client.agents()).map(({ id }) => id)).toEqual(["staying"]);
     });
 
+    test("stops when a younger agent with its id is there, which does the work", async ({
+      local,
+      client,
+      stranger,
+    }) => {
+      await local.node();
+      const older = await stranger("one", 2);
+      const younger = await stranger("one", 2);
+
+      const code = await older.ended;
+      const response = await client.run({ driver: "work", payload: {} });
+
+      expect(code).toBe(0);
+      expect(older.output()).toContain('"replaced": true');
+      expect(response.json()).toMatchObject({ agent: "one" });
+      expect(younger.runs()).toHaveLength(1);
+      expect(await client.agents()).toMatchObject([{ id: "one", twin: { host: expect.any(String) } }]);
+    });
+
     test("keeps its attempts over a restart of the NATS server", async ({ namespace, start, stranger }) => {
       const server = await start();
       const { local, stop } = createLocal(server.url, namespace);

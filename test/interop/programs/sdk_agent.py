@@ -6,6 +6,7 @@ The payload of a task is {"ms"?, "fail"?, "progress"?}: it takes so long, and fa
 attempt that begins or ends, and for its own end. SIGTERM stops it; what runs may go on for half a second then.
 """
 import asyncio
+import datetime
 import json
 import signal
 import sys
@@ -158,6 +159,9 @@ class Agent:
         self.nats = Nats(PORT, self.up)
         self.credits = Credits(self.tell)
         self.incarnation = uuid.uuid4().hex
+        self.started_at = datetime.datetime.now(datetime.timezone.utc).isoformat()
+        self.stopping = asyncio.Event()
+        self.replaced = False
         self.state = None
         self.attempts = {}
         self.nodes = {}
@@ -172,14 +176,16 @@ class Agent:
         self.nats.subscribe(f"{ROOT}owned.*", self.owned)
         connection = asyncio.ensure_future(self.nats.run())
         beats = asyncio.ensure_future(self.beats())
-        stop = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-        await stop.wait()
-        await self.drain()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.stopping.set)
+        await self.stopping.wait()
+        if not self.replaced:
+            await self.drain()
+        self.state = "gone"
+        self.presence()
         beats.cancel()
         await self.nats.close()
         connection.cancel()
-        write({"end": self.seen})
+        write({"end": self.seen, "replaced": self.replaced})
 
     # Presence, roll, and the connection
 
@@ -197,7 +203,9 @@ class Agent:
 
     def presence(self):
         drivers = [{"name": DRIVER, "concurrency": CONCURRENCY}]
-        said = {"agent": AGENT, "incarnation": self.incarnation, "drivers": drivers, "state": self.state, "running": len(self.running())}
+        said = {"agent": AGENT, "incarnation": self.incarnation, "startedAt": self.started_at, "drivers": drivers, "state": self.state}
+        if self.replaced:
+            said["replaced"] = True
         self.nats.publish(f"{ROOT}presence", json.dumps(said).encode())
 
     async def beats(self):
@@ -249,6 +257,10 @@ class Agent:
             elif "Ergon-Node" in message.headers:
                 node = message.headers["Ergon-Node"]
                 self.tell(node, held=self.credits.held.get(node, 0))
+        elif event == "replaced":
+            self.replaced = message.json()["incarnation"] == self.incarnation
+            if self.replaced:
+                self.stopping.set()
         elif event == "reserve":
             body = message.json()
             granted = 0
@@ -270,6 +282,8 @@ class Agent:
         known = self.attempts.get(key)
         if known is not None and known.deadline == attempt.deadline:
             return self.dispatched_again(known, attempt.node)
+        if message.headers.get("Ergon-Again") == "true":
+            return self.give_back(attempt, "not known here")
         if self.state != "here":
             return self.give_back(attempt, "AGENT_DRAINING")
         if not self.credits.begin(attempt.node):
@@ -394,8 +408,6 @@ class Agent:
         await self.until(lambda: not self.running(), DRAIN_S)
         self.stop_all("drain")
         await self.until(lambda: all(attempt.recorded for attempt in self.attempts.values()), 5)
-        self.state = "gone"
-        self.presence()
 
     async def until(self, is_so, seconds):
         end = time.monotonic() + seconds
@@ -403,4 +415,8 @@ class Agent:
             await asyncio.sleep(0.02)
 
 
-asyncio.run(Agent().main())
+async def main():
+    await Agent().main()
+
+
+asyncio.run(main())
