@@ -99,3 +99,13 @@ test.each([
 test("what is no object is refused", () => {
   expect(() => parseSchedule("daily")).toThrow("must be an object");
 });
+
+test("a cron rule that is never due is refused with the fields that never meet, and a ? with what to write", () => {
+  expect(issuesOf({ cron: "30 2 31 2 *", task })).toEqual({
+    cron: 'cron: "30 2 31 2 *" is never due: no month of "2" has a day "31". The fields are minute hour day month weekday',
+  });
+  expect(issuesOf({ cron: "0 30 2 31 4,6,9,11 *", task })["cron"]).toContain('no month of "4,6,9,11" has a day "31"');
+  expect(issuesOf({ cron: "30 2 29 2 *", task })).toEqual({});
+  expect(issuesOf({ cron: "30 2 31 2 MON", task })).toEqual({});
+  expect(issuesOf({ cron: "? 2 * * *", task })).toEqual({ cron: 'cron: has a "?"; write "*" for any value' });
+});

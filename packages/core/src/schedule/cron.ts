@@ -1,40 +1,147 @@
 import { Cron } from "croner";
 
 import { messageOf } from "../base/errors.ts";
+import { timeZoneOf, type TimeZone } from "./time-zone.ts";
+
+/** The due times of a cron rule. Epoch milliseconds. */
+export interface CronTimes {
+  /** The first due time after `after`. */
+  next(after: number): number | undefined;
+  /** The newest due times, `most` of them, after `low` up to `high`; oldest first. */
+  newest(low: number, high: number, most: number): number[];
+}
+
+const DAY_MS = 86_400_000;
 
 /**
  * A cron rule in its time zone. Where clocks go forward, a rule of fixed times runs right after the hour that is left out, once; where they go back,
  * once, in the first of the two hours. A rule with `*` or a step in seconds, minutes or hours goes by the time that passes: it runs in neither hour
  * that is left out, and in both of those that come twice.
  */
-export function cronOf(cron: string, timeZone: string): Cron {
-  return new Cron(cron, { timezone: timeZone, paused: true, mode: "5-or-6-parts", fixedTimeRule: "no-wildcard" });
+export function cronOf(cron: string, timeZone: string): CronTimes {
+  const walls = wallsOf(cron);
+  const zone = timeZoneOf(timeZone);
+  const isFixed = isFixedTime(cron);
+  const next = (after: number): number | undefined => nextDue(walls, zone, isFixed, after);
+  return { next, newest: (low, high, most) => newestDues(walls, zone, next, { low, high, most }) };
+}
+
+/** The rule on a wall whose clock nobody sets. */
+interface Walls {
+  /** The first match after a wall time. */
+  after(wall: number): number | undefined;
+  /** The last `count` matches before a wall time, the newest first. */
+  before(wall: number, count: number): readonly number[];
+}
+
+function wallsOf(cron: string): Walls {
+  const rule = new Cron(cron, { utcOffset: 0, paused: true, mode: "5-or-6-parts" });
+  return {
+    after: (wall) => rule.nextRun(new Date(wall))?.getTime(),
+    before: (wall, count) => rule.previousRuns(count, new Date(wall)).map((date) => date.getTime()),
+  };
+}
+
+/**
+ * Goes from change to change of the zone's clock; between two of them the wall is at one offset. `from` is the first moment that may be due.
+ */
+function nextDue(walls: Walls, zone: TimeZone, isFixed: boolean, after: number): number | undefined {
+  let from = after + 1;
+  if (isFixed) {
+    const change = lastChange(zone, from);
+    if (change !== undefined) {
+      if (change === from && fallsIntoGap(walls, zone, change)) return change;
+      from = Math.max(from, endOfRepeat(zone, change));
+    }
+  }
+  for (;;) {
+    const offset = zone.offsetAt(from);
+    const wall = walls.after(from + offset - 1);
+    if (wall === undefined) return undefined;
+    const due = wall - offset;
+    const change = zone.changeIn(from, Math.min(due, from + DAY_MS));
+    if (change !== undefined) {
+      if (isFixed && fallsIntoGap(walls, zone, change)) return change;
+      from = isFixed ? endOfRepeat(zone, change) : change;
+    } else if (due <= from + DAY_MS) return due;
+    else from = due - DAY_MS;
+  }
+}
+
+/** The last change within the day up to a moment. */
+function lastChange(zone: TimeZone, at: number): number | undefined {
+  return zone.changeIn(at - DAY_MS, at);
+}
+
+/** Whether the rule is due at a wall time that a change leaves out. */
+function fallsIntoGap(walls: Walls, zone: TimeZone, change: number): boolean {
+  const wall = walls.after(change + zone.offsetAt(change - 1) - 1);
+  return wall !== undefined && wall < change + zone.offsetAt(change);
+}
+
+/** When the wall has passed all the times that a change shows a second time; the change itself where it shows none. */
+function endOfRepeat(zone: TimeZone, change: number): number {
+  return change + Math.max(0, zone.offsetAt(change - 1) - zone.offsetAt(change));
+}
+
+/** Goes back on the wall by as many matches as are wanted, and from there forward. */
+function newestDues(
+  walls: Walls,
+  zone: TimeZone,
+  next: (after: number) => number | undefined,
+  { low, high, most }: { readonly low: number; readonly high: number; readonly most: number },
+): number[] {
+  // A wall that was set back has shown later times before.
+  const newestWall = high + Math.max(zone.offsetAt(high), zone.offsetAt(high - DAY_MS));
+  for (let count = most; ; count *= 2) {
+    const before = walls.before(newestWall + 1, count);
+    const [oldest] = before.slice(-1);
+    const isAll = oldest === undefined || before.length < count;
+    const start = isAll ? low : oldest - Math.max(zone.offsetAt(oldest - DAY_MS), zone.offsetAt(oldest + DAY_MS)) - 1;
+    const dues: number[] = [];
+    for (let due = next(Math.max(low, start)); due !== undefined && due <= high; due = next(due)) dues.push(due);
+    // Of the matches some may be left out, or be due at one moment.
+    if (dues.length >= most || start <= low) return dues.slice(-most);
+  }
+}
+
+/** The names for rules; without wildcards in their times are all but `@hourly`. */
+const NICKNAME = /^@[a-z]+$/i;
+
+/** Whether a rule names its times: it has no wildcard and no step in seconds, minutes and hours. */
+function isFixedTime(cron: string): boolean {
+  const text = cron.trim();
+  if (NICKNAME.test(text)) return text.toLowerCase() !== "@hourly";
+  const fields = text.split(/\s+/);
+  return !/[*/]/.test(fields.slice(0, fields.length - 3).join(" "));
 }
 
 /** Each use of a rule reads it anew. */
 const LONGEST_CRON = 256;
 
 /** Why a text is no cron rule, or `undefined`. */
-export function faultOfCron(cron: string, timeZone: string): string | undefined {
+export function faultOfCron(cron: string): string | undefined {
   if (cron.length > LONGEST_CRON) return `has ${cron.length} characters; ${LONGEST_CRON} are allowed`;
+  const shown = `"${cron.slice(0, 80)}"`;
   const parts = cron.trim().split(/\s+/).length;
-  if (!/^@[a-z]+$/.test(cron) && parts !== 5 && parts !== 6)
-    return `"${cron.slice(0, 80)}" has ${parts} fields; write five: minute hour day month weekday, or six with seconds first`;
+  if (!NICKNAME.test(cron.trim()) && parts !== 5 && parts !== 6)
+    return `${shown} has ${parts} fields; write five: minute hour day month weekday, or six with seconds first`;
   try {
     // Where it is due at all, it is so within the 8 years that a 29 February may take.
-    return cronOf(cron, timeZone).nextRun(new Date(0)) === null ? "is never due" : undefined;
+    if (wallsOf(cron).after(0) !== undefined) return undefined;
   } catch (error) {
     return messageOf(error).replace(/^\w+: /, "");
   }
+  const [day, month] = cron.trim().split(/\s+/).slice(-3);
+  return `${shown} is never due: no month of "${month}" has a day "${day}". The fields are ${parts === 6 ? "second " : ""}minute hour day month weekday`;
 }
 
 /** Why a text is no time zone, or `undefined`. */
 export function faultOfTimeZone(timeZone: string): string | undefined {
   try {
-    cronOf("* * * * *", timeZone).nextRun(new Date(0));
+    timeZoneOf(timeZone);
     return undefined;
   } catch {
-    // What exactly its library says of it helps nobody.
     return `"${timeZone.slice(0, 80)}" is not a time zone; use a name of the IANA list, such as Europe/Berlin or UTC`;
   }
 }

@@ -108,7 +108,9 @@ function parseCron(cron: unknown, timeZone: unknown, faults: Faults): When | und
   const zoneFault = faultOfTimeZone(timeZone);
   if (zoneFault !== undefined) return faults.add("timeZone", "INVALID_OPTION", zoneFault);
   if (typeof cron !== "string") return faults.add("cron", "INVALID_OPTION", 'must be a text such as "0 3 * * *"');
-  const fault = faultOfCron(cron, timeZone);
+  // The library takes it for the moment at which it reads the rule, and it reads the rule for each due time.
+  if (cron.includes("?")) return faults.add("cron", "INVALID_OPTION", 'has a "?"; write "*" for any value');
+  const fault = faultOfCron(cron);
   return fault === undefined ? { kind: "cron", cron, timeZone } : faults.add("cron", "INVALID_OPTION", fault);
 }
 

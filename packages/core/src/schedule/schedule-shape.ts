@@ -35,7 +35,7 @@ const cron: Shape = such("a cron rule and its time zone", (value) => {
   if (typeof rule !== "string" || typeof timeZone !== "string") return false;
   const key = `${timeZone} ${rule}`;
   if (good.has(key)) return true;
-  if (faultOfTimeZone(timeZone) !== undefined || faultOfCron(rule, timeZone) !== undefined) return false;
+  if (faultOfTimeZone(timeZone) !== undefined || faultOfCron(rule) !== undefined) return false;
   if (good.size >= MOST_KEPT) good.clear();
   good.add(key);
   return true;

@@ -57,7 +57,10 @@ export function dueBetween(table: Timetable, after: number, upTo: number, most: 
   const low = Math.max(after, table.from - 1);
   const high = Math.min(upTo, table.until);
   if (high <= low || most <= 0) return { times: [], count: 0 };
-  if (rule.kind === "cron") return newestOfCron(cronOf(rule.cron, rule.timeZone), low, high, most);
+  if (rule.kind === "cron") {
+    const times = cronOf(rule.cron, rule.timeZone).newest(low, high, most);
+    return { times, count: times.length };
+  }
   if (rule.kind === "at") return rule.at > low && rule.at <= high ? { times: [rule.at], count: 1 } : NONE;
   const { everyMs, anchor } = rule;
   const first = Math.max(0, Math.floor((low - anchor) / everyMs) + 1);
@@ -97,21 +100,10 @@ export function nextDues(table: Timetable, after: number, count: number): number
 function firstAfter(rule: Timetable["rule"], after: number): number | undefined {
   switch (rule.kind) {
     case "cron":
-      return cronOf(rule.cron, rule.timeZone).nextRun(new Date(after))?.getTime();
+      return cronOf(rule.cron, rule.timeZone).next(after);
     case "every":
       return rule.anchor + Math.max(0, Math.floor((after - rule.anchor) / rule.everyMs) + 1) * rule.everyMs;
     default:
       return rule.at > after ? rule.at : undefined;
   }
-}
-
-function newestOfCron(cron: ReturnType<typeof cronOf>, low: number, high: number, most: number): DueTimes {
-  const times: number[] = [];
-  for (let before = high + 1; times.length < most;) {
-    const due = cron.previousRuns(1, new Date(before))[0]?.getTime();
-    if (due === undefined || due <= low) break;
-    times.unshift(due);
-    before = due;
-  }
-  return { times, count: times.length };
 }
