@@ -91,7 +91,7 @@ describe("a node that dies", () => {
 
 describe("a node that was only paused", () => {
   test("drops the shards that it has lost when it wakes, leaves their records alone, and joins again", async () => {
-    const cluster = createMemoryCluster({ shards: SHARDS });
+    const cluster = createMemoryCluster({ seed: 2, shards: SHARDS });
     const [first] = await cluster.addNodes("n1", "n2");
     const done: string[] = [];
     await cluster.addAgent("a1", {
@@ -242,6 +242,14 @@ describe("ownership", () => {
     await cluster.clock.advance(60 * SECOND);
 
     expect(cluster.writes.claims).toBe(claims);
+  });
+
+  test("a node that gets no shard, since there are more nodes than shards, is ready", async () => {
+    const cluster = createMemoryCluster({ shards: 2 });
+    await cluster.addNodes("n1", "n2");
+    const third = await cluster.addNode("n3");
+
+    await expect(cluster.drive(third.node.ready, 30_000)).resolves.toBeUndefined();
   });
 
   test("a node that joins gets its share, and moves nothing else", async () => {

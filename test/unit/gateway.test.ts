@@ -79,7 +79,7 @@ test("a message that cannot be sent on to the next owner is refused, and keeps n
   const shard = new HostedShard(3, 0);
   shard.buffer = [messageOf("_INBOX.a", new Uint8Array(2)), messageOf("_INBOX.b")];
 
-  router.handOn(shard);
+  router.handOn(shard, () => false);
 
   expect(failed).toEqual(["_INBOX.a PAYLOAD_TOO_LARGE"]);
   expect(sent).toEqual(["_INBOX.b"]);

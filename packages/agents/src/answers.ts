@@ -8,13 +8,13 @@ import {
   isErgonError,
   messageOf,
 } from "@ergon/core";
-import type { Bus, BusStatus, Clock, ErgonError, Headers, Logger, Message, Names } from "@ergon/core";
+import type { Bus, BusStatus, Clock, ErgonError, Headers, Logger, Message, Names, Subscription } from "@ergon/core";
 
 import { Recent } from "./recent.ts";
 import { EARLY_MS } from "./sweep.ts";
 
 /** Takes what comes on a subject, for as long as the agent lives. */
-export type Listen = (subject: string, take: (message: Message) => void) => void;
+export type Listen = (subject: string, take: (message: Message) => void) => Subscription;
 
 /** How an attempt ended, on its way to the owner of its shard. */
 export interface Answer {

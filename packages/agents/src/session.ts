@@ -39,6 +39,8 @@ export class Session {
   readonly #presence: Presence;
   readonly #sweep: Sweep;
   readonly #subscriptions: Subscription[] = [];
+  /** Of these: those that bring attempts. */
+  readonly #dispatches: Subscription[] = [];
   #refusal: ErgonError | undefined;
   #state: AgentState = "here";
   #connected = true;
@@ -91,7 +93,9 @@ export class Session {
     this.#answers.start();
     this.#credits.start();
     for (const lane of lanes.values())
-      this.#listen(names.agent(lane.driver, agent), (message) => this.#executor.dispatched(lane, message));
+      this.#dispatches.push(
+        this.#listen(names.agent(lane.driver, agent), (message) => this.#executor.dispatched(lane, message)),
+      );
     await bus.flush();
     // Whoever does not hear all that it is told must not ask for work.
     if (this.#refusal !== undefined) throw this.#refusal;
@@ -110,7 +114,11 @@ export class Session {
       this.#executor.abortAll("drain");
       if (!(await this.#within(ABANDON_MS, (done) => this.#executor.whenIdle(done)))) this.#executor.abandon(lanes);
     }
-    if (await this.#within(LAST_ANSWERS_MS, (done) => this.#answers.whenIdle(done))) return;
+    const acknowledged = await this.#within(LAST_ANSWERS_MS, (done) => this.#answers.whenIdle(done));
+    // A dispatch that is on its way goes back: not answered, it would count as lost. Before now a dispatch may be of an attempt that runs here.
+    const drained = Promise.all(this.#dispatches.map((subscription) => subscription.drain()));
+    await this.#within(GOODBYE_MS, (done) => void settled(drained).finally(done));
+    if (acknowledged && (await this.#within(LAST_ANSWERS_MS, (done) => this.#answers.whenIdle(done)))) return;
     this.#options.logger.warn(
       { answers: this.#answers.size },
       "answers were not acknowledged; their attempts will count as lost",
@@ -140,7 +148,9 @@ export class Session {
     const onRefused = (error: ErgonError): void => {
       this.#refusal ??= error;
     };
-    this.#subscriptions.push(this.#options.bus.subscribe(subject, take, { onRefused }));
+    const subscription = this.#options.bus.subscribe(subject, take, { onRefused });
+    this.#subscriptions.push(subscription);
+    return subscription;
   };
 
   #become(state: AgentState): void {
@@ -217,6 +227,6 @@ export class Session {
   }
 }
 
-async function settled(promise: Promise<void>): Promise<void> {
+async function settled(promise: Promise<unknown>): Promise<void> {
   await Promise.allSettled([promise]);
 }

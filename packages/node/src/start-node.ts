@@ -175,10 +175,15 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   });
   batches.gateway = gateway;
 
-  let announceReady: () => void = () => undefined;
-  const ready = new Promise<void>((resolve) => {
-    announceReady = resolve;
-  });
+  const { promise: ready, resolve: announceReady } = Promise.withResolvers<void>();
+  let joined = false;
+  let announced = false;
+  /** A node that gets no shard, since there are more nodes than shards, is ready too. */
+  const tellIfReady = (): void => {
+    if (announced || !joined || !supervisor.settled) return;
+    announced = true;
+    announceReady();
+  };
   const supervisor: ShardSupervisor = new ShardSupervisor(context, {
     cluster,
     needs,
@@ -188,11 +193,11 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     onServing: (shard) => {
       for (const { verb, id: actor, message } of router.take(shard.number))
         gateway.serveKept(shard, verb, actor, message);
-      if (supervisor.settled) announceReady();
+      tellIfReady();
     },
     onLeft: (shard) => {
       held.shardLeft();
-      router.handOn(shard);
+      gateway.handOn(shard);
     },
   });
   const detector = new FailureDetector(context, cluster);
@@ -219,29 +224,39 @@ export async function startNode(parts: NodeParts): Promise<Node> {
       supervisor.reconcile();
       held.nodesChanged();
       spread?.check();
+      tellIfReady();
     },
     onOwnership: (ownership) => {
       supervisor.onOwnership(ownership);
       router.owned(ownership.shard);
     },
   });
+  joined = true;
   detector.start();
   service.start();
   gateway.start();
   supervisor.reconcile();
+  tellIfReady();
   logger.info({ node: id, namespace: parts.namespace }, "the node has joined the cluster");
 
   let stopping: Promise<void> | undefined;
   const stop = async (drainMs: number): Promise<void> => {
     logger.info({ node: id }, "the node is stopping");
-    gateway.stop();
-    service.stop();
-    const drained = supervisor.stop();
-    await Promise.race([drained, delay(clock, drainMs)]);
+    const handOver = async (): Promise<void> => {
+      // What the server gave to this node is served while the node has its shards still.
+      await Promise.all([gateway.stop(), service.stop()]);
+      await supervisor.stop();
+      await clusterDesk.stop();
+      await cluster.leave();
+      await supervisor.left();
+      // Messages for its former shards wait here until these have their next owners.
+      if (cluster.liveNodes().some((node) => node !== id)) await router.emptied();
+    };
+    await Promise.race([handOver(), delay(clock, drainMs)]);
+    router.giveBack();
     detector.stop();
     spread?.stop();
     observer.stop();
-    clusterDesk.stop();
     owned.unsubscribe();
     listeners.stop();
     host.stop();

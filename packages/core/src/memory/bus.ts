@@ -57,11 +57,21 @@ export function createMemoryBus(link: Link): Bus {
       },
     };
     link.addInterest(interest);
+    let drained: Promise<void> | undefined;
     const subscription: Subscription = {
       unsubscribe: () => {
         if (!active) return;
         active = false;
         link.removeInterest(interest);
+      },
+      drain: () => {
+        if (active && drained === undefined) link.removeInterest(interest);
+        return (drained ??= link
+          .call(() => undefined)
+          .catch(() => undefined)
+          .then(() => {
+            active = false;
+          }));
       },
     };
     return subscription;

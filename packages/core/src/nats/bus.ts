@@ -63,6 +63,12 @@ export function createNatsBus(link: NatsLink): Bus {
         unsubscribe: () => {
           if (!subscription.isClosed()) subscription.unsubscribe();
         },
+        drain: async () => {
+          // nats.js asks for no more, and closes it when the server has answered to what was sent then, or the connection is gone.
+          if (subscription.isClosed()) return;
+          if (link.status === "connected") await Promise.allSettled([subscription.drain()]);
+          else subscription.unsubscribe();
+        },
       };
     },
     request: (subject, data, options) =>

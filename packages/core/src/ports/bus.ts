@@ -24,8 +24,13 @@ interface SubscribeOptions {
 }
 
 export interface Subscription {
-  /** Takes no more messages. Idempotent. */
+  /** Takes no more messages, and drops those that the server has sent already. Idempotent. */
   unsubscribe(): void;
+  /**
+   * Asks the server for no more messages, and handles those that it has sent by then. Resolves when it has sent the last of them, or the connection
+   * is gone; never rejects. Idempotent.
+   */
+  drain(): Promise<void>;
 }
 
 export type BusStatus = "connected" | "disconnected" | "closed";
@@ -37,6 +42,7 @@ export type BusStatus = "connected" | "disconnected" | "closed";
  * - Of the subscriptions of one queue group exactly one gets a message.
  * - A message with a reply-to that reaches nobody comes back at once on that reply-to, to its own sender only, with
  *   `noResponders`.
+ * - A message reaches a subscription that is drained, or the server gives it to another, or tells its sender that there is nobody.
  * - After `flush`, everything published before has reached the server, and every subscription made before is known to it.
  * - A handler that throws is the adapter's caller's bug: it is reported to the log, the subscription goes on.
  */

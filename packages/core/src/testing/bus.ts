@@ -222,6 +222,41 @@ export function describeBus({ describe, test }: TestApi, suite: Suite): void {
         assert.deepEqual(heard.items, ["1"]);
       }));
 
+    test("a subscription that is drained handles what was sent to it, and the others of its group get the rest", () =>
+      within(suite, async (connect) => {
+        const [publisher, first, second] = [await connect(), await connect(), await connect()];
+        const [atFirst, atSecond] = [new Heard<string | undefined>(), new Heard<string | undefined>()];
+        const drained = first.bus.subscribe("work", (message) => atFirst.hear(text(message.data)), { queue: "group" });
+        second.bus.subscribe("work", (message) => atSecond.hear(text(message.data)), { queue: "group" });
+        await Promise.all([first.bus.flush(), second.bus.flush()]);
+
+        let draining: Promise<void> | undefined;
+        for (let index = 0; index < 400; index++) {
+          publisher.bus.publish("work", bytes(String(index)));
+          if (index % 20 === 0) await publisher.bus.flush();
+          if (index === 200) draining = drained.drain();
+        }
+        await Promise.all([draining, drained.drain()]);
+        const before = atFirst.items.length;
+        publisher.bus.publish("work", bytes("last"));
+        await atSecond.until((all) => all.includes("last"));
+        await first.bus.flush();
+
+        const all = [...atFirst.items, ...atSecond.items];
+        assert.equal(atFirst.items.length, before);
+        assert.equal(all.length, 401);
+        assert.equal(new Set(all).size, 401);
+      }));
+
+    test("a drain ends when the connection is gone", () =>
+      within(suite, async (connect) => {
+        const process = await connect();
+        const subscription = process.bus.subscribe("some", () => undefined);
+        await process.close();
+
+        await subscription.drain();
+      }));
+
     test("a handler that throws does not end its subscription", () =>
       within(suite, async (connect) => {
         const { bus } = await connect();

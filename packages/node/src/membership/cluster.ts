@@ -89,17 +89,21 @@ export class Cluster {
     });
   }
 
-  /** Goodbye: others take over at once. */
-  async stop(): Promise<void> {
+  /** Goodbye: others take over at once, and this node still hears of it. */
+  async leave(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#context.clock.cancel(this.#timer);
-    for (const watch of this.#watches) watch.stop();
     try {
       await this.#context.ports.leases.end(this.#context.node);
     } catch (error) {
       this.#context.logger.warn({ reason: messageOf(error) }, "the session could not be ended; it ends by its time");
     }
+  }
+
+  async stop(): Promise<void> {
+    await this.leave();
+    for (const watch of this.#watches) watch.stop();
   }
 
   /** The owner of the shard, as far as it is known and lives. */

@@ -21,7 +21,7 @@ import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { HeldBatches } from "./held-batches.ts";
 import { Lookups } from "./lookups.ts";
-import { moved, refused, setAside } from "./refusals.ts";
+import { isLeaving, moved, refused, setAside } from "./refusals.ts";
 import { sameSpec } from "./same-spec.ts";
 import { readStored } from "./stored-tasks.ts";
 
@@ -52,7 +52,7 @@ export class AdmissionDesk {
    * `done` hears of the outcome once it is stored.
    */
   submit(shard: HostedShard, spec: TaskSpec, fresh: boolean, done: (outcome: Admission) => void, batch?: string): void {
-    if (shard.phase === "closed") return done({ kind: "refused", error: moved(shard) });
+    if (isLeaving(shard)) return done({ kind: "refused", error: moved(shard) });
     if (batch !== undefined && this.#held.isRefused(batch)) return done({ kind: "refused", error: gaveWay() });
     const live = shard.actors.get(spec.id);
     if (live !== undefined) return this.#meet(live, spec, done, batch);
@@ -78,7 +78,7 @@ export class AdmissionDesk {
     } catch (error) {
       return done({ kind: "refused", error });
     }
-    if (shard.phase === "closed") done({ kind: "refused", error: moved(shard) });
+    if (isLeaving(shard)) done({ kind: "refused", error: moved(shard) });
     else if (state !== undefined) done(this.#existing(undefined, state, spec));
     else this.#create(shard, spec, done, batch);
   }

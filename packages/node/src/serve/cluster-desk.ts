@@ -81,8 +81,9 @@ export class ClusterDesk {
     ];
   }
 
-  stop(): void {
-    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+  /** Resolves when what was asked of this node is answered. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#subscriptions.map((subscription) => subscription.drain()));
   }
 
   async take(verb: ClusterVerb, message: Message): Promise<void> {

@@ -62,6 +62,8 @@ export class Gateway {
   readonly #parts: GatewayParts;
   readonly #newId: () => string;
   #subscriptions: Subscription[] = [];
+  /** Requests that are being served. */
+  readonly #open = new Set<Promise<void>>();
   #stopping = false;
 
   constructor(context: NodeContext, parts: GatewayParts) {
@@ -89,11 +91,13 @@ export class Gateway {
       serve(names.cluster(verb), (message) => this.#parts.cluster.take(verb, message));
   }
 
-  /** Takes no more new work; what is under way goes on. */
-  stop(): void {
-    this.#stopping = true;
-    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+  /** Takes no more new work. Resolves when all requests that the server has given to this node are served. */
+  async stop(): Promise<void> {
+    const subscriptions = this.#subscriptions;
     this.#subscriptions = [];
+    await Promise.all(subscriptions.map((subscription) => subscription.drain()));
+    this.#stopping = true;
+    await Promise.all(this.#open);
   }
 
   /** A message on the subject of a hosted shard. */
@@ -125,6 +129,17 @@ export class Gateway {
     }
   }
 
+  /** What a shard that left this node had not served yet goes to its next owner, which may be this node again. */
+  handOn(shard: HostedShard): void {
+    const { router, hosted } = this.#parts;
+    router.handOn(shard, (verb, id, message) => {
+      const again = hosted.get(shard.number);
+      if (again?.phase !== "serving") return false;
+      this.serveKept(again, verb, id, message);
+      return true;
+    });
+  }
+
   /** A message that was kept until the shard had an owner, which is this node now. */
   serveKept(shard: HostedShard, verb: string, id: string, message: Message): void {
     if (verb === "reply") {
@@ -142,7 +157,10 @@ export class Gateway {
   #run(message: Message, run: (message: Message) => void | Promise<void>): void {
     try {
       const pending = run(message);
-      if (pending !== undefined) pending.catch((error: unknown) => this.#failed(message, error));
+      if (pending === undefined) return;
+      const served = pending.catch((error: unknown) => this.#failed(message, error));
+      this.#open.add(served);
+      void served.finally(() => this.#open.delete(served));
     } catch (error) {
       this.#failed(message, error);
     }

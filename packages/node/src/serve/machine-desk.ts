@@ -39,7 +39,7 @@ import type { AdmissionDesk } from "./admission-desk.ts";
 import { askingOf, checkWait, untilOf } from "./asking.ts";
 import type { Listeners } from "./listeners.ts";
 import { Lookups } from "./lookups.ts";
-import { moved, notFound, refused, setAside } from "./refusals.ts";
+import { isLeaving, moved, notFound, refused, setAside } from "./refusals.ts";
 import { readStored } from "./stored-tasks.ts";
 import type { TaskDesk } from "./task-desk.ts";
 import type { UnknownMachines } from "./unknown-machines.ts";
@@ -254,7 +254,7 @@ export class MachineDesk {
     } catch (error) {
       return done({ kind: "refused", error });
     }
-    if (shard.phase === "closed") done({ kind: "refused", error: moved(shard) });
+    if (isLeaving(shard)) done({ kind: "refused", error: moved(shard) });
     else if (state !== undefined) done(existing(undefined, state, spec));
     else this.#create(shard, id, spec, done);
   }

@@ -44,8 +44,9 @@ export class MicroService {
     }
   }
 
-  stop(): void {
-    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+  /** Resolves when what was asked of this node is answered. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#subscriptions.map((subscription) => subscription.drain()));
   }
 
   #answer(message: Message, body: object): void {

@@ -11,6 +11,11 @@ export function refused(refusal: Refusal): Error {
     : new UnavailableError(code, message);
 }
 
+/** Whether the shard leaves this node, or has left: nothing more of it is stored here, and nobody who waits for that would be answered. */
+export function isLeaving({ phase }: HostedShard): boolean {
+  return phase === "draining" || phase === "closed";
+}
+
 /** The shard is served elsewhere now, or will be. */
 export function moved(shard: HostedShard): Error {
   return new UnavailableError("SHARD_MOVED", `shard ${shard.number} has moved to another node; ask again`, {

@@ -1,4 +1,4 @@
-import { UnavailableError, type Message } from "@ergon/core";
+import { UnavailableError, delay, type Message } from "@ergon/core";
 
 import type { Cluster } from "../membership/cluster.ts";
 import type { NodeContext } from "../node-context.ts";
@@ -9,6 +9,8 @@ import { WaitingRoom } from "./waiting-room.ts";
 /** Messages kept for a shard without an owner, and how long: a take-over is quicker. */
 const MOST_KEPT = 2_000;
 const KEPT_MS = 10_000;
+/** How often a node that stops looks whether what it keeps has found an owner. */
+const LOOK_MS = 20;
 
 interface Kept {
   readonly verb: string;
@@ -57,15 +59,31 @@ export class Router {
     if (kept.length === 1) this.#context.clock.after(KEPT_MS, () => this.#expire(shard));
   }
 
-  /** What a shard that left had not served yet goes to its next owner. */
-  handOn(shard: HostedShard): void {
+  /** What a shard that left had not served yet goes to its next owner; `serve` answers whether this node is that, and has taken the message. */
+  handOn(shard: HostedShard, serve: (verb: string, id: string, message: Message) => boolean): void {
     const { buffer } = shard;
     shard.buffer = [];
     for (const message of buffer) {
       this.room.leave(message);
       const { verb, id, attempt } = this.#context.names.parseShard(message.subject);
-      if (!message.noResponders) this.forward(shard.number, verb, verb === "reply" ? `${id}.${attempt}` : id, message);
+      if (message.noResponders) continue;
+      const whole = verb === "reply" ? `${id}.${attempt}` : id;
+      if (!serve(verb, whole, message)) this.forward(shard.number, verb, whole, message);
     }
+  }
+
+  /** Resolves when nothing is kept here any more: each message has gone to an owner, or was given back after its time. */
+  async emptied(): Promise<void> {
+    while (this.#kept.size > 0) await delay(this.#context.clock, LOOK_MS);
+  }
+
+  /** Refuses all that is kept: this node stops, and nobody has taken the shards. */
+  giveBack(): void {
+    for (const shard of [...this.#kept.keys()])
+      for (const { message } of this.take(shard)) {
+        const text = `this node is stopping, and shard ${shard} has no owner yet; ask again`;
+        this.#listeners.fail(message.reply, new UnavailableError("NODE_STOPPING", text, { retryAfterMs: 500 }));
+      }
   }
 
   /** Another node owns the shard now. */

@@ -10,6 +10,8 @@ import { decodeMark, encodeMark } from "./mark.ts";
 import { createSupervisor, type Supervisor, type SupervisorEvent } from "./supervisor.machine.ts";
 
 const RETRY_MS = 250;
+/** How long a shard that has left is listened to when nobody takes it. */
+const LEAVING_MS = 1_000;
 /** Writes after which a shard's mark is written anew. */
 const MARK_WRITES = 2_000;
 
@@ -31,6 +33,10 @@ export class ShardSupervisor {
   readonly #supervisors: readonly Supervisor[];
   #toLoad: HostedShard[] = [];
   #reconciling = false;
+  /** Shards that have left, and are still listened to; each with what ends that. */
+  readonly #leaving = new Map<number, () => void>();
+  /** Of each of them, resolved when all that came for it is handed on. */
+  readonly #left = new Set<Promise<void>>();
   #stopping = false;
   #onEmpty: (() => void) | undefined;
 
@@ -53,6 +59,7 @@ export class ShardSupervisor {
   /** The store says who owns a shard: if it is not this node, the shard is lost. */
   onOwnership({ shard, session, fence }: Ownership): void {
     const hosted = this.#parts.hosted.get(shard);
+    if (session !== undefined) this.#leaving.get(shard)?.();
     if (hosted !== undefined && session !== this.#context.node && fence > hosted.fence)
       this.#tell(shard, { type: "lost" });
   }
@@ -80,11 +87,16 @@ export class ShardSupervisor {
   /** Gives every shard away. Resolves when none is left. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    if (this.#parts.hosted.size === 0) return;
-    await new Promise<void>((resolve) => {
-      this.#onEmpty = resolve;
-      for (const shard of this.#parts.hosted.keys()) this.#tell(shard, { type: "unassigned" });
-    });
+    if (this.#parts.hosted.size > 0)
+      await new Promise<void>((resolve) => {
+        this.#onEmpty = resolve;
+        for (const shard of this.#parts.hosted.keys()) this.#tell(shard, { type: "unassigned" });
+      });
+  }
+
+  /** Resolves when no message comes here any more for a shard that has left. */
+  async left(): Promise<void> {
+    await Promise.all(this.#left);
   }
 
   #supervise(shard: number): Supervisor {
@@ -159,6 +171,8 @@ export class ShardSupervisor {
 
   #begin(shard: number): void {
     const { records, bus } = this.#context.ports;
+    // Two subscriptions would bring each message twice.
+    this.#leaving.get(shard)?.();
     const hosted = new HostedShard(shard, records.bucketOf(shard));
     const { cluster } = this.#parts;
     hosted.onNeeds = () => cluster.needsChanged();
@@ -320,11 +334,35 @@ export class ShardSupervisor {
     hosted.delete(shard);
     this.#parts.needs.keep(left);
     host.drop(left);
-    left.subscription?.unsubscribe();
-    this.#parts.onLeft(left);
+    this.#leave(left);
     // A claim that failed is tried again after its pause.
     if (left.fence > 0) this.reconcile();
     if (hosted.size === 0) this.#onEmpty?.();
+  }
+
+  /**
+   * What comes for the shard until its next owner listens is kept, and sent on to that: other nodes may take this one for the owner as long as they
+   * have not heard of the change.
+   */
+  #leave(shard: HostedShard): void {
+    const { promise: left, resolve } = Promise.withResolvers<void>();
+    const end = (): void => {
+      if (this.#leaving.get(shard.number) !== end) return;
+      this.#leaving.delete(shard.number);
+      this.#context.clock.cancel(timer);
+      void (shard.subscription?.drain() ?? Promise.resolve()).then(() => {
+        this.#parts.onLeft(shard);
+        this.#left.delete(left);
+        resolve();
+      });
+    };
+    const timer = this.#context.clock.after(LEAVING_MS, end);
+    this.#leaving.set(shard.number, end);
+    this.#left.add(left);
+    const { cluster } = this.#parts;
+    const owner = cluster.ownerOf(shard.number);
+    const isTaken = owner !== undefined && owner !== this.#context.node;
+    if (isTaken || !cluster.liveNodes().some((node) => node !== this.#context.node)) end();
   }
 
   async #mark(shard: HostedShard): Promise<void> {
