@@ -126,11 +126,15 @@ describe("a record holds", () => {
   });
 
   test.for([
+    [{ ergon$error: { name: "E", message: "m" } }],
+    [{ ergon$data: { ergon$data: 1 } }],
+    [{ xstate$$type: 1, id: "nobody" }],
+    [[{ xstate$$type: 1, id: "x:1", more: "text" }]],
     [{ ergon$error: null }],
     [{ ergon$error: { name: 1 } }],
     [{ ergon$error: { name: "E", message: "m" }, more: 1 }],
     [{ constructor: 1 }],
-  ])("what looks a little like an error or a prototype as it is: %o", async ([value]) => {
+  ])("what looks like a mark or a prototype as it is: %o", async ([value]) => {
     const instance = await started(keeper);
     await instance.send({ type: "KEEP", value });
     await instance.crash();

@@ -82,7 +82,7 @@ export type {
   PersistedTree,
   Tell,
 } from "./machines/machine-state.ts";
-export { readable } from "./machines/plain.ts";
+export { fromPlain, readable, toPlain } from "./machines/plain.ts";
 export { eventMemory, hasRoomFor, hasSeen, remember } from "./machines/seen-events.ts";
 export type { EventMemory } from "./machines/seen-events.ts";
 export type { MachineEvent, MachineInput } from "./machines/machine-event.ts";

@@ -1,11 +1,8 @@
 import { InvalidError, UnavailableError } from "../base/errors.ts";
-import { msgpack } from "../base/msgpack.ts";
 import { isIn } from "../machines/machine-state.ts";
-import { toPlain } from "../machines/plain.ts";
-import { encodeBody } from "../wire/codec.ts";
 import { H, MSGPACK_TYPE } from "../wire/headers.ts";
 import type { MachineView } from "../wire/machine-view.ts";
-import type { StartOptions } from "../wire/start.ts";
+import { encodeValue, type StartOptions } from "../wire/start.ts";
 import { requireId, requireName, type Names } from "../wire/subjects.ts";
 import type { Caller } from "./caller.ts";
 import type { Client, DecisionOptions, RetryOptions } from "./client.ts";
@@ -82,6 +79,8 @@ export interface InstanceParts {
   readonly newEventId: (instance: string) => string;
 }
 
+const NO_INPUT = { data: new Uint8Array(), contentType: MSGPACK_TYPE };
+
 /** Starts an instance; the same id again finds the same one. */
 export async function startInstance(
   parts: InstanceParts,
@@ -92,13 +91,13 @@ export async function startInstance(
   const { caller, names, newId } = parts;
   requireName("machine", machine);
   const id = requireId(options.id ?? newId());
-  const headers: Record<string, string> = { [H.id]: id, [H.contentType]: MSGPACK_TYPE };
+  const { data, contentType } = input === undefined ? NO_INPUT : encodeValue(input, "input");
+  const headers: Record<string, string> = { [H.id]: id, [H.contentType]: contentType };
   if (options.version !== undefined) headers[H.machineVersion] = options.version;
   if (options.correlationId !== undefined) headers[H.correlationId] = options.correlationId;
   if (options.tags !== undefined) headers[H.tags] = options.tags.join(",");
   if (options.retention !== undefined)
     headers[H.retention] = typeof options.retention === "number" ? `${options.retention}ms` : options.retention;
-  const data = input === undefined ? new Uint8Array() : msgpack.pack(toPlain(input, "input"));
   await caller.ask({ subject: names.start(machine), data, headers, read: readTask });
   return createInstance(parts, id);
 }
@@ -111,12 +110,9 @@ export function createInstance(parts: InstanceParts, id: string): Instance {
     options: SendOptions,
     until: UntilQuestion | undefined,
   ): Promise<TaskReply> => {
-    const headers = {
-      [H.contentType]: MSGPACK_TYPE,
-      [H.eventId]: options.eventId ?? newEventId(id),
-      ...until?.headers,
-    };
-    const data = encodeBody(toPlain(event, "event"), MSGPACK_TYPE);
+    const { data, contentType } = encodeValue(event, "event");
+    const eventId = options.eventId ?? newEventId(id);
+    const headers = { [H.contentType]: contentType, [H.eventId]: eventId, ...until?.headers };
     const { waitUntil, signal } = until ?? {};
     const waiting = { waitUntil, waitFor: id, forgettable: true, signal };
     return caller.ask({ subject: names.verb("send", id), data, headers, ...waiting, read: readTask });

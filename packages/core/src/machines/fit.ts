@@ -10,12 +10,13 @@ import type { RecordFields } from "../actor/record.ts";
 import type { Timer } from "../actor/step.ts";
 import { messageOf } from "../base/errors.ts";
 import { DURABLE } from "./inner-actor.ts";
-import { fromPlain } from "./plain.ts";
+import { forXState } from "./restored.ts";
 
 /** An actor inside an instance, as records hold it. */
 interface PersistedChild {
   readonly src?: unknown;
   readonly snapshot?: PersistedActor;
+  readonly gone?: true;
 }
 
 export interface PersistedActor {
@@ -41,8 +42,7 @@ export function misfit(
 ): string | undefined {
   let root: RestoredActor;
   try {
-    // XState puts references to actors into the context that it is given.
-    const given = fromPlain(structuredClone(snapshot));
+    const given = forXState(structuredClone(snapshot));
     root = createActor(logic, { snapshot: given, logger: () => undefined } as never) as unknown as RestoredActor;
   } catch (error) {
     return messageOf(error);
@@ -55,7 +55,8 @@ export function misfit(
 /** An actor inside that the machine has no logic for, or has one of another kind for. XState passes over the former without a word. */
 export function strangerAmong(actor: RestoredActor, persisted: PersistedActor, path = ""): string | undefined {
   const restored = actor.getSnapshot().children ?? {};
-  for (const [id, { src, snapshot = {} }] of Object.entries(persisted.children ?? {})) {
+  for (const [id, { src, snapshot = {}, gone }] of Object.entries(persisted.children ?? {})) {
+    if (gone === true) continue;
     const name = `actor "${path}${id}"`;
     const child = restored[id];
     if (child === undefined) return `the logic of its ${name} is not there any more (${String(src)})`;

@@ -8,10 +8,14 @@ const MOST_MICROSTEPS = 10_000;
 /** Marks logic whose actors do nothing in the node: what they stand for is kept by the engine. */
 export const DURABLE: unique symbol = Symbol.for("ergon.durable");
 
+/** XState's number for an actor that has stopped. */
+export const STOPPED = 2;
+
 /** What the engine uses of XState's actors beyond their public types (5.33; held by test/unit/machines-*.test.ts). */
 export interface InnerActor {
-  readonly id: string;
+  id: string;
   readonly sessionId: string;
+  _processingStatus: number;
   readonly _parent?: InnerActor;
   readonly _syncSnapshot?: boolean;
   readonly src?: unknown;
@@ -20,8 +24,9 @@ export interface InnerActor {
   _snapshot: { status: string; children?: object };
   readonly options: { readonly snapshot?: unknown };
   logic: InnerLogic;
-  readonly _actorScope: { emit: (event: StoredEvent) => void };
+  readonly _actorScope: { id: string; emit: (event: StoredEvent) => void };
   getSnapshot(): InnerSnapshot;
+  start(): unknown;
   _send(event: EventObject): void;
   _error(error: unknown): void;
   _stop(): void;
@@ -39,7 +44,9 @@ interface InnerSnapshot {
 }
 
 export interface InnerSystem {
+  _bookId: () => string;
   _register: (sessionId: string, actor: InnerActor) => string;
+  _unregister: (actor: InnerActor) => void;
   _relay: (source: InnerActor | undefined, target: InnerActor, event: EventObject) => void;
   _sendInspectionEvent: (event: { type: string; actorRef: InnerActor }) => void;
   inspect: (observer: (event: { type: string; actorRef: InnerActor }) => void) => void;
@@ -61,10 +68,9 @@ export interface InnerLogic {
 }
 
 /** Before an actor takes its first state. */
-export function prepare({ type, actorRef }: { readonly type: string; readonly actorRef: InnerActor }): void {
-  if (type !== "@xstate.actor") return;
-  boundSteps(actorRef.logic);
-  reviveHistory(actorRef.logic, actorRef.options.snapshot);
+export function prepare({ logic, options }: InnerActor): void {
+  boundSteps(logic);
+  reviveHistory(logic, options.snapshot);
 }
 
 /** A machine that takes step after step without an end is stopped, where its author has set no bound of his own. */
@@ -80,38 +86,7 @@ function reviveHistory({ idMap }: InnerLogic, snapshot: unknown): void {
     historyValue[history] = states.map((state) => (idMap.get(state.id) as typeof state | undefined) ?? state);
 }
 
-/** XState lets the actors of a machine that has failed go on. Here they would be nobody's, and their tasks be done for nobody. */
-export function stopOrphans(actor: InnerActor): void {
-  const { status, children = {} } = actor.getSnapshot();
-  for (const child of Object.values(children)) {
-    if (status === "error" && child.getSnapshot().status === "active") child._stop();
-    else stopOrphans(child);
-  }
-}
-
-/** Stops an actor and everything below it. */
-export function stopAll(actor: InnerActor): void {
-  for (const child of Object.values(actor.getSnapshot().children ?? {})) {
-    if (child.logic.__xstatenode === true) stopAll(child);
-    else if (child.getSnapshot().status === "active") child._stop();
-  }
-  actor._snapshot = { ...actor._snapshot, status: "stopped", children: {} };
-}
-
-export function hasLocal(actor: InnerActor): boolean {
-  for (const child of Object.values(actor.getSnapshot().children ?? {})) {
-    if (child.logic.__xstatenode === true ? hasLocal(child) : isLocal(child)) return true;
-  }
-  return false;
-}
-
-export function stopLocal(actor: InnerActor): void {
-  for (const child of Object.values(actor.getSnapshot().children ?? {})) {
-    if (child.logic.__xstatenode === true) stopLocal(child);
-    else if (isLocal(child)) child._stop();
-  }
-}
-
-function isLocal({ logic, _snapshot }: InnerActor): boolean {
+/** Whether an actor runs in the node, and is not only data. */
+export function isLocal({ logic, _snapshot }: InnerActor): boolean {
   return logic[DURABLE] !== true && logic.start !== undefined && _snapshot.status === "active";
 }

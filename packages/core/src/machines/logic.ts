@@ -5,7 +5,7 @@ import type { TaskRequest } from "../wire/submit.ts";
 import { parseTaskRequest } from "../wire/submit.ts";
 import type { ChildSpec, Ending, StoredEvent } from "./command.ts";
 import { DURABLE } from "./inner-actor.ts";
-import { toPlain } from "./plain.ts";
+import { readable, toPlain } from "./plain.ts";
 import { ActorTree } from "./tree.ts";
 
 /** What is known in a machine of a task or a durable child of its own. */
@@ -170,5 +170,5 @@ function endOf<TOutput>(ending: Ending): Partial<DurableSnapshot<TOutput>> {
 function payloadOf(input: unknown, request: DriverRequest): object {
   if (input === undefined || "payload" in request || "text" in request || "base64" in request) return {};
   if (typeof input === "string") return { text: input };
-  return { payload: input instanceof Uint8Array ? input : toPlain(input, "input") };
+  return { payload: input instanceof Uint8Array ? input : readable(toPlain(input, "input")) };
 }

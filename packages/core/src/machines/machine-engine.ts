@@ -25,6 +25,7 @@ import {
   type MachineState,
   type PersistedTree,
 } from "./machine-state.ts";
+import type { StoredSnapshot } from "./persisted.ts";
 import { fromPlain } from "./plain.ts";
 import { remember } from "./seen-events.ts";
 import { ActorTree, type TreeOptions } from "./tree.ts";
@@ -84,8 +85,7 @@ export const machineEngine: Engine = {
 
   restore(machine: Machine, fields: RecordFields, surroundings: Surroundings): MachineState {
     const { persisted, meta } = machineEngine.read(machine, fields) as MachineRecordState;
-    // XState puts references to actors into the context that it is given.
-    const given = fromPlain(structuredClone(persisted));
+    const given = structuredClone(persisted as unknown as StoredSnapshot);
     const tree = ActorTree.restore(
       machine.logic,
       given,
@@ -156,14 +156,14 @@ function deliver(tree: ActorTree, draft: Draft, event: MachineEvent): void {
   switch (event.type) {
     case "ergon.event":
       if (event.id !== undefined) Object.assign(draft, remember(draft, event.id, event.at));
-      return tree.send(event.at, fromPlain(event.event));
+      return tree.send(event.at, event.event);
     case "ergon.timer":
       return tree.fire(event.at, event.timer);
     case "ergon.task":
       forgetChild(draft, event.key);
       if (event.answered !== undefined)
         draft.answered = [...(draft.answered ?? []), event.answered].slice(-machineLimits.answered);
-      return tree.ended(event.at, event.key, fromPlain(event.ending));
+      return tree.ended(event.at, event.key, event.ending);
     case "ergon.local":
       return tree.turn(event.at, event.run);
     case "ergon.told":

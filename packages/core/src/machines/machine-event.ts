@@ -8,7 +8,7 @@ interface At {
   readonly at: number;
 }
 
-/** What can happen to an instance of a machine, as the engine takes it. */
+/** What can happen to an instance of a machine, as the engine takes it. What another durable actor tells is in the form of records, all else as it is. */
 export type MachineEvent = At &
   /** An event of a client; `id` makes a repetition of it known. */
   (
@@ -33,6 +33,7 @@ export type MachineEvent = At &
 
 /** What an instance is started with. */
 export interface MachineInput extends At {
+  /** In the form of records. */
   readonly input: unknown;
   readonly correlationId?: string | undefined;
   readonly tags?: readonly string[] | undefined;

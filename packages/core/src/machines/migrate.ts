@@ -12,7 +12,7 @@ import { take, type Draft } from "./draft.ts";
 import { misfit } from "./fit.ts";
 import { machineEngine } from "./machine-engine.ts";
 import { machineLimits, stateText, type MachineMeta, type MachineState } from "./machine-state.ts";
-import { fromPlain, toPlain } from "./plain.ts";
+import { ACTOR_MARK, fromPlain, toPlain } from "./plain.ts";
 
 const known: ReadonlySet<string> = new Set(["value", "context", "children", "historyValue", "timers"]);
 
@@ -25,12 +25,15 @@ export function migrateFields(fields: RecordFields, to: Machine): RecordFields {
   const fault = (text: string, cause?: unknown): ConflictError => failed(fields, to, text, cause);
   const migration = to.migrate?.[version];
   if (migration === undefined) throw fault(`version ${to.version} has no migration from ${version}`);
+  const references = new Map<object, string>();
   const {
     value,
     context,
     children = {},
     historyValue = {},
-  } = fromPlain(structuredClone(snapshot)) as unknown as Partial<Migratable>;
+  } = fromPlain(structuredClone(snapshot), (reference) =>
+    remembered(references, reference),
+  ) as unknown as Partial<Migratable>;
   let given: Record<string, unknown>;
   try {
     const answer: unknown = migration({
@@ -44,7 +47,11 @@ export function migrateFields(fields: RecordFields, to: Machine): RecordFields {
     const unknown = Object.keys(answer).find((field) => !known.has(field));
     if (unknown !== undefined)
       throw new Error(`"${unknown}" is nothing that a migration gives: ${[...known].join(", ")}`);
-    given = toPlain(answer, "") as Record<string, unknown>;
+    const spelled = new Set(references.values());
+    given = toPlain(answer, "", (object) => (isOneOf(references, spelled, object) ? object : undefined)) as Record<
+      string,
+      unknown
+    >;
   } catch (cause) {
     throw fault(messageOf(cause), cause);
   }
@@ -80,6 +87,16 @@ export function migrate(fields: RecordFields, to: Machine, at: number, surroundi
   const lines = history.length < machineLimits.historyEntries ? history : [...history.slice(0, 4), ...history.slice(5)];
   draft.history = [...lines, [draft.updatedAt, state, `migrated from version ${fields.version}`]];
   return { state: { ...restored, meta: { ...draft } } as MachineState, effects };
+}
+
+function remembered(references: Map<object, string>, reference: object): object {
+  references.set(reference, JSON.stringify(reference));
+  return reference;
+}
+
+/** Whether an object in a migration's answer is a reference to an actor that the migration was given, or a copy of one. */
+function isOneOf(references: ReadonlyMap<object, string>, spelled: ReadonlySet<string>, object: object): boolean {
+  return references.has(object) || (ACTOR_MARK in object && spelled.has(JSON.stringify(object)));
 }
 
 function restore(fields: RecordFields, migrated: RecordFields, to: Machine, surroundings: Surroundings): MachineState {

@@ -1,38 +1,113 @@
 import type { InnerActor } from "./inner-actor.ts";
-import { notSerialisable, toPlain } from "./plain.ts";
+import type { Places } from "./places.ts";
+import { isLoose } from "./places.ts";
+import { ACTOR_MARK, ACTOR_TYPE, notSerialisable, toPlain } from "./plain.ts";
 
-/** What XState puts for a reference to one of a machine's own actors, in the context of a stored snapshot. */
-const ACTOR_TYPE = 1;
-
-/**
- * An actor, with all below it, as records hold it: in XState's form of a persisted snapshot, so that XState restores it. Made here in one walk:
- * XState's own goes through bytes one by one, and what cannot be stored has to be found as well. Throws `InvalidError` (`NOT_SERIALISABLE`).
- */
-export function persisted(actor: InnerActor, path = ""): unknown {
-  const snapshot = actor.getSnapshot();
-  if (actor.logic.__xstatenode !== true) return toPlain(actor.logic.getPersistedSnapshot(snapshot), trimmed(path));
-  const { status, output, error, value, context, historyValue = {}, children = {} } = snapshot;
-  return {
-    status,
-    output: toPlain(output, `${path}output`),
-    error: toPlain(error, `${path}error`),
-    value,
-    historyValue: namesOf(historyValue),
-    context: toPlain(context, `${path}context`, referenceOf),
-    children: childrenOf(children, path),
-  };
+/** An actor inside another, as records hold it. */
+export interface StoredChild {
+  readonly src: string;
+  readonly snapshot: StoredSnapshot;
+  readonly systemId?: string | undefined;
+  readonly syncSnapshot?: boolean | undefined;
+  /** Its id, where it is kept under another one. */
+  readonly id?: string | undefined;
+  /** It has ended; a context still refers to it. */
+  readonly gone?: true | undefined;
 }
 
-function childrenOf(children: Readonly<Record<string, InnerActor>>, path: string): Record<string, unknown> {
-  const stored: Record<string, unknown> = {};
-  for (const [id, child] of Object.entries(children)) {
-    const place = `${path}children.${id}.`;
-    if (typeof child.src !== "string")
-      throw notSerialisable(`${place}src`, "an actor that is given inline; name it in the machine's actors");
+export interface StoredSnapshot {
+  readonly status: string;
+  readonly context?: unknown;
+  readonly children?: Readonly<Record<string, StoredChild>>;
+  readonly [field: string]: unknown;
+}
+
+interface Stored {
+  readonly children: Record<string, StoredChild>;
+  /** Whether the actor is where its parent has its children. */
+  readonly path: string;
+}
+
+/**
+ * The actors of a tree as records hold them: in XState's form of a persisted snapshot, so that XState restores it. Made here in one walk: XState's own
+ * goes through bytes one by one, and what cannot be stored has to be found as well. Beside the children of each machine stand those of its actors that
+ * are no longer among them: what lives on, and what a context or `others` refer to. Throws `InvalidError` (`NOT_SERIALISABLE`).
+ */
+export function persisted(
+  root: InnerActor,
+  places: Places,
+  living: ReadonlySet<InnerActor>,
+  others: readonly InnerActor[],
+): StoredSnapshot {
+  const stored = new Map<InnerActor, Stored>();
+  const wanted = new Set<InnerActor>();
+
+  const store = (actor: InnerActor, path: string): StoredSnapshot => {
+    const snapshot = actor.getSnapshot();
+    const within: Record<string, StoredChild> = {};
+    stored.set(actor, { children: within, path });
+    if (actor.logic.__xstatenode !== true)
+      return toPlain(actor.logic.getPersistedSnapshot(snapshot), trimmed(path)) as StoredSnapshot;
+    const { status, output, error, value, context, historyValue = {}, children = {} } = snapshot;
+    for (const [id, child] of Object.entries(children)) within[id] = storeChild(child, id, path);
+    return {
+      status,
+      output: toPlain(output, `${path}output`),
+      error: toPlain(error, `${path}error`),
+      value,
+      historyValue: namesOf(historyValue),
+      context: toPlain(context, `${path}context`, (given, at) => referenceOf(actor, given, at)),
+      children: within,
+    };
+  };
+
+  const storeChild = (child: InnerActor, id: string, above: string): StoredChild => {
+    const path = `${above}children.${id}.`;
     const { src, systemId, _syncSnapshot: syncSnapshot } = child;
-    stored[id] = { snapshot: persisted(child, `${place}snapshot.`), src, systemId, syncSnapshot };
-  }
-  return stored;
+    if (typeof src !== "string")
+      throw notSerialisable(`${path}src`, "an actor that is given inline; name it in the machine's actors");
+    const snapshot = store(child, `${path}snapshot.`);
+    const gone = isLoose(id) && !living.has(child);
+    return {
+      snapshot,
+      src,
+      systemId: gone ? undefined : systemId,
+      syncSnapshot,
+      ...(id === child.id ? {} : { id: child.id }),
+      ...(gone ? { gone } : {}),
+    };
+  };
+
+  const referenceOf = (owner: InnerActor, given: object, at: string): unknown => {
+    if (!isActor(given)) return undefined;
+    if (given._parent === owner && owner.getSnapshot().children?.[given.id] === given)
+      return { [ACTOR_MARK]: ACTOR_TYPE, id: given.id };
+    const path = places.pathOf(given);
+    if (path === undefined) throw notSerialisable(at, "a reference to an actor that is not of this instance");
+    if (!stored.has(given) && path.some(isLoose)) wanted.add(given);
+    return { [ACTOR_MARK]: ACTOR_TYPE, id: given.id, path };
+  };
+
+  const storeLoose = (actor: InnerActor): void => {
+    const { _parent: parent } = actor;
+    if (stored.has(actor) || parent === undefined) return;
+    storeLoose(parent);
+    const above = stored.get(parent);
+    const id = places.pathOf(actor)?.at(-1);
+    // A child that is stored with its parent is stored by now.
+    if (stored.has(actor) || above === undefined || id === undefined) return;
+    above.children[id] = storeChild(actor, id, above.path);
+  };
+
+  const snapshot = store(root, "");
+  for (const actor of [...living, ...others]) storeLoose(actor);
+  // What is stored here may refer to others, which then follow.
+  for (const actor of wanted) storeLoose(actor);
+  return snapshot;
+}
+
+function isActor(value: object): value is InnerActor {
+  return "sessionId" in value && "send" in value && "ref" in value && "id" in value;
 }
 
 /** A history holds states, a record their names. */
@@ -40,11 +115,6 @@ function namesOf(historyValue: Readonly<Record<string, readonly { readonly id: s
   return Object.fromEntries(
     Object.entries(historyValue).map(([history, states]) => [history, states.map(({ id }) => ({ id }))]),
   );
-}
-
-function referenceOf(value: object): unknown {
-  if (!("sessionId" in value && "send" in value && "ref" in value && "id" in value)) return undefined;
-  return { xstate$$type: ACTOR_TYPE, id: value.id };
 }
 
 function trimmed(path: string): string {

@@ -2,6 +2,11 @@ import { InvalidError } from "../base/errors.ts";
 
 /** How an `Error` stands in a record, so that it comes back as one. */
 const ERROR_MARK = "ergon$error";
+/** Around an object of the user's own that has a field called like a mark, so that it comes back as it is. */
+const DATA_MARK = "ergon$data";
+/** What XState puts, with this value, for a reference to an actor in the context of a stored snapshot. */
+export const ACTOR_MARK = "xstate$$type";
+export const ACTOR_TYPE = 1;
 
 /** Lists and objects in each other: half of what a message may have, so that all that is stored can be told. */
 const MOST_LEVELS = 250;
@@ -16,32 +21,66 @@ export function toPlain(value: unknown, path: string, replace: Replace = keep): 
 }
 
 /** What stands in a record for an object that is no data of its own; `undefined`: the object itself. */
-type Replace = (value: object) => unknown;
+export type Replace = (value: object, path: string) => unknown;
 
 const keep: Replace = () => undefined;
 
-/** The reverse of {@link toPlain}: errors are errors again. Copies only where there is one. */
-export function fromPlain<T>(value: T): T {
-  return replaceErrors(value, reviveError) as T;
+/** A reference to an actor, as records hold it. */
+export interface StoredReference {
+  readonly id: string;
+  /** Where the actor is, by ids from below the root; absent: it is a child of the machine that refers to it. */
+  readonly path?: readonly string[];
+}
+
+interface Revival {
+  error(stored: StoredError): unknown;
+  reference(mark: StoredReference): unknown;
+}
+
+/** The reverse of {@link toPlain}: errors are errors again, and references what `reference` makes of them. Copies only where there is one. */
+export function fromPlain<T>(value: T, reference: Revival["reference"] = itself): T {
+  return revive(value, { error: reviveError, reference }) as T;
 }
 
 /** The same for readers, to whom an error is its name, its message and its fields. */
 export function readable<T>(value: T): T {
-  return replaceErrors(value, (error) => error) as T;
+  return revive(value, { error: itself, reference: itself }) as T;
 }
 
-function replaceErrors(value: unknown, replace: (error: StoredError) => unknown): unknown {
+function itself(value: unknown): unknown {
+  return value;
+}
+
+function revive(value: unknown, revival: Revival): unknown {
   if (typeof value !== "object" || value === null || value instanceof Uint8Array || value instanceof Date) return value;
   if (Array.isArray(value)) {
-    const items = value.map((item) => replaceErrors(item, replace));
+    const items = value.map((item) => revive(item, revival));
     return items.some((item, index) => item !== value[index]) ? items : value;
   }
-  const entries = Object.entries(value);
-  const [first] = entries;
-  if (first !== undefined && entries.length === 1 && first[0] === ERROR_MARK && isStoredError(first[1]))
-    return replace(replaceErrors(first[1], replace) as StoredError);
-  const replaced = entries.map(([key, field]) => [key, replaceErrors(field, replace)] as const);
-  return replaced.some(([, field], index) => field !== entries[index]?.[1]) ? Object.fromEntries(replaced) : value;
+  const [first, ...more] = Object.keys(value);
+  if (first !== undefined && more.length === 0) {
+    const field = (value as Record<string, unknown>)[first];
+    if (first === ERROR_MARK && isStoredError(field))
+      return revival.error(reviveFields(field, revival) as unknown as StoredError);
+    if (first === DATA_MARK && isObject(field)) return reviveFields(field, revival);
+  }
+  if (isReference(value)) return revival.reference(value);
+  return reviveFields(value, revival);
+}
+
+function reviveFields(fields: object, revival: Revival): object {
+  const entries = Object.entries(fields);
+  const revived = entries.map(([key, field]) => [key, revive(field, revival)] as const);
+  return revived.some(([, field], index) => field !== entries[index]?.[1]) ? Object.fromEntries(revived) : fields;
+}
+
+function isReference(value: object): value is StoredReference {
+  const { [ACTOR_MARK]: type, id } = value as { readonly [ACTOR_MARK]?: unknown; readonly id?: unknown };
+  return type === ACTOR_TYPE && typeof id === "string";
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 interface StoredError {
@@ -77,12 +116,13 @@ function plainObject(value: object, path: string, above: readonly object[], repl
   const within = [...above, value];
   if (Array.isArray(value)) return plainItems(value, path, within, replace);
   if (value instanceof Error) return { [ERROR_MARK]: storedError(value, path, within, replace) };
-  const replaced = replace(value);
+  const replaced = replace(value, path);
   if (replaced !== undefined) return replaced;
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null)
     throw notSerialisable(path, `an instance of ${value.constructor?.name ?? "a class"}`);
-  return plainFields(value as Record<string, unknown>, path, within, replace);
+  const fields = plainFields(value as Record<string, unknown>, path, within, replace);
+  return ERROR_MARK in value || DATA_MARK in value || ACTOR_MARK in value ? { [DATA_MARK]: fields } : fields;
 }
 
 /** Copies only where something had to be changed. */

@@ -4,15 +4,13 @@ import type { Timer } from "../actor/step.ts";
 import { LAST_TIME } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Command, Ending, StoredEvent } from "./command.ts";
-import { DURABLE, hasLocal, prepare, stopAll, stopLocal, stopOrphans } from "./inner-actor.ts";
+import { DURABLE, STOPPED, isLocal, prepare } from "./inner-actor.ts";
 import type { InnerActor, InnerLogic, InnerSystem } from "./inner-actor.ts";
-import { persisted } from "./persisted.ts";
+import { persisted, type StoredSnapshot } from "./persisted.ts";
+import { Places, samePath, type Path } from "./places.ts";
 import { fromPlain, readable, toPlain } from "./plain.ts";
+import { fillIn, forXState, rename } from "./restored.ts";
 
-/** Where an actor stands in its tree: the ids from below the root down to it. The root's is empty. */
-export type Path = readonly string[];
-
-const PARENT: Path = ["#_parent"];
 /** Messages that one turn may cause inside a tree: two actors that answer each other for ever must not hold up the node. */
 const MOST_MESSAGES = 10_000;
 
@@ -52,12 +50,14 @@ export class ActorTree {
   #messages = 0;
   #inTurn = false;
   #restoring = false;
-  /** Whether an actor has failed in this turn. */
-  #failed = false;
   #changed = false;
   #closed = false;
   #nextKey: number;
+  #sessions = 0;
   readonly #keyed = new Map<number, InnerActor>();
+  /** All actors but the root that have been started and have not ended. */
+  readonly #living = new Set<InnerActor>();
+  readonly #places: Places;
 
   private constructor(
     logic: AnyActorLogic,
@@ -70,23 +70,21 @@ export class ActorTree {
     // The parent lives elsewhere; its stand-in takes what is sent to it.
     const parent = options.parent === "none" ? undefined : createActor(PARENT_LOGIC, { id: "parent" });
     // Children are made within the call that makes the root.
-    (parent?.system as unknown as InnerSystem | undefined)?.inspect(prepare);
+    const inspect = (event: { readonly type: string; readonly actorRef: InnerActor }): void => this.#inspect(event);
+    (parent?.system as unknown as InnerSystem | undefined)?.inspect(inspect);
     this.root = createActor(logic, {
       ...from,
       id: "root",
       logger: (...items: unknown[]) => options.logger.info({ log: items }, "log"),
-      ...(parent === undefined ? { inspect: prepare } : { parent, syncSnapshot: options.parent === "to-changes" }),
+      ...(parent === undefined ? { inspect } : { parent, syncSnapshot: options.parent === "to-changes" }),
     } as never) as AnyActor;
     this.#root = this.root as unknown as InnerActor;
     this.#parent = parent as unknown as InnerActor | undefined;
+    this.#places = new Places(this.#root, this.#parent, () => this.#nextKey++);
     this.#hook(this.#root.system);
     Object.assign(this.#root.system, { [TREE]: this });
     // An error ends the instance and is kept with it; without a listener XState would throw it at the process.
-    this.root.subscribe({
-      error: () => {
-        this.#failed = true;
-      },
-    });
+    this.root.subscribe({ error: () => undefined });
   }
 
   /** Starts an instance. */
@@ -96,21 +94,22 @@ export class ActorTree {
     return tree;
   }
 
-  /** Brings an instance back. `timers` keep their due times. Throws when the snapshot does not fit the machine. */
+  /** Brings an instance back from a snapshot, which becomes its own. `timers` keep their due times. Throws when it does not fit the machine. */
   static restore(
     logic: AnyActorLogic,
-    snapshot: unknown,
+    snapshot: StoredSnapshot,
     timers: readonly Timer[],
     nextKey: number,
     options: TreeOptions,
   ): ActorTree {
-    const tree = new ActorTree(logic, options, nextKey, { snapshot });
+    const tree = new ActorTree(logic, options, nextKey, { snapshot: forXState(snapshot) });
     const restored = tree.root.getSnapshot() as { status: string; error: unknown };
-    const wanted = (snapshot as { status: string }).status;
-    if (restored.status !== wanted) throw restored.error;
+    if (restored.status !== snapshot.status) throw restored.error;
     tree.#inTurn = true;
     tree.#restoring = true;
+    const loose = fillIn(tree.#root, snapshot, tree.#places);
     tree.root.start();
+    for (const actor of loose) actor.start();
     tree.#inTurn = false;
     tree.#restoring = false;
     tree.#changed = false;
@@ -133,10 +132,9 @@ export class ActorTree {
     this.#inTurn = true;
     try {
       run();
-      if (this.#failed) stopOrphans(this.#root);
+      this.#stopOrphans();
     } finally {
       this.#inTurn = false;
-      this.#failed = false;
     }
   }
 
@@ -149,18 +147,18 @@ export class ActorTree {
   fire(at: number, timer: Timer): void {
     const { source, target } = placesOf(timer);
     const due = this.#timers.find(
-      (one) => one.id === timer.id && one.due === timer.due && samePath(this.#pathOf(one.source), source),
+      (one) => one.id === timer.id && one.due === timer.due && samePath(this.#places.pathOf(one.source) ?? [], source),
     );
     if (due !== undefined) this.#timers = this.#timers.filter((one) => one !== due);
     this.#changed = true;
-    const to = due?.target ?? this.#find(target ?? source);
+    const to = due?.target ?? this.#places.find(target ?? source);
     if (to !== undefined)
       this.turn(at, () => this.#root.system._relay(due?.source, to, due?.event ?? fromPlain(timer.event)));
   }
 
   /** Stops the machine and all that it has started, as XState does, which however takes the square of the number of actors. */
   stop(at: number): void {
-    this.turn(at, () => stopAll(this.#root));
+    this.turn(at, () => this.#stopAll());
     this.#changed = true;
   }
 
@@ -236,19 +234,22 @@ export class ActorTree {
 
   /** The tree as a record holds it. Throws `InvalidError` (`NOT_SERIALISABLE`). */
   persist(): { readonly snapshot: unknown; readonly timers: readonly Timer[] } {
-    return { snapshot: persisted(this.#root), timers: this.#timers.map((timer) => this.#storedTimer(timer)) };
+    const others = this.#timers.flatMap(({ source, target }) => (target === source ? [] : [target]));
+    const snapshot = persisted(this.#root, this.#places, this.#living, others);
+    return { snapshot, timers: this.#timers.map((timer) => this.#storedTimer(timer)) };
   }
 
   /** Whether nothing of the tree runs in the node, so that its record suffices. */
   get idle(): boolean {
-    return !hasLocal(this.#root);
+    for (const actor of this.#living) if (isLocal(actor)) return false;
+    return true;
   }
 
   /** Lets go of everything that runs in the node. The tree says nothing more. */
   close(): void {
     this.#closed = true;
     // Nobody sees the machines of a tree that is closed; to stop each would take XState the square of their number.
-    stopLocal(this.#root);
+    for (const actor of this.#living) if (isLocal(actor)) actor._stop();
     this.#timers = [];
     this.#commands = [];
   }
@@ -259,11 +260,42 @@ export class ActorTree {
     this.turn(at, () => actor._send(event));
   }
 
+  /** XState lets the actors of one that has failed go on, and those that it has lost. Here they would be nobody's, and their tasks be done for nobody. */
+  #stopOrphans(): void {
+    for (const actor of this.#living) if (actor._parent?.getSnapshot().status !== "active") actor._stop();
+  }
+
+  #stopAll(): void {
+    const machines = [this.#root];
+    for (const actor of this.#living) {
+      if (actor.logic.__xstatenode === true) machines.push(actor);
+      else if (actor.getSnapshot().status === "active") actor._stop();
+    }
+    for (const actor of machines) actor._snapshot = { ...actor._snapshot, status: "stopped", children: {} };
+    this.#living.clear();
+  }
+
+  /** Before an actor takes its first state. */
+  #inspect(event: { readonly type: string; readonly actorRef: InnerActor }): void {
+    if (event.type !== "@xstate.actor") return;
+    const { actorRef: actor } = event;
+    prepare(actor);
+    // A new process counts from nothing, so what is named by a number gets one of the record's.
+    if (actor._parent !== undefined && actor.id === actor.sessionId) rename(actor, `unnamed-${this.#nextKey++}`);
+    // XState counts the actors of the process. Here each life of an instance begins anew, so that nothing comes to depend on that.
+    if (this.#sessions++ === 0) actor.system._bookId = () => `x:${this.#sessions}`;
+  }
+
   #hook(system: InnerSystem): void {
-    const { _register: register, _relay: relay } = system;
+    const { _register: register, _unregister: unregister, _relay: relay } = system;
     system._register = (sessionId, actor) => {
       this.#adopt(actor);
+      if (actor !== this.#root) this.#living.add(actor);
       return register(sessionId, actor);
+    };
+    system._unregister = (actor) => {
+      this.#living.delete(actor);
+      unregister(actor);
     };
     system._relay = (source, target, event) => {
       if (this.#closed) return;
@@ -274,7 +306,7 @@ export class ActorTree {
       this.#relay(relay, source, target, event);
     };
     system._sendInspectionEvent = (event) => {
-      prepare(event);
+      this.#inspect(event);
       if (event.type === "@xstate.snapshot") this.#changed = true;
     };
     system.scheduler = {
@@ -295,7 +327,10 @@ export class ActorTree {
   }
 
   #relay(relay: InnerSystem["_relay"], source: InnerActor | undefined, target: InnerActor, event: EventObject): void {
-    if (event.type.startsWith("xstate.error.actor.")) this.#failed = true;
+    if (target._processingStatus === STOPPED) {
+      const { id, logger } = this.#options;
+      return logger.debug({ id, actor: target.id, event: event.type }, "an event has no effect: its actor has ended");
+    }
     if (++this.#messages > MOST_MESSAGES)
       throw new Error(`the actors of this instance sent each other more than ${MOST_MESSAGES} messages over one event`);
     relay(source, target, event);
@@ -359,8 +394,8 @@ export class ActorTree {
 
   #restoreTimer(timer: Timer): void {
     const places = placesOf(timer);
-    const source = this.#find(places.source);
-    const target = this.#find(places.target ?? places.source);
+    const source = this.#places.find(places.source);
+    const target = this.#places.find(places.target ?? places.source);
     // The actor that waited for it is gone: nobody misses it.
     if (source === undefined || target === undefined) return;
     this.#timers.push({ id: timer.id, due: timer.due, event: fromPlain(timer.event), source, target });
@@ -374,17 +409,9 @@ export class ActorTree {
   }
 
   #pathOf(actor: InnerActor): Path {
-    if (actor === this.#parent) return PARENT;
-    const path: string[] = [];
-    for (let one = actor; one !== this.#root && one._parent !== undefined; one = one._parent) path.unshift(one.id);
+    const path = this.#places.pathOf(actor);
+    if (path === undefined) throw new Error(`actor "${actor.id}" is not of this instance`);
     return path;
-  }
-
-  #find(path: Path): InnerActor | undefined {
-    if (samePath(path, PARENT)) return this.#parent;
-    let actor: InnerActor | undefined = this.#root;
-    for (const id of path) actor = actor?.getSnapshot().children?.[id];
-    return actor;
   }
 }
 
@@ -393,10 +420,6 @@ const PARENT_LOGIC = {
   getPersistedSnapshot: (snapshot: unknown) => snapshot,
   transition: (snapshot: unknown) => snapshot,
 } as unknown as AnyActorLogic;
-
-function samePath(a: Path, b: Path): boolean {
-  return a.length === b.length && a.every((id, index) => id === b[index]);
-}
 
 function placesOf({ source, target }: Timer): { readonly source: Path; readonly target: Path | undefined } {
   return { source: source ?? [], target };

@@ -1,4 +1,5 @@
 import type { MachineRecordState } from "../machines/machine-state.ts";
+import { readable } from "../machines/plain.ts";
 import type { Failure } from "../task/task-context.ts";
 import type { ChildView } from "../wire/machine-view.ts";
 import type { CheckedStep } from "./check.ts";
@@ -46,7 +47,7 @@ export interface PlanFields {
 
 /** Describes a plan for readers. `children`: what runs for it. */
 export function describePlan(state: MachineRecordState, children: readonly ChildView[]): PlanFields {
-  const plan = state.persisted.context as PlanState;
+  const plan = readable(state.persisted.context) as PlanState;
   const actors = state.persisted.children as Readonly<Record<string, { snapshot?: { key?: number } }>> | undefined;
   const isOver = state.meta.status !== "running";
   // Of one that was stopped by force nothing runs any more.

@@ -5,7 +5,7 @@ import type { ActorState } from "../actor/step.ts";
 import { ConflictError } from "../base/errors.ts";
 import { CANCELLED_TAG, FAILED_TAG, machineEngine } from "../machines/machine-engine.ts";
 import type { MachineRecordState } from "../machines/machine-state.ts";
-import { toPlain } from "../machines/plain.ts";
+import { fromPlain, toPlain } from "../machines/plain.ts";
 import { checkPlan, isContinuation } from "./check.ts";
 import { planMeaning } from "./meaning.ts";
 import { planShape } from "./plan-shape.ts";
@@ -106,7 +106,7 @@ export const planMachine: Machine = {
 /** What goes on where a plan has stopped: steps that have succeeded are not run again. */
 function again(state: ActorState): unknown {
   const { meta, persisted } = state as MachineRecordState;
-  const plan = persisted.context as PlanState;
+  const plan = fromPlain(persisted.context) as PlanState;
   if (plan.part !== undefined)
     throw new ConflictError("TASK_NOT_FAILED", `${meta.id} is a part of plan ${meta.parent?.id ?? ""}: retry that`);
   const rest = restOf(plan);

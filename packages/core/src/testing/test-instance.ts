@@ -10,7 +10,7 @@ import {
   type MachineRecordState,
   type Tell,
 } from "../machines/machine-state.ts";
-import { toPlain } from "../machines/plain.ts";
+import { fromPlain, toPlain } from "../machines/plain.ts";
 import { hasSeen } from "../machines/seen-events.ts";
 import type { ManualClock } from "../memory/clock.ts";
 import type { Failure } from "../task/task-context.ts";
@@ -132,7 +132,7 @@ function stage(world: World, id: string, agents: Readonly<Record<string, FakeAge
     },
     emitted: world.emitted,
     send: async (given, { eventId = `event-${++sent}` } = {}) => {
-      const event = toPlain(given, "event") as StoredEvent;
+      const event = fromPlain(toPlain(given, "event")) as StoredEvent;
       const state = stateOf(id);
       if (hasSeen(state.meta, eventId)) return;
       if (state.meta.status !== "running")

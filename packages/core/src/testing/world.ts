@@ -7,6 +7,7 @@ import { silentLogger, type Logger } from "../base/logger.ts";
 import type { Command, Ending, StoredEvent } from "../machines/command.ts";
 import { failureOf } from "../machines/machine-engine.ts";
 import { isMachineState, withoutTell, type ParentLink, type Tell } from "../machines/machine-state.ts";
+import { toPlain } from "../machines/plain.ts";
 import { createManualClock, type ManualClock } from "../memory/clock.ts";
 import { taskDefaults } from "../task/spec.ts";
 import { Resident } from "./resident.ts";
@@ -343,5 +344,5 @@ export class World {
 
 /** What an instance is started with, where nothing more is said. */
 export function startOf(input: unknown, at: number): Happening {
-  return { type: "start", input, at, retentionMs: taskDefaults.retentionMs, fingerprint: 0 };
+  return { type: "start", input: toPlain(input, "input"), at, retentionMs: taskDefaults.retentionMs, fingerprint: 0 };
 }

@@ -71,6 +71,8 @@ export const H = {
 export const PROTOCOL = "1";
 
 export const JSON_TYPE = "application/json";
+/** MessagePack in which errors, and what looks like one, stand as in records: `ergon$error` and `ergon$data` (docs/protocol.md, "The record"). */
+export const PLAIN_TYPE = "application/msgpack; form=ergon";
 export const MSGPACK_TYPE = "application/msgpack";
 export const BYTES_TYPE = "application/octet-stream";
 export const TEXT_TYPE = "text/plain";

@@ -5,10 +5,10 @@ import { isId } from "../base/id.ts";
 import { isMap, msgpack } from "../base/msgpack.ts";
 import { canonical } from "../base/same-value.ts";
 import type { ParentLink } from "../machines/machine-state.ts";
-import { toPlain } from "../machines/plain.ts";
+import { fromPlain, toPlain } from "../machines/plain.ts";
 import { taskDefaults, taskLimits } from "../task/spec.ts";
-import { decodeBody } from "./codec.ts";
-import { H } from "./headers.ts";
+import { decodeBody, encodeBody } from "./codec.ts";
+import { H, MSGPACK_TYPE, PLAIN_TYPE } from "./headers.ts";
 import type { Message } from "./message.ts";
 import { Faults, duration, text, words } from "./option-checks.ts";
 import { isName } from "./subjects.ts";
@@ -57,7 +57,7 @@ export function parseStartMessage(message: Message, machine: string): { spec: St
     else if (name.startsWith("Ergon-") && !asking.has(name))
       faults.add(name, "UNKNOWN_OPTION", "no such option of a start; docs/protocol.md lists them");
   }
-  const input = message.data.length === 0 ? undefined : decodeBody(message.data, message.header(H.contentType));
+  const input = message.data.length === 0 ? undefined : decodeValue(message);
   return complete(machine, input, given, faults);
 }
 
@@ -99,6 +99,22 @@ function complete(
   };
 }
 
+/** A value for a machine, in the form in which the machine gets it. */
+function decodeValue(message: Message): unknown {
+  const contentType = message.header(H.contentType);
+  const value = decodeBody(message.data, contentType);
+  return contentType === PLAIN_TYPE ? fromPlain(value) : value;
+}
+
+/** A value for a machine as the SDK sends it: errors come through, and what looks like one does not become one. */
+export function encodeValue(
+  value: unknown,
+  field: string,
+): { readonly data: Uint8Array; readonly contentType: string } {
+  const plain = toPlain(value, field);
+  return { data: encodeBody(plain, MSGPACK_TYPE), contentType: plain === value ? MSGPACK_TYPE : PLAIN_TYPE };
+}
+
 /** What tells two inputs of a machine apart, by what they say. */
 export function fingerprintOf(machine: string, meaning: unknown): number {
   return crc32(msgpack.pack([machine, canonical(meaning)]));
@@ -106,7 +122,7 @@ export function fingerprintOf(machine: string, meaning: unknown): number {
 
 /** Reads an event for an instance. Throws `InvalidError`. */
 export function parseEvent(message: Message): { readonly type: string; readonly [field: string]: unknown } {
-  const event = decodeBody(message.data, message.header(H.contentType));
+  const event = decodeValue(message);
   if (!isMap(event) || typeof event["type"] !== "string" || event["type"] === "")
     throw noEvent("must be an object with a type");
   if (/^(?:xstate|ergon)\./.test(event["type"])) throw noEvent("its type is one of XState's or Ergon's own");

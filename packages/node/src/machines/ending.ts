@@ -1,4 +1,4 @@
-import { decodeContent, statusOf, type Ending, type Failure, type TaskContext } from "@ergon/core";
+import { decodeContent, failureOf, statusOf, toPlain, type Ending, type Failure, type TaskContext } from "@ergon/core";
 
 import { NO_BYTES } from "../node-context.ts";
 
@@ -9,4 +9,14 @@ export function endingOf(task: TaskContext): Ending {
     return { kind: "done", output: decodeContent(task.response ?? NO_BYTES, task.responseType) };
   const otherwise: Failure = { code: "TASK_CANCELLED", message: task.reason ?? "cancelled", retryable: false };
   return { kind: "error", error: status === "failed" ? (task.failure ?? otherwise) : otherwise };
+}
+
+/** The same in the form in which one durable actor tells it to another. A response that has no such form is an error. */
+export function plainEndingOf(task: TaskContext): Ending {
+  const ending = endingOf(task);
+  try {
+    return toPlain(ending, "response") as Ending;
+  } catch (error) {
+    return { kind: "error", error: failureOf(error) };
+  }
 }

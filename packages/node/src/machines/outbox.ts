@@ -19,7 +19,7 @@ import {
 import { taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
-import { endingOf } from "./ending.ts";
+import { plainEndingOf } from "./ending.ts";
 
 const TELL_TIMEOUT_MS = 5_000;
 const RETRY_MS = 200;
@@ -175,7 +175,7 @@ function tellsOf(state: ActorState): readonly Tell[] {
   if (isMachineState(state)) return state.meta.outbox;
   const { parent, told } = taskOf(state);
   if (parent === undefined || told === true || state.snapshot.status === "active") return NOTHING;
-  return [{ seq: 1, to: parent.id, key: parent.key, what: { kind: "ended", ending: endingOf(taskOf(state)) } }];
+  return [{ seq: 1, to: parent.id, key: parent.key, what: { kind: "ended", ending: plainEndingOf(taskOf(state)) } }];
 }
 
 /** The message has been taken: no other one of it is needed. */

@@ -10,6 +10,7 @@ import {
   encodeBody,
   eventMemory,
   fingerprintOf,
+  fromPlain,
   hasRoomFor,
   hasSeen,
   isMachineState,
@@ -267,7 +268,7 @@ export class MachineDesk {
     const at = this.#context.clock.now();
     try {
       const machine = version === undefined ? this.#machines.newest(name) : this.#machines.get(name, version);
-      machine.checkInput?.(given.input);
+      machine.checkInput?.(fromPlain(given.input));
       const input: MachineInput = { ...given, at, fingerprint: fingerprintOf(name, meaningOf(machine, spec)) };
       const actor = this.#host.create(shard, id, machine, input, at, (refusal) => {
         const state = this.#host.committed(actor);
