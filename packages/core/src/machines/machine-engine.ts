@@ -11,7 +11,6 @@ import { misshapen } from "../base/shape.ts";
 import type { Failure } from "../task/task-context.ts";
 import type { Ending } from "./command.ts";
 import { forgetChild, take, tell, type Draft } from "./draft.ts";
-import { strangerAmong, type PersistedActor, type RestoredActor } from "./fit.ts";
 import type { MachineEvent, MachineInput } from "./machine-event.ts";
 import { metaShape, treeShape } from "./machine-shape.ts";
 import {
@@ -93,11 +92,6 @@ export const machineEngine: Engine = {
       meta.nextKey,
       treeOptions(surroundings, meta.parent),
     );
-    const stranger = strangerAmong(tree.root as unknown as RestoredActor, persisted as PersistedActor);
-    if (stranger !== undefined) {
-      tree.close();
-      throw new Error(stranger);
-    }
     const snapshot = tree.root.getSnapshot() as AnyMachineSnapshot;
     return { machine, snapshot, timers: fields.timers, tree, persisted, meta };
   },

@@ -114,6 +114,8 @@ const innerActor: Shape = fields({
   snapshot: actor,
   systemId: optional(text),
   syncSnapshot: optional(flag),
+  id: optional(text),
+  gone: optional(flag),
 });
 
 /** An instance's machine, with the actors inside. Whether its states and actors are those of its definition shows when it is restored. */

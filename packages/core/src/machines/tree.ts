@@ -4,6 +4,7 @@ import type { Timer } from "../actor/step.ts";
 import { LAST_TIME } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Command, Ending, StoredEvent } from "./command.ts";
+import { strangerAmong, type PersistedActor, type RestoredActor } from "./fit.ts";
 import { DURABLE, STOPPED, isLocal, prepare } from "./inner-actor.ts";
 import type { InnerActor, InnerLogic, InnerSystem } from "./inner-actor.ts";
 import { persisted, type StoredSnapshot } from "./persisted.ts";
@@ -105,6 +106,8 @@ export class ActorTree {
     const tree = new ActorTree(logic, options, nextKey, { snapshot: forXState(snapshot) });
     const restored = tree.root.getSnapshot() as { status: string; error: unknown };
     if (restored.status !== snapshot.status) throw restored.error;
+    const stranger = strangerAmong(tree.root as unknown as RestoredActor, snapshot as PersistedActor);
+    if (stranger !== undefined) throw new Error(stranger);
     tree.#inTurn = true;
     tree.#restoring = true;
     const loose = fillIn(tree.#root, snapshot, tree.#places);
