@@ -115,3 +115,10 @@ export function takeWaiting(actor: LiveActor, all: boolean): NonNullable<LiveAct
     actor.waiting = due.length === waiting.length ? undefined : waiting.filter((one) => !due.includes(one));
   return due;
 }
+
+/** The write of a state is stored. One that was in doubt may settle after a later one, which stands then. */
+export function noteCommitted(actor: LiveActor, state: ActorState, sequence: number): void {
+  if (sequence <= actor.committedAt) return;
+  actor.committedAt = sequence;
+  actor.committed = state;
+}

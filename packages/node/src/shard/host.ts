@@ -14,7 +14,7 @@ import {
 import { unreadable } from "../serve/refusals.ts";
 import { ActorRecords } from "./actor-records.ts";
 import { ActorTimers } from "./actor-timers.ts";
-import { LiveActor, takeWaiting, type EventWithoutTime } from "./actor.ts";
+import { LiveActor, noteCommitted, takeWaiting, type EventWithoutTime } from "./actor.ts";
 import type { Behaviour } from "./behaviour.ts";
 import { NO_RECORD, type Refusal, type Settled } from "./commit-queue.ts";
 import { CommitQueues } from "./commit-queues.ts";
@@ -68,9 +68,7 @@ export class Host {
 
   /** Live actors of all shards here. */
   get live(): number {
-    let live = 0;
-    for (const shard of this.#options.hosted.values()) live += shard.actors.size;
-    return live;
+    return [...this.#options.hosted.values()].reduce((live, { actors }) => live + actors.size, 0);
   }
 
   /** Goes on with writes that were held back. */
@@ -256,10 +254,8 @@ export class Host {
     const { host, shard, id } = actor;
     if (host !== undefined) return this.setAside(host.actor, error);
     if (shard.actors.get(id) !== actor) return;
-    this.#options.context.logger.error(
-      { shard: shard.number, id, err: error },
-      "an actor cannot go on; it is set aside",
-    );
+    const { logger } = this.#options.context;
+    logger.error({ shard: shard.number, id, err: error }, "an actor cannot go on; it is set aside");
     this.#putAside(actor, messageOf(error));
   }
 
@@ -382,11 +378,7 @@ export class Host {
         this.#attempt(actor, () => settled(refusal));
         return this.#tellWaiting(actor, refusal);
       }
-      // A write that was in doubt may settle after a later one.
-      if (sequence > actor.committedAt) {
-        actor.committedAt = sequence;
-        actor.committed = state;
-      }
+      noteCommitted(actor, state, sequence);
       for (const [task, own] of pending ?? []) this.#perform(task, own);
       if (actor.embedded !== undefined && sequence === actor.sequence)
         for (const task of actor.embedded.values()) task.committed = task.state;
