@@ -6,6 +6,7 @@ import path from "node:path";
 import type { BatchEntry } from "@ergon/core";
 import { describe, expect } from "vitest";
 
+import { ergon as ergonHere } from "../support/cli.ts";
 import { linesOf, test, untilStarted, viewsOf } from "../support/ergon-dev.ts";
 import { ergonCommand, startErgon } from "../support/ergon-process.ts";
 
@@ -242,6 +243,20 @@ describe("cancel, end, retry", () => {
 });
 
 describe("batch", () => {
+  test("on a terminal it says what it reads, and how that ends", async ({ dev }) => {
+    const said = await ergonHere(["batch", "--no-wait"], {
+      env: dev.env,
+      input: '{"driver": "echo"}\n',
+      terminal: true,
+      columns: 120,
+    });
+
+    expect(said).toMatchObject({
+      code: 0,
+      err: "ergon: reading tasks, a JSON object a line, from this terminal; Ctrl-D on a line of its own ends it\n",
+    });
+  });
+
   test("takes a task a line and prints each as it ends", async ({ ergon }) => {
     const tasks = [
       { driver: "sleep", payload: 800, id: "slow" },

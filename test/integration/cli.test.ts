@@ -16,7 +16,8 @@ describe("dev", () => {
 
   test("SIGTERM stops it in good order, and what --store holds is there again", async () => {
     const store = mkdtempSync(path.join(tmpdir(), "ergon-cli-"));
-    const first = startErgon(["dev", "--port", "0", "--store", store, "--log-level", "silent"]);
+    const env = { ERGON_COMMAND: "../checkout/ergon" };
+    const first = startErgon(["dev", "--port", "0", "--store", store, "--log-level", "silent"], env);
     const url = (await first.ready).split(" ")[1] ?? "";
     await runErgon(["submit", "echo", "kept", "--id", "kept", "--wait", "--nats", url]);
     first.kill("SIGTERM");
@@ -24,7 +25,7 @@ describe("dev", () => {
     expect(code).toBe(0);
     expect(err).toMatch(/^ergon dev runs NATS at nats:/);
     expect(err).toContain(`\n  store     ${store} (kept)\n  machines  none; `);
-    expect(err).toContain(`\n  next      ergon submit echo '{"hello": "world"}' --wait --nats ${url}\n`);
+    expect(err).toContain(`\n  next      ../checkout/ergon submit echo hello --wait --nats ${url}\n`);
     expect(err.split("\n").slice(-3)).toEqual([
       "stopping; once more to quit at once",
       `all of it is kept in ${store}`,
@@ -51,6 +52,18 @@ describe("dev", () => {
     expect(err).toContain(`\nthe temporary store ${store} is gone\n`);
     expect(existsSync(store)).toBe(false);
     expect(err).not.toContain("sync");
+  });
+
+  test("a stop says what it waits for, and for how long at most", async () => {
+    const dev = startErgon(["dev", "--port", "0", "--drain", "1s", "--log-level", "silent"]);
+    const nats = ["--nats", (await dev.ready).split(" ")[1] ?? ""];
+    await runErgon(["submit", "sleep", "10m", "--id", "long", ...nats]);
+    await untilStarted((args) => runErgon([...args, ...nats]), "long");
+    dev.kill("SIGTERM");
+
+    expect((await dev.ended).err).toContain(
+      "\nstopping; once more to quit at once\nwaiting for 1 attempt to end, 1s at most\n",
+    );
   });
 
   test("a port that is taken is said in one line", async ({ dev }) => {

@@ -95,6 +95,24 @@ describe("wait", () => {
     expect(stage.clock.now() - begin).toBeGreaterThanOrEqual(90_000);
   });
 
+  test("an event is repeated through an outage of a few minutes, and no longer than an instance remembers its id", async ({
+    stage,
+  }) => {
+    const asked = stage.serve(names.verb("send", "o-1"), () => undefined);
+    stage.serve(names.verb("get", "t-1"), (message) => stage.reply(message, viewOf("t-1", "started")));
+    const client = stage.client({ timeoutMs: 1_000 });
+    await stage.outcome(client.get("t-1"));
+    const asking = client.instance("o-1").ask({ type: "go" });
+    const begin = stage.clock.now();
+
+    await expect(stage.outcome(asking)).rejects.toMatchObject({
+      code: "REQUEST_TIMEOUT",
+      message: expect.stringMatching(/whether o-1 took the event is not known: send it again under the same event id$/),
+    });
+    expect(Math.round((stage.clock.now() - begin) / 60_000)).toBe(4);
+    expect(new Set(asked.map((message) => message.header(H.eventId))).size).toBe(1);
+  });
+
   test("a wait whose connection is closed for good ends", async ({ stage }) => {
     stage.serve(names.verb("get", "t-1"), (message) => stage.reply(message, viewOf("t-1", "started")));
     const client = stage.client({ timeoutMs: 1_000 });

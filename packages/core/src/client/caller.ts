@@ -31,8 +31,6 @@ const MOST_BESIDE = 100;
 const SECOND_MS = 1_000;
 /** A call that finds no node for so long says so. */
 const ALONE_MS = 1_000;
-/** A question that a node remembers for a limited time is repeated at least this long after the wait of its first try. */
-const LEAST_REPEAT_MS = 30_000;
 /** A question that a node remembers for a limited time is repeated for no longer: the last repetition has a minute to arrive. */
 const LONGEST_REPEAT_MS = eventMemory.ms - 60_000;
 /** A request that is not there to wait is repeated after a change of owner only when it is older than this. */
@@ -246,9 +244,7 @@ export function createCaller(parts: CallerParts): Caller {
 /** When a question is given up. */
 function deadlineOf({ waitUntil, forgettable }: Question<unknown>, begin: number, timeoutMs: number): number {
   const most = forgettable === true ? begin + LONGEST_REPEAT_MS : Infinity;
-  if (waitUntil === undefined) return Math.min(most, begin + timeoutMs);
-  const longest = forgettable === true ? begin + ROUND_MS + Math.max(timeoutMs, LEAST_REPEAT_MS) : Infinity;
-  return Math.min(most, longest, waitUntil + GRACE_MS);
+  return Math.min(most, waitUntil === undefined ? begin + timeoutMs : waitUntil + GRACE_MS);
 }
 
 /** The last try may have had a moment left; what was waited for is the whole call. Of a wait it is said what goes on. */
