@@ -26,14 +26,16 @@ import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import { askingOf } from "./asking.ts";
-import { embeddedReason, hasEnded, listed, startOf, statusText, summarize } from "./describe.ts";
-import { Page, parseListRequest, type PageItem } from "./page.ts";
+import { embeddedReason, endOf, hasEnded, listed, startOf, statusText, summarize } from "./describe.ts";
+import { Page, begun, parseListRequest, type PageItem } from "./page.ts";
 
 /** So many of the records that were set aside are named. */
 const NAMED = 3;
 const NODE_TIMEOUT_MS = 5_000;
 /** Parked tasks looked into in one turn: of a million, a list takes seconds, in which the node has to renew its session. */
 const UNPACKED_PER_TURN = 500;
+/** Clocks of nodes follow the server's: one that is further behind than this is not waited for. */
+const MOST_BEHIND_MS = 250;
 
 interface NodePage {
   readonly items: readonly PageItem[];
@@ -140,7 +142,8 @@ export class ClusterDesk {
     };
   }
 
-  async #list(request: ListRequest): Promise<ListReply> {
+  async #list(asked: ListRequest): Promise<ListReply> {
+    const request = begun(asked, this.#context.clock.now());
     const page = this.#page(request);
     const body = encodeBody(request, JSON_TYPE);
     const answered = new Set<number>();
@@ -168,12 +171,16 @@ export class ClusterDesk {
 
   async #ownPage(request: ListRequest): Promise<NodePage> {
     const page = this.#page(request);
+    await this.#reach(page.begunAt);
     const isReadable = ({ phase }: HostedShard): boolean => phase === "serving" || phase === "suspended";
     const shards = [...this.#hosted.values()].filter(isReadable);
     let unpacked = 0;
     for (const shard of shards) {
       for (const actor of shard.actors.values()) {
-        if (!page.mayTake(true, actor.scheduledAt, actor.id)) continue;
+        // The end of one that has ended may be on its way to the store still.
+        const endedAt = actor.state === undefined ? undefined : endOf(actor.state);
+        const live = request.all !== true || page.standsAmongLive(endedAt);
+        if (!page.mayTake(live, actor.scheduledAt, actor.id)) continue;
         if (actor.parked !== undefined && ++unpacked % UNPACKED_PER_TURN === 0) await delay(this.#context.clock, 0);
         const { parked } = actor;
         // A parked task is looked into without unpacking it for good.
@@ -187,12 +194,22 @@ export class ClusterDesk {
           ...(reason === undefined ? {} : { reason }),
           tasks: actor.embedded?.size ?? 0,
         });
-        page.offer({ live: true, at: actor.scheduledAt, view });
+        page.offer({ live, at: actor.scheduledAt, view });
       }
     }
     if (request.all === true || isTerminal(request.status ?? "")) await this.#addEnded(page, shards);
     // A shard that left meanwhile is its next owner's to answer for.
     return { items: page.items(), shards: shards.filter(isReadable).map(({ number }) => number) };
+  }
+
+  /**
+   * Waits until it is `begunAt` by this node's clock, which may be a little behind: what ends here from then on ends after the list has begun, and keeps
+   * its place in it.
+   */
+  async #reach(begunAt: number | undefined): Promise<void> {
+    const { clock } = this.#context;
+    const behindMs = (begunAt ?? 0) - clock.now();
+    if (behindMs >= 0) await delay(clock, Math.min(behindMs + 1, MOST_BEHIND_MS));
   }
 
   async #addEnded(page: Page, shards: readonly HostedShard[]): Promise<void> {
@@ -203,8 +220,9 @@ export class ClusterDesk {
         const state = data.length === 0 ? undefined : readable(data, this.#machines);
         if (state === undefined || state.snapshot.status === "active") return;
         const at = startOf(state);
-        if (page.mayTake(false, at, id) && page.wants(listed(state), statusText(state)))
-          page.offer({ live: false, at, view: summarize(state, {}) });
+        const live = page.standsAmongLive(endOf(state));
+        if (page.mayTake(live, at, id) && page.wants(listed(state), statusText(state)))
+          page.offer({ live, at, view: summarize(state, {}) });
       },
     );
   }

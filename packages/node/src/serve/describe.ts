@@ -31,6 +31,13 @@ export function startOf(state: ActorState): number {
   return isMachineState(state) ? state.meta.startedAt : taskOf(state).scheduledAt;
 }
 
+/** When it ended, epoch milliseconds; `undefined` while it lives. */
+export function endOf(state: ActorState): number | undefined {
+  if (!hasEnded(state)) return undefined;
+  const { endedAt, updatedAt } = isMachineState(state) ? state.meta : taskOf(state);
+  return endedAt ?? updatedAt;
+}
+
 export function idOf(state: ActorState): string {
   return isMachineState(state) ? state.meta.id : taskOf(state).id;
 }

@@ -9,6 +9,7 @@ import {
 } from "@ergon/core";
 
 export interface PageItem {
+  /** Whether it stands among those that live: it does, or it ended after the list had begun. */
   readonly live: boolean;
   /** When it was scheduled or started, epoch milliseconds. */
   readonly at: number;
@@ -29,6 +30,16 @@ export interface Listed {
 
 type Place = readonly [live: 0 | 1, at: number, id: string];
 
+/** Where a list goes on, and when it began: what ended since then keeps its place, or a task would be in the list twice, or not at all. */
+interface Cursor {
+  readonly after: Place;
+  /** Epoch milliseconds; absent in a cursor of an older node. */
+  readonly begunAt: number | undefined;
+}
+
+/** Before every place. */
+const START: Place = [0, Number.MAX_SAFE_INTEGER, ""];
+
 interface Entry {
   readonly item: PageItem;
   readonly place: Place;
@@ -47,7 +58,7 @@ export class Page {
   readonly #request: ListRequest;
   readonly #limit: number;
   readonly #mostBytes: number;
-  readonly #after: Place | undefined;
+  readonly #cursor: Cursor | undefined;
   /** In order. The last one is not on the page when those before it fill the page: it shows that there is another. */
   readonly #entries: Entry[] = [];
   #bytes = 0;
@@ -56,13 +67,23 @@ export class Page {
     this.#request = request;
     this.#limit = request.limit ?? DEFAULT_LIMIT;
     this.#mostBytes = mostBytes;
-    this.#after = request.cursor === undefined ? undefined : parseCursor(request.cursor);
+    this.#cursor = request.cursor === undefined ? undefined : parseCursor(request.cursor);
+  }
+
+  /** When the list began, epoch milliseconds, as far as the request says it. */
+  get begunAt(): number | undefined {
+    return this.#cursor?.begunAt;
+  }
+
+  /** Whether what ended at `endedAt` stands among those that live. */
+  standsAmongLive(endedAt: number | undefined): boolean {
+    return endedAt === undefined || (this.begunAt !== undefined && endedAt > this.begunAt);
   }
 
   /** Whether an item at this place could be on the page. Cheap: asked before the item is made. */
   mayTake(live: boolean, at: number, id: string): boolean {
     const place: Place = [live ? 0 : 1, at, id];
-    if (this.#after !== undefined && compare(place, this.#after) <= 0) return false;
+    if (this.#cursor !== undefined && compare(place, this.#cursor.after) <= 0) return false;
     const last = this.#entries.at(-1);
     return last === undefined || !this.#hasMore() || compare(place, last.place) < 0;
   }
@@ -113,7 +134,9 @@ export class Page {
     const page = this.#hasMore() ? this.#entries.slice(0, -1) : this.#entries;
     const last = page.at(-1);
     const tasks = page.map(({ item }) => item.view);
-    return this.#hasMore() && last !== undefined ? { tasks, cursor: encodeCursor(last.place) } : { tasks };
+    return this.#hasMore() && last !== undefined
+      ? { tasks, cursor: encodeCursor({ after: last.place, begunAt: this.begunAt }) }
+      : { tasks };
   }
 
   #hasMore(): boolean {
@@ -166,14 +189,20 @@ function compare(a: Place, b: Place): number {
   return a[0] - b[0] || b[1] - a[1] || (a[2] < b[2] ? -1 : a[2] > b[2] ? 1 : 0);
 }
 
-function encodeCursor(place: Place): string {
-  return Buffer.from(JSON.stringify(place)).toString("base64url");
+/** A request whose list begins at `now`, unless its list has begun already. All nodes that make the page count from the same moment. */
+export function begun(request: ListRequest, now: number): ListRequest {
+  return request.cursor === undefined ? { ...request, cursor: encodeCursor({ after: START, begunAt: now }) } : request;
 }
 
-function parseCursor(cursor: string): Place {
+function encodeCursor({ after, begunAt }: Cursor): string {
+  return Buffer.from(JSON.stringify([...after, begunAt])).toString("base64url");
+}
+
+function parseCursor(cursor: string): Cursor {
   try {
-    const [live, at, id] = JSON.parse(Buffer.from(cursor, "base64url").toString()) as unknown[];
-    if ((live === 0 || live === 1) && typeof at === "number" && typeof id === "string") return [live, at, id];
+    const [live, at, id, begunAt] = JSON.parse(Buffer.from(cursor, "base64url").toString()) as unknown[];
+    if ((live === 0 || live === 1) && typeof at === "number" && typeof id === "string")
+      return { after: [live, at, id], begunAt: typeof begunAt === "number" ? begunAt : undefined };
   } catch {
     // Said below, with what is wrong.
   }
