@@ -92,6 +92,28 @@ describe("schedules by the command line", () => {
     expect(await ergon(["get", run.trim()])).toMatchObject({ code: 0 });
   });
 
+  test("a schedule whose machine no node knows, or whose driver no agent serves, is added with a warning", async ({
+    ergon,
+  }) => {
+    const add = async (id: string, ...flags: string[]): Promise<{ code: number; err: string }> =>
+      ergon(["schedule", "add", id, "--every", "1h", ...flags]);
+    const folder = await mkdtemp(path.join(tmpdir(), "ergon-schedule-"));
+    const plan = path.join(folder, "plan.yaml");
+    await writeFile(plan, "steps:\n  - driver: echo\n  - plan: [{ machine: nolight }, { driver: nobody }]\n");
+
+    expect(await add("m", "--machine", "nolight")).toEqual({
+      code: 0,
+      err: "ergon: no node knows machine nolight: runs fail until a node is started that registers it\n",
+      out: expect.any(String),
+    });
+    expect((await add("d", "--driver", "nobody")).err).toMatch(
+      /^ergon: no agent has announced driver nobody: runs wait/,
+    );
+    expect((await add("p", "--plan", plan)).err).toMatch(/machine nolight: .*\n.*driver nobody: .*\n$/);
+    expect((await add("e", "--driver", "echo")).err).toBe("");
+    await rm(folder, { recursive: true });
+  });
+
   test("a spec from a file, which flags go before, and which replaces another", async ({ ergon }) => {
     const folder = await mkdtemp(path.join(tmpdir(), "ergon-schedule-"));
     const file = path.join(folder, "spec.yaml");

@@ -20,6 +20,7 @@ import type { Io } from "../io.ts";
 import { contentTypeOf, readInput, readJson, readPayload } from "../payload.ts";
 import { SHOWN, printSchedule } from "../schedule-view.ts";
 import { durationText, repeated, type Cli } from "../session.ts";
+import { unservedBy } from "../unserved.ts";
 
 const examples = `
 Examples:
@@ -97,9 +98,12 @@ export function addSchedule(group: Command, cli: Cli): void {
       cli.clientAction(async ({ io, output }, client, id: string, flags: Flags) => {
         const spec = { ...(flags.file === undefined ? {} : await readSpec(flags.file)), ...(await specOf(io, flags)) };
         // Said here, all of it at once, also of a spec that replaces another.
-        parseSchedule(spec);
+        const { run } = parseSchedule(spec);
         const view = await store(client, id, spec, flags);
         printSchedule(output, describeSchedule(view, SHOWN));
+        // It is stored by now: a warning that cannot be made is none.
+        const unserved = output.json ? [] : await unservedBy(client, run).catch(() => []);
+        for (const line of unserved) output.note(`ergon: ${line}`);
       }),
     );
 }

@@ -1,0 +1,51 @@
+import { isMap, type Client, type RunSpec } from "@ergon/core";
+
+import { knownMachines } from "./known-machines.ts";
+
+/** What the runs of a schedule need: drivers, and machines as `order` or `order@2`. */
+interface Needs {
+  readonly drivers: Set<string>;
+  readonly machines: Set<string>;
+}
+
+/** What the runs of a schedule need and nobody serves now, a line for each. */
+export async function unservedBy(client: Client, run: RunSpec): Promise<readonly string[]> {
+  const { drivers, machines } = needsOf(run);
+  const [known, agents] = await Promise.all([knownMachines(client), client.agents()]);
+  const served = new Set(
+    agents.filter(({ state }) => state === "here").flatMap((agent) => agent.drivers.map(({ name }) => name)),
+  );
+  const isKnown = (machine: string): boolean => known.some((one) => one === machine || one.startsWith(`${machine}@`));
+  return [
+    ...[...machines]
+      .filter((machine) => !isKnown(machine))
+      .map((machine) => `no node knows machine ${machine}: runs fail until a node is started that registers it`),
+    ...[...drivers]
+      .filter((driver) => !served.has(driver))
+      .map(
+        (driver) => `no agent has announced driver ${driver}: runs wait for one, unless a plain NATS service serves it`,
+      ),
+  ];
+}
+
+function needsOf(run: RunSpec): Needs {
+  const needs: Needs = { drivers: new Set(), machines: new Set() };
+  if (run.kind === "task") needs.drivers.add(run.task.driver);
+  else if (run.machine === "plan") collect(run.input, needs);
+  else needs.machines.add(run.version === undefined ? run.machine : `${run.machine}@${run.version}`);
+  return needs;
+}
+
+/** A plan that was checked, its steps, and the plans in them. */
+function collect(plan: unknown, needs: Needs): void {
+  const steps: unknown = isMap(plan) ? plan["steps"] : plan;
+  for (const step of Array.isArray(steps) ? (steps as readonly unknown[]) : []) {
+    if (!isMap(step)) continue;
+    const { driver, machine, version, plan: inner, compensate } = step;
+    if (typeof driver === "string") needs.drivers.add(driver);
+    if (typeof machine === "string")
+      needs.machines.add(version === undefined ? machine : `${machine}@${String(version)}`);
+    if (inner !== undefined) collect(inner, needs);
+    if (isMap(compensate) && typeof compensate["driver"] === "string") needs.drivers.add(compensate["driver"]);
+  }
+}
