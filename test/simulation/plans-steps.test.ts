@@ -163,7 +163,7 @@ test("a machine that leaves the state in which it invokes a plan has that undone
       ordering: {
         invoke: {
           src: machine("plan"),
-          input: plan([undoable("a"), job("b", { payload: { name: "b", ms: 60_000 } })]),
+          input: plan([undoable("a"), job("b", { payload: { name: "b", ms: 60_000 }, cancelGrace: "1s" })]),
         },
         on: { leave: "left" },
       },

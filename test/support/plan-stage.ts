@@ -26,7 +26,7 @@ export async function stage(options: Parameters<typeof createMemoryCluster>[0] =
     most = Math.max(most, running);
     try {
       if (ms > 0) await delay(cluster.clock, ms);
-      if (attempt.signal.aborted) return undefined;
+      attempt.signal.throwIfAborted();
       if (broken.has(name)) throw new TerminalError("BROKEN", `${name} is broken`);
       done.push(name);
       return { name };

@@ -406,13 +406,13 @@ describe("decisions", () => {
     expect(subject.task.cancel).toEqual({ by: "me", reason: "enough" });
   });
 
-  test("whatever a cancelled attempt answers, the task is cancelled, by who decided first", () => {
+  test("whatever a cancelled attempt answers, the task is cancelled, by who decided first, and keeps what was done", () => {
     const subject = places.cancelling();
     subject.send({ type: "cancel", by: "you", reason: "" });
     after(subject, events.succeeded);
     expect(subject.status).toBe("cancelled");
     expect(subject.task.cancel).toEqual({ by: "me", reason: "enough" });
-    expect(subject.task.response).toBeUndefined();
+    expect(subject.task.response).toEqual(Buffer.from("out"));
   });
 
   test("an end by force fails the task, also while it is cancelling, and aborts what runs", () => {

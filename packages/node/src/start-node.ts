@@ -39,7 +39,7 @@ import { TaskDesk } from "./serve/task-desk.ts";
 import { UnknownMachines } from "./serve/unknown-machines.ts";
 import { ServerTime } from "./server-time.ts";
 import { Host } from "./shard/host.ts";
-import type { HostedShard } from "./shard/hosted-shard.ts";
+import { liveIn, type HostedShard } from "./shard/hosted-shard.ts";
 import { ShardSupervisor } from "./supervisor/shard-supervisor.ts";
 
 /** A running node. */
@@ -141,7 +141,6 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   const host: Host = new Host({
     context,
     machines,
-    hosted,
     behaviourOf: ({ engine }) => (engine === taskMachine.engine ? dispatcher : machineBehaviour),
     onDoubt: (shard) => supervisor.onDoubt(shard),
     onEmbeddedEnded: (actor, key, ended) => machineBehaviour.taskEnded(actor, key, ended),
@@ -156,7 +155,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   const tasks = new TaskDesk(context, host, dispatcher, listeners, machines);
   const strangers = new UnknownMachines(context, cluster);
   const instances = new MachineDesk(context, host, listeners, tasks, admissions, machines, strangers);
-  const clusterDesk = new ClusterDesk(context, host, cluster, dispatcher, machines, hosted);
+  const clusterDesk = new ClusterDesk(context, cluster, dispatcher, machines, hosted);
   const admitter = new BatchAdmitter(context, admissions, held, hosted);
   const batches = new BatchDesk(context, admitter, dispatcher.agents, hosted, router);
   const gateway = new Gateway(context, {
@@ -204,7 +203,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   const service = new MicroService(context, {
     version: parts.version,
     startedAt,
-    metadata: () => ({ namespace: parts.namespace, shards: String(hosted.size), live: String(host.live) }),
+    metadata: () => ({ namespace: parts.namespace, shards: String(hosted.size), live: String(liveIn(hosted)) }),
   });
 
   ports.bus.onStatus((status) => {

@@ -8,7 +8,7 @@ export type Command =
   | { readonly type: "child"; readonly key: number; readonly child: ChildSpec }
   /** The actor that `key` names has been stopped: what it stands for is not wanted any more. */
   | { readonly type: "stop"; readonly key: number; readonly reason: string }
-  /** The durable child that `key` names is to be cancelled. Its end is still heard. */
+  /** The task or the durable child that `key` names is to be cancelled. Its end is still heard. */
   | { readonly type: "cancel"; readonly key: number; readonly reason: string }
   /** An event for a durable child. */
   | { readonly type: "send"; readonly key: number; readonly event: StoredEvent }

@@ -19,7 +19,7 @@ export function take(draft: Draft, commands: readonly Command[]): Effect[] {
         if (!stopChild(draft, command.key, command.reason)) effects.push({ type: "stop", params: command });
         break;
       case "cancel":
-        cancelChild(draft, command.key, command.reason);
+        if (!cancelChild(draft, command.key, command.reason)) effects.push({ type: "cancel", params: command });
         break;
       case "send":
         sendToChild(draft, command.key, command.event);
@@ -59,9 +59,10 @@ function stopChild(draft: Draft, key: number, reason: string): boolean {
   return true;
 }
 
-function cancelChild(draft: Draft, key: number, reason: string): void {
+function cancelChild(draft: Draft, key: number, reason: string): boolean {
   const child = draft.children[key];
   if (child !== undefined) tell(draft, child.id, key, { kind: "stop", reason });
+  return child !== undefined;
 }
 
 /** A child that has ended, or is not wanted, is nobody's any more. */

@@ -107,7 +107,8 @@ export interface Answers {
   sent(tree: ActorTree, key: number, event: StoredEvent): void;
 }
 
-const passOn: Answers = {
+/** Leaving its state stops it; it gets what it is sent. */
+export const passOn: Answers = {
   stopped: (tree, key) => tree.ask({ type: "stop", key, reason: "its state was left" }),
   sent: (tree, key, event) => tree.ask({ type: "send", key, event }),
 };

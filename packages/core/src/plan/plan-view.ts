@@ -8,6 +8,7 @@ import { idOf, type PlanState, type StepCounts, type Unit, type UnitState } from
 import { countsOf, isReport } from "./report.ts";
 import { sizeOf } from "./size.ts";
 import { payloadBytesOf } from "./start-step.ts";
+import { leftBehind } from "./undo.ts";
 
 /** Outputs up to this size are shown. */
 const SHOWN_BYTES = 1_024;
@@ -47,12 +48,9 @@ export interface PlanFields {
 
 /** Describes a plan for readers. `children`: what runs for it. */
 export function describePlan(state: MachineRecordState, children: readonly ChildView[]): PlanFields {
-  const plan = readable(state.persisted.context) as PlanState;
+  const stored = readable(state.persisted.context) as PlanState;
+  const plan = state.meta.status === "running" ? stored : leftBehind(stored);
   const actors = state.persisted.children as Readonly<Record<string, { snapshot?: { key?: number } }>> | undefined;
-  const isOver = state.meta.status !== "running";
-  // Of one that was stopped by force nothing runs any more.
-  const stateOf = (own: UnitState): UnitState =>
-    isOver && (own.status === "running" || own.status === "compensating") ? { ...own, status: "cancelled" } : own;
   const childOf = (actor: string): ChildView | undefined => {
     const key = actors?.[actor]?.snapshot?.key;
     if (key === undefined) return undefined;
@@ -60,7 +58,7 @@ export function describePlan(state: MachineRecordState, children: readonly Child
     return children.find((child) => child.id === id);
   };
   const steps = plan.units.map((unit, index) => {
-    const own = stateOf(plan.states[index] as UnitState);
+    const own = plan.states[index] as UnitState;
     const child = own.status === "compensating" ? childOf(`undo.${index}`) : undefined;
     return describeUnit(unit, own, child ?? childOf(`step.${index}`));
   });
@@ -70,7 +68,7 @@ export function describePlan(state: MachineRecordState, children: readonly Child
     context: undefined,
     output: state.meta.status === "succeeded" ? own : undefined,
     steps,
-    counts: countsOf({ ...plan, states: plan.states.map(stateOf) }),
+    counts: countsOf(plan),
   };
   return plan.undone.length === 0 ? fields : { ...fields, undone: plan.undone };
 }

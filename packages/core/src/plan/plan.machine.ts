@@ -14,6 +14,7 @@ import { describePlan } from "./plan-view.ts";
 import { onCancel, onClose, onOutcome, onStart, type Progress } from "./progress.ts";
 import { outputOf, restOf, type Report } from "./report.ts";
 import { PLAN_VERSION } from "./start-step.ts";
+import { leftBehind } from "./undo.ts";
 import { work } from "./work.ts";
 
 type PlanEvent =
@@ -106,7 +107,7 @@ export const planMachine: Machine = {
 /** What goes on where a plan has stopped: steps that have succeeded are not run again. */
 function again(state: ActorState): unknown {
   const { meta, persisted } = state as MachineRecordState;
-  const plan = fromPlain(persisted.context) as PlanState;
+  const plan = leftBehind(fromPlain(persisted.context) as PlanState);
   if (plan.part !== undefined)
     throw new ConflictError("TASK_NOT_FAILED", `${meta.id} is a part of plan ${meta.parent?.id ?? ""}: retry that`);
   const rest = restOf(plan);

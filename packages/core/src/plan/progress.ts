@@ -6,21 +6,21 @@ import { idOf, isPlan, type PlanCause, type PlanState, type Unit, type UnitState
 import { faultOfOutput, heldReport, isReport, type Report } from "./report.ts";
 import { faultOfKnown, fitOutput, workOf } from "./start-step.ts";
 import { isUndoable, nextToUndo, undoingOf } from "./undo.ts";
-import type { Work } from "./work.ts";
+import { STOP_STEP, type Work } from "./work.ts";
 
 /** What a plan wants done. Actors are named by what they do for which unit: `step.3`, `undo.3`. */
 export type Order =
   | { readonly type: "start"; readonly actor: string; readonly work: Work }
   /** It has ended, or is not wanted. */
   | { readonly type: "stop"; readonly actor: string }
-  /** To the plan that the actor stands for. */
+  /** To the actor, or the plan that it stands for. */
   | { readonly type: "send"; readonly actor: string; readonly event: PartEvent }
   /** To the plan that this one is a part of. */
   | { readonly type: "report"; readonly report: Report };
 
-/** What a plan tells a plan in it. */
+/** What a plan tells a plan in it, and the actor of any other step. */
 interface PartEvent {
-  readonly type: "cancel" | "ergon.plan.close" | "ergon.plan.undo";
+  readonly type: "cancel" | "ergon.plan.close" | "ergon.plan.undo" | typeof STOP_STEP;
   readonly reason?: string;
 }
 
@@ -161,6 +161,7 @@ function readinessOf(draft: Draft, unit: Unit, places: ReadonlyMap<string, numbe
 
 function ended(draft: Draft, index: number, outcome: Outcome): void {
   const unit = draft.units[index] as Unit;
+  if (outcome.kind === "error" && isDone(outcome.error)) return doneThoughCancelled(draft, index, outcome.error);
   if (outcome.kind === "done" && !isPlan(unit)) return succeed(draft, index, fitOutput(draft, index, outcome.output));
   const raw = outcome.kind === "held" ? outcome.report : outcome.kind === "done" ? outcome.output : outcome.error;
   const report: Partial<Report> = isReport(raw) ? raw : {};
@@ -181,6 +182,23 @@ function ended(draft: Draft, index: number, outcome: Outcome): void {
   const isCancelled = draft.phase === "stopping" && failure.code === "TASK_CANCELLED" && left.length === 0;
   if (isCancelled) draft.states[index] = { status: "cancelled", ...more };
   else fail(draft, index, { status: "failed", error: failure, ...more });
+}
+
+/** How a task has ended that was cancelled when its work was done already. */
+interface DoneThoughCancelled {
+  readonly done: true;
+  readonly output?: unknown;
+}
+
+function isDone(error: unknown): error is DoneThoughCancelled {
+  return typeof error === "object" && error !== null && (error as Partial<DoneThoughCancelled>).done === true;
+}
+
+/** What the plan has cancelled itself has succeeded, and is undone. What somebody else has cancelled has failed, and is undone as well. */
+function doneThoughCancelled(draft: Draft, index: number, error: DoneThoughCancelled): void {
+  const state = fitOutput(draft, index, error.output);
+  if (draft.phase === "stopping") return succeed(draft, index, state);
+  fail(draft, index, { ...state, status: "failed", outputBytes: state.outputBytes ?? 0, error: failureOf(error) });
 }
 
 /** The failure of a plan also names the step. */
@@ -209,7 +227,7 @@ function causeOf(draft: Draft, index: number): PlanCause {
   return { kind: "failed", failure: { ...error, ...(name === undefined ? {} : { step: name }) } };
 }
 
-/** Nothing more is started; what runs is cancelled. Plans in it compensate what they have done, which is waited for. */
+/** Nothing more is started; what runs is cancelled, and its end is waited for: no compensation begins beside it. Plans in it compensate what they have done. */
 function stopAll(draft: Draft, orders: Order[]): void {
   draft.phase = "stopping";
   const reason = draft.cause?.failure.message ?? "";
@@ -219,11 +237,8 @@ function stopAll(draft: Draft, orders: Order[]): void {
       draft.states[index] =
         draft.cause?.kind === "cancelled" ? { status: "cancelled" } : { status: "skipped", blocked: true };
     if (status !== "running") continue;
-    if (isPlan(draft.units[index] as Unit)) orders.push({ type: "send", actor, event: { type: "cancel", reason } });
-    else {
-      orders.push({ type: "stop", actor });
-      draft.states[index] = { status: "cancelled" };
-    }
+    const type = isPlan(draft.units[index] as Unit) ? "cancel" : STOP_STEP;
+    orders.push({ type: "send", actor, event: { type, reason } });
   }
 }
 

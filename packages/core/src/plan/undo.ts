@@ -1,5 +1,5 @@
 import type { Failure } from "../task/task-context.ts";
-import type { PlanState, Unit, UnitState } from "./plan-state.ts";
+import { idOf, type PlanState, type Unit, type UnitState } from "./plan-state.ts";
 import type { Order } from "./progress.ts";
 import { failureAt, resolveTask, valuesOf } from "./start-step.ts";
 
@@ -16,6 +16,27 @@ export function isUndoable({ units, states }: PlanState, index: number): boolean
   // Of a step whose output was too large the work is done all the same.
   const isDone = status === "succeeded" || (status === "failed" && outputBytes !== undefined);
   return held === true || (isDone && "step" in unit && unit.step.compensate !== undefined);
+}
+
+/**
+ * A plan that was ended from outside: what ran is cancelled, what was being undone may not be, and nothing more is undone. Plans in it that wait whether
+ * to be undone are told, and undo themselves.
+ */
+export function leftBehind(plan: PlanState): PlanState {
+  const { phase, units, states, finished } = plan;
+  if (phase === "succeeded" || phase === "failed" || phase === "cancelled") return plan;
+  const left = finished.filter((index) => {
+    const { status, held } = states[index] as UnitState;
+    return status === "compensating" || (held !== true && isUndoable(plan, index));
+  });
+  return {
+    ...plan,
+    states: states.map((state) => {
+      if (state.status === "running") return { ...state, status: "cancelled" };
+      return state.status === "compensating" ? { ...state, status: "compensation-failed" } : state;
+    }),
+    undone: [...plan.undone, ...left.toReversed().map((index) => idOf(units[index] as Unit))],
+  };
 }
 
 /** How a unit is undone: a plan undoes itself, a step by the task that it names. */

@@ -1,4 +1,4 @@
-import { durable, type DriverLogic } from "../machines/logic.ts";
+import { durable, passOn, type DriverLogic } from "../machines/logic.ts";
 import { toPlain } from "../machines/plain.ts";
 import { taskDefaults } from "../task/spec.ts";
 import { parseTaskRequest, type TaskRequest } from "../wire/submit.ts";
@@ -14,6 +14,9 @@ export type Work =
       readonly input: unknown;
     }
   | { readonly kind: "plan"; readonly version: string; readonly input: PlanContinuation };
+
+/** Has the task or the machine of a step cancelled. Its end is waited for. */
+export const STOP_STEP = "ergon.plan.stop";
 
 /** A step of a plan as an actor: it ends as the task, the machine or the plan does that it stands for. */
 export const work: DriverLogic<Work, unknown> = durable<Work, unknown>(
@@ -41,5 +44,12 @@ export const work: DriverLogic<Work, unknown> = durable<Work, unknown>(
     };
     tree.ask({ type: "child", key, child });
     return key;
+  },
+  {
+    ...passOn,
+    sent: (tree, key, event) => {
+      if (event.type === STOP_STEP) tree.ask({ type: "cancel", key, reason: String(event["reason"]) });
+      else passOn.sent(tree, key, event);
+    },
   },
 );

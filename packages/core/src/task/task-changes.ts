@@ -235,6 +235,13 @@ export function cancelled({ context, event }: Happening): Change {
   return { cancel: decision, endedAt: at(event), reason: `cancelled by ${inWords(decision)}` };
 }
 
+/** The work was done before the cancel reached it: its response is kept, for whoever has to undo it. */
+export function cancelledThoughDone(happening: Happening): Change {
+  const { event } = happening;
+  if (event.type !== "succeeded") return cancelled(happening);
+  return { ...cancelled(happening), response: event.response, responseType: event.contentType };
+}
+
 export function ended({ event }: Happening): Change {
   const decision = event.type === "end" ? event : { by: "", reason: "" };
   return finalFailure("ENDED_BY_FORCE", `ended by ${inWords(decision)}`, event);

@@ -75,6 +75,7 @@ const machine = setup({
     totalTimeout: moved("failed", changes.totalTimeout),
     ended: moved("failed", changes.ended),
     cancelled: moved("cancelled", changes.cancelled),
+    cancelledThoughDone: moved("cancelled", changes.cancelledThoughDone),
   },
 }).createMachine({
   id: "task",
@@ -162,7 +163,7 @@ const machine = setup({
           after: { grace: { target: "#task.cancelled", actions: ["cancelled", abort("ended")] } },
           on: {
             cancel: {},
-            succeeded: { guard: "isCurrent", target: "#task.cancelled", actions: "cancelled" },
+            succeeded: { guard: "isCurrent", target: "#task.cancelled", actions: "cancelledThoughDone" },
             failed: { guard: "isCurrent", target: "#task.cancelled", actions: "cancelled" },
             lost: { guard: "isCurrent", target: "#task.cancelled", actions: "cancelled" },
             unserved: { guard: "unheld", target: "#task.cancelled", actions: "cancelled" },

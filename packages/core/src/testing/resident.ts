@@ -20,6 +20,8 @@ export class Resident {
   state: ActorState | undefined;
   stored: Uint8Array | undefined;
   tasks: Map<number, AskedTask> = new Map();
+  /** Tasks in its record that it has asked to cancel. */
+  toCancel: number[] = [];
 
   constructor(id: string, machine: Machine) {
     this.id = id;
@@ -42,6 +44,7 @@ export class Resident {
       const command = params as Command | undefined;
       if (command?.type === "task") this.tasks.set(command.key, { key: command.key, spec: command.spec });
       else if (command?.type === "stop") this.tasks.delete(command.key);
+      else if (command?.type === "cancel") this.toCancel.push(command.key);
       else return true;
       return false;
     });
@@ -71,5 +74,6 @@ export class Resident {
     if (this.state !== undefined) this.machine.engine.close(this.state);
     this.state = undefined;
     this.tasks = new Map();
+    this.toCancel = [];
   }
 }

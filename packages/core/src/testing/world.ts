@@ -235,6 +235,14 @@ export class World {
     resident.stored = resident.encode();
     if (crash === "after") throw new Crash("after");
     for (const effect of effects) this.#perform(effect);
+    for (const key of resident.toCancel.splice(0)) this.#cancelTask(resident, key);
+  }
+
+  /** A task that no agent has ends as soon as it is cancelled. */
+  #cancelTask(resident: Resident, key: number): void {
+    if (!resident.tasks.delete(key) || resident.ended) return;
+    const error = { code: "TASK_CANCELLED", message: "cancelled", retryable: false };
+    this.#advance(resident, { type: "ergon.task", key, ending: { kind: "error", error } });
   }
 
   #perform(effect: Effect): void {
@@ -277,8 +285,12 @@ export class World {
     const target = this.residents.get(to);
     if (target !== undefined && !target.ended)
       return this.#advance(target, { type: "ergon.told", from: sender.id, tell });
-    // A child that the test answers for.
-    if (what.kind === "stop") sender.tasks.delete(key);
+    // A child that the test answers for. One that is only cancelled is still heard of.
+    if (what.kind !== "stop") return;
+    const { state } = sender;
+    const isAwaited = state !== undefined && isMachineState(state) && state.meta.children[key] !== undefined;
+    if (isAwaited) this.#cancelTask(sender, key);
+    else sender.tasks.delete(key);
   }
 
   #startChild(sender: Resident, { to, key, what }: Tell): void {

@@ -8,7 +8,10 @@ export function endingOf(task: TaskContext): Ending {
   if (status === "succeeded")
     return { kind: "done", output: decodeContent(task.response ?? NO_BYTES, task.responseType) };
   const otherwise: Failure = { code: "TASK_CANCELLED", message: task.reason ?? "cancelled", retryable: false };
-  return { kind: "error", error: status === "failed" ? (task.failure ?? otherwise) : otherwise };
+  if (status === "failed") return { kind: "error", error: task.failure ?? otherwise };
+  const { response, responseType } = task;
+  if (response === undefined) return { kind: "error", error: otherwise };
+  return { kind: "error", error: { ...otherwise, done: true, output: decodeContent(response, responseType) } };
 }
 
 /** The same in the form in which one durable actor tells it to another. A response that has no such form is an error. */

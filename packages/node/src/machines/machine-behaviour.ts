@@ -61,7 +61,12 @@ export class MachineBehaviour implements Behaviour {
       const command = effect.params as Command;
       if (command.type === "task") this.#embed(actor, command);
       else if (command.type === "stop") this.#withdraw(actor, command.key);
-      else actor.effects.push(effect);
+      else if (command.type !== "cancel") actor.effects.push(effect);
+    }
+    // Each may end its task at once, and that the instance again: what was asked for before is done by then.
+    for (const { params } of asked) {
+      const command = params as Command;
+      if (command.type === "cancel") this.#cancel(actor, command);
     }
   }
 
@@ -148,6 +153,15 @@ export class MachineBehaviour implements Behaviour {
     const task = { correlationId: correlationId ?? actor.id, ...spec, id };
     const agent = this.#dispatcher.agentFor(task);
     host.embed(actor, key, { spec: task, at, chance: this.#context.random(), agent }, at);
+  }
+
+  /** A task of the instance is to stop: its agent is told, and its end is heard, which may be now. */
+  #cancel(actor: LiveActor, { key, reason }: Command & { type: "cancel" }): void {
+    const host = this.#hosting();
+    const task = actor.embedded?.get(key);
+    if (task === undefined || !host.transition(task, { type: "cancel", by: actor.id, reason })) return;
+    this.#dispatcher.settle(task);
+    host.takeIn(task);
   }
 
   /** The state that invoked the task was left. Its agent is told once that is stored. */

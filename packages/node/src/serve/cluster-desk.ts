@@ -23,8 +23,7 @@ import {
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Cluster } from "../membership/cluster.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
-import type { Host } from "../shard/host.ts";
-import type { HostedShard } from "../shard/hosted-shard.ts";
+import { liveIn, type HostedShard } from "../shard/hosted-shard.ts";
 import { askingOf } from "./asking.ts";
 import { embeddedReason, endOf, hasEnded, listed, startOf, statusText, summarize } from "./describe.ts";
 import { Page, begun, parseListRequest, type PageItem } from "./page.ts";
@@ -45,7 +44,6 @@ interface NodePage {
 /** Answers what concerns the whole: lists of tasks, nodes, agents and shards. */
 export class ClusterDesk {
   readonly #context: NodeContext;
-  readonly #host: Host;
   readonly #cluster: Cluster;
   readonly #dispatcher: Dispatcher;
   readonly #machines: MachineRegistry;
@@ -54,14 +52,12 @@ export class ClusterDesk {
 
   constructor(
     context: NodeContext,
-    host: Host,
     cluster: Cluster,
     dispatcher: Dispatcher,
     machines: MachineRegistry,
     hosted: ReadonlyMap<number, HostedShard>,
   ) {
     this.#context = context;
-    this.#host = host;
     this.#cluster = cluster;
     this.#dispatcher = dispatcher;
     this.#machines = machines;
@@ -134,7 +130,7 @@ export class ClusterDesk {
     return {
       ...(Object.keys(drivers).length === 0 ? {} : { drivers }),
       ...(refused.length === 0 ? {} : { refused }),
-      live: this.#host.live,
+      live: liveIn(this.#hosted),
       inFlight: this.#dispatcher.flights.out.size,
       unreadable,
       ...(setAside.length === 0 ? {} : { setAside }),

@@ -21,7 +21,7 @@ import {
 
 import type { NodeContext } from "../node-context.ts";
 import type { Host } from "../shard/host.ts";
-import type { HostedShard } from "../shard/hosted-shard.ts";
+import { liveIn, type HostedShard } from "../shard/hosted-shard.ts";
 import { decodeAdmission, encodeAdmission, type AdmissionDesk } from "./admission-desk.ts";
 import type { AnswerDesk } from "./answer-desk.ts";
 import { checkWait, untilOf } from "./asking.ts";
@@ -247,7 +247,7 @@ export class Gateway {
   }
 
   #requireMemory(): void {
-    if (this.#parts.host.backlog > MOST_WAITING_WRITES || this.#parts.host.live > MOST_LIVE) {
+    if (this.#parts.host.backlog > MOST_WAITING_WRITES || liveIn(this.#parts.hosted) > MOST_LIVE) {
       throw new UnavailableError("OVERLOADED", "this node has all the work that it can hold; ask again", {
         retryAfterMs: 200,
       });

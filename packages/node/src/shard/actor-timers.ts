@@ -4,6 +4,8 @@ import type { NodeContext } from "../node-context.ts";
 import { timersOf } from "./actor-records.ts";
 import type { LiveActor } from "./actor.ts";
 import { AlarmGate } from "./alarm-gate.ts";
+import type { Behaviour } from "./behaviour.ts";
+import type { Patience } from "./patience.ts";
 import { TimerQueue } from "./timer-queue.ts";
 
 /** Actors whose timers are fired in one turn, before the network gets its turn again. */
@@ -34,13 +36,7 @@ export class ActorTimers {
     let due = Number.POSITIVE_INFINITY;
     for (const timer of timers) if (timer.due < due) due = timer.due;
     if (due === Number.POSITIVE_INFINITY) return this.#queue.delete(actor);
-    this.later(actor, due);
-  }
-
-  /** Comes to the actor's timers again at `due`. */
-  later(actor: LiveActor, due: number): void {
-    this.#queue.set(actor, due);
-    if (due < this.#armedFor) this.#arm(due);
+    this.#later(actor, due);
   }
 
   /** Takes the timers of an actor, packed or not, if it is still here. */
@@ -57,12 +53,24 @@ export class ActorTimers {
     return undefined;
   }
 
+  /** Whether a timer that is due waits for an answer that may be on its way. The actor is looked at again then. */
+  waits(actor: LiveActor, timer: Timer, patience: Patience, behaviour: Behaviour): boolean {
+    const again = patience.lookAgain(actor.shard, (gap) => behaviour.mayBeAnswered(actor, timer, gap));
+    if (again !== undefined) this.#later(actor, again);
+    return again !== undefined;
+  }
+
   delete(actor: LiveActor): void {
     this.#queue.delete(actor);
   }
 
   stop(): void {
     this.#clock.cancel(this.#armed);
+  }
+
+  #later(actor: LiveActor, due: number): void {
+    this.#queue.set(actor, due);
+    if (due < this.#armedFor) this.#arm(due);
   }
 
   #arm(due: number): void {

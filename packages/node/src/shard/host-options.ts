@@ -9,7 +9,6 @@ export interface HostOptions {
   readonly context: NodeContext;
   readonly machines: MachineRegistry;
   readonly behaviourOf: (machine: Machine) => Behaviour;
-  readonly hosted: ReadonlyMap<number, HostedShard>;
   /** A write of the shard may or may not be stored, or the server refused a fence: the shard must be taken again. */
   readonly onDoubt: (shard: HostedShard) => void;
   /** A task embedded in the actor's record has ended: the actor is told, in the same write. */

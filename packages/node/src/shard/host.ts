@@ -25,8 +25,6 @@ import { Patience } from "./patience.ts";
 import { UNQUEUED } from "./timer-queue.ts";
 import { Woken } from "./woken.ts";
 
-export type { EventWithoutTime };
-
 /** A timer nearer than this keeps its actor unpacked. */
 const PARK_MS = 5_000;
 
@@ -64,11 +62,6 @@ export class Host {
   /** Writes that wait for the store. */
   get backlog(): number {
     return this.#queues.length;
-  }
-
-  /** Live actors of all shards here. */
-  get live(): number {
-    return [...this.#options.hosted.values()].reduce((live, { actors }) => live + actors.size, 0);
   }
 
   /** Goes on with writes that were held back. */
@@ -194,13 +187,17 @@ export class Host {
       return this.#records.fits(actor)
         ? this.#commitWhole(actor, settled)
         : this.fail(actor, "RECORD_TOO_LARGE", this.#records.tooLarge(actor), settled);
-    this.#hold(actor);
-    const state = this.wake(actor);
-    if (state.snapshot.status !== "active") {
-      this.unembed(actor);
-      this.#options.onEmbeddedEnded(host.actor, host.key, state);
-    }
+    this.takeIn(actor);
     this.commit(host.actor, settled);
+  }
+
+  /** Takes what a task has become into the record that it is embedded in, whose write is to follow. The actor there hears of its end. */
+  takeIn(task: LiveActor): void {
+    this.#hold(task);
+    const state = this.wake(task);
+    if (task.host === undefined || state.snapshot.status === "active") return;
+    this.unembed(task);
+    this.#options.onEmbeddedEnded(task.host.actor, task.host.key, state);
   }
 
   /** The actor's state as it is stored, or `undefined` while its first write is under way. */
@@ -480,9 +477,7 @@ export class Host {
     this.migrations.upgrade(actor);
     const state = this.wake(actor);
     const timer = this.#timers.first(actor, state.timers, now);
-    if (timer === undefined) return;
-    const again = this.patience.lookAgain(actor, now, (gap) => this.#behaviour(actor).mayBeAnswered(actor, timer, gap));
-    if (again !== undefined) return this.#timers.later(actor, again);
+    if (timer === undefined || this.#timers.waits(actor, timer, this.patience, this.#behaviour(actor))) return;
     const { machine } = actor;
     const time = this.#time(actor, state);
     this.orFail(actor, () => {

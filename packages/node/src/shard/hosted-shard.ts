@@ -128,3 +128,10 @@ export class HostedShard {
     return this.actors.get(embedded.id)?.embedded?.get(embedded.key);
   }
 }
+
+/** Live actors of all shards. */
+export function liveIn(hosted: ReadonlyMap<number, HostedShard>): number {
+  let live = 0;
+  for (const { actors } of hosted.values()) live += actors.size;
+  return live;
+}

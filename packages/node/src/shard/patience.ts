@@ -1,6 +1,5 @@
 import type { Bus, BusStatus, Clock, Gap } from "@ergon/core";
 
-import type { LiveActor } from "./actor.ts";
 import type { HostedShard } from "./hosted-shard.ts";
 
 /**
@@ -29,9 +28,11 @@ export class Patience {
   }
 
   /** When a timer that is due has to be looked at again; `undefined`: it fires. `mayBeAnswered`: whether what it bounds may have been answered. */
-  lookAgain({ shard }: LiveActor, now: number, mayBeAnswered: (gap: Gap) => boolean): number | undefined {
+  lookAgain(shard: HostedShard, mayBeAnswered: (gap: Gap) => boolean): number | undefined {
     const gap = this.gap(shard);
-    return gap !== undefined && mayBeAnswered(gap) ? Math.min(gap.answersUntil, now + LOOK_MS) : undefined;
+    return gap !== undefined && mayBeAnswered(gap)
+      ? Math.min(gap.answersUntil, this.#clock.now() + LOOK_MS)
+      : undefined;
   }
 
   /** Without a connection no answer arrives. */
