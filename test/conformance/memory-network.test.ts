@@ -193,6 +193,58 @@ describe("memory network", () => {
     expect(await within(clock, records.read(0, "lost"))).toBeUndefined();
   });
 
+  test("a process that is far away hears and is heard later, in order", async () => {
+    const { clock, network } = newNetwork({ latencyMs: { min: 1, max: 1 } });
+    const [near, far] = [network.connect("near"), network.connect("far", { distanceMs: 35 })];
+    const heard: string[] = [];
+    far.bus.subscribe("a", ({ data }) => heard.push(`${text(data)} ${clock.monotonic()}`));
+    await within(clock, far.bus.flush());
+    const begin = clock.monotonic();
+    expect(begin).toBe(72);
+
+    near.bus.publish("a", bytes("1"));
+    near.bus.publish("a", bytes("2"));
+    await clock.advance(100);
+    expect(heard).toEqual([`1 ${begin + 37}`, `2 ${begin + 37}`]);
+  });
+
+  test("a frozen server takes and sends nothing, and then everything in order", async () => {
+    const { clock, network } = newNetwork();
+    const [one, two] = [network.connect("one"), network.connect("two")];
+    const heard: string[] = [];
+    two.bus.subscribe("a", ({ data }) => heard.push(text(data) ?? ""));
+    await within(clock, two.bus.flush());
+
+    network.freeze();
+    for (const word of ["1", "2", "3"]) one.bus.publish("a", bytes(word));
+    const late = network.connect("late");
+    late.bus.publish("a", bytes("late"));
+    await clock.advance(3_000);
+    expect(heard).toEqual([]);
+
+    network.thaw();
+    await clock.advance(100);
+    expect(heard.filter((word) => word !== "late")).toEqual(["1", "2", "3"]);
+    expect(heard).toHaveLength(4);
+  });
+
+  test("a message that its sender may not publish reaches nobody, and the sender is told before a later flush resolves", async () => {
+    const { clock, network } = newNetwork();
+    const [sender, other] = [network.connect("sender"), network.connect("other")];
+    const heard: string[] = [];
+    other.bus.subscribe(">", ({ subject }) => heard.push(subject));
+    sender.bus.onRefused((subject) => heard.push(`refused ${subject}`));
+    await within(clock, other.bus.flush());
+    sender.denied.add("no");
+
+    sender.bus.publish("no", bytes("x"));
+    await within(
+      clock,
+      sender.bus.flush().then(() => heard.push("flushed")),
+    );
+    expect(heard).toEqual(["refused no", "flushed"]);
+  });
+
   test("a full store refuses writes and takes deletions", async () => {
     const { clock, network } = newNetwork();
     const { records } = network.connect();

@@ -143,6 +143,31 @@ describe("connecting", () => {
     await expect(attempt).rejects.toThrow(/\$JS\.API\.INFO/);
   });
 
+  test("a message that its sender may not publish reaches nobody, and the sender is told before a later flush resolves", async ({
+    connect,
+    start,
+  }) => {
+    const users = [
+      { user: "weak", password: "p", permissions: { publish: { deny: ["no"] } } },
+      { user: "other", password: "p" },
+    ];
+    const server = await start({ configuration: { authorization: { users } } });
+    const [sender, other] = await Promise.all(
+      ["weak", "other"].map(async (user) => createNatsBus(await connect({ servers: server.url, user, password: "p" }))),
+    );
+    const heard: string[] = [];
+    other?.subscribe("no", ({ subject }) => heard.push(subject));
+    sender?.onRefused((subject) => heard.push(`refused ${subject}`));
+    await other?.flush();
+
+    for (let round = 0; round < 50; round++) {
+      sender?.publish("no", bytes("x"));
+      await sender?.flush();
+      heard.push("flushed");
+    }
+    expect(heard).toEqual(Array.from({ length: 50 }, () => ["refused no", "flushed"]).flat());
+  });
+
   test("an account without JetStream has no namespace: SERVER_UNSUITABLE, and what to do", async ({
     connect,
     start,

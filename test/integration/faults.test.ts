@@ -4,6 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { expect, test as base } from "vitest";
 
 import { createLocal, type Local } from "../support/cluster-local.ts";
+import { startProxy } from "../support/cluster-proxy.ts";
 import { eventually } from "../support/eventually.ts";
 import { uniqueNamespace } from "../support/nats-fixtures.ts";
 import { startTestServer, type TestServer, type TestServerOptions } from "../support/nats-server.ts";
@@ -101,6 +102,40 @@ test("NATS that stands still for a moment loses and doubles nothing", async ({ b
   );
   expect(new Set(runs).size).toBe(runs.length);
 });
+
+test.each([15, 35, 100])(
+  "a node %i ms away from NATS, each way, starts no task that nobody has, however often it asks, and gives it to the agent that comes",
+  { timeout: 60_000 },
+  async (distanceMs) => {
+    const own = await startTestServer();
+    const { hostname: host, port } = new URL(own.url);
+    const proxy = await startProxy({ host, port: Number(port) });
+    proxy.distanceMs = distanceMs;
+    const { local, stop } = createLocal(own.url, uniqueNamespace());
+    await local.node({ nats: { servers: proxy.url } });
+    const client = await local.client({ timeoutMs: 20_000 });
+    const subject = local.names.plainAgent("later");
+
+    const offers = [1, 2, 3, 4];
+    let offered = proxy.hold({ when: "after", match: (frame) => frame.subject === subject });
+    const submitted = client.submit({ driver: "later", attemptTimeout: "500ms", retry: { maxAttempts: 1 } });
+    for (const offer of offers) {
+      await offered;
+      if (offer < offers.length) offered = proxy.hold({ when: "after", match: (frame) => frame.subject === subject });
+      proxy.release();
+    }
+    const task = await submitted;
+    await local.agent({ driver: "later", handler: () => "done" });
+
+    expect((await task.response()).text()).toBe("done");
+    const { failures, history } = await task.get();
+    expect(failures).toBe(0);
+    expect(history.map(({ status }) => status)).toEqual(["scheduled", "started", "succeeded"]);
+    await stop();
+    await proxy.stop();
+    await own.stop();
+  },
+);
 
 test("a full disk refuses submits with the server's reason, acknowledges nothing that is not stored, and is got over (I-7)", async ({
   begin,

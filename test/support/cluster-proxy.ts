@@ -35,6 +35,8 @@ export interface Proxy {
   freeze(): void;
   /** What was held goes on its way. */
   release(): void;
+  /** How far the process is from NATS, each way; to be set before there is a connection. */
+  distanceMs: number;
   /** Breaks every connection and takes no other, until `mend`. */
   cut(): void;
   mend(): void;
@@ -66,7 +68,8 @@ export async function startProxy(target: { readonly host: string; readonly port:
 
   const forward = (to: Socket, bytes: Buffer): void => {
     if (frozen) held.push({ to, bytes });
-    else to.write(bytes);
+    else if (proxy.distanceMs === 0) to.write(bytes);
+    else setTimeout(() => to.writable && to.write(bytes), proxy.distanceMs);
   };
   /** Whether the frame is kept back for the sake of one task. */
   const isWithheld = (frame: Frame): boolean => {
@@ -135,7 +138,8 @@ export async function startProxy(target: { readonly host: string; readonly port:
     held = [];
     for (const { to, bytes } of queue) forward(to, bytes);
   };
-  return {
+  const proxy: Proxy = {
+    distanceMs: 0,
     url: `nats://127.0.0.1:${port}`,
     hold: (wanted) =>
       new Promise((resolve) => {
@@ -161,6 +165,7 @@ export async function startProxy(target: { readonly host: string; readonly port:
       await new Promise((resolve) => server.close(resolve));
     },
   };
+  return proxy;
 }
 
 /** Splits what a socket reads into frames. */

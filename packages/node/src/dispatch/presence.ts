@@ -18,7 +18,7 @@ const TELL_AGAIN_MS = 60_000;
 const MOST_SENDERS = 100;
 
 /** Reads an agent's beat. Throws `InvalidError`, which names the field at fault. */
-export function parsePresence(value: unknown): AgentView {
+function parsePresence(value: unknown): AgentView {
   if (typeof value !== "object" || value === null) throw malformed("it", "a map");
   const { agent, incarnation, drivers, state, running, version, host, pid, startedAt } = value as Record<
     string,
