@@ -93,16 +93,19 @@ describe("plans by the command line", () => {
     ]);
   });
 
-  test("standard input is a file too; what is no plan is not shown as one", async ({ ergon }) => {
+  test("standard input is a file too; a plan or a schedule that an id does not lead to is not found, whatever has the id", async ({
+    ergon,
+  }) => {
     expect(await ergon(["plan", "run", "-", "--wait"], '[{"id": "a", "driver": "echo", "payload": 7}]')).toMatchObject({
       code: 0,
       out: '{"a":7}',
     });
     await ergon(["submit", "echo", "hello", "--id", "no-plan", "--wait"]);
-    expect(await ergon(["plan", "show", "no-plan"])).toMatchObject({
-      code: 5,
-      err: expect.stringContaining("no plan"),
-    });
+    for (const kind of ["plan", "schedule"])
+      expect(await ergon([kind, "show", "no-plan"])).toMatchObject({
+        code: 3,
+        err: expect.stringMatching(`^ergon: TASK_NOT_FOUND: no-plan is a task, not a ${kind};`),
+      });
   });
 });
 

@@ -1,5 +1,5 @@
-import type { TaskView } from "@ergon/core";
-import { createOutput, printTask } from "@ergon/node/testing";
+import type { MachineView, StepView, TaskView } from "@ergon/core";
+import { createOutput, newsOfSteps, printTask } from "@ergon/node/testing";
 import { describe, expect, test } from "vitest";
 
 /** Clears the screen, sets the title, and the same as one character of Latin-1; then writes backwards. */
@@ -128,4 +128,22 @@ describe("a terminal of 80 columns", () => {
 
     expect(written.join("")).toBe(`sync\t${sentence}\n${sentence}\n`);
   });
+});
+
+test("the news of a plan tells each cause before its effects, in whichever order the steps are written", () => {
+  const viewOf = (statuses: Record<string, StepView["status"]>): MachineView => {
+    const steps = Object.entries(statuses).map(([id, status]): StepView => ({ id, status }));
+    return { steps } as unknown as MachineView;
+  };
+  const news = newsOfSteps();
+
+  expect(news(viewOf({ late: "waiting", after: "running", first: "succeeded" }))).toEqual([
+    "first: succeeded",
+    "after: running",
+  ]);
+  expect(news(viewOf({ late: "skipped", after: "failed", first: "compensating" }))).toEqual([
+    "after: failed",
+    "late: skipped",
+    "first: compensating",
+  ]);
 });

@@ -1,5 +1,6 @@
 // A node's parts, for tests that look inside. No promise is made for what is here.
 
+export { newsOfSteps } from "./cli/commands/plan-steps.ts";
 export { printTask } from "./cli/format.ts";
 export { createOutput } from "./cli/output.ts";
 export { DriverQueue } from "./dispatch/driver-queue.ts";

@@ -21,18 +21,33 @@ export function printPlan(output: Output, view: MachineView): void {
   );
 }
 
+/** One view may hold many changes: what a step causes is told after it. */
+const causality: readonly StepView["status"][] = [
+  "waiting",
+  "succeeded",
+  "failed",
+  "skipped",
+  "cancelled",
+  "compensated",
+  "compensation-failed",
+  "compensating",
+  "running",
+];
+
 /** Answers, view by view, a line for each step that has got on since the last. */
 export function newsOfSteps(): (view: MachineView) => string[] {
   const told = new Map<string, string>();
   return ({ steps = [] }) =>
-    steps.flatMap((step) => {
-      const line = [step.status, whereText(step), step.error === undefined ? "" : resultText(step)]
-        .filter((part) => part !== "")
-        .join(", ");
-      const before = told.get(step.id) ?? "waiting";
-      told.set(step.id, line);
-      return line === before ? [] : [`${step.id}: ${line}`];
-    });
+    steps
+      .toSorted((a, b) => causality.indexOf(a.status) - causality.indexOf(b.status))
+      .flatMap((step) => {
+        const line = [step.status, whereText(step), step.error === undefined ? "" : resultText(step)]
+          .filter((part) => part !== "")
+          .join(", ");
+        const before = told.get(step.id) ?? "waiting";
+        told.set(step.id, line);
+        return line === before ? [] : [`${step.id}: ${line}`];
+      });
 }
 
 function countsText({ counts = {} }: MachineView): string {

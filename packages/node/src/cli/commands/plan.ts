@@ -1,16 +1,9 @@
-import {
-  ConflictError,
-  InvalidError,
-  isInstance,
-  messageOf,
-  type Client,
-  type MachineView,
-  type PlanDefinition,
-} from "@ergon/core";
+import { InvalidError, messageOf, type Client, type PlanDefinition } from "@ergon/core";
 import type { Command } from "commander";
 import { parse as parseYaml } from "yaml";
 
 import { awaitEnd } from "../ended.ts";
+import { instanceOf } from "../instance-of.ts";
 import type { Io } from "../io.ts";
 import { readStdin, readInput, readJson } from "../payload.ts";
 import { durationArgument, durationText, repeated, type Cli, type Session } from "../session.ts";
@@ -45,7 +38,11 @@ export function plan(program: Command, cli: Cli): void {
     .command("show")
     .summary("show a plan, step by step")
     .argument("<id>", "the plan")
-    .action(cli.clientAction(async ({ output }, client, id: string) => printPlan(output, await planOf(client, id))));
+    .action(
+      cli.clientAction(async ({ output }, client, id: string) =>
+        printPlan(output, await instanceOf(client, id, "plan")),
+      ),
+    );
   group
     .command("retry")
     .summary("go on where a plan has failed")
@@ -59,7 +56,7 @@ export function plan(program: Command, cli: Cli): void {
     .action(
       cli.clientAction(async (session, client, id: string, flags: Pick<RunFlags, "id" | "wait" | "timeout">) => {
         checkTimeout(flags);
-        await planOf(client, id);
+        await instanceOf(client, id, "plan");
         const again = await client.instance(id).retry({ id: flags.id });
         return follow(session, client, again.id, flags);
       }),
@@ -130,10 +127,4 @@ async function follow(
       for (const line of news(view)) output.note(line);
   }
   return awaitEnd(session, client, id, timeUp?.aborted === true ? 1 : timeout);
-}
-
-async function planOf(client: Client, id: string): Promise<MachineView> {
-  const view = (await client.get(id)) as unknown as MachineView;
-  if (isInstance(view) && view.machine === "plan") return view;
-  throw new ConflictError("TASK_NOT_FAILED", `${id} is no plan: it is of ${view.machine}`);
 }

@@ -1,13 +1,7 @@
-import {
-  NotFoundError,
-  describeSchedule,
-  type Client,
-  type Instance,
-  type MachineView,
-  type ScheduleEvent,
-} from "@ergon/core";
+import { describeSchedule, type Client, type MachineView, type ScheduleEvent } from "@ergon/core";
 import type { Command } from "commander";
 
+import { instanceOf } from "../instance-of.ts";
 import type { Output } from "../output.ts";
 import { SHOWN, printSchedule, printSchedules } from "../schedule-view.ts";
 import type { Cli } from "../session.ts";
@@ -38,7 +32,7 @@ export function schedule(program: Command, cli: Cli): void {
     .argument("<id>", "the schedule")
     .action(
       cli.clientAction(async ({ output }, client, id: string) =>
-        printSchedule(output, describeSchedule(await scheduleOf(client, id), SHOWN)),
+        printSchedule(output, describeSchedule(await instanceOf(client, id, "schedule"), SHOWN)),
       ),
     );
   for (const [type, what] of events)
@@ -48,7 +42,7 @@ export function schedule(program: Command, cli: Cli): void {
       .argument("<id>", "the schedule")
       .action(
         cli.clientAction(async ({ output }, client, id: string) => {
-          await scheduleOf(client, id);
+          await instanceOf(client, id, "schedule");
           const view = await client.instance(id).send({ type });
           say(output, view, type === "trigger" ? lastRunOf(view) : undefined);
         }),
@@ -60,7 +54,7 @@ export function schedule(program: Command, cli: Cli): void {
     .option("--reason <text>", "why; kept with the schedule")
     .action(
       cli.clientAction(async ({ output }, client, id: string, { reason }: { readonly reason?: string }) => {
-        await scheduleOf(client, id);
+        await instanceOf(client, id, "schedule");
         say(output, await client.instance(id).cancel({ reason }), "removed");
         if (!output.json) output.note("its id is free again in 10 s, or after the --retention that it was added with");
       }),
@@ -72,14 +66,6 @@ const events: readonly (readonly [Exclude<ScheduleEvent["type"], "update">, stri
   ["resume", "go on, and catch up with what was missed"],
   ["trigger", "start a run now; prints its id"],
 ];
-
-/** Throws `NotFoundError` when there is no instance of that id, or one of something else. */
-async function scheduleOf(client: Client, id: string): Promise<MachineView> {
-  const instance: Instance = client.instance(id);
-  const view = await instance.get();
-  if (view.machine === "schedule") return view;
-  throw new NotFoundError("TASK_NOT_FOUND", `${id} is no schedule, but an instance of ${view.machine}`);
-}
 
 async function listSchedules(client: Client): Promise<MachineView[]> {
   const ids: string[] = [];
