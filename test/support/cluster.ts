@@ -57,6 +57,8 @@ export interface ClusterOptions {
 
 /** Nodes and agents of one namespace in processes of their own; every fault is a verb. */
 export interface Cluster {
+  /** Of the NATS server, past every proxy. */
+  readonly url: string;
   readonly client: Client;
   readonly ledger: Ledger;
   readonly members: readonly Member[];
@@ -127,6 +129,7 @@ export async function startCluster({ url, namespace, servers, node: common = {} 
   };
 
   return {
+    url,
     client,
     ledger,
     members,

@@ -32,7 +32,7 @@ function needsOf(run: RunSpec): Needs {
   const needs: Needs = { drivers: new Set(), machines: new Set() };
   if (run.kind === "task") needs.drivers.add(run.task.driver);
   else if (run.machine === "plan") collect(run.input, needs);
-  else needs.machines.add(run.version === undefined ? run.machine : `${run.machine}@${run.version}`);
+  else needs.machines.add(nameOf(run.machine, run.version));
   return needs;
 }
 
@@ -43,9 +43,12 @@ function collect(plan: unknown, needs: Needs): void {
     if (!isMap(step)) continue;
     const { driver, machine, version, plan: inner, compensate } = step;
     if (typeof driver === "string") needs.drivers.add(driver);
-    if (typeof machine === "string")
-      needs.machines.add(version === undefined ? machine : `${machine}@${String(version)}`);
+    if (typeof machine === "string") needs.machines.add(nameOf(machine, version));
     if (inner !== undefined) collect(inner, needs);
     if (isMap(compensate) && typeof compensate["driver"] === "string") needs.drivers.add(compensate["driver"]);
   }
+}
+
+function nameOf(machine: string, version: unknown): string {
+  return typeof version === "string" ? `${machine}@${version}` : machine;
 }
