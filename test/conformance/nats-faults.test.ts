@@ -242,6 +242,7 @@ describe("when the server fails", () => {
     expect(result).toMatchObject({ kind: "refused", code: "STORE_FULL" });
     expect(batch).toMatchObject({ kind: "refused", code: "STORE_FULL" });
     expect(await ports.records.read(0, "x")).toBeUndefined();
+    expect(await ports.records.probe(0)).toMatchObject({ kind: "refused", code: "STORE_FULL" });
   });
 
   test("a user who may not write records is told so by the commit", async ({ connect, start, namespace }) => {

@@ -42,6 +42,7 @@ export class QueueStage {
       owner: unused,
       watchOwners: unused,
       read: unused,
+      probe: unused,
       load: unused,
       time: unused,
       commit: (writes) =>

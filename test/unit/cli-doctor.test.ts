@@ -1,6 +1,6 @@
 import { createNames } from "@ergon/core";
 import type { NatsFacts } from "@ergon/core/nats";
-import { judge, type ClusterFacts, type Finding, type Sync } from "@ergon/node/cli";
+import { judge, judgeWithout, type ClusterFacts, type Finding, type Sync } from "@ergon/node/cli";
 import { describe, expect, test } from "vitest";
 
 import { readText } from "../support/documents.ts";
@@ -83,6 +83,51 @@ describe("doctor", () => {
       topic: "agents",
       text: expect.stringContaining("under the id x: pid 2 on h, and pid 7 on h2"),
     });
+  });
+
+  test("a bucket that takes no writes is bad, and the advice follows from the reason", () => {
+    const refuses = (refusesWrites: string): Finding | undefined =>
+      find("bucket", { buckets: [{ ...bucket, refusesWrites }] });
+
+    expect(refuses("no space left on device (10077)")).toMatchObject({
+      level: "bad",
+      text: expect.stringContaining("restart nats-server") as string,
+    });
+    expect(refuses("insufficient storage resources available (10047)")?.text).toContain("raise the storage limit");
+    expect(refuses("JetStream did not answer in time")?.text).toContain("quorum");
+  });
+
+  test("what a node says of its store and of shards that it cannot serve is bad", () => {
+    const store = { bucket: 0, code: "STORE_FULL", reason: "no space", since: "2026-01-01T00:00:00.000Z" };
+    const troubled = {
+      ...cluster,
+      nodes: [
+        { ...node, store },
+        { ...node, id: "b", unserved: { shards: 3, reason: "no answer" } },
+      ],
+    };
+
+    expect(find("store", {}, always, troubled)).toMatchObject({
+      level: "bad",
+      text: expect.stringMatching(/bucket 0 takes no writes of a since 2026.*STORE_FULL, no space/) as string,
+    });
+    expect(find("shards", {}, always, troubled)).toMatchObject({
+      level: "bad",
+      text: expect.stringContaining("b cannot serve 3 of its own: no answer") as string,
+    });
+  });
+
+  test("a bucket of leases without a leader is not taken for a namespace that is gone", () => {
+    const leases = { name: names.leaseBucket, replicas: 1, leader: undefined, current: 0, records: 0, bytes: 0 };
+    expect(find("namespace", { shape: undefined, buckets: [leases] })?.text).toContain("has no leader");
+  });
+
+  test("without an answer of JetStream what nodes say is judged all the same", () => {
+    expect(judgeWithout("no answer to INFO", cluster).map(({ level, topic }) => `${level} ${topic}`)).toContain(
+      "bad jetstream",
+    );
+    expect(judgeWithout("no answer to INFO", cluster).map(({ topic }) => topic)).toContain("agents");
+    expect(judgeWithout("no answer to INFO", undefined).map(({ level }) => level)).toEqual(["bad", "bad"]);
   });
 
   test("instances that wait for a machine are told by its name, and not as damaged records", () => {

@@ -12,9 +12,10 @@ function stage() {
   };
   const router = { room: new WaitingRoom() };
   const context = { names, logger: silentLogger, random: () => 0.5 };
+  const health = { of: () => undefined };
   return {
     failed,
-    gateway: new Gateway(context as never, { listeners, router } as never),
+    gateway: new Gateway(context as never, { listeners, router, health } as never),
     shard: new HostedShard(3, 0),
   };
 }

@@ -40,6 +40,7 @@ import { UnknownMachines } from "./serve/unknown-machines.ts";
 import { ServerTime } from "./server-time.ts";
 import { Host } from "./shard/host.ts";
 import { liveIn, type HostedShard } from "./shard/hosted-shard.ts";
+import { StoreHealth } from "./shard/store-health.ts";
 import { ShardSupervisor } from "./supervisor/shard-supervisor.ts";
 
 /** A running node. */
@@ -94,6 +95,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   const machines = createMachineRegistry([taskMachine, scheduleMachine, planMachine, ...(parts.machines ?? [])]);
   const startedAt = isoTime(clock.now());
   const hosted = new Map<number, HostedShard>();
+  const health = new StoreHealth({ records: ports.records, clock, logger });
 
   const needs = new ShardNeeds(clock, hosted);
   const { host: hostName, pid, version } = parts;
@@ -142,6 +144,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     context,
     machines,
     behaviourOf: ({ engine }) => (engine === taskMachine.engine ? dispatcher : machineBehaviour),
+    health,
     onDoubt: (shard) => supervisor.onDoubt(shard),
     onEmbeddedEnded: (actor, key, ended) => machineBehaviour.taskEnded(actor, key, ended),
   });
@@ -155,7 +158,10 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   const tasks = new TaskDesk(context, host, dispatcher, listeners, machines);
   const strangers = new UnknownMachines(context, cluster);
   const instances = new MachineDesk(context, host, listeners, tasks, admissions, machines, strangers);
-  const clusterDesk = new ClusterDesk(context, cluster, dispatcher, machines, hosted);
+  const clusterDesk = new ClusterDesk(context, cluster, dispatcher, machines, hosted, () => ({
+    store: health.view(),
+    unserved: supervisor.unserved.view(),
+  }));
   const admitter = new BatchAdmitter(context, admissions, held, hosted);
   const batches = new BatchDesk(context, admitter, dispatcher.agents, hosted, router);
   const gateway = new Gateway(context, {
@@ -171,6 +177,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     router,
     listeners,
     hosted,
+    health,
   });
   batches.gateway = gateway;
 
@@ -184,6 +191,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     announceReady();
   };
   const supervisor: ShardSupervisor = new ShardSupervisor(context, {
+    health,
     cluster,
     needs,
     host,
@@ -259,6 +267,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     owned.unsubscribe();
     listeners.stop();
     host.stop();
+    health.stop();
     serverTime.stop();
     await cluster.stop();
     // Without NATS nobody hears the goodbye: the session ends by its time.

@@ -198,3 +198,8 @@ export function errorFrom(kind: string, code: string, message: string, options?:
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Whether an error says that there is no connection to NATS. */
+export function isUnreachable(error: unknown): boolean {
+  return isErgonError(error) && error.code === "NATS_UNREACHABLE";
+}

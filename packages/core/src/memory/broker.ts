@@ -35,8 +35,8 @@ export interface BrokerOptions {
   readonly answerTimeoutMs?: number;
 }
 
-/** What the broker says to every commit but a deletion: `ok` stores it. */
-export type Storage = "ok" | "full" | "unavailable";
+/** What the broker says to every commit but a deletion: `ok` stores it. `silent`: it answers no write of a record bucket, as without a quorum. */
+export type Storage = "ok" | "full" | "unavailable" | "silent";
 
 /** The server in the middle: who listens to what, what goes wrong, how long things take. */
 export class Broker {

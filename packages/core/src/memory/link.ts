@@ -99,8 +99,8 @@ export class Link {
     this.send(() => this.broker.interests.remove(interest.subject, interest));
   }
 
-  /** Runs `run` at the broker and answers its result, over the network both ways. */
-  call<T>(run: () => T, commit = false): Promise<T> {
+  /** Runs `run` at the broker and answers its result, over the network both ways. `asks`: a commit may be lost; a write needs a quorum. */
+  call<T>(run: () => T, asks: "read" | "write" | "commit" = "read"): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.status !== "connected") {
         reject(unreachable());
@@ -119,9 +119,10 @@ export class Link {
       });
       this.#calls.add(call);
       this.send(() => {
-        if (commit && this.broker.strikes("loseCommit")) return;
+        if (asks !== "read" && this.broker.storage === "silent") return;
+        if (asks === "commit" && this.broker.strikes("loseCommit")) return;
         const result = run();
-        if (commit && this.broker.strikes("loseAcknowledgement")) return;
+        if (asks === "commit" && this.broker.strikes("loseAcknowledgement")) return;
         this.inbound.send(() => {
           if (!this.#calls.delete(call)) return;
           this.clock.cancel(timer);

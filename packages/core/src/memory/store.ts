@@ -1,5 +1,5 @@
 import type { TimerHandle } from "../base/clock.ts";
-import { isErgonError, messageOf } from "../base/errors.ts";
+import { isErgonError, isUnreachable, messageOf } from "../base/errors.ts";
 import type {
   ClaimResult,
   CommitResult,
@@ -15,6 +15,7 @@ import { Feed } from "./feed.ts";
 import type { Link } from "./link.ts";
 
 const MAX_WRITES = 1_000;
+const PROBE: Write = { shard: 0, id: "scratch", data: Buffer.from("x"), fence: 0 };
 /** What subject and headers take of a message, roughly. */
 const ENVELOPE_BYTES = 512;
 
@@ -62,6 +63,11 @@ export class RecordState {
     let revision = 0;
     for (const write of writes) revision = this.#store(write);
     return { kind: "committed", revision };
+  }
+
+  /** Whether the bucket takes a small write. */
+  probe(): CommitResult {
+    return this.#refusal([PROBE]) ?? { kind: "committed", revision: 0 };
   }
 
   read(shard: number, id: string): StoredRecord | undefined {
@@ -138,7 +144,7 @@ export function createMemoryRecords(link: Link, state: RecordState): RecordStore
     fewSingles: oneInFlight ? 1 : MAX_WRITES,
     maxWrites: MAX_WRITES,
     bucketOf,
-    claim: (shard, session, expected) => link.call(() => state.claim(shard, session, expected)),
+    claim: (shard, session, expected) => link.call(() => state.claim(shard, session, expected), "write"),
     owner: (shard) => link.call(() => state.owner(shard)),
     watchOwners: (handler) =>
       state.owners.watch(link, handler, (key) => ({ shard: Number(key), session: undefined, fence: 0 })),
@@ -150,17 +156,26 @@ export function createMemoryRecords(link: Link, state: RecordState): RecordStore
         return { kind: "refused", code: "STORE_UNAVAILABLE", message };
       }
       if (link.status !== "connected") {
-        return { kind: "refused", code: "STORE_UNAVAILABLE", message: "not connected to NATS; nothing was sent" };
+        const message = "not connected to NATS; nothing was sent";
+        return { kind: "refused", code: "STORE_UNAVAILABLE", message, disconnected: true };
       }
       const copies = writes.map((write) => ({ ...write, data: write.data.slice() }));
       try {
-        return await link.call(() => state.commit(copies), true);
+        return await link.call(() => state.commit(copies), "commit");
       } catch (error) {
         if (!isErgonError(error)) throw error;
-        return { kind: "unknown", message: messageOf(error) };
+        return { kind: "unknown", message: messageOf(error), disconnected: isUnreachable(error) };
       }
     },
     read: (shard, id) => link.call(() => state.read(shard, id)),
+    probe: async () => {
+      try {
+        return await link.call(() => state.probe(), "write");
+      } catch (error) {
+        if (!isErgonError(error)) throw error;
+        return { kind: "unknown", message: messageOf(error), disconnected: isUnreachable(error) };
+      }
+    },
     load: async (ranges, visit) => {
       const { found, covered } = await link.call(() => state.load(ranges));
       for (const [shard, record] of found) visit(shard, record);

@@ -61,7 +61,8 @@ export class Committer {
   #precheck(writes: readonly Write[]): CommitResult | undefined {
     if (writes.length === 0) return { kind: "committed", revision: 0 };
     if (writes.length > MAX_WRITES) return notSent(`a commit takes up to ${MAX_WRITES} writes`);
-    if (this.#link.status !== "connected") return notSent("not connected to NATS; nothing was sent");
+    if (this.#link.status !== "connected")
+      return { ...notSent("not connected to NATS; nothing was sent"), disconnected: true };
     const largest = (this.#link.connection.info?.max_payload ?? 1_048_576) - HEADER_BYTES;
     for (const write of writes) {
       if (write.data.length > largest) {
@@ -165,6 +166,7 @@ class CommitWaiter implements Waiter {
     } else
       this.#resolve({
         kind: "unknown",
+        disconnected: why !== "timeout",
         message: why === "timeout" ? "no acknowledgement in time" : "the connection broke before the acknowledgement",
       });
   }

@@ -1,8 +1,10 @@
+import { isErgonError } from "../base/errors.ts";
 import type { Names } from "../wire/subjects.ts";
 import type { NamespaceShape } from "./buckets.ts";
 import { createNatsBus } from "./bus.ts";
 import type { NatsLink } from "./connection.ts";
 import { isMessageMissing, isStreamMissing } from "./errors.ts";
+import { probeBucket } from "./probe.ts";
 
 /** What a user may publish or subscribe to. No `allow` allows everything that `deny` does not hold. */
 export interface Permission {
@@ -18,6 +20,8 @@ export interface BucketFacts {
   readonly current: number;
   readonly records: number;
   readonly bytes: number;
+  /** Why it does not take a small write; absent: it does. */
+  readonly refusesWrites?: string | undefined;
 }
 
 /** What NATS says of itself, as far as our promises hang on it. */
@@ -57,6 +61,17 @@ interface StreamInfo {
 }
 
 const TIMEOUT_MS = 2_000;
+const STREAM_TIMEOUT_MS = 4_000;
+
+/** What JetStream answers, or that it does not. */
+async function answered<T>(asked: Promise<T>): Promise<T | "silent"> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (isErgonError(error) && error.code === "STORE_UNAVAILABLE") return "silent";
+    throw error;
+  }
+}
 
 /** Asks the server about itself, the user, and the namespace's buckets; creates nothing. Throws as the JetStream API does. */
 export async function inspectNats(link: NatsLink, names: Names): Promise<NatsFacts> {
@@ -72,7 +87,7 @@ export async function inspectNats(link: NatsLink, names: Names): Promise<NatsFac
     names.leaseBucket,
     ...Array.from({ length: shape?.buckets ?? 0 }, (_, bucket) => names.recordBucket(bucket)),
   ];
-  const buckets = await Promise.all(bucketNames.map((bucket) => readStream(link, bucket)));
+  const buckets = await Promise.all(bucketNames.map((bucket) => readBucket(link, bucket)));
   return {
     server: { name: info?.server_name ?? "", version: info?.version ?? "", cluster: info?.cluster },
     maxPayload: info?.max_payload ?? 0,
@@ -103,10 +118,14 @@ async function readUser(link: NatsLink): Promise<UserInfo | undefined> {
 
 async function readShape({ api }: NatsLink, names: Names): Promise<NamespaceShape | undefined> {
   const key = `$KV.${names.leaseBucket}.${names.configurationKey}`;
-  const answer = await api.ask<{ readonly message: { readonly data?: string } }>(
-    `STREAM.MSG.GET.KV_${names.leaseBucket}`,
-    { last_by_subj: key },
+  const answer = await answered(
+    api.ask<{ readonly message: { readonly data?: string } }>(
+      `STREAM.MSG.GET.KV_${names.leaseBucket}`,
+      { last_by_subj: key },
+      STREAM_TIMEOUT_MS,
+    ),
   );
+  if (answer === "silent") return undefined;
   if (answer.ok)
     return JSON.parse(Buffer.from(answer.value.message.data ?? "", "base64").toString("utf8")) as NamespaceShape;
   if (isStreamMissing(answer.error) || isMessageMissing(answer.error)) return undefined;
@@ -114,8 +133,19 @@ async function readShape({ api }: NatsLink, names: Names): Promise<NamespaceShap
   return undefined;
 }
 
+/** A bucket, and whether it takes a write: a full disk and a lost quorum show in no other way. */
+async function readBucket(link: NatsLink, bucket: string): Promise<BucketFacts | undefined> {
+  const facts = await readStream(link, bucket);
+  if (facts === undefined || facts.current === 0) return facts;
+  const probe = await probeBucket(link, `$KV.${bucket}.scratch`);
+  const isRefused = probe.kind === "unknown" || (probe.kind === "refused" && probe.code !== "NOT_PERMITTED");
+  return isRefused ? { ...facts, refusesWrites: probe.message } : facts;
+}
+
 async function readStream({ api }: NatsLink, name: string): Promise<BucketFacts | undefined> {
-  const answer = await api.ask<StreamInfo>(`STREAM.INFO.KV_${name}`);
+  const answer = await answered(api.ask<StreamInfo>(`STREAM.INFO.KV_${name}`, undefined, STREAM_TIMEOUT_MS));
+  // A stream without a quorum says nothing at all.
+  if (answer === "silent") return { name, replicas: 1, leader: undefined, current: 0, records: 0, bytes: 0 };
   if (!answer.ok) return undefined;
   const { config, state, cluster } = answer.value;
   const followers = cluster?.replicas ?? [];

@@ -113,7 +113,7 @@ export function createKeys(link: NatsLink, bucket: string, replicas: number): Ke
 }
 
 /** Publishes to a stream and answers what it says; `what` names it in errors. Throws when it says nothing. */
-function publishStored(
+export function publishStored(
   link: NatsLink,
   what: string,
   subject: string,

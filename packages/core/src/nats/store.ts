@@ -7,6 +7,7 @@ import type { NatsLink } from "./connection.ts";
 import { apiFailure, isFenced, unreachable } from "./errors.ts";
 import type { Keys } from "./keys.ts";
 import { loadRanges, readDirect } from "./load.ts";
+import { probeBucket } from "./probe.ts";
 import { watchKeys } from "./watch.ts";
 
 /** Single writes that a server which syncs each of them stores in the time of one batch (2 to 4 ms; design section 8). */
@@ -90,6 +91,7 @@ export async function createNatsRecords(
       return (committers[bucket] as Committer).commit(writes);
     },
     read,
+    probe: (bucket) => probeBucket(link, (records[bucket] as Keys).subject("scratch")),
     load: async (ranges, visit) => {
       const byBucket = Map.groupBy(ranges, (range) => bucketOf(range.shard));
       const covered: number[] = [];

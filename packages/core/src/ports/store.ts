@@ -22,9 +22,11 @@ export type CommitResult =
       readonly kind: "refused";
       readonly code: "STORE_FULL" | "STORE_UNAVAILABLE" | "PAYLOAD_TOO_LARGE" | "NOT_PERMITTED";
       readonly message: string;
+      /** There is no connection, which says nothing about the store. */
+      readonly disconnected?: boolean;
     }
-  /** No answer came: it may be stored or not. */
-  | { readonly kind: "unknown"; readonly message: string };
+  /** No answer came: it may be stored or not. `disconnected`: the connection broke, which says nothing about the store. */
+  | { readonly kind: "unknown"; readonly message: string; readonly disconnected?: boolean };
 
 export interface StoredRecord {
   readonly id: string;
@@ -91,6 +93,8 @@ export interface RecordStore {
   /** Stores all writes, which belong to one bucket, or none. Never throws. */
   commit(writes: readonly Write[]): Promise<CommitResult>;
   read(shard: number, id: string): Promise<StoredRecord | undefined>;
+  /** Writes a scratch key of a bucket: whether that takes writes. Never throws. */
+  probe(bucket: number): Promise<CommitResult>;
   /**
    * Visits the records in the ranges, each once, in its newest state; answers the last revision that the read covers (of ranges in several
    * buckets the smallest). Complete for a shard that this process has claimed, or whose owner it has asked for.

@@ -57,6 +57,13 @@ export function describeRecordStore({ describe, test }: TestApi, suite: Suite): 
         assert.equal(await b.records.read(4, "task"), undefined);
       }));
 
+    test("a probe tells that each bucket takes writes, and is no record of any shard", () =>
+      within(suite, async (connect) => {
+        const { records } = await connect();
+        await take(records, 0, "a");
+        assert.deepEqual([(await records.probe(0)).kind, await loadAll(records, 0)], ["committed", {}]);
+      }));
+
     test("of many who claim a free shard one gets it", () =>
       within(suite, async (connect) => {
         const processes = [await connect(), await connect(), await connect(), await connect()];

@@ -84,6 +84,12 @@ export interface NodeView {
   readonly drivers?: Readonly<Record<string, string>>;
   /** Subjects of drivers that its NATS user may not publish to: their tasks wait. */
   readonly refused?: readonly string[];
+  /** A bucket that takes no writes of the node, why, and since when (ISO 8601); absent: all do, as far as the node knows. */
+  readonly store?:
+    | { readonly bucket: number; readonly code: string; readonly reason: string; readonly since: string }
+    | undefined;
+  /** How many of its shards it cannot serve at the moment, and why the last of them cannot be. */
+  readonly unserved?: { readonly shards: number; readonly reason: string } | undefined;
   /** The machines that it knows, as `name@version`. */
   readonly machines: readonly string[];
   /** Versions that it does not know, but whose instances it takes over by a migration. */

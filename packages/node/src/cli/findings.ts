@@ -24,6 +24,8 @@ const good = (topic: string, text: string): Finding => ({ level: "good", topic, 
 const note = (topic: string, text: string): Finding => ({ level: "note", topic, text });
 const bad = (topic: string, text: string): Finding => ({ level: "bad", topic, text });
 
+const NO_NODE: Finding = bad("nodes", 'no node answers: tasks are neither taken nor run. Start one with "ergon node"');
+
 /** Clocks that differ by less say nothing about anything. */
 const SMALL_OFFSET_MS = 1_000;
 /** So many records that were set aside are named. */
@@ -44,10 +46,14 @@ export function judge(
     permissions(facts, names, subjectsOf(cluster)),
     clock(facts),
     namespace(facts, names, cluster !== undefined),
-    ...(cluster === undefined
-      ? [bad("nodes", 'no node answers: tasks are neither taken nor run. Start one with "ergon node"')]
-      : hosting(cluster)),
+    ...(cluster === undefined ? [NO_NODE] : hosting(cluster)),
   ];
+}
+
+/** Judges what nodes say, where JetStream does not answer. */
+export function judgeWithout(reason: string, cluster: ClusterFacts | undefined): readonly Finding[] {
+  const text = `does not answer: ${reason}. Too few of its servers are there, or they are overloaded (nats server report jetstream)`;
+  return [bad("jetstream", text), ...(cluster === undefined ? [NO_NODE] : hosting(cluster))];
 }
 
 function server({ server: { version, name, cluster }, roundTripMs, maxPayload, storage }: NatsFacts): Finding[] {
@@ -94,10 +100,11 @@ function grouped(findings: readonly Finding[]): readonly Finding[] {
   });
 }
 
-function replicas({ name, replicas: wanted, current, leader }: NatsFacts["buckets"][number]): Finding {
+function replicas({ name, replicas: wanted, current, leader, refusesWrites }: NatsFacts["buckets"][number]): Finding {
   const topic = name;
   if (leader === undefined && current === 0)
     return bad(topic, "has no leader: nothing of it can be read or written until most of its servers are there");
+  if (refusesWrites !== undefined) return bad(topic, `takes no writes: ${refusesWrites}. ${adviceFor(refusesWrites)}`);
   if (current < wanted)
     return bad(topic, `only ${current} of ${wanted} copies are up to date: the loss of another server may stop it`);
   if (wanted === 1)
@@ -137,6 +144,13 @@ function refused({ nodes }: ClusterFacts): readonly Finding[] {
       ),
     ),
   );
+}
+
+/** A server that has met a full disk goes on refusing when there is room again. */
+function adviceFor(reason: string): string {
+  if (/no space left/i.test(reason)) return "Make room on the disk, then restart nats-server: it refuses until then";
+  if (/maximum|insufficient|exceeded|limit/i.test(reason)) return "Make room, or raise the storage limit";
+  return "Its servers have no quorum, or cannot write (nats server report jetstream)";
 }
 
 function permissions({ permissions: known, user }: NatsFacts, names: Names, drivers: readonly string[]): Finding {
@@ -181,6 +195,8 @@ function namespace({ shape, buckets }: NatsFacts, names: Names, hasNodes: boolea
   const { namespace: name } = names;
   const again =
     "Restore a backup if there is one, then start all nodes again: the first creates what is missing, empty";
+  if (buckets.some(({ name: bucket, current }) => bucket === names.leaseBucket && current === 0))
+    return bad("namespace", `"${name}" cannot be read: its bucket ${names.leaseBucket} has no leader`);
   if (shape === undefined)
     return hasNodes
       ? bad("namespace", `"${name}" is gone, and its nodes are there: NATS has lost its files. ${again}`)
@@ -216,7 +232,24 @@ function hosting({ nodes, agents, map }: ClusterFacts): Finding[] {
     ...(silent.length === 0 ? [] : [bad("nodes", `no answer from ${silent.join(", ")}`)]),
     ...(free === 0 ? [] : [bad("shards", `${free} have no owner: their tasks wait`)]),
     ...(left === 0 ? [] : [bad("shards", `${left} are owned by nodes that are gone: their tasks wait`)]),
-    ...(free + left === 0 ? [good("shards", "all are hosted")] : []),
+    ...(free + left === 0 && nodes.every(({ unserved }) => unserved === undefined)
+      ? [good("shards", "all are hosted")]
+      : []),
+    ...nodes.flatMap(({ id, store }) =>
+      store === undefined
+        ? []
+        : [
+            bad(
+              "store",
+              `bucket ${store.bucket} takes no writes of ${id} since ${store.since}: ${store.code}, ${store.reason}`,
+            ),
+          ],
+    ),
+    ...nodes.flatMap(({ id, unserved }) =>
+      unserved === undefined
+        ? []
+        : [bad("shards", `${id} cannot serve ${unserved.shards} of its own: ${unserved.reason}`)],
+    ),
     ...(unreadable === 0
       ? []
       : [

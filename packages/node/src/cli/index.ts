@@ -1,7 +1,7 @@
 // The command line as a function, for those who embed or test it, and its tables, for the docs.
 export { runCli } from "./cli.ts";
 export { exitCodes } from "./exit-codes.ts";
-export { judge } from "./findings.ts";
+export { judge, judgeWithout } from "./findings.ts";
 export { readSettings, settings } from "./settings.ts";
 
 export type { ClusterFacts, Finding, Sync } from "./findings.ts";

@@ -48,6 +48,7 @@ export class ClusterDesk {
   readonly #dispatcher: Dispatcher;
   readonly #machines: MachineRegistry;
   readonly #hosted: ReadonlyMap<number, HostedShard>;
+  readonly #troubles: () => Pick<NodeView, "store" | "unserved">;
   #subscriptions: Subscription[] = [];
 
   constructor(
@@ -56,7 +57,9 @@ export class ClusterDesk {
     dispatcher: Dispatcher,
     machines: MachineRegistry,
     hosted: ReadonlyMap<number, HostedShard>,
+    troubles: () => Pick<NodeView, "store" | "unserved">,
   ) {
+    this.#troubles = troubles;
     this.#context = context;
     this.#cluster = cluster;
     this.#dispatcher = dispatcher;
@@ -133,6 +136,7 @@ export class ClusterDesk {
       live: liveIn(this.#hosted),
       inFlight: this.#dispatcher.flights.out.size,
       unreadable,
+      ...this.#troubles(),
       ...(setAside.length === 0 ? {} : { setAside }),
       ...(Object.keys(waiting).length === 0 ? {} : { waiting }),
     };

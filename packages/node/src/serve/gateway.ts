@@ -22,6 +22,7 @@ import {
 import type { NodeContext } from "../node-context.ts";
 import type { Host } from "../shard/host.ts";
 import { liveIn, type HostedShard } from "../shard/hosted-shard.ts";
+import type { StoreHealth } from "../shard/store-health.ts";
 import { decodeAdmission, encodeAdmission, type AdmissionDesk } from "./admission-desk.ts";
 import type { AnswerDesk } from "./answer-desk.ts";
 import { checkWait, untilOf } from "./asking.ts";
@@ -38,6 +39,8 @@ import type { TaskDesk } from "./task-desk.ts";
 /** Writes that may wait for the store before submits are refused: work waits at its senders, not in this process's memory. */
 const MOST_WAITING_WRITES = 20_000;
 const MOST_LIVE = 2_000_000;
+/** Verbs whose senders repeat them. */
+const repeated: ReadonlySet<string> = new Set(["reply", "tell", "release", "discard"]);
 /** Messages that wait for one shard to serve: what comes in seconds under load. */
 const MOST_BUFFERED = 5_000;
 
@@ -54,6 +57,7 @@ export interface GatewayParts {
   readonly router: Router;
   readonly listeners: Listeners;
   readonly hosted: ReadonlyMap<number, HostedShard>;
+  readonly health: StoreHealth;
 }
 
 /** Everything that any node serves, and the shards' own subjects: takes a message, finds who answers it. */
@@ -119,6 +123,8 @@ export class Gateway {
   #buffer(shard: HostedShard, message: Message): void {
     const { listeners, router } = this.#parts;
     try {
+      // Agents and nodes repeat what they have to say until it is taken; everybody else is told why nothing is.
+      if (!repeated.has(this.#context.names.parseShard(message.subject).verb)) this.#requireStore(shard);
       if (shard.buffer.length >= MOST_BUFFERED && message.reply !== undefined) {
         const text = `shard ${shard.number} cannot serve at the moment; ask again`;
         throw new UnavailableError("SHARD_MOVED", text, { retryAfterMs: 500 });
@@ -174,7 +180,8 @@ export class Gateway {
     for (let tries = 0; tries < most; tries++) {
       const id = this.#newId();
       const shard = hosted.get(shardOf(id, shards));
-      if (shard?.phase === "serving") return { id, shard };
+      if (shard?.phase !== "serving") continue;
+      if (this.#parts.health.of(shard.bucket) === undefined || tries > most / 2) return { id, shard };
     }
     return { id: this.#newId(), shard: undefined };
   }
@@ -221,9 +228,12 @@ export class Gateway {
   }
 
   #begin(message: Message, id: string, spec: StartSpec, shard: HostedShard | undefined, fresh: boolean): void {
-    if (shard !== undefined) return this.#parts.instances.answerStart(shard, id, spec, message, fresh);
+    if (shard !== undefined) {
+      this.#requireStore(shard);
+      return this.#parts.instances.answerStart(shard, id, spec, message, fresh);
+    }
     const begin: Message = { ...plain(message), data: encodeStart(spec) };
-    this.#parts.router.forward(shardOf(id, this.#context.ports.records.shards), "begin", id, begin);
+    this.#forward(shardOf(id, this.#context.ports.records.shards), "begin", id, begin);
   }
 
   #placeOf(id: string): { id: string; shard: HostedShard | undefined } {
@@ -254,6 +264,20 @@ export class Gateway {
     }
   }
 
+  #forward(number: number, verb: string, id: string, message: Message): void {
+    const shard = this.#parts.hosted.get(number);
+    if (shard !== undefined) this.#requireStore(shard);
+    this.#parts.router.forward(number, verb, id, message);
+  }
+
+  /** Throws `UnavailableError` (`STORE_UNAVAILABLE`) while the shard's bucket gives no answer: a request would wait as long. */
+  #requireStore({ bucket }: HostedShard): void {
+    const trouble = this.#parts.health.of(bucket);
+    if (trouble?.code !== "STORE_UNAVAILABLE") return;
+    const text = `bucket ${bucket} takes no writes: ${trouble.reason}; "ergon doctor" looks at it`;
+    throw new UnavailableError(trouble.code, text, { retryAfterMs: 500 });
+  }
+
   /** Payload and arguments go into one record, with room for what comes of the task. */
   #checkSize(bytes: number): void {
     const room = roomForTask(this.#context.ports.bus.maxMessageBytes);
@@ -266,7 +290,7 @@ export class Gateway {
 
   #forwardSubmit(message: Message, spec: TaskSpec): void {
     const admission: Message = { ...plain(message), data: encodeAdmission(spec) };
-    this.#parts.router.forward(shardOf(spec.id, this.#context.ports.records.shards), "admit", spec.id, admission);
+    this.#forward(shardOf(spec.id, this.#context.ports.records.shards), "admit", spec.id, admission);
   }
 
   #verb(verb: string, id: string, message: Message): void {
@@ -274,7 +298,7 @@ export class Gateway {
     const number = shardOf(id, this.#context.ports.records.shards);
     const shard = this.#parts.hosted.get(number);
     if (shard?.phase === "serving") return this.guard(message, () => this.#onShard(shard, verb, id, message));
-    this.#parts.router.forward(number, verb, id, message);
+    this.#forward(number, verb, id, message);
   }
 
   #onShard(shard: HostedShard, verb: string, id: string, message: Message): void | Promise<void> {
@@ -308,6 +332,7 @@ export class Gateway {
 
   #admit(message: Message, shard: HostedShard, spec: TaskSpec, fresh: boolean, batch?: string): void {
     const { admissions, tasks } = this.#parts;
+    this.#requireStore(shard);
     admissions.submit(shard, spec, fresh, (outcome) => tasks.answerSubmit(message, outcome, shard), batch);
   }
 

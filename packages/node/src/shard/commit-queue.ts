@@ -36,6 +36,8 @@ export interface CommitQueueOptions {
   readonly window: number;
   /** The store refused for its own reasons; the entries are tried again by `retryRefused`. */
   readonly onRefused: (refusal: Refusal) => void;
+  /** Hears how every commit went. */
+  readonly onResult?: (result: CommitResult) => void;
   /** A write of the shard may or may not be stored, or its fence may be refused: it must be taken again before its queue goes on. */
   readonly onDoubt: (shard: HostedShard) => void;
   /** The actor's first record was refused: it does not exist. */
@@ -169,6 +171,7 @@ export class CommitQueue {
       this.#inFlight--;
       if (isGroup) this.#grouped = false;
       for (const { actor } of entries) actor.writesOut--;
+      this.#options.onResult?.(result);
       this.#settle(entries, result);
       this.#schedule();
     });

@@ -1,25 +1,33 @@
+import type { CommitResult } from "@ergon/core";
+
 import type { LiveActor } from "./actor.ts";
 import { CommitQueue, type CommitQueueOptions } from "./commit-queue.ts";
 import type { HostedShard } from "./hosted-shard.ts";
+import type { StoreHealth } from "./store-health.ts";
 
 const RETRY_REFUSED_MS = 1_000;
 const PIPELINE_WINDOW = 2_048;
 
+type CommitQueuesOptions = Omit<CommitQueueOptions, "window" | "onRefused" | "onResult"> & {
+  readonly health: StoreHealth;
+};
+
 /** A node's writes: one queue a bucket, which all try again what the store refused for reasons of its own. */
 export class CommitQueues {
-  readonly #options: Omit<CommitQueueOptions, "window" | "onRefused">;
+  readonly #options: CommitQueuesOptions;
   readonly #queues: readonly CommitQueue[];
   #retrying = false;
 
-  constructor(options: Omit<CommitQueueOptions, "window" | "onRefused">) {
+  constructor(options: CommitQueuesOptions) {
     this.#options = options;
     this.#queues = Array.from(
       { length: options.records.buckets },
-      () =>
+      (_, bucket) =>
         new CommitQueue({
           ...options,
           window: PIPELINE_WINDOW,
-          onRefused: ({ code, message: reason }) => this.#refused(code, reason),
+          onRefused: () => this.#refused(),
+          onResult: (result) => this.#heard(bucket, result),
         }),
     );
   }
@@ -45,11 +53,15 @@ export class CommitQueues {
     for (const queue of this.#queues) queue.drop(shard);
   }
 
+  #heard(bucket: number, result: CommitResult): void {
+    if (result.kind === "committed") this.#options.health.stored(bucket);
+    else this.#options.health.heard(bucket, result);
+  }
+
   /** Many writes are refused at once: one of them has it tried again. */
-  #refused(code: string, reason: string): void {
+  #refused(): void {
     if (this.#retrying) return;
     this.#retrying = true;
-    this.#options.logger.error({ code, reason }, "the store refuses writes; tried again every second");
     this.#options.clock.after(RETRY_REFUSED_MS, () => {
       this.#retrying = false;
       this.resume();

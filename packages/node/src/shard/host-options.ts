@@ -4,10 +4,12 @@ import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "./actor.ts";
 import type { Behaviour } from "./behaviour.ts";
 import type { HostedShard } from "./hosted-shard.ts";
+import type { StoreHealth } from "./store-health.ts";
 
 export interface HostOptions {
   readonly context: NodeContext;
   readonly machines: MachineRegistry;
+  readonly health: StoreHealth;
   readonly behaviourOf: (machine: Machine) => Behaviour;
   /** A write of the shard may or may not be stored, or the server refused a fence: the shard must be taken again. */
   readonly onDoubt: (shard: HostedShard) => void;

@@ -54,6 +54,7 @@ export class Host {
       clock,
       logger,
       encode: (actor) => this.#encode(actor),
+      health: options.health,
       onDoubt: options.onDoubt,
       onCreationRefused: (actor) => this.#forget(actor),
     });

@@ -6,8 +6,10 @@ import type { ShardNeeds } from "../membership/shard-needs.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { Host } from "../shard/host.ts";
 import { HostedShard } from "../shard/hosted-shard.ts";
+import { isOfStore, type StoreHealth } from "../shard/store-health.ts";
 import { decodeMark, encodeMark } from "./mark.ts";
 import { createSupervisor, type Supervisor, type SupervisorEvent } from "./supervisor.machine.ts";
+import { Unserved } from "./unserved.ts";
 
 const RETRY_MS = 250;
 /** How long a shard that has left is listened to when nobody takes it. */
@@ -24,10 +26,12 @@ export interface ShardSupervisorParts {
   /** The shard is served from now on: what was kept for it can be taken. */
   readonly onServing: (shard: HostedShard) => void;
   readonly onLeft: (shard: HostedShard) => void;
+  readonly health: StoreHealth;
 }
 
 /** Brings shards to this node and away from it: one supervisor actor a shard, told by the assignment, the store and the commit queues. */
 export class ShardSupervisor {
+  readonly unserved: Unserved;
   readonly #context: NodeContext;
   readonly #parts: ShardSupervisorParts;
   readonly #supervisors: readonly Supervisor[];
@@ -43,6 +47,7 @@ export class ShardSupervisor {
   constructor(context: NodeContext, parts: ShardSupervisorParts) {
     this.#context = context;
     this.#parts = parts;
+    this.unserved = new Unserved(context.logger);
     this.#supervisors = Array.from({ length: context.ports.records.shards }, (_, shard) => this.#supervise(shard));
   }
 
@@ -195,6 +200,7 @@ export class ShardSupervisor {
       if (!this.#isHosted(hosted)) return;
       if (result.kind === "claimed") {
         hosted.fence = result.fence;
+        this.#parts.health.stored(hosted.bucket);
         this.#parts.cluster.learn({ shard, session: this.#context.node, fence: result.fence });
         return this.#tell(shard, { type: "claimed" });
       }
@@ -208,8 +214,11 @@ export class ShardSupervisor {
       this.#parts.cluster.learn(owner);
       this.#tell(shard, { type: "lost" });
     } catch (error) {
-      this.#context.logger.debug({ shard, reason: messageOf(error) }, "a shard could not be claimed; tried again");
-      if (this.#isHosted(hosted)) this.#tell(shard, { type: "failed" });
+      if (isErgonError(error) && isOfStore(error.code))
+        this.#parts.health.failed(hosted.bucket, error.code, error.message);
+      if (!this.#isHosted(hosted)) return;
+      this.unserved.failed([shard], `it cannot be claimed: ${messageOf(error)}`);
+      this.#tell(shard, { type: "failed" });
     }
   }
 
@@ -246,12 +255,13 @@ export class ShardSupervisor {
         this.stored(shard);
       }
     } catch (error) {
-      this.#context.logger.debug(
-        { shards: shards.length, reason: messageOf(error), code: isErgonError(error) ? error.code : undefined },
-        "shards could not be loaded; tried again",
-      );
-      for (const shard of shards) {
-        if (!this.#isHosted(shard)) continue;
+      const failed = shards.filter((shard) => this.#isHosted(shard));
+      if (failed.length > 0)
+        this.unserved.failed(
+          failed.map(({ number }) => number),
+          `its records cannot be read: ${messageOf(error)}`,
+        );
+      for (const shard of failed) {
         this.#parts.host.clear(shard);
         this.#tell(shard.number, { type: "failed" });
       }
@@ -262,6 +272,7 @@ export class ShardSupervisor {
     const hosted = this.#parts.hosted.get(shard);
     if (hosted === undefined) return;
     hosted.phase = "serving";
+    this.unserved.over(shard);
     this.#parts.host.revive(hosted);
     this.#flush(hosted);
     this.#context.ports.bus.publish(this.#context.names.owned(shard), NO_BYTES);
@@ -273,8 +284,10 @@ export class ShardSupervisor {
     const hosted = this.#parts.hosted.get(shard);
     if (hosted === undefined) return;
     hosted.phase = "serving";
+    this.unserved.over(shard);
     this.#parts.host.resume();
     this.#flush(hosted);
+    this.#parts.onServing(hosted);
     this.#reconsider(shard);
   }
 
@@ -332,6 +345,7 @@ export class ShardSupervisor {
     const left = hosted.get(shard);
     if (left === undefined) return;
     hosted.delete(shard);
+    this.unserved.over(shard);
     this.#parts.needs.keep(left);
     host.drop(left);
     this.#leave(left);

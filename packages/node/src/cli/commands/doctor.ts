@@ -1,10 +1,10 @@
 import { InvalidError, createClient, createNames, isErgonError, silentLogger, SECOND, type Client } from "@ergon/core";
-import { connectNats, createNatsBus, inspectNats } from "@ergon/core/nats";
+import { connectNats, createNatsBus, inspectNats, type NatsFacts } from "@ergon/core/nats";
 import type { Command } from "commander";
 
 import { createLogger } from "../../logger.ts";
 import { exitCodes } from "../exit-codes.ts";
-import { judge, type ClusterFacts, type Finding, type Sync } from "../findings.ts";
+import { judge, judgeWithout, type ClusterFacts, type Finding, type Sync } from "../findings.ts";
 import type { Paint } from "../output.ts";
 import type { Cli, Session } from "../session.ts";
 
@@ -24,7 +24,7 @@ export function doctor(program: Command, cli: Cli): void {
     .command("doctor")
     .summary("check what our guarantees rest on")
     .description(
-      "Checks server version, sync, replicas, clock, permissions and nodes, and says what Ergon's guarantees are worth under them.",
+      "Checks server version, sync, replicas, clock, permissions and nodes, and says what Ergon's guarantees are worth under them. Writes a scratch key into each bucket, which shows whether the bucket takes writes.",
     )
     .option("--monitor <url>", "the server's monitoring port, which alone tells the sync setting")
     .addHelpText("after", examples)
@@ -62,12 +62,22 @@ async function examine(
     inboxPrefix: nats.inboxPrefix,
   });
   try {
-    const facts = await inspectNats(link, names);
+    const [facts, cluster] = await Promise.all([readFacts(inspectNats(link, names)), readCluster(client)]);
     const sync = monitor === undefined ? undefined : await readSync(monitor);
-    return judge(facts, names, sync, await readCluster(client));
+    return typeof facts === "string" ? judgeWithout(facts, cluster) : judge(facts, names, sync, cluster);
   } finally {
     await client.close();
     await link.close();
+  }
+}
+
+/** What NATS says of itself, or why it says nothing. */
+async function readFacts(inspected: Promise<NatsFacts>): Promise<NatsFacts | string> {
+  try {
+    return await inspected;
+  } catch (error) {
+    if (isErgonError(error) && error.kind === "unavailable") return error.message;
+    throw error;
   }
 }
 

@@ -30,6 +30,12 @@ export function nodes(program: Command, cli: Cli): void {
           ["id", "host", "pid", "version", "up", "shards", "live", "in flight", "unreadable", "machines"],
           rows,
         );
+        for (const { id, store, unserved } of views) {
+          if (store !== undefined)
+            output.note(`ergon: bucket ${store.bucket} takes no writes of ${id}: ${store.code}, ${store.reason}`);
+          if (unserved !== undefined)
+            output.note(`ergon: ${id} cannot serve ${unserved.shards} of its shards: ${unserved.reason}`);
+        }
         for (const [machine, count] of waitingFor(views)) output.note(`ergon: ${count} records wait for ${machine}`);
       }),
     );

@@ -1,0 +1,19 @@
+import { isErgonError, isUnreachable, messageOf } from "../base/errors.ts";
+import type { CommitResult } from "../ports/store.ts";
+import type { NatsLink } from "./connection.ts";
+import { refusalOf } from "./errors.ts";
+import { publishStored } from "./keys.ts";
+
+const DATA = Buffer.from("ergon");
+
+/** Writes a scratch key: whether its bucket takes writes. Never throws. */
+export async function probeBucket(link: NatsLink, subject: string): Promise<CommitResult> {
+  try {
+    const result = await publishStored(link, `write of ${subject}`, subject, DATA, {});
+    return result.ok ? { kind: "committed", revision: result.revision } : refusalOf(result.error);
+  } catch (error) {
+    const message = messageOf(error);
+    if (isErgonError(error) && error.code === "NOT_PERMITTED") return { kind: "refused", code: error.code, message };
+    return { kind: "unknown", message, disconnected: isUnreachable(error) };
+  }
+}

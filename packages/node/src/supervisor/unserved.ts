@@ -1,0 +1,31 @@
+import type { Logger, NodeView } from "@ergon/core";
+
+/** The shards of this node that it cannot serve at the moment. It is said once when there are some, and once more when there are none. */
+export class Unserved {
+  readonly #logger: Logger;
+  readonly #reasons = new Map<number, string>();
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  /** They could not be claimed or read; that is tried again. */
+  failed(shards: readonly number[], reason: string): void {
+    const isNew = this.#reasons.size === 0;
+    for (const shard of shards) this.#reasons.set(shard, reason);
+    const line = "shards cannot be served; tried again until they can";
+    if (isNew) this.#logger.warn({ shards, reason }, line);
+    else this.#logger.debug({ shards, reason }, line);
+  }
+
+  /** The shard is served, or is another node's. */
+  over(shard: number): void {
+    if (!this.#reasons.delete(shard) || this.#reasons.size > 0) return;
+    this.#logger.info({}, "all shards of this node that could not be served are, or have left");
+  }
+
+  view(): NodeView["unserved"] {
+    const reason = [...this.#reasons.values()].at(-1);
+    return reason === undefined ? undefined : { shards: this.#reasons.size, reason };
+  }
+}
