@@ -90,6 +90,17 @@ describe("a node that is one too many on its NATS server", () => {
     expect(placement.moves).toBe(0);
   });
 
+  test("looks for an empty server no more often than servers are advertised: one may advertise several addresses", async () => {
+    const { clock, placement, set } = stage();
+
+    for (let round = 0; round < 10; round++) {
+      // Each move ends at the same server, under another of its addresses.
+      set(nodes({ a: "n1 n2" }));
+      await clock.advance(10_000);
+    }
+    expect(placement.moves).toBe(3);
+  });
+
   test("stays when it is stopping", async () => {
     const { clock, placement, spread } = stage();
 

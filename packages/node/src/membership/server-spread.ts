@@ -45,6 +45,10 @@ export interface SpreadParts {
 export class ServerSpread {
   readonly #parts: SpreadParts;
   #timer: TimerHandle;
+  /** How many servers were advertised when `#tries` began. */
+  #advertised = 0;
+  /** Moves since then. A server may advertise several addresses: who has dialled as many as there are has found every server that there is. */
+  #tries = 0;
   #stopped = false;
 
   constructor(parts: SpreadParts) {
@@ -74,7 +78,13 @@ export class ServerSpread {
     const { id, nodes, placement } = this.#parts;
     // Where the session names another server, this node has just moved, and the others do not know it yet.
     const own = nodes().find((node) => node.id === id)?.server;
-    return own !== undefined && own === placement.server && mustMove(id, nodes(), placement.servers);
+    if (own === undefined || own !== placement.server) return false;
+    if (placement.servers !== this.#advertised) {
+      this.#advertised = placement.servers;
+      this.#tries = 0;
+    }
+    const mayBeEmpty = this.#tries < this.#advertised;
+    return mustMove(id, nodes(), mayBeEmpty ? this.#advertised : 1);
   }
 
   #move(): void {
@@ -83,6 +93,7 @@ export class ServerSpread {
       { server: placement.server },
       "more nodes are on this NATS server than on others; connecting to another",
     );
+    this.#tries += 1;
     placement.move();
   }
 }
