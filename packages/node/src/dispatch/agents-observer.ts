@@ -115,6 +115,7 @@ export class AgentsObserver {
   #sweepLater(): void {
     this.#timer = this.#context.clock.after(SWEEP_MS, () => {
       const server = this.#pulse.look();
+      this.#host.patience.heard(server !== "unheard");
       if (server === "again") this.#forgive();
       if (server !== "unheard") this.#sweep();
       if (!this.#stopped) this.#sweepLater();

@@ -136,8 +136,12 @@ export class MachineBehaviour implements Behaviour {
   mayBeAnswered(actor: LiveActor, timer: Timer, { end }: Gap): boolean {
     if (timer.due > end || isAlarm(timer)) return false;
     const host = this.#hosting();
-    for (const { flight, state } of actor.embedded?.values() ?? [])
-      if (state?.snapshot.status === "active" && flight?.heardAt === 0) return true;
+    const { clock } = this.#context;
+    const sinceGapMs = clock.now() - end;
+    for (const { flight, state } of actor.embedded?.values() ?? []) {
+      const isOut = state?.snapshot.status === "active" && flight !== undefined;
+      if (isOut && clock.monotonic() - flight.heardAt >= sinceGapMs) return true;
+    }
     return Object.keys((host.wake(actor) as MachineState).meta.children).length > 0;
   }
 

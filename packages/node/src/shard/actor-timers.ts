@@ -14,18 +14,24 @@ const FIRED_PER_TURN = 512;
 const MAX_ARM_MS = 30_000;
 /** A timer of a shard that is being loaded comes again after this. */
 const LOADING_MS = 50;
+/** A process whose timers are later than this stood still. */
+const HELD_UP_MS = 500;
 
 /** The timers of all actors of a node, by when the first of each is due: in memory, made from records (law 6). */
 export class ActorTimers {
   readonly #queue = new TimerQueue<LiveActor>();
   readonly #clock: Clock;
   readonly #alarms: AlarmGate;
+  readonly #patience: Patience;
   readonly #fire: (actor: LiveActor, now: number) => void;
   #armedFor = Number.POSITIVE_INFINITY;
   #armed: unknown;
+  /** When it is to go off, by the monotonic clock. */
+  #expected = 0;
 
-  constructor({ clock, serverTime }: NodeContext, fire: (actor: LiveActor, now: number) => void) {
+  constructor({ clock, serverTime }: NodeContext, patience: Patience, fire: (actor: LiveActor, now: number) => void) {
     this.#clock = clock;
+    this.#patience = patience;
     this.#fire = fire;
     this.#alarms = new AlarmGate(serverTime, clock, (actor) => this.watch(actor));
     serverTime.onStep = () => this.#rearm();
@@ -54,8 +60,8 @@ export class ActorTimers {
   }
 
   /** Whether a timer that is due waits for an answer that may be on its way. The actor is looked at again then. */
-  waits(actor: LiveActor, timer: Timer, patience: Patience, behaviour: Behaviour): boolean {
-    const again = patience.lookAgain(actor.shard, (gap) => behaviour.mayBeAnswered(actor, timer, gap));
+  waits(actor: LiveActor, timer: Timer, behaviour: Behaviour): boolean {
+    const again = this.#patience.lookAgain(actor.shard, (gap) => behaviour.mayBeAnswered(actor, timer, gap));
     if (again !== undefined) this.#later(actor, again);
     return again !== undefined;
   }
@@ -76,7 +82,9 @@ export class ActorTimers {
   #arm(due: number): void {
     this.#clock.cancel(this.#armed);
     this.#armedFor = due;
-    this.#armed = this.#clock.after(Math.min(Math.max(0, due - this.#clock.now()), MAX_ARM_MS), () => this.#pass());
+    const delayMs = Math.min(Math.max(0, due - this.#clock.now()), MAX_ARM_MS);
+    this.#expected = this.#clock.monotonic() + delayMs;
+    this.#armed = this.#clock.after(delayMs, () => this.#pass());
   }
 
   /** The clock was set: the next timer is due at another moment than before. */
@@ -86,6 +94,7 @@ export class ActorTimers {
   }
 
   #pass(): void {
+    if (this.#clock.monotonic() - this.#expected > HELD_UP_MS) this.#patience.heldUp();
     this.#armedFor = Number.POSITIVE_INFINITY;
     const now = this.#clock.now();
     for (let fired = 0; fired < FIRED_PER_TURN; fired++) {

@@ -46,7 +46,7 @@ export class Host {
     this.#records = new ActorRecords({ ...options, surroundings: (actor) => this.#surroundings(actor) });
     this.migrations = new Migrations(options, this, this.#records, (actor) => this.#surroundings(actor));
     this.#woken = new Woken(clock, (actor) => this.#orSetAside(actor, () => this.#parkIfIdle(actor)));
-    this.#timers = new ActorTimers(options.context, (actor, now) =>
+    this.#timers = new ActorTimers(options.context, this.patience, (actor, now) =>
       this.#orSetAside(actor, () => this.#fireTimers(actor, now)),
     );
     this.#queues = new CommitQueues({
@@ -478,7 +478,7 @@ export class Host {
     this.migrations.upgrade(actor);
     const state = this.wake(actor);
     const timer = this.#timers.first(actor, state.timers, now);
-    if (timer === undefined || this.#timers.waits(actor, timer, this.patience, this.#behaviour(actor))) return;
+    if (timer === undefined || this.#timers.waits(actor, timer, this.#behaviour(actor))) return;
     const { machine } = actor;
     const time = this.#time(actor, state);
     this.orFail(actor, () => {

@@ -1,4 +1,4 @@
-import type { Bus, BusStatus, Clock, Gap } from "@ergon/core";
+import type { Bus, Clock, Gap } from "@ergon/core";
 
 import type { HostedShard } from "./hosted-shard.ts";
 
@@ -17,7 +17,18 @@ export class Patience {
 
   constructor(clock: Clock, bus: Bus) {
     this.#clock = clock;
-    bus.onStatus((status) => this.#onConnection(status));
+    bus.onStatus((status) => this.heard(status === "connected"));
+  }
+
+  /** Whether the server is heard. While it is not, no answer arrives. */
+  heard(isHeard: boolean): void {
+    if (!isHeard) this.#reachableSince = Infinity;
+    else if (this.#reachableSince === Infinity) this.#reachableSince = this.#clock.now();
+  }
+
+  /** This process stood still: answers that came meanwhile are still to be read. */
+  heldUp(): void {
+    this.#reachableSince = Math.max(this.#reachableSince, this.#clock.now());
   }
 
   /** The last time in which no answer could arrive, while those that were given then may be on their way; `undefined`: they have come. */
@@ -33,11 +44,5 @@ export class Patience {
     return gap !== undefined && mayBeAnswered(gap)
       ? Math.min(gap.answersUntil, this.#clock.now() + LOOK_MS)
       : undefined;
-  }
-
-  /** Without a connection no answer arrives. */
-  #onConnection(status: BusStatus): void {
-    if (status !== "connected") this.#reachableSince = Infinity;
-    else if (this.#reachableSince === Infinity) this.#reachableSince = this.#clock.now();
   }
 }
