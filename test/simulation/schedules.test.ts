@@ -1,79 +1,11 @@
-import {
-  HOUR,
-  MINUTE,
-  defineMachine,
-  describeSchedule,
-  type Client,
-  type ScheduleSpec,
-  type ScheduleView,
-} from "@ergon/core";
+import { HOUR, MINUTE, defineMachine } from "@ergon/core";
 import { describe, expect, test } from "vitest";
 import { createMachine } from "xstate";
 
-import { createMemoryCluster, type MemoryCluster, type MemoryClusterOptions } from "../support/memory-cluster.ts";
-
-/** Every run ends by itself, or waits until the test lets it. */
-interface Stage {
-  readonly cluster: MemoryCluster;
-  readonly client: Client;
-  /** Ids of tasks, in the order in which they were begun; an attempt that was repeated is there twice. */
-  readonly begun: string[];
-  /** Lets the oldest run that waits end. */
-  readonly release: () => void;
-  readonly add: (spec: Partial<ScheduleSpec>, id?: string) => Promise<void>;
-  readonly show: (id?: string) => Promise<ScheduleView>;
-}
-
-async function createStage({
-  waits = false,
-  ...options
-}: MemoryClusterOptions & { waits?: boolean } = {}): Promise<Stage> {
-  const cluster = createMemoryCluster(options);
-  await cluster.addNodes("n1", "n2");
-  const begun: string[] = [];
-  const waiting: (() => void)[] = [];
-  await cluster.addAgent("a1", {
-    driver: "report",
-    concurrency: 200,
-    handler: async ({ taskId, signal }) => {
-      begun.push(taskId);
-      if (!waits) return;
-      await new Promise<void>((resolve) => {
-        waiting.push(resolve);
-        signal.addEventListener("abort", () => resolve());
-      });
-    },
-  });
-  const client = cluster.client();
-  return {
-    cluster,
-    client,
-    begun,
-    release: () => waiting.shift()?.(),
-    add: async (spec, id = "s") => {
-      const full = {
-        every: "1m",
-        start: "2026-01-01T00:01:00Z",
-        task: { driver: "report", attemptTimeout: "1h" },
-        ...spec,
-      };
-      await cluster.drive(client.start("schedule", full, { id }));
-    },
-    show: async (id = "s") => describeSchedule(await cluster.drive(client.instance(id).get()), 5),
-  };
-}
-
-const stamps = (minutes: readonly number[], id = "s"): string[] =>
-  minutes.map(
-    (minute) =>
-      `${id}-20260101T${String(Math.floor(minute / 60)).padStart(2, "0")}${String(minute % 60).padStart(2, "0")}00Z`,
-  );
-/** The cluster's time begins with the year. */
-const until = (cluster: MemoryCluster, ms: number): Promise<void> =>
-  cluster.clock.advance(ms - cluster.clock.monotonic());
+import { createScheduleStage, stamps, until } from "../support/schedule-stage.ts";
 
 test("a schedule runs its task at each due time, under ids of its own", async () => {
-  const { cluster, client, begun, add, show } = await createStage();
+  const { cluster, client, begun, add, show } = await createScheduleStage();
   await add({});
   await until(cluster, 3 * MINUTE + 1_000);
   expect(begun).toEqual(stamps([1, 2, 3]));
@@ -97,7 +29,7 @@ test("a machine is started with its input, and its end is heard", async () => {
     initial: "open",
     states: { open: { after: { 5_000: "closed" } }, closed: { type: "final" } },
   });
-  const { cluster, client, add, show } = await createStage({ machines: [defineMachine(order)] });
+  const { cluster, client, add, show } = await createScheduleStage({ machines: [defineMachine(order)] });
   await add({ task: undefined, machine: "order", input: { amount: 3 }, runs: 1 });
   await until(cluster, MINUTE + 2_000);
   expect(await show()).toMatchObject({ status: "finishing", running: [{ id: "s-20260101T000100Z" }] });
@@ -110,7 +42,7 @@ test("a machine is started with its input, and its end is heard", async () => {
 });
 
 test("a plan is started, and its end is heard", async () => {
-  const { cluster, begun, add, show } = await createStage();
+  const { cluster, begun, add, show } = await createScheduleStage();
   await add({
     task: undefined,
     plan: {
@@ -127,7 +59,7 @@ test("a plan is started, and its end is heard", async () => {
 });
 
 test("an invalid spec is refused with its faults, and nothing is stored", async () => {
-  const { cluster, client } = await createStage();
+  const { cluster, client } = await createScheduleStage();
   const started = client.start("schedule", { cron: "61 * * * *", task: { driver: "report" } }, { id: "s" });
   await expect(cluster.drive(started)).rejects.toMatchObject({ code: "INVALID_OPTION", issues: [{ field: "cron" }] });
   await expect(cluster.drive(client.instance("s").get())).rejects.toMatchObject({ code: "TASK_NOT_FOUND" });
@@ -135,7 +67,7 @@ test("an invalid spec is refused with its faults, and nothing is stored", async 
 
 describe("overlap", () => {
   test("skip", async () => {
-    const { cluster, begun, release, add, show } = await createStage({ waits: true });
+    const { cluster, begun, release, add, show } = await createScheduleStage({ waits: true });
     await add({});
     await until(cluster, 2 * MINUTE + 1_000);
     release();
@@ -145,7 +77,7 @@ describe("overlap", () => {
   });
 
   test("queue", async () => {
-    const { cluster, begun, release, add, show } = await createStage({ waits: true });
+    const { cluster, begun, release, add, show } = await createScheduleStage({ waits: true });
     await add({ overlap: "queue" });
     await until(cluster, 3 * MINUTE + 1_000);
     expect(begun).toEqual(stamps([1]));
@@ -158,7 +90,7 @@ describe("overlap", () => {
   });
 
   test("allow", async () => {
-    const { cluster, begun, add, show } = await createStage({ waits: true });
+    const { cluster, begun, add, show } = await createScheduleStage({ waits: true });
     await add({ overlap: "allow" });
     await until(cluster, 3 * MINUTE + 1_000);
     expect(begun).toEqual(stamps([1, 2, 3]));
@@ -166,7 +98,7 @@ describe("overlap", () => {
   });
 
   test("cancel", async () => {
-    const { cluster, client, begun, add, show } = await createStage({ waits: true });
+    const { cluster, client, begun, add, show } = await createScheduleStage({ waits: true });
     await add({ overlap: "cancel" });
     await until(cluster, 2 * MINUTE + 1_000);
     expect(begun).toEqual(stamps([1, 2]));
@@ -176,7 +108,7 @@ describe("overlap", () => {
 });
 
 test("a removed schedule starts nothing more; what runs goes on", async () => {
-  const { cluster, client, begun, release, add } = await createStage({ waits: true });
+  const { cluster, client, begun, release, add } = await createScheduleStage({ waits: true });
   await add({});
   await until(cluster, MINUTE + 1_000);
   expect(await cluster.drive(client.instance("s").cancel())).toMatchObject({ status: "cancelled" });
@@ -188,7 +120,7 @@ test("a removed schedule starts nothing more; what runs goes on", async () => {
 });
 
 test("pause, resume and trigger", async () => {
-  const { cluster, client, begun, add, show } = await createStage();
+  const { cluster, client, begun, add, show } = await createScheduleStage();
   await add({ catchUp: { limit: 2 }, overlap: "queue" });
   const schedule = client.instance("s");
   await cluster.drive(schedule.send({ type: "pause" }));
@@ -215,7 +147,7 @@ describe("the same spec again, or another one", () => {
   const other = { ...spec, every: "2m" };
 
   test("a start compares with the spec that is in force, and by what it means", async () => {
-    const { cluster, client } = await createStage();
+    const { cluster, client } = await createScheduleStage();
     const start = (input: object): Promise<unknown> => cluster.drive(client.start("schedule", input, { id: "s" }));
     const update = (input: object): Promise<unknown> =>
       cluster.drive(client.instance("s").send({ type: "update", spec: input }));
@@ -233,7 +165,7 @@ describe("the same spec again, or another one", () => {
   });
 
   test("a spec with faults is refused with their names, also where the id is taken", async () => {
-    const { cluster, client, add } = await createStage();
+    const { cluster, client, add } = await createScheduleStage();
     await add({});
     const started = client.start("schedule", { every: "1m", task: {} }, { id: "s" });
     await expect(cluster.drive(started)).rejects.toMatchObject({
@@ -243,7 +175,7 @@ describe("the same spec again, or another one", () => {
   });
 
   test("an update that changes nothing keeps the phase, however often it comes", async () => {
-    const { cluster, client, begun, add } = await createStage();
+    const { cluster, client, begun, add } = await createScheduleStage();
     await add({ start: undefined, every: "10s" });
     for (let second = 0; second < 35; second += 7) {
       await cluster.clock.advance(7_000);
@@ -262,7 +194,7 @@ describe("the same spec again, or another one", () => {
 
   test("inputs of plans and machines are compared by what they mean, too", async () => {
     const order = createMachine({ id: "order", initial: "open", states: { open: {} } });
-    const { cluster, client } = await createStage({ machines: [defineMachine(order)] });
+    const { cluster, client } = await createScheduleStage({ machines: [defineMachine(order)] });
     const start = (machine: string, input: unknown): Promise<unknown> =>
       cluster.drive(client.start(machine, input, { id: machine }));
     await start("order", { a: 1, b: { c: 1, d: 2 } });
@@ -275,7 +207,7 @@ describe("the same spec again, or another one", () => {
 });
 
 test("all nodes were gone for hours: as much is caught up with as the schedule allows", async () => {
-  const { cluster, begun, add, show } = await createStage();
+  const { cluster, begun, add, show } = await createScheduleStage();
   await add({ catchUp: { limit: 3 }, overlap: "queue" });
   await until(cluster, 2 * MINUTE + 1_000);
   for (const node of cluster.nodes) node.kill();
@@ -288,7 +220,7 @@ test("all nodes were gone for hours: as much is caught up with as the schedule a
 });
 
 test("what catchUp says of the hours of a pause counts when the first alarm after the resume goes off too", async () => {
-  const { cluster, client, begun, add, show } = await createStage();
+  const { cluster, client, begun, add, show } = await createScheduleStage();
   await add({ catchUp: { limit: 0 } });
   await cluster.drive(client.instance("s").send({ type: "pause" }));
   await until(cluster, 3 * MINUTE + 30_000);
@@ -299,7 +231,7 @@ test("what catchUp says of the hours of a pause counts when the first alarm afte
 });
 
 test("a pause takes the alarm back: nothing wakes a paused schedule", async () => {
-  const { cluster, client, add } = await createStage();
+  const { cluster, client, add } = await createScheduleStage();
   await add({});
   await cluster.drive(client.instance("s").send({ type: "pause" }));
   const before = cluster.writes.records;
@@ -309,96 +241,13 @@ test("a pause takes the alarm back: nothing wakes a paused schedule", async () =
 });
 
 test("many schedules that are due together share a reading of the server's time", async () => {
-  const { cluster, begun, add } = await createStage();
+  const { cluster, begun, add } = await createScheduleStage();
   for (let index = 0; index < 50; index++) await add({ runs: 1 }, `s${index}`);
   await until(cluster, MINUTE - 100);
   const before = cluster.writes.times;
   await until(cluster, MINUTE + 1_000);
   expect(begun).toHaveLength(50);
   expect(cluster.writes.times - before).toBeLessThanOrEqual(2 * cluster.nodes.length);
-});
-
-describe("a node is lost, and the schedule runs nothing of what was missed (catchUp.limit 0)", () => {
-  const start = "2026-01-01T00:00:10Z";
-  const every = { every: "1s", start, overlap: "allow", catchUp: { limit: 0 } } as const;
-
-  test.each(["kill", "vanish", "disconnect"] as const)(
-    "after %s each due time of every schedule has its run, once",
-    async (fate) => {
-      const { cluster, begun, add, show } = await createStage({ shards: 16 });
-      await cluster.addNode("n3");
-      await cluster.waitForOwners();
-      const ids = Array.from({ length: 6 }, (_, index) => `s${index}`);
-      for (const id of ids) await add(every, id);
-      const [victim] = cluster.nodes;
-      // In the middle of what follows from a due time of all of them.
-      await until(cluster, 13_001);
-      victim?.[fate]();
-      await cluster.clock.advance(15_000);
-      victim?.reconnect();
-      await cluster.clock.advance(3_500);
-      for (const id of ids) {
-        const { counts } = await show(id);
-        expect([id, counts]).toMatchObject([id, { missed: 0, skipped: 0 }]);
-        expect(new Set(begun.filter((run) => run.startsWith(`${id}-`))).size).toBe(counts.started);
-        expect(counts.started).toBeGreaterThanOrEqual(21);
-      }
-    },
-  );
-});
-
-describe("the clock of the NATS server is set", () => {
-  const every = { every: "1s", start: "2026-01-01T00:00:10Z" } as const;
-  const dueOf = (run: string): number =>
-    Date.parse(run.replace(/^s-(....)(..)(..)T(..)(..)(..)Z$/, "$1-$2-$3T$4:$5:$6Z"));
-
-  test.each([-3_000, -500, -3_600_000])("%i ms back: no run is early, and none is skipped", async (step) => {
-    const { cluster, begun, add, show } = await createStage();
-    await add(every);
-    await until(cluster, 15_700);
-    const atStep = begun.length;
-    cluster.network.stepClock(step);
-    const early: string[] = [];
-    const serverTime = (): number => cluster.clock.now() + step;
-    for (let seen = atStep, left = 300; left > 0; left--) {
-      await cluster.clock.advance(100);
-      for (; seen < begun.length; seen++) if (serverTime() < dueOf(begun[seen] ?? "")) early.push(begun[seen] ?? "");
-    }
-    expect(early).toEqual([]);
-    const { counts } = await show();
-    expect(counts).toMatchObject({ skipped: 0, missed: 0 });
-    const seconds = begun.map((run) => (dueOf(run) - Date.UTC(2026, 0, 1)) / 1_000);
-    expect(seconds).toEqual(seconds.map((_, index) => 10 + index));
-    expect(counts.started).toBe(begun.length);
-    // As many as the server's clock has seen seconds, once it has passed the last run.
-    expect(begun.length).toBe(atStep + Math.max(0, Math.floor((30_000 + step + 700) / 1_000)));
-  });
-
-  test("an hour forward: the hour was missed, and catchUp says at once what is run of it", async () => {
-    const { cluster, begun, add, show } = await createStage();
-    await add({ ...every, catchUp: { limit: 2 }, overlap: "queue" });
-    await until(cluster, 15_500);
-    expect(begun).toHaveLength(6);
-    cluster.network.stepClock(HOUR);
-    await until(cluster, 18_900);
-    const { counts } = await show();
-    expect(counts.missed).toBeGreaterThan(3_580);
-    expect(begun.map(dueOf).filter((due) => due < Date.UTC(2026, 0, 1, 1))).toHaveLength(6);
-    expect(counts.started + counts.missed).toBe(3_600 + 9);
-  });
-
-  test("forward: a timer of a machine that is due by then fires at the next reading, and not half a minute later", async () => {
-    const slow = createMachine({
-      id: "slow",
-      initial: "open",
-      states: { open: { after: { 600_000: "closed" } }, closed: { type: "final" } },
-    });
-    const { cluster, client } = await createStage({ machines: [defineMachine(slow)] });
-    await cluster.drive(client.start("slow", undefined, { id: "m" }));
-    cluster.network.stepClock(HOUR);
-    await cluster.clock.advance(31_000);
-    expect(await cluster.drive(client.instance("m").get())).toMatchObject({ status: "succeeded" });
-  });
 });
 
 describe("a node dies around a fire", () => {
@@ -410,7 +259,7 @@ describe("a node dies around a fire", () => {
   test.each(moments)(
     "at commit %i, %f ms after it was sent: each due time has its run, once",
     async (commit, afterMs) => {
-      const { cluster, client, begun, add, show } = await createStage({ seed: commit * 10 + afterMs });
+      const { cluster, client, begun, add, show } = await createScheduleStage({ seed: commit * 10 + afterMs });
       await add({ every: "20s", overlap: "allow" });
       await until(cluster, MINUTE + 15_000);
       let commits = 0;

@@ -222,9 +222,11 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   observer.start();
   listeners.start();
   clusterDesk.start((message, run) => gateway.guard(message, run));
-  const owned = ports.bus.subscribe(context.names.ownedAll, ({ subject }) =>
-    router.owned(Number(subject.slice(subject.lastIndexOf(".") + 1))),
-  );
+  const owned = ports.bus.subscribe(context.names.ownedAll, ({ subject }) => {
+    const shard = Number(subject.slice(subject.lastIndexOf(".") + 1));
+    router.owned(shard);
+    outbox.owned(shard);
+  });
   await ports.bus.flush();
   await cluster.start({
     onChange: () => {

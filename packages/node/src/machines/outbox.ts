@@ -1,8 +1,8 @@
 import {
   H,
   MSGPACK_TYPE,
+  UnavailableError,
   decodeError,
-  delay,
   encodeBody,
   isErgonError,
   messageOf,
@@ -20,6 +20,7 @@ import { taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import { plainEndingOf } from "./ending.ts";
+import { NewOwners } from "./new-owners.ts";
 
 const TELL_TIMEOUT_MS = 5_000;
 const RETRY_MS = 200;
@@ -62,6 +63,7 @@ export class Outbox {
   readonly #context: NodeContext;
   readonly #listener: OutboxListener;
   readonly #senders = new Map<LiveActor, Sender>();
+  readonly #newOwners = new NewOwners();
 
   constructor(context: NodeContext, listener: OutboxListener) {
     this.#context = context;
@@ -87,6 +89,11 @@ export class Outbox {
     }
   }
 
+  /** A shard has a new owner: what waits for it is sent again at once. */
+  owned(shard: number): void {
+    this.#newOwners.owned(shard);
+  }
+
   /** Whether something that the actor has to say has not been taken yet. */
   holds(actor: LiveActor): boolean {
     return actor.state !== undefined && tellsOf(actor.state).length > 0;
@@ -103,7 +110,7 @@ export class Outbox {
       if (this.#senders.get(actor) !== sender) return;
       if (error !== undefined && isPassing(error)) {
         lane.tries++;
-        await this.#pause(lane.tries, error);
+        await this.#pause(to, lane.tries, error);
         if (this.#senders.get(actor) !== sender) return;
         continue;
       }
@@ -125,9 +132,22 @@ export class Outbox {
     if (!this.holds(actor)) this.#listener.empty(actor);
   }
 
-  async #deliver(actor: LiveActor, to: string, tell: Tell): Promise<Error | undefined> {
+  /** Answers why the message was not taken. One that is on its way to an owner that was replaced is given up, to be sent to the new one. */
+  #deliver(actor: LiveActor, to: string, tell: Tell): Promise<Error | undefined> {
+    return new Promise((resolve) => {
+      const forget = this.#newOwners.when(this.#shardOf(to), () =>
+        resolve(new UnavailableError("SHARD_MOVED", `the shard of ${to} has a new owner`)),
+      );
+      void this.#ask(actor, to, tell).then((outcome) => {
+        forget();
+        resolve(outcome);
+      });
+    });
+  }
+
+  async #ask(actor: LiveActor, to: string, tell: Tell): Promise<Error | undefined> {
     const { ports, names } = this.#context;
-    const subject = names.shard(shardOf(to, ports.records.shards), "tell", to);
+    const subject = names.shard(this.#shardOf(to), "tell", to);
     try {
       const reply = await ports.bus.request(subject, encodeBody({ from: actor.id, tell }, MSGPACK_TYPE), {
         headers: { [H.contentType]: MSGPACK_TYPE },
@@ -140,9 +160,24 @@ export class Outbox {
     }
   }
 
-  #pause(tries: number, error: ErgonError): Promise<void> {
+  /** A new owner of the shard ends the pause. */
+  #pause(to: string, tries: number, error: ErgonError): Promise<void> {
+    const { clock } = this.#context;
     const longest = error.code === UNREADABLE ? UNREADABLE_RETRY_MS : LONGEST_RETRY_MS;
-    return delay(this.#context.clock, Math.min(longest, RETRY_MS * 2 ** Math.min(tries, 10)));
+    return new Promise((resolve) => {
+      const timer = clock.after(Math.min(longest, RETRY_MS * 2 ** Math.min(tries, 10)), () => {
+        forget();
+        resolve();
+      });
+      const forget = this.#newOwners.when(this.#shardOf(to), () => {
+        clock.cancel(timer);
+        resolve();
+      });
+    });
+  }
+
+  #shardOf(to: string): number {
+    return shardOf(to, this.#context.ports.records.shards);
   }
 }
 
