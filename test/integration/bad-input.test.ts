@@ -1,6 +1,6 @@
 import { connect as connectTcp } from "node:net";
 
-import { H, JSON_TYPE, MSGPACK_TYPE, createNames, encodeBody } from "@ergon/core";
+import { H, JSON_TYPE, MSGPACK_TYPE, createNames, encodeBody, shardOf } from "@ergon/core";
 import { createInbox, headers, type Msg, type NatsConnection } from "nats";
 import { describe, expect } from "vitest";
 
@@ -57,19 +57,22 @@ const nothingStored = async ({ local }: Stage): Promise<void> => {
 
 describe("a submit with a fault is refused by field and code, and nothing is stored", () => {
   test.for<[fault: string, options: Record<string, string>, code: string, fields: string[]]>([
-    ["an id with a blank", { [H.id]: "a b" }, "INVALID_ID", ["id"]],
-    ["an id that is too long", { [H.id]: "x".repeat(129) }, "INVALID_ID", ["id"]],
+    ["an id with a blank", { [H.id]: "a b" }, "INVALID_ID", [H.id]],
+    ["an id that is too long", { [H.id]: "x".repeat(129) }, "INVALID_ID", [H.id]],
     ["an option that does not exist", { "Ergon-Colour": "red" }, "UNKNOWN_OPTION", ["Ergon-Colour"]],
     ["a priority out of range", { [H.priority]: "11" }, "INVALID_OPTION", [H.priority]],
     ["half an attempt", { [H.maxAttempts]: "1.5" }, "INVALID_OPTION", [H.maxAttempts]],
     ["a duration in words", { [H.attemptTimeout]: "soon" }, "INVALID_OPTION", [H.attemptTimeout]],
     ["a retention under the least", { [H.retention]: "10ms" }, "INVALID_OPTION", [H.retention]],
-    ["a negative delay", { [H.delay]: "-1s" }, "INVALID_OPTION", ["delay"]],
-    ["a time that is none", { [H.notBefore]: "tomorrow" }, "INVALID_OPTION", ["notBefore"]],
+    ["a negative delay", { [H.delay]: "-1s" }, "INVALID_OPTION", [H.delay]],
+    ["a time that is none", { [H.notBefore]: "tomorrow" }, "INVALID_OPTION", [H.notBefore]],
     ["arguments that are not JSON", { [H.arguments]: "{" }, "INVALID_OPTION", [H.arguments]],
-    ["an argument that is no text", { [H.arguments]: '{"a":1}' }, "INVALID_OPTION", ["arguments.a"]],
+    ["an argument that is no text", { [H.arguments]: '{"a":1}' }, "INVALID_OPTION", [`${H.arguments}.a`]],
     ["a wait that is no duration", { [H.wait]: "soon" }, "INVALID_OPTION", [H.wait]],
-    ["two faults", { [H.id]: "!", [H.priority]: "x" }, "INVALID_OPTION", [H.priority, "id"]],
+    ["two faults", { [H.id]: "!", [H.priority]: "x" }, "INVALID_OPTION", [H.priority, H.id]],
+    ["a wait beyond an hour", { [H.wait]: "2h" }, "INVALID_OPTION", [H.wait]],
+    ["an answer of another kind", { [H.answer]: "no" }, "INVALID_OPTION", [H.answer]],
+    ["a name in another case", { "ergon-id": "a" }, "UNKNOWN_OPTION", ["ergon-id"]],
   ])("%s", async ([, options, code, fields], { stage }) => {
     const refusal = await stage.refusal("submit.sound", "x", options);
 
@@ -151,7 +154,15 @@ test("what is asked of a bad or unknown id, or with a bad body, is refused by it
     "INVALID_ID",
     "INVALID_ID",
   ]);
-  expect(await codes(["shard.0.admit.x"], "x")).toEqual(["INVALID_BODY"]);
+  const { length: shards } = (await (await stage.local.client()).shards()).shards;
+  const number = shardOf("x", shards);
+  expect(await codes([`shard.${number}.admit.x`], "x")).toEqual(["INVALID_BODY"]);
+  expect(await codes(["get", "admit", "dance"].map((verb) => `shard.${(number + 1) % shards}.${verb}.x`))).toEqual([
+    "INVALID_SUBJECT",
+    "INVALID_SUBJECT",
+    "INVALID_SUBJECT",
+  ]);
+  expect(await codes(["cluster.dance"])).toEqual(["INVALID_SUBJECT"]);
 });
 
 test("a client's own checks say the same as the wire's (M-21)", async ({ stage }) => {

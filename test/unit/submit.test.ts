@@ -112,7 +112,6 @@ describe("the other options", () => {
       [H.arguments]: '{"a":"1","b":""}',
       [H.tags]: "red, blue",
       [H.delay]: "5s",
-      [H.notBefore]: "2030-01-31T08:00:00Z",
       [H.retryNever]: "A,B",
     };
     const object = {
@@ -123,7 +122,6 @@ describe("the other options", () => {
       arguments: { a: "1", b: "" },
       tags: ["red", "blue"],
       delay: "5s",
-      notBefore: "2030-01-31T08:00:00Z",
       retry: { never: ["A", "B"] },
     };
 
@@ -140,7 +138,6 @@ describe("the other options", () => {
         contentType: "text/plain",
         arguments: { a: "1", b: "" },
         tags: ["red", "blue"],
-        notBefore: Date.UTC(2030, 0, 31, 8),
         options: { retry: { never: ["A", "B"] } },
       },
       delayMs: 5_000,
@@ -207,15 +204,49 @@ describe("the other options", () => {
   test.each([
     ["an unknown header of ours", { "Ergon-Colour": "red" }, "Ergon-Colour UNKNOWN_OPTION"],
     ["arguments that are no JSON", { [H.arguments]: "{a" }, `${H.arguments} INVALID_OPTION`],
-    ["arguments that are no object", { [H.arguments]: "[]" }, "arguments INVALID_OPTION"],
-    ["an id with a space", { [H.id]: "a b" }, "id INVALID_ID"],
+    ["arguments that are no object", { [H.arguments]: "[]" }, "Ergon-Arguments INVALID_OPTION"],
+    ["an id with a space", { [H.id]: "a b" }, "Ergon-Id INVALID_ID"],
+    ["a delay beside a time", { [H.delay]: "5s", [H.notBefore]: "2030-01-31T08:00:00Z" }, "Ergon-Delay INVALID_OPTION"],
+    ["a wait that is too long", { [H.wait]: "2h" }, "Ergon-Wait INVALID_OPTION"],
+    ["an answer of another kind", { [H.answer]: "no" }, "Ergon-Answer INVALID_OPTION"],
+    ["a state to wait for", { [H.until]: "state:a" }, "Ergon-Until UNKNOWN_OPTION"],
+    ["a name in small letters", { "ergon-id": "a" }, "ergon-id UNKNOWN_OPTION"],
+    ["a content type in small letters", { "content-type": "text/plain" }, "content-type UNKNOWN_OPTION"],
+    ["a tag with a control character", { [H.tags]: "a\u0000b" }, "Ergon-Tags INVALID_OPTION"],
+    ["a resource with half a character", { [H.resource]: "a\ud800" }, "Ergon-Resource INVALID_OPTION"],
   ])("%s is refused", (_, headers, fault) => {
     expect(faultsOf(() => fromHeaders(headers as unknown as Headers))).toEqual([fault]);
   });
 
   test("an argument named as no reader keeps it is refused", () => {
     const parse = (): unknown => fromHeaders({ [H.arguments]: '{"__proto__":"x"}' });
-    expect(faultsOf(parse)).toEqual(["arguments.__proto__ INVALID_OPTION"]);
+    expect(faultsOf(parse)).toEqual(["Ergon-Arguments.__proto__ INVALID_OPTION"]);
+  });
+
+  test.each([
+    ["a byte order mark", "\ufeffurn:x"],
+    ["a no-break space", "urn:x\u00a0"],
+    ["a wide space", "\u3000x"],
+  ])("%s at an end of a text stays there, in both forms", (_, resource) => {
+    expect(fromHeaders({ [H.resource]: resource }).spec.resource).toBe(resource);
+    expect(fromObject({ resource }).spec.resource).toBe(resource);
+  });
+
+  test.each([
+    ["a text that ends with a space", { resource: "urn:x " }, "resource"],
+    ["half a character in a text", { correlationId: "x\ud800y" }, "correlationId"],
+    ["half a character in an argument", { arguments: { a: "\udc00" } }, "arguments.a"],
+    ["half a character in a payload's text", { payload: undefined, text: "\ud83d" }, "text"],
+    ["half a character in a tag", { tags: ["\ud83d"] }, "tags"],
+    ["NUL in a tag", { tags: ["a\u0000"] }, "tags"],
+    ["an infinite number", { payload: { a: [1, Number.POSITIVE_INFINITY] } }, "payload.a[1]"],
+    ["what is no number", { payload: { a: Number.NaN } }, "payload.a"],
+    ["a large integer", { payload: { a: 1n } }, "payload.a"],
+    ["a map", { payload: { a: new Map([[1, 2]]) } }, "payload.a"],
+    ["bytes in a JSON value", { payload: { a: Buffer.of(1) } }, "payload.a"],
+    ["a delay beside a time", { delay: 5, notBefore: 5 }, "delay"],
+  ])("%s is refused by its name in an object", (_, more, field) => {
+    expect(faultsOf(() => fromObject(more))).toEqual([`${field} INVALID_OPTION`]);
   });
 
   test("headers that are not ours are left alone", () => {

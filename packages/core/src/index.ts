@@ -158,6 +158,8 @@ export type {
   NodeView,
   ShardView,
 } from "./wire/messages.ts";
+export { LONGEST_WAIT_MS, requireHeaders } from "./wire/header-checks.ts";
+export { Faults, unknownName } from "./wire/option-checks.ts";
 export { QUEUE, actorVerbs, clusterVerbs, createNames, isName, requireId, requireName } from "./wire/subjects.ts";
 export type { ActorVerb, ClusterVerb, Names, ShardSubject } from "./wire/subjects.ts";
 export { numberFields } from "./wire/number-fields.ts";

@@ -34,7 +34,7 @@ export function createMemoryBus(link: Link): Bus {
       subject,
       data: data.slice(),
       reply: options.reply,
-      headers: options.headers,
+      headers: asSent(options.headers),
       noResponders: false,
     };
     link.send(() => broker.publish(link, letter));
@@ -125,6 +125,13 @@ export function createMemoryBus(link: Link): Bus {
     onRefused: (handler) => link.onRefused(handler),
     maxMessageBytes: broker.maxMessageBytes,
   };
+}
+
+/** Headers as they arrive: spaces and tabs at the ends of a value are lost. */
+function asSent(headers: Headers | undefined): Headers | undefined {
+  if (headers === undefined) return undefined;
+  const entries = Object.entries(headers).map(([name, value]) => [name, value.replaceAll(/^[ \t]+|[ \t]+$/g, "")]);
+  return Object.fromEntries(entries) as Headers;
 }
 
 function asMessage(letter: Letter): Message {

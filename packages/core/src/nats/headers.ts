@@ -4,6 +4,8 @@ import { InvalidError } from "../base/errors.ts";
 import type { Headers } from "../ports/bus.ts";
 
 const START = "NATS/1.0";
+const SPACE = 0x20;
+const TAB = 0x09;
 
 /**
  * Headers as their whole block. nats.js asks nothing of the headers of a message that it publishes but `encode()`; its own
@@ -50,13 +52,26 @@ function isSafe(name: string, value: string): boolean {
   return !value.includes("\n") && !value.includes("\r") && name !== "" && !/[\r\n:]/.test(name);
 }
 
+/** A value without the spaces and tabs at its ends. Anything else that `trim` would take (a byte order mark, a no-break space) belongs to the value. */
+function trimmed(value: string): string {
+  let start = 0;
+  let end = value.length;
+  while (start < end && isBlank(value.charCodeAt(start))) start++;
+  while (end > start && isBlank(value.charCodeAt(end - 1))) end--;
+  return value.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === SPACE || code === TAB;
+}
+
 /** The value of the first header `name` in a message's header block, which is text. */
 export function findHeader(block: string, name: string): string | undefined {
   // Values hold no line breaks, so a line that starts with the name is the header.
   const at = block.indexOf(`\r\n${name}:`);
   if (at < 0) return undefined;
   const start = at + name.length + 3;
-  return block.slice(start, block.indexOf("\r\n", start)).trim();
+  return trimmed(block.slice(start, block.indexOf("\r\n", start)));
 }
 
 /** All headers of a header block; of a repeated one the first. */
@@ -66,7 +81,7 @@ export function parseHeaders(block: string): Headers {
     const colon = line.indexOf(":");
     if (colon <= 0) continue;
     const name = line.slice(0, colon);
-    if (!Object.hasOwn(headers, name)) headers[name] = line.slice(colon + 1).trim();
+    if (!Object.hasOwn(headers, name)) headers[name] = trimmed(line.slice(colon + 1));
   }
   return headers;
 }

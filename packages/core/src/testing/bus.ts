@@ -90,6 +90,27 @@ export function describeBus({ describe, test }: TestApi, suite: Suite): void {
         assert.equal(message?.noResponders, false);
       }));
 
+    test("a header keeps all that is in its value but spaces and tabs at the ends", () =>
+      within(suite, async (connect) => {
+        const { bus } = await connect();
+        const values = ["\ufeffx", "x\u00a0", "\u3000x\u2003", "\u2028x\u2029", "\u0085x"];
+        const heard = new Heard<Message>();
+        bus.subscribe("ends", heard.hear);
+
+        for (const value of values) bus.publish("ends", bytes(""), { headers: { A: value } });
+        bus.publish("ends", bytes(""), { headers: { A: " \tx y\t " } });
+        const messages = await heard.until((all) => all.length > values.length);
+
+        assert.deepEqual(
+          messages.map((message) => message.header("A")),
+          [...values, "x y"],
+        );
+        assert.deepEqual(
+          messages.map((message) => message.headers()["A"]),
+          [...values, "x y"],
+        );
+      }));
+
     test("a message without headers has none", () =>
       within(suite, async (connect) => {
         const { bus } = await connect();

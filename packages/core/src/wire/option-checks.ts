@@ -87,17 +87,32 @@ export function time(name: string, value: unknown, faults: Faults): number | und
   );
 }
 
+/** Half of a character beyond the first 65,536 (a lone surrogate): no encoding of texts has it, so it would come back as another. */
+const HALF_CHARACTER = /\p{Surrogate}/u;
+
 /** A text that may stand in a header. */
 export function text(name: string, value: unknown, longest: number, faults: Faults): string | undefined {
   if (value === undefined) return undefined;
   // oxlint-disable-next-line no-control-regex
-  if (typeof value === "string" && value.length <= longest && !/[\u0000-\u001f\u007f]/.test(value)) return value;
-  return faults.add(
-    name,
-    "INVALID_OPTION",
-    `must be a text of at most ${longest} characters, without control characters`,
-  );
+  if (typeof value !== "string" || value.length > longest || /[\u0000-\u001f\u007f]/.test(value))
+    return faults.add(
+      name,
+      "INVALID_OPTION",
+      `must be a text of at most ${longest} characters, without control characters`,
+    );
+  // Spaces at the ends of a header are not part of its value.
+  if (value.startsWith(" ") || value.endsWith(" "))
+    return faults.add(name, "INVALID_OPTION", "must not begin or end with a space");
+  return whole(name, value, faults);
 }
+
+/** A text without halves of characters. */
+export function whole(name: string, value: string, faults: Faults): string | undefined {
+  if (!HALF_CHARACTER.test(value)) return value;
+  return faults.add(name, "INVALID_OPTION", "has half of a character (a lone surrogate), which cannot be stored");
+}
+
+const WORD = /^[^\s,\p{Cc}\p{Surrogate}]+$/u;
 
 /** A list of words. */
 export function words(
@@ -111,11 +126,11 @@ export function words(
   if (!Array.isArray(value) || value.length > most)
     return faults.add(name, "INVALID_OPTION", `must be a list of at most ${most} texts`);
   for (const item of value as unknown[]) {
-    if (typeof item !== "string" || item === "" || item.length > longest || !/^[^\s,]+$/.test(item)) {
+    if (typeof item !== "string" || item.length > longest || !WORD.test(item)) {
       return faults.add(
         name,
         "INVALID_OPTION",
-        `each must be a text of 1 to ${longest} characters without spaces and commas`,
+        `each must be a text of 1 to ${longest} characters without spaces, commas and control characters`,
       );
     }
   }
@@ -123,25 +138,27 @@ export function words(
 }
 
 /** The arguments of a task. */
-export function argumentsMap(value: unknown, faults: Faults): Readonly<Record<string, string>> | undefined {
+export function argumentsMap(
+  field: string,
+  value: unknown,
+  faults: Faults,
+): Readonly<Record<string, string>> | undefined {
   if (value === undefined) return undefined;
-  if (!isMap(value)) return faults.add("arguments", "INVALID_OPTION", "must be an object of texts");
+  if (!isMap(value)) return faults.add(field, "INVALID_OPTION", "must be an object of texts");
   const entries = Object.entries(value);
   if (entries.length > taskLimits.arguments)
-    return faults.add(
-      "arguments",
-      "INVALID_OPTION",
-      `has ${entries.length} entries; ${taskLimits.arguments} are allowed`,
-    );
+    return faults.add(field, "INVALID_OPTION", `has ${entries.length} entries; ${taskLimits.arguments} are allowed`);
   let bytes = 0;
   for (const [key, argument] of entries) {
     // MessagePack libraries rename it, to protect who reads: the task would not be the same once its record was read.
     if (key === "__proto__")
-      return faults.add(`arguments.${key}`, "INVALID_OPTION", "cannot be the name of an argument");
-    if (typeof argument !== "string") return faults.add(`arguments.${key}`, "INVALID_OPTION", "must be a text");
+      return faults.add(`${field}.${key}`, "INVALID_OPTION", "cannot be the name of an argument");
+    if (typeof argument !== "string") return faults.add(`${field}.${key}`, "INVALID_OPTION", "must be a text");
+    if (HALF_CHARACTER.test(key) || HALF_CHARACTER.test(argument))
+      return whole(`${field}.${key}`, key + argument, faults) as undefined;
     bytes += Buffer.byteLength(key) + Buffer.byteLength(argument);
   }
   if (bytes > taskLimits.argumentsBytes)
-    return faults.add("arguments", "INVALID_OPTION", `has ${bytes} bytes; ${taskLimits.argumentsBytes} are allowed`);
+    return faults.add(field, "INVALID_OPTION", `has ${bytes} bytes; ${taskLimits.argumentsBytes} are allowed`);
   return value as Record<string, string>;
 }

@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 
-import { InvalidError } from "../base/errors.ts";
+import { InvalidError, isErgonError, type ErrorCode } from "../base/errors.ts";
 import { isId } from "../base/id.ts";
 import { isMap, msgpack } from "../base/msgpack.ts";
 import { canonical } from "../base/same-value.ts";
@@ -8,6 +8,7 @@ import type { ParentLink } from "../machines/machine-state.ts";
 import { fromPlain, toPlain } from "../machines/plain.ts";
 import { taskDefaults, taskLimits } from "../task/spec.ts";
 import { decodeBody, encodeBody } from "./codec.ts";
+import { checkAsking, checkName } from "./header-checks.ts";
 import { H, MSGPACK_TYPE, PLAIN_TYPE } from "./headers.ts";
 import type { Message } from "./message.ts";
 import { Faults, duration, text, words } from "./option-checks.ts";
@@ -44,8 +45,11 @@ const options: ReadonlyMap<string, keyof StartOptions> = new Map([
   [H.tags, "tags"],
   [H.retention, "retention"],
 ] as const);
-/** Headers that are not of the instance, but of the asking. */
-const asking: ReadonlySet<string> = new Set([H.wait, H.until, H.answer, H.protocol, H.by, H.reason]);
+const headerNames: ReadonlyMap<string, string> = new Map([...options].map(([header, option]) => [option, header]));
+const startHeaders: ReadonlySet<string> = new Set([
+  ...options.keys(),
+  ...[H.wait, H.until, H.answer, H.protocol, H.by, H.reason],
+]);
 
 /** Reads a start message: body is the input, headers are the options. Throws `InvalidError` with an issue for each fault. */
 export function parseStartMessage(message: Message, machine: string): { spec: StartSpec; id: string | undefined } {
@@ -53,12 +57,22 @@ export function parseStartMessage(message: Message, machine: string): { spec: St
   const given: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(message.headers())) {
     const option = options.get(name);
-    if (option !== undefined) given[option] = option === "tags" ? value.split(",").map((tag) => tag.trim()) : value;
-    else if (name.startsWith("Ergon-") && !asking.has(name))
-      faults.add(name, "UNKNOWN_OPTION", "no such option of a start; docs/protocol.md lists them");
+    if (option === undefined) checkName(name, startHeaders, "start", faults);
+    else given[option] = option === "tags" ? value.split(/[ \t]*,[ \t]*/) : value;
   }
-  const input = message.data.length === 0 ? undefined : decodeValue(message);
-  return complete(machine, input, given, faults);
+  checkAsking(message.headers(), faults);
+  return complete(machine, readInput(message, faults), given, faults, (option) => headerNames.get(option) ?? option);
+}
+
+/** What is wrong with the body is told together with what is wrong with the headers. */
+function readInput(message: Message, faults: Faults): unknown {
+  if (message.data.length === 0) return undefined;
+  try {
+    return decodeValue(message);
+  } catch (error) {
+    if (!isErgonError(error)) throw error;
+    return faults.add("input", error.code as ErrorCode, error.message);
+  }
 }
 
 /** Reads a start of the SDK, of a plan or of a schedule. Throws `InvalidError` with an issue for each fault. */
@@ -71,7 +85,7 @@ export function parseStart(
   const known: ReadonlySet<string> = new Set(options.values());
   for (const name of Object.keys(given))
     if (!known.has(name)) faults.add(name, "UNKNOWN_OPTION", "no such option of a start; docs/protocol.md lists them");
-  return complete(machine, input, { ...given }, faults);
+  return complete(machine, input, { ...given }, faults, (option) => option);
 }
 
 function complete(
@@ -79,18 +93,19 @@ function complete(
   input: unknown,
   given: Readonly<Record<string, unknown>>,
   faults: Faults,
+  spelled: (option: string) => string,
 ): { spec: StartSpec; id: string | undefined } {
   const { id } = given;
   if (!isName(machine)) faults.add("machine", "INVALID_OPTION", `must be 1 to 64 letters, digits, "_" or "-"`);
   if (id !== undefined && (typeof id !== "string" || !isId(id)))
-    faults.add("id", "INVALID_ID", `must be 1 to 128 letters, digits, "_" or "-"`);
-  const version = text("version", given["version"], 64, faults);
-  const correlationId = text("correlationId", given["correlationId"], 128, faults);
-  const tags = words("tags", given["tags"], taskLimits.tags, taskLimits.tagLength, faults);
+    faults.add(spelled("id"), "INVALID_ID", `must be 1 to 128 letters, digits, "_" or "-"`);
+  const version = text(spelled("version"), given["version"], 64, faults);
+  const correlationId = text(spelled("correlationId"), given["correlationId"], 128, faults);
+  const tags = words(spelled("tags"), given["tags"], taskLimits.tags, taskLimits.tagLength, faults);
   const retentionMs =
     given["retention"] === undefined
       ? taskDefaults.retentionMs
-      : (duration("retention", given["retention"], 1_000, taskLimits.maxDurationMs, faults) ??
+      : (duration(spelled("retention"), given["retention"], 1_000, taskLimits.maxDurationMs, faults) ??
         taskDefaults.retentionMs);
   faults.throwIfAny();
   return {

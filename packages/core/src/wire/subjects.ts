@@ -27,7 +27,8 @@ export interface Names {
   /** Starts an instance of a machine. */
   start(machine: string): string;
   verb(verb: ActorVerb, id: string): string;
-  cluster(verb: ClusterVerb): string;
+  /** `*`: any question about the cluster. */
+  cluster(verb: ClusterVerb | "*" | ""): string;
 
   /** Nodes. */
   shard(shard: number, verb: string, id: string): string;

@@ -2,10 +2,12 @@ import { InvalidError } from "../base/errors.ts";
 import { isId } from "../base/id.ts";
 import { isMap } from "../base/msgpack.ts";
 import { taskLimits, type SparseTaskOptions, type TaskSpec } from "../task/spec.ts";
+import { checkAsking, checkName } from "./header-checks.ts";
 import { BYTES_TYPE, H, JSON_TYPE, TEXT_TYPE } from "./headers.ts";
+import { faultOfJson } from "./json-value.ts";
 import type { Message } from "./message.ts";
 import { numberFields, takeNumber, type NumberField } from "./number-fields.ts";
-import { Faults, duration, argumentsMap, words, text, time, unknownName } from "./option-checks.ts";
+import { Faults, duration, argumentsMap, words, text, time, unknownName, whole } from "./option-checks.ts";
 import { isName } from "./subjects.ts";
 
 /**
@@ -80,6 +82,8 @@ const numberHeaders: ReadonlyMap<string, NumberField> = new Map(numberFields.map
 const askingHeaders: ReadonlySet<string> = new Set([H.wait, H.answer, H.driver, H.protocol, H.by, H.reason]);
 
 interface Parts {
+  /** How the sender has spelled an option: a path in a body, or a header. */
+  readonly spelled: (option: string) => string;
   readonly driver: unknown;
   readonly id: unknown;
   readonly correlationId: unknown;
@@ -104,13 +108,12 @@ export function parseSubmitMessage(message: Message, driver: string): Submission
     const field = numberHeaders.get(name);
     if (field !== undefined) {
       takeNumber(field, name, value, field.retry ? policy : options, faults);
-    } else if (name.startsWith("Ergon-") && !askingHeaders.has(name)) {
-      if (headerParts[name] === undefined)
-        faults.add(name, "UNKNOWN_OPTION", `no such option; docs/protocol.md lists them`);
-      else named[headerParts[name]] = value;
-    }
+    } else if (headerParts[name] === undefined) checkName(name, submitHeaders, "submit", faults);
+    else named[headerParts[name]] = value;
   }
+  checkAsking(headers, faults);
   const parts: Parts = {
+    spelled: (option) => headerNames.get(option) ?? option,
     driver,
     id: named["id"],
     correlationId: named["correlationId"],
@@ -125,6 +128,7 @@ export function parseSubmitMessage(message: Message, driver: string): Submission
   return complete(parts, message.data, options, policy, faults);
 }
 
+/** Options that a submit has as headers, by header. */
 const headerParts: Readonly<Record<string, string>> = {
   [H.id]: "id",
   [H.correlationId]: "correlationId",
@@ -135,6 +139,17 @@ const headerParts: Readonly<Record<string, string>> = {
   [H.notBefore]: "notBefore",
   [H.retryNever]: "never",
 };
+const headerNames: ReadonlyMap<string, string> = new Map([
+  ...Object.entries(headerParts).map(
+    ([header, option]) => [option === "never" ? "retry.never" : option, header] as const,
+  ),
+  ["contentType", H.contentType],
+]);
+const submitHeaders: ReadonlySet<string> = new Set([
+  ...askingHeaders,
+  ...numberHeaders.keys(),
+  ...Object.keys(headerParts),
+]);
 
 /** Reads a task of a batch, of the command line or of the SDK. Throws `InvalidError` with an issue for each fault. */
 export function parseTaskRequest(input: unknown): Submission {
@@ -157,6 +172,7 @@ export function parseTaskRequest(input: unknown): Submission {
   }
   const { data, contentType } = payloadOf(input, faults);
   const parts: Parts = {
+    spelled: (option) => option,
     driver: input["driver"],
     id: input["id"],
     correlationId: input["correlationId"],
@@ -182,6 +198,7 @@ function payloadOf(
   if (payload instanceof Uint8Array) return { data: payload };
   if (text !== undefined) {
     if (typeof text !== "string") faults.add("text", "INVALID_OPTION", "must be a string");
+    else whole("text", text, faults);
     return { data: Buffer.from(typeof text === "string" ? text : ""), contentType: TEXT_TYPE };
   }
   if (base64 !== undefined) {
@@ -190,6 +207,11 @@ function payloadOf(
     return { data: valid ? Buffer.from(base64, "base64") : new Uint8Array(), contentType: BYTES_TYPE };
   }
   if (payload === undefined) return { data: new Uint8Array() };
+  const fault = faultOfJson(payload, "payload");
+  if (fault !== undefined) {
+    faults.add(fault.path, "INVALID_OPTION", fault.text);
+    return { data: new Uint8Array() };
+  }
   return { data: Buffer.from(JSON.stringify(payload)), contentType: JSON_TYPE };
 }
 
@@ -200,20 +222,22 @@ function complete(
   policy: Record<string, number>,
   faults: Faults,
 ): Submission {
-  const { driver, id } = parts;
+  const { driver, id, spelled } = parts;
   if (typeof driver !== "string" || !isName(driver))
     faults.add("driver", "INVALID_DRIVER", `must be 1 to 64 letters, digits, "_" or "-"`);
   if (id !== undefined && (typeof id !== "string" || !isId(id)))
-    faults.add("id", "INVALID_ID", `must be 1 to 128 letters, digits, "_" or "-"`);
-  const never = words("retry.never", parts.never, taskLimits.neverCodes, taskLimits.tagLength, faults);
-  const tags = words("tags", parts.tags, taskLimits.tags, taskLimits.tagLength, faults);
-  const correlationId = text("correlationId", parts.correlationId, 128, faults);
-  const resource = text("resource", parts.resource, taskLimits.resourceLength, faults);
-  const contentType = text("contentType", parts.contentType, taskLimits.contentTypeLength, faults);
-  const agentArguments = argumentsMap(parts.arguments, faults);
+    faults.add(spelled("id"), "INVALID_ID", `must be 1 to 128 letters, digits, "_" or "-"`);
+  const never = words(spelled("retry.never"), parts.never, taskLimits.neverCodes, taskLimits.tagLength, faults);
+  const tags = words(spelled("tags"), parts.tags, taskLimits.tags, taskLimits.tagLength, faults);
+  const correlationId = text(spelled("correlationId"), parts.correlationId, 128, faults);
+  const resource = text(spelled("resource"), parts.resource, taskLimits.resourceLength, faults);
+  const contentType = text(spelled("contentType"), parts.contentType, taskLimits.contentTypeLength, faults);
+  const agentArguments = argumentsMap(spelled("arguments"), parts.arguments, faults);
   const delayMs =
-    parts.delay === undefined ? 0 : (duration("delay", parts.delay, 0, taskLimits.maxDurationMs, faults) ?? 0);
-  const notBefore = parts.notBefore === undefined ? undefined : time("notBefore", parts.notBefore, faults);
+    parts.delay === undefined ? 0 : (duration(spelled("delay"), parts.delay, 0, taskLimits.maxDurationMs, faults) ?? 0);
+  const notBefore = parts.notBefore === undefined ? undefined : time(spelled("notBefore"), parts.notBefore, faults);
+  if (parts.delay !== undefined && parts.notBefore !== undefined)
+    faults.add(spelled("delay"), "INVALID_OPTION", `cannot be given beside ${spelled("notBefore")}: give one of them`);
   faults.throwIfAny();
 
   const spec: { -readonly [K in keyof Submission["spec"]]: Submission["spec"][K] } = {
@@ -251,5 +275,7 @@ function parseJsonHeader(name: string, value: string, faults: Faults): unknown {
 }
 
 function listOf(value: string | undefined): string[] | undefined {
-  return value === undefined || value === "" ? undefined : value.split(",").map((item) => item.trim());
+  return value === undefined || value === ""
+    ? undefined
+    : value.split(",").map((item) => item.replaceAll(/^[ \t]+|[ \t]+$/g, ""));
 }

@@ -8,6 +8,7 @@ import {
   encodeBody,
   isoTime,
   parseTaskRequest,
+  requireHeaders,
   shardOf,
   taskLimits,
   type BatchEntry,
@@ -70,6 +71,7 @@ export class BatchDesk {
 
   async take(message: Message): Promise<void> {
     this.gateway?.requireRoom();
+    requireHeaders(message.headers(), "batch");
     const body = decodeBody(message.data, message.header(H.contentType));
     const ids = idsOf(body);
     // Tasks without ids are new ones each time: there are no copies of such a batch.

@@ -8,9 +8,10 @@ import {
   encodeBody,
   isTerminal,
   isMachineState,
+  clusterVerbs,
   messageOf,
+  requireHeaders,
   type ActorState,
-  type ClusterVerb,
   type ListReply,
   type ListRequest,
   type MachineRegistry,
@@ -87,8 +88,9 @@ export class ClusterDesk {
     await Promise.all(this.#subscriptions.map((subscription) => subscription.drain()));
   }
 
-  async take(verb: ClusterVerb, message: Message): Promise<void> {
+  async take(verb: string, message: Message): Promise<void> {
     if (message.reply === undefined) return;
+    requireHeaders(message.headers(), verb);
     switch (verb) {
       case "list":
         return this.#reply(
@@ -112,7 +114,10 @@ export class ClusterDesk {
           shards: this.#shards(),
         });
       default:
-        throw new InvalidError("INVALID_SUBJECT", `"${String(verb)}" is not served`);
+        throw new InvalidError(
+          "INVALID_SUBJECT",
+          `"${verb.slice(0, 64)}" is no question about the cluster; ask for ${clusterVerbs.join(", ")}`,
+        );
     }
   }
 

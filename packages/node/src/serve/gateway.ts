@@ -9,6 +9,7 @@ import {
   isId,
   parseStartMessage,
   parseSubmitMessage,
+  requireHeaders,
   requireId,
   shardOf,
   type MachineRegistry,
@@ -25,7 +26,6 @@ import { liveIn, type HostedShard } from "../shard/hosted-shard.ts";
 import type { StoreHealth } from "../shard/store-health.ts";
 import { decodeAdmission, encodeAdmission, type AdmissionDesk } from "./admission-desk.ts";
 import type { AnswerDesk } from "./answer-desk.ts";
-import { checkWait, untilOf } from "./asking.ts";
 import type { BatchDesk } from "./batch-desk.ts";
 import type { ClusterDesk } from "./cluster-desk.ts";
 import type { HeldBatches } from "./held-batches.ts";
@@ -91,8 +91,8 @@ export class Gateway {
       const root = names.verb(verb, "").length;
       serve(names.verb(verb, "*"), (message) => this.#verb(verb, message.subject.slice(root), message));
     }
-    for (const verb of ["list", "nodes", "agents", "shards"] as const)
-      serve(names.cluster(verb), (message) => this.#parts.cluster.take(verb, message));
+    const clusterRoot = names.cluster("").length;
+    serve(names.cluster("*"), (message) => this.#parts.cluster.take(message.subject.slice(clusterRoot), message));
   }
 
   /** Takes no more new work. Resolves when all requests that the server has given to this node are served. */
@@ -204,7 +204,6 @@ export class Gateway {
   #submit(message: Message, driver: string): void {
     this.requireRoom();
     this.#checkSize(message.data.length);
-    checkWait(message);
     const submission = parseSubmitMessage(message, driver);
     const spec = this.complete(submission);
     if (submission.spec.id === undefined) {
@@ -220,8 +219,6 @@ export class Gateway {
 
   #start(message: Message, machine: string): void {
     this.requireRoom();
-    checkWait(message);
-    untilOf(message);
     const { spec, id: given } = parseStartMessage(message, machine);
     const { id, shard } = given === undefined ? this.localId() : this.#placeOf(given);
     this.#begin(message, id, spec, shard, given === undefined);
@@ -303,6 +300,10 @@ export class Gateway {
 
   #onShard(shard: HostedShard, verb: string, id: string, message: Message): void | Promise<void> {
     if (!isId(id)) throw new InvalidError("INVALID_ID", `id "${id.slice(0, 140)}" is not an id`);
+    const number = shardOf(id, this.#context.ports.records.shards);
+    if (number !== shard.number)
+      throw new InvalidError("INVALID_SUBJECT", `the shard of ${id} is ${number}, not ${shard.number}`);
+    if ((actorVerbs as readonly string[]).includes(verb)) requireHeaders(message.headers(), verb);
     switch (verb) {
       case "retry":
         return this.#retry(shard, id, message);
@@ -339,7 +340,6 @@ export class Gateway {
   /** A task that another node took: its shard is here. */
   #admitForwarded(shard: HostedShard, id: string, message: Message): void {
     this.#requireMemory();
-    checkWait(message);
     const { spec, batch } = decodeAdmission(message.data, id);
     this.#admit(message, shard, spec, false, batch);
   }
@@ -348,7 +348,6 @@ export class Gateway {
     this.requireRoom();
     const newId = message.header(H.id);
     if (newId !== undefined) requireId(newId);
-    checkWait(message);
     const repetition = await this.#parts.tasks.repeatable(shard, id, newId);
     const target = this.#placeOf(repetition.id).shard;
     if (repetition.kind === "instance") return this.#begin(message, repetition.id, repetition.spec, target, false);

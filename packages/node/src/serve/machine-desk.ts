@@ -37,7 +37,7 @@ import type { Settled } from "../shard/commit-queue.ts";
 import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { AdmissionDesk } from "./admission-desk.ts";
-import { askingOf, checkWait, untilOf } from "./asking.ts";
+import { askingOf } from "./asking.ts";
 import type { Listeners } from "./listeners.ts";
 import { Lookups } from "./lookups.ts";
 import { isLeaving, moved, notFound, refused, setAside } from "./refusals.ts";
@@ -106,7 +106,6 @@ export class MachineDesk {
 
   /** An event of a client, or the question which events are taken. */
   async take(shard: HostedShard, verb: "send" | "can", id: string, message: Message): Promise<void> {
-    requireAsking(message);
     const actor = shard.actors.get(id);
     if (actor === undefined) return this.#takeEnded(shard, verb, id, message);
     this.#host.migrations.upgrade(actor);
@@ -119,7 +118,6 @@ export class MachineDesk {
 
   /** Moves an instance to another version of its machine: to the one that is named, or to the newest that takes it over. */
   async migrate(shard: HostedShard, id: string, message: Message): Promise<void> {
-    requireAsking(message);
     const actor = shard.actors.get(id);
     if (actor === undefined) return this.#takeEnded(shard, "send", id, message);
     if (!isMachineState(this.#host.wake(actor)))
@@ -281,12 +279,6 @@ export class MachineDesk {
       done({ kind: "refused", error });
     }
   }
-}
-
-/** What is wrong with how an answer is wanted is said before anything happens. */
-function requireAsking(message: Message): void {
-  checkWait(message);
-  untilOf(message);
 }
 
 function existing(actor: LiveActor | undefined, state: ActorState, spec: StartSpec): Started {

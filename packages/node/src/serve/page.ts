@@ -1,8 +1,10 @@
 import {
+  Faults,
   InvalidError,
   isIn,
   isTerminal,
   listStatuses,
+  unknownName,
   type ActorSummary,
   type ListReply,
   type ListRequest,
@@ -67,7 +69,7 @@ export class Page {
     this.#request = request;
     this.#limit = request.limit ?? DEFAULT_LIMIT;
     this.#mostBytes = mostBytes;
-    this.#cursor = request.cursor === undefined ? undefined : parseCursor(request.cursor);
+    this.#cursor = request.cursor === undefined ? undefined : readCursor(request.cursor);
   }
 
   /** When the list began, epoch milliseconds, as far as the request says it. */
@@ -150,35 +152,29 @@ export class Page {
 }
 
 const texts: readonly string[] = ["status", "driver", "machine", "state", "tag", "correlationId", "cursor"];
+const known: ReadonlySet<string> = new Set([...texts, "all", "limit"]);
 
-/** Checks the body of `list`. Throws `InvalidError` naming the field. */
+/** Checks the body of `list`. Throws `InvalidError` with an issue for each fault. */
 export function parseListRequest(body: unknown): ListRequest {
   if (typeof body !== "object" || body === null || Array.isArray(body))
     throw new InvalidError("INVALID_BODY", "the body must be an object");
   const request = body as Record<string, unknown>;
-  for (const name of Object.keys(request)) {
-    if (![...texts, "all", "limit"].includes(name)) throw invalid(name, "is not known", "UNKNOWN_OPTION");
-  }
-  for (const name of texts) {
-    if (request[name] !== undefined && typeof request[name] !== "string") throw invalid(name, "must be a text");
-  }
-  if (request["all"] !== undefined && typeof request["all"] !== "boolean")
-    throw invalid("all", "must be true or false");
-  const { status, limit } = request;
-  if (status !== undefined && !(listStatuses as readonly unknown[]).includes(status))
-    throw invalid("status", `must be one of ${listStatuses.join(", ")}`);
+  const faults = new Faults();
+  for (const name of Object.keys(request))
+    if (!known.has(name)) unknownName(name, name, { kind: "field", names: known, page: "protocol" }, faults);
+  for (const name of texts)
+    if (request[name] !== undefined && typeof request[name] !== "string")
+      faults.add(name, "INVALID_OPTION", "must be a text");
+  const { status, limit, all, cursor } = request;
+  if (all !== undefined && typeof all !== "boolean") faults.add("all", "INVALID_OPTION", "must be true or false");
+  if (typeof status === "string" && !(listStatuses as readonly string[]).includes(status))
+    faults.add("status", "INVALID_OPTION", `must be one of ${listStatuses.join(", ")}`);
   if (limit !== undefined && !(typeof limit === "number" && Number.isInteger(limit) && limit >= 1 && limit <= MOST))
-    throw invalid("limit", `must be a whole number from 1 to ${MOST}`);
+    faults.add("limit", "INVALID_OPTION", `must be a whole number from 1 to ${MOST}`);
+  if (typeof cursor === "string" && readCursor(cursor) === undefined)
+    faults.add("cursor", "INVALID_OPTION", "is not one that a list reply gave");
+  faults.throwIfAny();
   return request as ListRequest;
-}
-
-function invalid(
-  field: string,
-  fault: string,
-  code: "INVALID_OPTION" | "UNKNOWN_OPTION" = "INVALID_OPTION",
-): InvalidError {
-  const message = `${field}: ${fault}`;
-  return new InvalidError(code, message, { issues: [{ field, code, message }] });
 }
 
 function placeOf({ live, at, view }: PageItem): Place {
@@ -198,13 +194,14 @@ function encodeCursor({ after, begunAt }: Cursor): string {
   return Buffer.from(JSON.stringify([...after, begunAt])).toString("base64url");
 }
 
-function parseCursor(cursor: string): Cursor {
+/** `undefined`: it is not a cursor. */
+function readCursor(cursor: string): Cursor | undefined {
   try {
     const [live, at, id, begunAt] = JSON.parse(Buffer.from(cursor, "base64url").toString()) as unknown[];
     if ((live === 0 || live === 1) && typeof at === "number" && typeof id === "string")
       return { after: [live, at, id], begunAt: typeof begunAt === "number" ? begunAt : undefined };
   } catch {
-    // Said below, with what is wrong.
+    // The request was checked for it; what is no cursor is none.
   }
-  throw invalid("cursor", "is not one that a list reply gave");
+  return undefined;
 }
