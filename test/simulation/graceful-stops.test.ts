@@ -49,6 +49,28 @@ describe("a node that is told to stop", () => {
     },
   );
 
+  test.for([1, 2, 3])(
+    "hands on what reaches it until a node that is slow has taken its shards (seed %i)",
+    async (seed) => {
+      const cluster = createMemoryCluster({ seed, shards: 16 });
+      const [slow, stopping] = await cluster.addNodes("n1", "n2");
+      const ask = asker(cluster);
+      const { names } = cluster;
+      if (slow !== undefined) slow.process.distanceMs = 800;
+      const asked: Promise<string>[] = [];
+      const stopped = stopping?.node.stop();
+      for (let index = 0; index < 400; index++) {
+        asked.push(ask(names.submit("none"), { [H.id]: `t-${index}` }));
+        await cluster.clock.advance(10);
+      }
+      await cluster.drive(stopped ?? Promise.resolve());
+
+      expect(
+        (await cluster.drive(Promise.all(asked))).filter((answer) => !["answered", "SHARD_MOVED"].includes(answer)),
+      ).toEqual([]);
+    },
+  );
+
   test("stores a batch that it has begun", async () => {
     for (const seed of [1, 2, 3, 4, 5, 6]) {
       const cluster = createMemoryCluster({ seed });

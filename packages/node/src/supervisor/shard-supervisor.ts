@@ -12,8 +12,11 @@ import { createSupervisor, type Supervisor, type SupervisorEvent } from "./super
 import { Unserved } from "./unserved.ts";
 
 const RETRY_MS = 250;
-/** How long a shard that has left is listened to when nobody takes it. */
-const LEAVING_MS = 1_000;
+/**
+ * How long a node listens to a shard that has left when no node takes it. A node that is slow to take it is slow to hear that it is free, too, and
+ * sends messages here until then; NATS drops a message that nobody listens to.
+ */
+const LEAVING_MS = 10_000;
 /** Writes after which a shard's mark is written anew. */
 const MARK_WRITES = 2_000;
 
