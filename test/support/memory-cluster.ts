@@ -79,7 +79,7 @@ export interface AgentMember extends Member {
   readonly agent: Agent;
 }
 
-interface NodeSettings extends Partial<Pick<NodeParts, "drivers" | "machines" | "random" | "sessionTtlMs">> {
+interface NodeSettings extends Partial<Pick<NodeParts, "drivers" | "heap" | "machines" | "random" | "sessionTtlMs">> {
   /** How far the machine's clock is off. */
   readonly clockOffsetMs?: number;
   /** How far it is from NATS, each way. */
@@ -242,6 +242,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
         logger: logger(name),
         sessionTtlMs,
         drivers,
+        heap: settings.heap,
         machines: known,
         version: "0.0.0",
         host: "memory",

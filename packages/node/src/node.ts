@@ -11,6 +11,7 @@ import {
 } from "@ergon/core";
 import { connectNats, openNats, type NatsPorts } from "@ergon/core/nats";
 
+import { createHeapGauge } from "./heap.ts";
 import { loadMachines } from "./load-machines.ts";
 import { createLogger } from "./logger.ts";
 import { resolveNodeOptions, type NodeOptions } from "./options.ts";
@@ -58,9 +59,11 @@ export async function openNode(
     }
     const parts = { id: node, namespace, prefix, ports, clock, random: systemRandom, logger, sessionTtlMs };
     const self = { version: VERSION, host: hostname(), pid: process.pid };
-    const running = await startNode({ ...parts, ...self, drivers, machines, placement: link.placement });
+    const heap = createHeapGauge();
+    const running = await startNode({ ...parts, ...self, drivers, machines, heap, placement: link.placement });
     const stop = async (stopOptions?: { readonly drainMs?: number }): Promise<void> => {
       await running.stop({ drainMs: stopOptions?.drainMs ?? drainMs });
+      heap.stop();
       await ports.close();
     };
     let stopping: Promise<void> | undefined;

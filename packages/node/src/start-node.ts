@@ -16,6 +16,7 @@ import type { Placement } from "@ergon/core/nats";
 
 import { AgentsObserver } from "./dispatch/agents-observer.ts";
 import { Dispatcher, type DriverOptions } from "./dispatch/dispatcher.ts";
+import { endlessHeap, type HeapGauge } from "./heap.ts";
 import { MachineBehaviour } from "./machines/machine-behaviour.ts";
 import { Outbox } from "./machines/outbox.ts";
 import { Cluster } from "./membership/cluster.ts";
@@ -74,6 +75,8 @@ export interface NodeParts {
   readonly version: string;
   readonly host: string;
   readonly pid: number;
+  /** How full the heap is. @defaultValue a heap without an end */
+  readonly heap?: HeapGauge | undefined;
 }
 
 const DEFAULT_DRAIN_MS = 30_000;
@@ -95,6 +98,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   const machines = createMachineRegistry([taskMachine, scheduleMachine, planMachine, ...(parts.machines ?? [])]);
   const startedAt = isoTime(clock.now());
   const hosted = new Map<number, HostedShard>();
+  const heap = parts.heap ?? endlessHeap;
   const health = new StoreHealth({ records: ports.records, clock, logger });
 
   const needs = new ShardNeeds(clock, hosted);
@@ -178,6 +182,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     listeners,
     hosted,
     health,
+    heap,
   });
   batches.gateway = gateway;
 
@@ -192,6 +197,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   };
   const supervisor: ShardSupervisor = new ShardSupervisor(context, {
     health,
+    heap,
     cluster,
     needs,
     host,

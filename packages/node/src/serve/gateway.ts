@@ -20,6 +20,7 @@ import {
   type TaskSpec,
 } from "@ergon/core";
 
+import type { HeapGauge } from "../heap.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { Host } from "../shard/host.ts";
 import { liveIn, type HostedShard } from "../shard/hosted-shard.ts";
@@ -58,6 +59,7 @@ export interface GatewayParts {
   readonly listeners: Listeners;
   readonly hosted: ReadonlyMap<number, HostedShard>;
   readonly health: StoreHealth;
+  readonly heap: HeapGauge;
 }
 
 /** Everything that any node serves, and the shards' own subjects: takes a message, finds who answers it. */
@@ -254,10 +256,12 @@ export class Gateway {
   }
 
   #requireMemory(): void {
-    if (this.#parts.host.backlog > MOST_WAITING_WRITES || liveIn(this.#parts.hosted) > MOST_LIVE) {
-      throw new UnavailableError("OVERLOADED", "this node has all the work that it can hold; ask again", {
-        retryAfterMs: 200,
-      });
+    const { host, hosted, heap } = this.#parts;
+    if (host.backlog > MOST_WAITING_WRITES || liveIn(hosted) > MOST_LIVE || heap.isFull()) {
+      const text = heap.isFull()
+        ? "this node's heap is full; ask again, or add nodes"
+        : "this node has all the work that it can hold; ask again";
+      throw new UnavailableError("OVERLOADED", text, { retryAfterMs: 200 });
     }
   }
 

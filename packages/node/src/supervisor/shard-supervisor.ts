@@ -1,5 +1,14 @@
-import { isErgonError, messageOf, type LoadRange, type Message, type Ownership } from "@ergon/core";
+import {
+  isErgonError,
+  messageOf,
+  type LoadRange,
+  type Message,
+  type Ownership,
+  type StoredRecord,
+  type TimerHandle,
+} from "@ergon/core";
 
+import type { HeapGauge } from "../heap.ts";
 import { assign } from "../membership/assignment.ts";
 import type { Cluster } from "../membership/cluster.ts";
 import type { ShardNeeds } from "../membership/shard-needs.ts";
@@ -12,6 +21,10 @@ import { createSupervisor, type Supervisor, type SupervisorEvent } from "./super
 import { Unserved } from "./unserved.ts";
 
 const RETRY_MS = 250;
+/** How long a node with a full heap waits until it looks for room again. */
+const FULL_MS = 2_000;
+const NO_ROOM_MS = 30_000;
+const RECORDS_PER_LOOK = 256;
 /**
  * How long a node listens to a shard that has left when no node takes it. A node that is slow to take it is slow to hear that it is free, too, and
  * sends messages here until then; NATS drops a message that nobody listens to.
@@ -30,6 +43,7 @@ export interface ShardSupervisorParts {
   readonly onServing: (shard: HostedShard) => void;
   readonly onLeft: (shard: HostedShard) => void;
   readonly health: StoreHealth;
+  readonly heap: HeapGauge;
 }
 
 /** Brings shards to this node and away from it: one supervisor actor a shard, told by the assignment, the store and the commit queues. */
@@ -45,6 +59,10 @@ export class ShardSupervisor {
   /** Of each of them, resolved when all that came for it is handed on. */
   readonly #left = new Set<Promise<void>>();
   #stopping = false;
+  #saidFull = false;
+  /** Monotonic time until which no shard is tried again, after one did not fit. */
+  #fullUntil = 0;
+  #lookAgain: TimerHandle;
   #onEmpty: (() => void) | undefined;
 
   constructor(context: NodeContext, parts: ShardSupervisorParts) {
@@ -95,6 +113,7 @@ export class ShardSupervisor {
   /** Gives every shard away. Resolves when none is left. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#context.clock.cancel(this.#lookAgain);
     if (this.#parts.hosted.size > 0)
       await new Promise<void>((resolve) => {
         this.#onEmpty = resolve;
@@ -172,8 +191,9 @@ export class ShardSupervisor {
     for (const [shard, wanted] of this.#target().entries()) {
       const owner = cluster.ownerOf(shard);
       // A shard that is this node's by name only is taken like a free one, also to be given away: nobody else would take it.
-      if (!hosted.has(shard) && (owner === node || (owner === undefined && wanted === node))) this.#begin(shard);
-      else if (wanted !== node && hosted.has(shard)) this.#tell(shard, { type: "unassigned" });
+      if (!hosted.has(shard) && (owner === node || (owner === undefined && wanted === node))) {
+        if (!this.#isFull()) this.#begin(shard);
+      } else if (wanted !== node && hosted.has(shard)) this.#tell(shard, { type: "unassigned" });
     }
   }
 
@@ -244,15 +264,18 @@ export class ShardSupervisor {
           ...decodeMark(await leases.readMark(number)),
         })),
       );
-      const byNumber = new Map(shards.map((shard) => [shard.number, shard]));
-      await records.load(ranges, (number, { id, data, revision }) => {
-        const shard = byNumber.get(number);
-        if (shard === undefined || shard.phase !== "loading") return;
-        shard.writesSinceMark++;
-        this.#parts.host.restore(shard, id, data, revision);
-      });
+      const found = new Map<number, StoredRecord[]>(shards.map(({ number }) => [number, []]));
+      await records.load(ranges, (number, record) => void found.get(number)?.push(record));
       for (const shard of shards) {
         if (!this.#isHosted(shard)) continue;
+        const fits = this.#restore(shard, found.get(shard.number) ?? []);
+        found.delete(shard.number);
+        if (!fits) {
+          this.#parts.host.clear(shard);
+          this.#fullUntil = this.#context.clock.monotonic() + NO_ROOM_MS;
+          this.#tell(shard.number, { type: "noRoom" });
+          continue;
+        }
         this.#tell(shard.number, { type: "loaded" });
         // What was much to read is not to be read again by the next owner.
         this.stored(shard);
@@ -269,6 +292,32 @@ export class ShardSupervisor {
         this.#tell(shard.number, { type: "failed" });
       }
     }
+  }
+
+  /** Makes actors of a shard's records. Answers whether they fit into the heap: of those that do not, no task runs here, and no node dies. */
+  #restore(shard: HostedShard, stored: readonly StoredRecord[]): boolean {
+    const { host, heap } = this.#parts;
+    for (const [index, { id, data, revision }] of stored.entries()) {
+      if (index % RECORDS_PER_LOOK === 0 && heap.isFullNow()) return false;
+      shard.writesSinceMark++;
+      host.restore(shard, id, data, revision);
+    }
+    return true;
+  }
+
+  /** Whether this node's heap has no room for another shard. It is said once, and looked at again after a while. */
+  #isFull(): boolean {
+    const isFull = this.#parts.heap.isFull() || this.#context.clock.monotonic() < this.#fullUntil;
+    if (isFull && !this.#saidFull)
+      this.#context.logger.error({}, "the heap is full: this node takes no further shards until it has room");
+    if (!isFull && this.#saidFull) this.#context.logger.info({}, "the heap has room: this node takes shards again");
+    this.#saidFull = isFull;
+    if (isFull && this.#lookAgain === undefined && !this.#stopping)
+      this.#lookAgain = this.#context.clock.after(FULL_MS, () => {
+        this.#lookAgain = undefined;
+        this.reconcile();
+      });
+    return isFull;
   }
 
   #serve(shard: number): void {
@@ -327,7 +376,8 @@ export class ShardSupervisor {
     const hosted = this.#parts.hosted.get(shard);
     if (hosted === undefined) return;
     const { fence } = hosted;
-    await this.#mark(hosted);
+    // What was not read to its end says nothing about what is live.
+    if (hosted.phase !== "loading") await this.#mark(hosted);
     // Nothing of it is written from here on; timers and events go to the next owner.
     this.#parts.host.drop(hosted);
     try {

@@ -9,6 +9,8 @@ export type SupervisorEvent =
   /** Another node has the shard. */
   | { readonly type: "lost" }
   | { readonly type: "loaded" }
+  /** Its records do not fit this node's heap. */
+  | { readonly type: "noRoom" }
   | { readonly type: "idle" }
   | { readonly type: "released" }
   /** A write may or may not be stored. */
@@ -66,6 +68,7 @@ const machine = setup({
       entry: "load",
       on: {
         loaded: { target: "serving", actions: "serve" },
+        noRoom: "releasing",
         failed: { actions: "loadAgain" },
         lost: { target: "elsewhere", actions: "drop" },
       },
