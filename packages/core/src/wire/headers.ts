@@ -40,6 +40,8 @@ export const H = {
   eventId: "Ergon-Event-Id",
   /** What a wait waits for, instead of the end: `state:<state>` or `tag:<tag>`. */
   until: "Ergon-Until",
+  /** Of a reply to a request with `Ergon-Until`: `true` where the instance is in that state, else `false`. */
+  untilMet: "Ergon-Until-Met",
 
   /** Who cancels, ends or retries, and why. */
   by: "Ergon-By",

@@ -19,6 +19,7 @@ export function askingOf(message: Message): Asking {
     reply: message.reply ?? "",
     accept: mediaType(message.header(H.accept)) === MSGPACK_TYPE ? MSGPACK_TYPE : JSON_TYPE,
     raw: message.header(H.answer) === "response",
+    until: untilOf(message),
   };
 }
 

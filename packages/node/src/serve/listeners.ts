@@ -26,6 +26,8 @@ export interface Asking {
   readonly accept: string;
   /** Answer a success with the response itself. */
   readonly raw: boolean;
+  /** What the asker waits for, where that is not the end: the reply says whether it is so. */
+  readonly until?: Until | undefined;
 }
 
 /** Tells of actors: replies to those who asked, news to those who wait or watch, events to whoever listens. */
@@ -64,6 +66,7 @@ export class Listeners {
       [H.node]: node,
       [H.final]: ended ? "true" : "false",
     };
+    if (to.until !== undefined) headers[H.untilMet] = String(to.until(state));
     if (to.raw && ended) return this.#answerRaw(to, resultOf(state), headers);
     headers[H.contentType] = to.accept;
     this.#send(to.reply, encodeBody(describe(state, extra), to.accept), headers);

@@ -40,6 +40,7 @@ import type { AdmissionDesk } from "./admission-desk.ts";
 import { askingOf } from "./asking.ts";
 import type { Listeners } from "./listeners.ts";
 import { Lookups } from "./lookups.ts";
+import { requirePlace } from "./places.ts";
 import { isLeaving, moved, notFound, refused, setAside } from "./refusals.ts";
 import { readStored } from "./stored-tasks.ts";
 import type { TaskDesk } from "./task-desk.ts";
@@ -84,6 +85,8 @@ export class MachineDesk {
 
   /** Answers a start that a client, or another node for it, has asked for. */
   answerStart(shard: HostedShard, id: string, spec: StartSpec, message: Message, fresh: boolean): void {
+    const machine = this.#machineOf(spec);
+    if (machine !== undefined) requirePlace(message, machine);
     this.start(shard, id, spec, fresh, (outcome) => {
       if (outcome.kind === "refused") return this.#listeners.fail(message.reply, outcome.error);
       if (message.reply !== undefined) this.#tasks.answerOrWait(message, shard, outcome.actor, outcome.state);
@@ -112,6 +115,7 @@ export class MachineDesk {
     const state = this.#host.wake(actor);
     if (!isMachineState(state))
       throw new ConflictError("EVENT_NOT_ACCEPTED", `${id} is a task: it takes no events; cancel or end it`);
+    if (verb === "send") requirePlace(message, state.machine);
     if (verb === "can") return this.#answerCan(message, state, acceptedEvents(state));
     this.#send(actor, state as MachineState, message);
   }
@@ -258,14 +262,19 @@ export class MachineDesk {
     else this.#create(shard, id, spec, done);
   }
 
+  /** The machine that a start means; `undefined`: it is not known here. */
+  #machineOf({ machine: name, version }: StartSpec): Machine | undefined {
+    if (version === undefined)
+      return this.#machines.startable().includes(name) ? this.#machines.newest(name) : undefined;
+    return this.#machines.has(name, version) ? this.#machines.get(name, version) : undefined;
+  }
+
   #create(shard: HostedShard, id: string, spec: StartSpec, done: (outcome: Started) => void): void {
     const { machine: name, version, ...given } = spec;
-    const isKnown =
-      version === undefined ? this.#machines.startable().includes(name) : this.#machines.has(name, version);
-    if (!isKnown) return done({ kind: "refused", error: this.#strangers.refuse(shard, name, version) });
+    const machine = this.#machineOf(spec);
+    if (machine === undefined) return done({ kind: "refused", error: this.#strangers.refuse(shard, name, version) });
     const at = this.#context.clock.now();
     try {
-      const machine = version === undefined ? this.#machines.newest(name) : this.#machines.get(name, version);
       machine.checkInput?.(fromPlain(given.input));
       const input: MachineInput = { ...given, at, fingerprint: fingerprintOf(name, meaningOf(machine, spec)) };
       const actor = this.#host.create(shard, id, machine, input, at, (refusal) => {

@@ -1,24 +1,31 @@
-import { H, InvalidError, isMachineState, type ActorState, type Message } from "@ergon/core";
+import { H, InvalidError, taskMachine, type Machine, type Message } from "@ergon/core";
 
 interface StateNode {
   readonly path: readonly string[];
+  readonly type: string;
   readonly tags: readonly string[];
   readonly states: Readonly<Record<string, StateNode>>;
 }
 
-/** Throws `InvalidError` when a wait is for a state or a tag that the instance's machine does not have: it would never end. */
-export function requirePlace(message: Message, state: ActorState): void {
-  const [, kind, name = ""] = /^(state|tag):(.+)$/.exec(message.header(H.until) ?? "") ?? [];
-  if (kind === undefined || !isMachineState(state)) return;
-  const { machine } = state;
-  const nodes = below(machine.logic.root as StateNode);
+/** Throws `InvalidError` when a wait is for a state or a tag that the machine does not have: it would never end. A task has no states. */
+export function requirePlace(message: Message, machine: Machine): void {
+  const [, kind, name = ""] = /^(state|tag):(.+)$/s.exec(message.header(H.until) ?? "") ?? [];
+  if (kind === undefined) return;
+  if (machine === taskMachine) throw noPlace("a task is waited for until it has ended; leave the header out");
+  // An instance is never in a history state: that only says where to go.
+  const nodes = below(machine.logic.root as StateNode).filter(({ type }) => type !== "history");
   const known = kind === "tag" ? nodes.flatMap(({ tags }) => tags) : nodes.map(({ path }) => path.join("."));
   // Of several states at once the whole text is a name too: {a.x, b.y}.
-  if (known.includes(name) || name.startsWith("{")) return;
+  const parts = /^\{.*\}$/s.test(name) ? name.slice(1, -1).split(", ") : [name];
+  if (parts.every((part) => known.includes(part.replaceAll(/[{}]/g, "")))) return;
   const list = known.length === 0 ? "none" : [...new Set(known)].join(", ");
-  const fault = `${H.until}: ${machine.name}@${machine.version} has no ${kind} "${name}"; it has ${list}`;
-  throw new InvalidError("INVALID_OPTION", fault, {
-    issues: [{ field: H.until, code: "INVALID_OPTION", message: fault }],
+  throw noPlace(`${machine.name}@${machine.version} has no ${kind} "${name}"; it has ${list}`);
+}
+
+function noPlace(fault: string): InvalidError {
+  const message = `${H.until}: ${fault}`;
+  return new InvalidError("INVALID_OPTION", message, {
+    issues: [{ field: H.until, code: "INVALID_OPTION", message }],
   });
 }
 

@@ -6,6 +6,7 @@ import {
   isId,
   isMachineState,
   taskLimits,
+  taskMachine,
   type ActorState,
   type MachineRecordState,
   type MachineRegistry,
@@ -111,7 +112,7 @@ export class TaskDesk {
       return this.#whenStored(actor, message, () => this.#read(shard, verb, id, message));
     if (state === undefined) throw notFound(id);
     if (verb === "wait") {
-      if (!hasEnded(state)) requirePlace(message, state);
+      if (!hasEnded(state)) requirePlace(message, isMachineState(state) ? state.machine : taskMachine);
       return this.answerOrWait(message, shard, actor, state);
     }
     const to = askingOf(message);
