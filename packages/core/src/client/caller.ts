@@ -96,6 +96,14 @@ export interface CallerParts {
   readonly onNatsAway?: ((away: boolean) => void) | undefined;
 }
 
+/** What the tries of one call share. */
+interface Call<T> {
+  /** Ends the try that is under way. */
+  settle: ((outcome: Outcome<T>) => void) | undefined;
+  /** The answer to a former try that came between two tries. */
+  late: Outcome<T> | undefined;
+}
+
 type Outcome<T> =
   | { readonly kind: "answer"; readonly value: T }
   | { readonly kind: "failed"; readonly error: unknown }
@@ -125,41 +133,62 @@ export function createCaller(parts: CallerParts): Caller {
     if (connection.closed) throw new UnavailableError("NATS_UNREACHABLE", "the connection to NATS is closed");
   };
 
-  const once = <T>(question: Question<T>, tryMs: number, headers: Headers | undefined): Promise<Outcome<T>> =>
+  const once = <T>(
+    question: Question<T>,
+    call: Call<T>,
+    tryMs: number,
+    headers: Headers | undefined,
+    leftMs: number,
+  ): Promise<Outcome<T>> =>
     new Promise((resolve) => {
-      const { shard, signal, waitUntil, data } = question;
+      const { shard, signal, waitUntil, data, subject } = question;
       const sentAt = clock.monotonic();
+      let over = false;
       const aborted = (): void => settle({ kind: "failed", error: signal?.reason });
       const forget = moves.listen(shard, () => {
         if (closed || waitUntil !== undefined || clock.monotonic() - sentAt >= OVERDUE_MS) settle({ kind: "moved" });
       });
       const settle = (outcome: Outcome<T>): void => {
+        over = true;
+        call.settle = undefined;
         forget();
-        clock.cancel(beside);
+        clock.cancel(timer);
         signal?.removeEventListener("abort", aborted);
         resolve(outcome);
       };
+      call.settle = settle;
       signal?.addEventListener("abort", aborted);
       let open = 0;
-      const send = (patienceMs: number): void => {
+      const send = (): void => {
         open += 1;
-        bus.request(question.subject, data ?? new Uint8Array(), { headers, timeoutMs: patienceMs }).then(
+        // The answer of a slow node counts after the end of the try, too: what is asked again then would have to wait again.
+        bus.request(subject, data ?? new Uint8Array(), { headers, timeoutMs: Math.max(tryMs, leftMs) }).then(
           (message) => {
             served = true;
-            settle(attempt(() => question.read(message)));
+            const outcome = attempt(() => question.read(message));
+            if (!over) settle(outcome);
+            else if (outcome.kind !== "failed" || !isUnavailable(outcome.error)) takeLate(call, outcome);
           },
           (error: unknown) => {
             open -= 1;
-            if (open === 0) settle({ kind: "failed", error });
+            if (open === 0 && !over) settle({ kind: "failed", error });
           },
         );
       };
       const { besideMs = BESIDE_MS } = question;
-      const askBeside = (): void => {
-        if (!closed && mayAskBeside()) send(tryMs - besideMs);
+      const end = (): void => {
+        const error = new UnavailableError("REQUEST_TIMEOUT", `no answer on ${subject} within ${tryMs} ms`);
+        settle({ kind: "failed", error });
       };
-      const beside: TimerHandle = besideMs < tryMs ? clock.after(besideMs, askBeside) : undefined;
-      send(tryMs);
+      // One timer at a time: most answers come before the first is due.
+      let timer: TimerHandle =
+        besideMs < tryMs
+          ? clock.after(besideMs, () => {
+              timer = clock.after(tryMs - besideMs, end);
+              if (!closed && mayAskBeside()) send();
+            })
+          : clock.after(tryMs, end);
+      send();
     });
 
   const pause: Caller["pause"] = (failures, error, shard) =>
@@ -178,6 +207,7 @@ export function createCaller(parts: CallerParts): Caller {
     const { waitUntil, signal } = question;
     const begin = clock.monotonic();
     const deadline = deadlineOf(question, begin, timeoutMs);
+    const call: Call<T> = { settle: undefined, late: undefined };
     let told = false;
     let noNodeSince: number | undefined;
     let lastError: unknown;
@@ -194,7 +224,10 @@ export function createCaller(parts: CallerParts): Caller {
       requireFitting(question.data, headers, bus.maxMessageBytes);
       const tryMs = (question.tryMs ?? TRY_MS) * 2 ** Math.max(0, silences + 1 - SHORT_TRIES);
       const patience = waitUntil === undefined ? tryMs : wait + GRACE_MS;
-      const outcome = await once(question, Math.ceil(Math.max(1, Math.min(patience, deadline - now))), headers);
+      const leftMs = Math.ceil(Math.max(1, deadline - now));
+      const lastingMs = waitUntil === undefined ? leftMs : patience;
+      const outcome =
+        call.late ?? (await once(question, call, Math.min(Math.ceil(patience), leftMs), headers, lastingMs));
       if (outcome.kind === "answer") return outcome.value;
       if (outcome.kind === "moved") continue;
       const { error } = outcome;
@@ -266,6 +299,11 @@ function ofWholeCall(cause: unknown, { subject, waitFor, forgettable }: Question
 /** Whether the same request may succeed later. */
 export function isUnavailable(error: unknown): boolean {
   return isErgonError(error) && error.kind === "unavailable";
+}
+
+function takeLate<T>(call: Call<T>, outcome: Outcome<T>): void {
+  if (call.settle === undefined) call.late ??= outcome;
+  else call.settle(outcome);
 }
 
 function attempt<T>(read: () => T): Outcome<T> {
