@@ -1,6 +1,6 @@
 import { env } from "node:process";
 
-import { SECOND, defineMachine, driver, machine, plan, type Machine } from "@ergon/core";
+import { DAY, SECOND, defineMachine, driver, machine, plan, type Machine } from "@ergon/core";
 import { seededRandom } from "@ergon/core/testing";
 import { describe, expect, test } from "vitest";
 import { assign, enqueueActions, setup } from "xstate";
@@ -101,6 +101,18 @@ describe("an outage of all nodes that is longer than the retention of what has e
     await cluster.clock.advance(SECOND);
     expect(await cluster.drive(client.instance("p_1").get())).toMatchObject({ status: "succeeded" });
   });
+});
+
+test("an outage that is longer than a batch's decision is kept leaves the admitted tasks to their total bound", async () => {
+  const cluster = createMemoryCluster();
+  await cluster.addNodes("n1", "n2");
+  const client = cluster.client({ timeoutMs: 600_000 });
+  const request = { driver: "nobody", text: "x", totalTimeout: "1m" };
+  const { tasks } = await cluster.drive(client.batch({ tasks: [request, request, request] }));
+  await outage(cluster, 2 * DAY, "later");
+
+  for (const { id } of tasks)
+    expect(await cluster.drive(client.wait(id))).toMatchObject({ failure: { code: "TOTAL_TIMEOUT" } });
 });
 
 function saysClose(data: Uint8Array): boolean {
