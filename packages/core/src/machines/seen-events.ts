@@ -5,7 +5,7 @@ export type SeenEvents = readonly (SeenRange | string)[];
  * Ids that differ in the number at their end only, and follow each other: `web-1` to `web-57` is one range. An id without a number has -1. A record of
  * an older version holds a text for each id.
  */
-export type SeenRange = readonly [prefix: string, from: number, to: number, age: number];
+type SeenRange = readonly [prefix: string, from: number, to: number, age: number];
 
 /** How far an instance has aged, and when it took the last event with an id: what tells how old a remembered id is. */
 export type SeenAge = readonly [age: number, at: number];
