@@ -13,6 +13,8 @@ export interface ManualClock extends Clock {
   settle(): Promise<void>;
   /** The clock of one process: its wall clock is off by `offsetMs`. */
   view(offsetMs?: number): ProcessClock;
+  /** A piece of work takes `ms`, in which nothing else happens: a slow guard, say. */
+  burn(ms: number): void;
   /** Timers that have neither run nor been cancelled. */
   readonly pending: number;
 }
@@ -55,7 +57,7 @@ export function createManualClock(startMs = 1_767_225_600_000): ManualClock {
   };
 
   const runNext = async (timer: Timer): Promise<void> => {
-    elapsed = timer.due;
+    elapsed = Math.max(elapsed, timer.due);
     const { run } = timer;
     timer.run = undefined;
     run?.();
@@ -68,6 +70,9 @@ export function createManualClock(startMs = 1_767_225_600_000): ManualClock {
     after,
     cancel,
     settle: promiseJobs,
+    burn: (ms) => {
+      elapsed += ms;
+    },
     view: (offsetMs = 0) => createView({ startMs: startMs + offsetMs, elapsed: () => elapsed, after, cancel }),
     get pending() {
       return timers.size;
@@ -78,7 +83,7 @@ export function createManualClock(startMs = 1_767_225_600_000): ManualClock {
         await promiseJobs();
         for (let timer = timers.takeUntil(end); timer !== undefined; timer = timers.takeUntil(end))
           await runNext(timer);
-        elapsed = end;
+        elapsed = Math.max(elapsed, end);
       }),
     runUntil: (condition, limitMs = HOUR_MS) =>
       exclusively(async () => {

@@ -58,17 +58,21 @@ export class Hop {
 
   #arrive(): void {
     this.#timer = undefined;
-    const next = this.#queue[this.#head];
-    if (next === undefined || this.#holds.size > 0) return;
-    // A timer of the real clock may be a little early; it is armed again then.
-    if (next.at <= this.#road.clock.monotonic()) {
-      this.#head++;
-      if (this.#head > 1_024 && this.#head * 2 > this.#queue.length) {
-        this.#queue = this.#queue.slice(this.#head);
-        this.#head = 0;
-      }
-      next.run();
-    }
+    if (this.#holds.size > 0) return;
+    const now = this.#road.clock.monotonic();
+    // A timer of the real clock may be a little early; it is armed again then. What is late comes in one piece, as from a socket.
+    if ((this.#queue[this.#head]?.at ?? Infinity) <= now) this.#take();
+    while (this.#holds.size === 0 && (this.#queue[this.#head]?.at ?? Infinity) < now) this.#take();
     this.#arm();
+  }
+
+  #take(): void {
+    const next = this.#queue[this.#head];
+    this.#head++;
+    if (this.#head > 1_024 && this.#head * 2 > this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#head);
+      this.#head = 0;
+    }
+    next?.run();
   }
 }

@@ -25,6 +25,7 @@ import type { NodeContext } from "../node-context.ts";
 import type { Host } from "../shard/host.ts";
 import { liveIn, type HostedShard } from "../shard/hosted-shard.ts";
 import type { StoreHealth } from "../shard/store-health.ts";
+import { embeddedIn, type HostedShard } from "../shard/hosted-shard.ts";
 import { decodeAdmission, encodeAdmission, type AdmissionDesk } from "./admission-desk.ts";
 import type { AnswerDesk } from "./answer-desk.ts";
 import type { BatchDesk } from "./batch-desk.ts";
@@ -36,6 +37,7 @@ import { bytesOf, roomForTask } from "./record-room.ts";
 import { mayAnswer } from "./reply-to.ts";
 import type { Router } from "./router.ts";
 import type { TaskDesk } from "./task-desk.ts";
+import { Turns } from "./turns.ts";
 
 /** Writes that may wait for the store before submits are refused: work waits at its senders, not in this process's memory. */
 const MOST_WAITING_WRITES = 20_000;
@@ -44,6 +46,8 @@ const MOST_LIVE = 2_000_000;
 const repeated: ReadonlySet<string> = new Set(["reply", "tell", "release", "discard"]);
 /** Messages that wait for one shard to serve: what comes in seconds under load. */
 const MOST_BUFFERED = 5_000;
+
+const inTurn: ReadonlySet<string> = new Set(["send", "can", "tell", "begin", "migrate"]);
 
 export interface GatewayParts {
   readonly host: Host;
@@ -70,11 +74,13 @@ export class Gateway {
   #subscriptions: Subscription[] = [];
   /** Requests that are being served. */
   readonly #open = new Set<Promise<void>>();
+  readonly #turns: Turns;
   #stopping = false;
 
   constructor(context: NodeContext, parts: GatewayParts) {
     this.#context = context;
     this.#parts = parts;
+    this.#turns = new Turns(context.clock, parts.router.room);
     this.#newId = createIdFactory(context.random);
   }
 
@@ -117,8 +123,19 @@ export class Gateway {
       return;
     }
     const { verb, id, attempt } = this.#context.names.parseShard(message.subject);
-    if (verb === "reply") return this.#run(message, () => this.#parts.answers.take(shard, id, attempt, message));
+    if (verb === "reply") return this.#run(message, () => this.#answer(shard, id, attempt, message));
     this.#run(message, () => this.#onShard(shard, verb, id, message));
+  }
+
+  /** An agent's answer. What follows from one for an embedded task is a step of the instance that it is in. */
+  #answer(shard: HostedShard, id: string, attempt: number, message: Message): void | Promise<void> {
+    const instance = embeddedIn(id);
+    if (instance === undefined || message.noResponders) return this.#parts.answers.take(shard, id, attempt, message);
+    return this.#turns.run(instance.id, message, (kept) =>
+      shard.phase === "serving"
+        ? this.#parts.answers.take(shard, id, attempt, kept)
+        : this.#parts.router.forward(shard.number, "reply", `${id}.${attempt}`, kept),
+    );
   }
 
   /** Keeps a message until the shard serves. Of very many, those whose senders ask again are given back: without its store a shard may be long in coming. */
@@ -152,7 +169,7 @@ export class Gateway {
   serveKept(shard: HostedShard, verb: string, id: string, message: Message): void {
     if (verb === "reply") {
       const [task = "", attempt = ""] = id.split(".");
-      this.guard(message, () => this.#parts.answers.take(shard, task, Number(attempt), message));
+      this.guard(message, () => this.#answer(shard, task, Number(attempt), message));
     } else this.guard(message, () => this.#onShard(shard, verb, id, message));
   }
 
@@ -302,7 +319,17 @@ export class Gateway {
     this.#forward(number, verb, id, message);
   }
 
+  /** What makes an instance take a step waits its turn. A question, a cancel and an end do not: they are not to wait behind a burst of events. */
   #onShard(shard: HostedShard, verb: string, id: string, message: Message): void | Promise<void> {
+    if (!inTurn.has(verb)) return this.#serve(shard, verb, id, message);
+    return this.#turns.run(id, message, (kept) =>
+      shard.phase === "serving"
+        ? this.#serve(shard, verb, id, kept)
+        : this.#parts.router.forward(shard.number, verb, id, kept),
+    );
+  }
+
+  #serve(shard: HostedShard, verb: string, id: string, message: Message): void | Promise<void> {
     if (!isId(id)) throw new InvalidError("INVALID_ID", `id "${id.slice(0, 140)}" is not an id`);
     const number = shardOf(id, this.#context.ports.records.shards);
     if (number !== shard.number)

@@ -10,6 +10,8 @@ import { TimerQueue } from "./timer-queue.ts";
 
 /** Actors whose timers are fired in one turn, before the network gets its turn again. */
 const FIRED_PER_TURN = 512;
+/** The same as a time: the step that a timer makes may be slow. */
+const TURN_MS = 10;
 /** Far timers are armed in pieces: platforms hold no more than about 24 days, and the clock may be corrected a little meanwhile. */
 const MAX_ARM_MS = 30_000;
 /** A timer of a shard that is being loaded comes again after this. */
@@ -97,7 +99,8 @@ export class ActorTimers {
     if (this.#clock.monotonic() - this.#expected > HELD_UP_MS) this.#patience.heldUp();
     this.#armedFor = Number.POSITIVE_INFINITY;
     const now = this.#clock.now();
-    for (let fired = 0; fired < FIRED_PER_TURN; fired++) {
+    const begin = this.#clock.monotonic();
+    for (let fired = 0; fired < FIRED_PER_TURN && this.#clock.monotonic() - begin < TURN_MS; fired++) {
       const actor = this.#queue.peek();
       if (actor === undefined || actor.due > now) break;
       this.#queue.delete(actor);

@@ -1,0 +1,96 @@
+import { UnavailableError, type Clock, type Message } from "@ergon/core";
+
+import type { WaitingRoom } from "./waiting-room.ts";
+
+/** How long the steps of instances may take before the network and the timers get their turn: the code of a machine is its author's. */
+const TURN_MS = 10;
+/** Nothing has happened for so long: the network had its turn. */
+const REST_MS = 2;
+/** Messages that wait for one instance. Their senders ask again. */
+const MOST_WAITING = 5_000;
+
+interface Waiting {
+  readonly message: Message;
+  readonly run: (message: Message) => void | Promise<void>;
+  readonly resolve: (served: void | Promise<void>) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Lets a node serve instances in turn: as long as steps are quick, each message is served as it comes. After 10 ms of steps what comes waits, one
+ * message of each instance is served after the other, and the event loop goes round every 10 ms. So a burst at one instance with a slow guard holds
+ * up no other instance, and no session.
+ */
+export class Turns {
+  readonly #clock: Clock;
+  readonly #room: WaitingRoom;
+  readonly #lanes = new Map<string, Waiting[]>();
+  #spent = 0;
+  #restedAt = 0;
+  #scheduled = false;
+
+  constructor(clock: Clock, room: WaitingRoom) {
+    this.#clock = clock;
+    this.#room = room;
+  }
+
+  /** Serves a message for an instance, now or in its turn. Throws what `run` throws, and `UnavailableError` (`OVERLOADED`) when too many wait. */
+  run(id: string, message: Message, run: Waiting["run"]): void | Promise<void> {
+    if (this.#lanes.size === 0 && this.#hasTime()) return this.#timed(() => run(message));
+    const lane = this.#lanes.get(id) ?? [];
+    if (lane.length >= MOST_WAITING)
+      throw new UnavailableError("OVERLOADED", `${MOST_WAITING} messages for ${id} wait to be served; ask again`, {
+        retryAfterMs: 500,
+      });
+    const copy = this.#room.enter(message);
+    this.#lanes.set(id, lane);
+    this.#schedule();
+    return new Promise<void>((resolve, reject) => {
+      lane.push({ message: copy, run, resolve, reject });
+    });
+  }
+
+  #hasTime(): boolean {
+    if (this.#clock.monotonic() - this.#restedAt > REST_MS) this.#spent = 0;
+    return this.#spent < TURN_MS;
+  }
+
+  #timed<T>(run: () => T): T {
+    const begin = this.#clock.monotonic();
+    try {
+      return run();
+    } finally {
+      this.#restedAt = this.#clock.monotonic();
+      this.#spent += this.#restedAt - begin;
+    }
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#clock.after(0, () => this.#turn());
+  }
+
+  #turn(): void {
+    this.#scheduled = false;
+    this.#spent = 0;
+    for (let [next] = this.#lanes; next !== undefined && this.#spent < TURN_MS; [next] = this.#lanes) {
+      const [id, lane] = next;
+      const waiting = lane.shift();
+      // To the end of the round, if it has more.
+      this.#lanes.delete(id);
+      if (lane.length > 0) this.#lanes.set(id, lane);
+      if (waiting !== undefined) this.#serve(waiting);
+    }
+    if (this.#lanes.size > 0) this.#schedule();
+  }
+
+  #serve({ message, run, resolve, reject }: Waiting): void {
+    this.#room.leave(message);
+    try {
+      resolve(this.#timed(() => run(message)));
+    } catch (error) {
+      reject(error);
+    }
+  }
+}
