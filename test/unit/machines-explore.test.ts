@@ -145,6 +145,34 @@ describe("explore", () => {
     expect(new Set(ends.map((end) => end["test"]?.value))).toEqual(new Set(["succeeded", "failed", "cancelled"]));
   });
 
+  test("the ways that are longer than the depth are listed, and reaching no end is a failure", async () => {
+    const counter = defineMachine(
+      createMachine({
+        id: "counter",
+        context: { n: 0 },
+        initial: "on",
+        states: {
+          on: {
+            always: { guard: ({ context }) => context.n >= 4, target: "off" },
+            on: { up: { actions: assign({ n: ({ context }) => context.n + 1 }) }, stop: "off" },
+          },
+          off: { type: "final" },
+        },
+      }),
+    );
+    const up = { type: "up" };
+    const whole = await explore(counter, { events: [up], depth: 4 });
+    expect(whole.ends).toHaveLength(1);
+    expect(whole.cut).toEqual([]);
+    const part = await explore(counter, { events: [up, { type: "stop" }], depth: 2 });
+    expect(part.ends.length).toBeGreaterThan(0);
+    expect(part.cut).toEqual(["start, send { type: 'up' }, send { type: 'up' }"]);
+    await expect(explore(counter, { events: [up], depth: 2 })).rejects.toThrow(
+      /none of 3 paths came to an end, and 1 were cut after 2 moves.*start, send { type: 'up' }, send { type: 'up' }/s,
+    );
+    await expect(explore(counter, { events: [] })).rejects.toThrow("none of 1 paths came to an end: give the events");
+  });
+
   describe("shows a machine that", () => {
     const violationsOf = async (found: Machine, options: Parameters<typeof explore>[1] = {}): Promise<string> => {
       const error: unknown = await explore(found, options).then(

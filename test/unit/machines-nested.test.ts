@@ -171,6 +171,7 @@ test("tasks that are spawned one by one, and stopped, end once each", async () =
   const { states } = await explore(pool, {
     events: [{ type: "MORE" }, { type: "LESS" }],
     agents: { work: [{ output: "ok" }] },
+    cancel: true,
   });
   expect(states).toBeGreaterThan(5);
 });

@@ -17,11 +17,13 @@ export interface ExploreOptions {
   readonly agents?: Readonly<Record<string, Answers>>;
   /** Whether a client may cancel it, anywhere. @defaultValue false */
   readonly cancel?: boolean;
-  /** Most moves one after another. @defaultValue 20 */
+  /** Most moves one after another. What could go on after so many is named in {@link Exploration.cut}. @defaultValue 20 */
   readonly depth?: number;
   /** Most states; a machine that has more is refused, since nobody would wait for its end. @defaultValue 500 */
   readonly states?: number;
 }
+
+const DEPTH = 20;
 
 /** The machine in question, and those that run beside it. */
 interface Cast {
@@ -37,8 +39,10 @@ export interface Exploration {
   readonly paths: number;
   /** How often a way was gone, with all crashes and repetitions. */
   readonly runs: number;
-  /** The ends that it can come to. */
+  /** The ends that it can come to. At least one. */
   readonly ends: readonly Outcome[];
+  /** The ways that were not gone on from after `depth` moves, although something could still happen: what lies behind them was not looked at. */
+  readonly cut: readonly string[];
 }
 
 /** What went wrong in the midst of a way, or that everything was repeated. */
@@ -61,15 +65,19 @@ interface Run {
 interface Way {
   readonly moves: readonly Move[];
   readonly clean: Run;
+  /** It was as long as a way may be, and led to a state that is new and no end. */
+  readonly cut: boolean;
 }
 
-/** A machine came to something with a crash, or with a repeated or late message, that it does not come to without. */
+/** A machine came to something with a crash, or with a repeated or late message, that it does not come to without; or it came to no end at all. */
 export class ExplorationError extends Error {
   readonly violations: readonly string[];
 
   constructor(violations: readonly string[], looked: Pick<Exploration, "paths" | "runs">) {
     const shown = violations.slice(0, 3).join("\n\n");
-    super(`${violations.length} of ${looked.runs} runs over ${looked.paths} paths came to another end.\n\n${shown}`);
+    super(
+      `${violations.length} of ${looked.runs} runs over ${looked.paths} paths did not end as they must.\n\n${shown}`,
+    );
     this.name = "ExplorationError";
     this.violations = violations;
   }
@@ -79,7 +87,7 @@ export class ExplorationError extends Error {
  * Goes every way of a machine on the durable engine (breadth first: the shortest way to each state, and each move from there), and each of them
  * again with a crash before and after each commit, with a crash after each step, with every message and answer delivered twice, and with answers
  * that come when nobody waits any more. Throws `ExplorationError` when one of these ends otherwise than without: the machine then depends on
- * something that is not in its record, such as a variable beside it, the time of day, or chance. Throws `InvalidError` (`INVALID_CONFIGURATION`) for what is no
+ * something that is not in its record, such as a variable beside it, the time of day, or chance. Throws it also when no way comes to an end. Throws `InvalidError` (`INVALID_CONFIGURATION`) for what is no
  * machine.
  */
 export async function explore(machine: GivenMachine, options: ExploreOptions = {}): Promise<Exploration> {
@@ -102,25 +110,43 @@ export async function explore(machine: GivenMachine, options: ExploreOptions = {
     }
   }
   const states = new Set(ways.map(({ clean }) => textOf(clean.outcome))).size;
+  const cut = ways.filter((way) => way.cut).map(({ moves }) => wayText(moves));
+  if (ends.size === 0 && violations.length === 0) violations.push(noEnd(ways.length, cut, options));
   if (violations.length > 0) throw new ExplorationError(violations, { paths: ways.length, runs });
-  return { states, paths: ways.length, runs, ends: [...ends.values()] };
+  return { states, paths: ways.length, runs, ends: [...ends.values()], cut };
+}
+
+/** Nothing was shown of a machine whose ends were not reached. */
+function noEnd(paths: number, cut: readonly string[], { depth = DEPTH }: ExploreOptions): string {
+  const [first] = cut;
+  return first === undefined
+    ? `none of ${paths} paths came to an end: give the events and answers that lead to one, or \`cancel: true\``
+    : `none of ${paths} paths came to an end, and ${cut.length} were cut after ${depth} moves: allow more with \`depth\`, or explore a part. The first of them: ${first}`;
+}
+
+function wayText(moves: readonly Move[]): string {
+  return ["start", ...moves.map(describeMove)].join(", ");
 }
 
 async function waysOf(cast: Cast, options: ExploreOptions): Promise<Way[]> {
-  const { depth = 20, states = 500, events = [], agents = {}, cancel = false } = options;
+  const { depth = DEPTH, states = 500, events = [], agents = {}, cancel = false } = options;
   const ways: Way[] = [];
   const seen = new Set<string>();
   const open: (readonly Move[])[] = [[]];
   for (let moves = open.shift(); moves !== undefined; moves = open.shift()) {
     const way = moves;
     let next: Move[] = [];
+    let cut = false;
     const clean = await go(cast, options, way, { kind: "none" }, (world) => {
       const standing = textOf(outcomeOf(world));
-      if (seen.has(standing) || way.length >= depth) return;
+      if (seen.has(standing)) return;
+      const possible = movesFrom(world, { events, agents, cancel }, way.length);
+      cut = way.length >= depth && possible.length > 0;
+      if (cut) return;
       seen.add(standing);
-      next = movesFrom(world, { events, agents, cancel }, way.length);
+      next = possible;
     });
-    ways.push({ moves, clean });
+    ways.push({ moves, clean, cut });
     if (seen.size > states)
       throw new Error(
         `explore: the machine has more than ${states} states; take fewer events or answers, or allow more with \`states\``,

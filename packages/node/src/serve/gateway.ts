@@ -23,9 +23,8 @@ import {
 import type { HeapGauge } from "../heap.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { Host } from "../shard/host.ts";
-import { liveIn, type HostedShard } from "../shard/hosted-shard.ts";
+import { embeddedIn, liveIn, type HostedShard } from "../shard/hosted-shard.ts";
 import type { StoreHealth } from "../shard/store-health.ts";
-import { embeddedIn, type HostedShard } from "../shard/hosted-shard.ts";
 import { decodeAdmission, encodeAdmission, type AdmissionDesk } from "./admission-desk.ts";
 import type { AnswerDesk } from "./answer-desk.ts";
 import type { BatchDesk } from "./batch-desk.ts";
@@ -37,7 +36,7 @@ import { bytesOf, roomForTask } from "./record-room.ts";
 import { mayAnswer } from "./reply-to.ts";
 import type { Router } from "./router.ts";
 import type { TaskDesk } from "./task-desk.ts";
-import { Turns } from "./turns.ts";
+import { Turns, inTurn } from "./turns.ts";
 
 /** Writes that may wait for the store before submits are refused: work waits at its senders, not in this process's memory. */
 const MOST_WAITING_WRITES = 20_000;
@@ -46,8 +45,6 @@ const MOST_LIVE = 2_000_000;
 const repeated: ReadonlySet<string> = new Set(["reply", "tell", "release", "discard"]);
 /** Messages that wait for one shard to serve: what comes in seconds under load. */
 const MOST_BUFFERED = 5_000;
-
-const inTurn: ReadonlySet<string> = new Set(["send", "can", "tell", "begin", "migrate"]);
 
 export interface GatewayParts {
   readonly host: Host;
@@ -319,7 +316,6 @@ export class Gateway {
     this.#forward(number, verb, id, message);
   }
 
-  /** What makes an instance take a step waits its turn. A question, a cancel and an end do not: they are not to wait behind a burst of events. */
   #onShard(shard: HostedShard, verb: string, id: string, message: Message): void | Promise<void> {
     if (!inTurn.has(verb)) return this.#serve(shard, verb, id, message);
     return this.#turns.run(id, message, (kept) =>

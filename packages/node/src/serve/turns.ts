@@ -9,6 +9,9 @@ const REST_MS = 2;
 /** Messages that wait for one instance. Their senders ask again. */
 const MOST_WAITING = 5_000;
 
+/** What makes an instance take a step waits its turn. A question, a cancel and an end do not: they are not to wait behind a burst of events. */
+export const inTurn: ReadonlySet<string> = new Set(["send", "can", "tell", "begin", "migrate"]);
+
 interface Waiting {
   readonly message: Message;
   readonly run: (message: Message) => void | Promise<void>;
