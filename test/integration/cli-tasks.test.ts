@@ -81,6 +81,16 @@ describe("submit", () => {
     expect(err).toMatch(/^ergon: EXIT_3: task \S+ has failed: .*no luck\n$/);
   });
 
+  test("the id of a task that has failed is printed, with how it ended and exit code 1", async ({ ergon }) => {
+    const again = ["submit", "fails", "--max-attempts", "1", "--id", "dead"];
+    await ergon([...again, "--wait"]);
+    const { code, out, err } = await ergon(again);
+
+    expect([code, out]).toEqual([1, "dead\n"]);
+    expect(err).toContain("task dead has failed");
+    expect(err).toContain('"ergon retry dead" runs it as a new task');
+  });
+
   test("a payload that looks like JSON and is none goes as text, and that is said", async ({ ergon }) => {
     expect(await ergon(["submit", "echo", '{"hello": world}', "--wait"])).toEqual({
       code: 0,

@@ -34,7 +34,8 @@ function cancelText(reason = ""): string {
   return reason.startsWith("by ") ? `cancelled ${reason}` : `cancelled: ${reason}`;
 }
 
-function endText(view: TaskView | MachineView): string {
+/** How a task or an instance has ended, as an error says it. */
+export function endText(view: TaskView | MachineView): string {
   const what = isInstance(view) ? `${view.machine} ${view.id}` : `task ${view.id}`;
   if (view.status === "failed")
     return `ergon: ${view.failure?.code ?? "AGENT_FAILED"}: ${what} has failed: ${view.failure?.message ?? ""}`;

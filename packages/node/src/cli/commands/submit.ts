@@ -1,7 +1,8 @@
 import { InvalidError } from "@ergon/core";
 import type { Command } from "commander";
 
-import { awaitEnd } from "../ended.ts";
+import { awaitEnd, endText } from "../ended.ts";
+import { exitCodes } from "../exit-codes.ts";
 import { contentTypeOf, isBrokenJson, readPayload } from "../payload.ts";
 import { durationArgument, type Cli } from "../session.ts";
 import { addTaskFlags, taskRequest, type TaskFlags } from "../task-flags.ts";
@@ -18,7 +19,8 @@ Examples:
   ergon submit resize @photo.jpg --id photo-7 --tag album
   tar c . | ergon submit backup - --priority 9
 
-Prints the task's id once it is stored; with --wait the exact bytes of its response.`;
+Prints the task's id once it is stored; with --wait the exact bytes of its response.
+Where the --id is that of a task that has failed or was cancelled, it says so, and ends with exit code 1.`;
 
 export function submit(program: Command, cli: Cli): void {
   const command = program
@@ -41,7 +43,12 @@ export function submit(program: Command, cli: Cli): void {
       if (flags.wait === true) return awaitEnd(session, client, task.id, flags.timeout);
       if (session.output.json) session.output.value(task.view);
       else session.output.line(task.id);
-      return undefined;
+      const { status } = task.view;
+      if (status !== "failed" && status !== "cancelled") return undefined;
+      session.output.note(
+        `${endText(task.view)}; it does not run again, "ergon retry ${task.id}" runs it as a new task`,
+      );
+      return exitCodes.failed.code;
     }),
   );
 }
