@@ -2,8 +2,9 @@
 
     sdk_agent.py PORT NAMESPACE DRIVER AGENT CONCURRENCY
 
-The payload of a task is {"ms"?, "fail"?, "progress"?}: it takes so long, and fails with that code. It writes JSON lines: for each
-attempt that begins or ends, and for its own end. SIGTERM stops it; what runs may go on for half a second then.
+The payload of a task is {"ms"?, "until"?, "hold"?, "fail"?, "progress"?}: it takes so long, goes on until it is dispatched once more
+("again"), never ends in the agent that is named, and fails with that code. It writes JSON lines: for each attempt that begins or ends, and
+for its own end. SIGTERM stops it; what runs may go on for half a second then.
 """
 import asyncio
 import datetime
@@ -34,12 +35,13 @@ class Attempt:
         self.shard = message.reply.split(".")[3]
         self.seconds = int(message.headers["Ergon-Timeout-Ms"]) / 1000
         self.beat = int(message.headers.get("Ergon-Heartbeat-Timeout-Ms", "0")) / 3000
-        self.work = message.data
+        self.payload = message.data
         self.running = None
         self.stop_reason = None
         self.answer = None
         self.recorded = False
         self.repeat = asyncio.Event()
+        self.again = asyncio.Event()
         self.sender = None
 
 
@@ -296,6 +298,7 @@ class Agent:
 
     def dispatched_again(self, attempt, node):
         self.seen["again"] += 1
+        attempt.again.set()
         if attempt.answer is not None:
             attempt.recorded = False
             return self.send(attempt)
@@ -312,10 +315,10 @@ class Agent:
     async def run(self, attempt):
         words = asyncio.ensure_future(self.words(attempt))
         try:
-            job = json.loads(attempt.work or b"{}")
+            job = json.loads(attempt.payload or b"{}")
             if "progress" in job:
                 self.say(attempt, "progress", json.dumps(job["progress"]).encode())
-            await asyncio.wait_for(asyncio.sleep(job.get("ms", 0) / 1000), attempt.seconds)
+            await asyncio.wait_for(self.work(attempt, job), attempt.seconds)
             if "fail" in job:
                 self.fail(attempt, job["fail"], "retryable", "as it was asked to")
             else:
@@ -331,6 +334,13 @@ class Agent:
         finally:
             words.cancel()
             self.credits.end(attempt.node)
+
+    async def work(self, attempt, job):
+        await asyncio.sleep(job.get("ms", 0) / 1000)
+        if job.get("until") == "again":
+            await attempt.again.wait()
+        if job.get("hold") == AGENT:
+            await asyncio.sleep(3600)
 
     async def words(self, attempt):
         """The claim, then heartbeats."""
