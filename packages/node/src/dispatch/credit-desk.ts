@@ -77,9 +77,11 @@ export class CreditDesk {
    * request, and is asked again for more than before, for something more urgent, or when it was heard ({@link CreditDesk.refresh}).
    */
   ask(driver: string, least = 0): void {
+    const credits = this.#agents.credits(driver);
+    if (credits.length === 0) return;
     const { count, priority } = this.#waits(driver);
     let wanted = Math.max(count, least);
-    for (const credit of this.#agents.credits(driver)) {
+    for (const credit of credits) {
       if (wanted <= 0) return;
       if (credit.agent.quiet) continue;
       if (credit.asking > 0) {
