@@ -6,7 +6,7 @@ import { createMemoryCluster } from "../support/memory-cluster.ts";
 const codeOf = (message: Message): string => message.header(H.error) ?? "ok";
 
 describe("a node whose store takes nothing", () => {
-  test("refuses batches and retries as it does submits, once as much waits as it may hold", async () => {
+  test("refuses batches, submits and retries at once, also behind a change that waits for the store", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     const { names, network } = cluster;
@@ -30,7 +30,7 @@ describe("a node whose store takes nothing", () => {
       ),
     );
 
-    expect(answers.map(codeOf)).toEqual(["OVERLOADED", "OVERLOADED", "OVERLOADED"]);
+    expect(answers.map(codeOf)).toEqual(["STORE_FULL", "STORE_FULL", "STORE_FULL"]);
   });
 });
 

@@ -11,6 +11,7 @@ import {
   shardOf,
   statusOf,
   type BatchEntry,
+  type ErrorCode,
   type Issue,
   type TaskSpec,
 } from "@ergon/core";
@@ -170,8 +171,9 @@ function issueOf(outcome: Admitted | Refused, index: number): Issue[] {
 function notNow(issues: readonly Issue[]): Error {
   const [first] = issues;
   const gaveWay = first === undefined || issues.every(({ code }) => code === "BATCH_GAVE_WAY");
+  const store = issues.find(({ code }) => code === "STORE_FULL" || code === "STORE_UNAVAILABLE")?.code;
   return new UnavailableError(
-    gaveWay ? "BATCH_GAVE_WAY" : "SHARD_MOVED",
+    gaveWay ? "BATCH_GAVE_WAY" : ((store as ErrorCode | undefined) ?? "SHARD_MOVED"),
     `nothing was stored: ${first?.message ?? "another batch with some of the same ids comes first"}; send the batch again`,
     { issues },
   );

@@ -192,19 +192,24 @@ export class Gateway {
   localId(): { id: string; shard: HostedShard | undefined } {
     const { hosted } = this.#parts;
     const { shards } = this.#context.ports.records;
-    const most = this.#serves() ? 64 * shards : 0;
+    const isUsable = this.#usable();
+    const most = isUsable === undefined ? 0 : 64 * shards;
     for (let tries = 0; tries < most; tries++) {
       const id = this.#newId();
       const shard = hosted.get(shardOf(id, shards));
-      if (shard?.phase !== "serving") continue;
-      if (this.#parts.health.of(shard.bucket) === undefined || tries > most / 2) return { id, shard };
+      if (shard !== undefined && isUsable?.(shard) === true) return { id, shard };
     }
     return { id: this.#newId(), shard: undefined };
   }
 
-  #serves(): boolean {
-    for (const { phase } of this.#parts.hosted.values()) if (phase === "serving") return true;
-    return false;
+  /** Which shards may take a new actor: those that serve and whose bucket takes writes, or all that serve where none does. `undefined`: none serves. */
+  #usable(): ((shard: HostedShard) => boolean) | undefined {
+    const { hosted, health } = this.#parts;
+    const serves = ({ phase }: HostedShard): boolean => phase === "serving";
+    const takesWrites = (shard: HostedShard): boolean => serves(shard) && health.of(shard.bucket) === undefined;
+    for (const shard of hosted.values()) if (takesWrites(shard)) return takesWrites;
+    for (const shard of hosted.values()) if (serves(shard)) return serves;
+    return undefined;
   }
 
   #ignore({ subject, reply }: Message): void {

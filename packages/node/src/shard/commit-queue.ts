@@ -57,7 +57,8 @@ export class CommitQueue {
   /** A batch is in flight: nothing goes beside it. */
   #grouped = false;
   #scheduled = false;
-  #stalled = false;
+  /** Why the store refused a change of an actor that exists: nothing is sent until {@link CommitQueue.resume}. */
+  #stalled: Refusal | undefined;
   readonly #options: CommitQueueOptions;
   readonly #perCommit: number;
   readonly #singles: number;
@@ -84,13 +85,15 @@ export class CommitQueue {
       return this.#schedule();
     }
     actor.shard.writes++;
-    this.#queued.set(actor, { actor, sequence: actor.sequence, settled: [settled] });
-    this.#schedule();
+    const entry: Entry = { actor, sequence: actor.sequence, settled: [settled] };
+    this.#queued.set(actor, entry);
+    if (this.#stalled !== undefined) queueMicrotask(() => this.#refuseIfNew(entry));
+    else this.#schedule();
   }
 
   /** Goes on after a suspended shard serves again, or after a refusal. */
   resume(): void {
-    this.#stalled = false;
+    this.#stalled = undefined;
     this.#schedule();
   }
 
@@ -114,12 +117,12 @@ export class CommitQueue {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#stalled || !this.#hasRoom() || this.#queued.size === 0) return;
+    if (this.#scheduled || this.#stalled !== undefined || !this.#hasRoom() || this.#queued.size === 0) return;
     this.#scheduled = true;
     // At the end of the turn: whatever one chunk from the socket causes goes together.
     queueMicrotask(() => {
       this.#scheduled = false;
-      while (!this.#stalled && this.#hasRoom() && this.#send());
+      while (this.#stalled === undefined && this.#hasRoom() && this.#send());
     });
   }
 
@@ -229,28 +232,35 @@ export class CommitQueue {
       return;
     }
     const kept: Entry[] = [];
-    for (const entry of entries) {
-      const { actor } = entry;
-      // Changes of an actor may follow its creation before that is stored. Any of them creates it, so it is refused with the last of them.
-      const later = this.#queued.get(actor);
-      if (actor.stored > 0 || actor.writesOut > 0 || entry.doubtful === true || later?.doubtful === true) {
-        kept.push(entry);
-        continue;
-      }
-      this.#options.onCreationRefused(actor);
-      this.#settled(entry, refusal);
-      if (later === undefined) continue;
-      this.#queued.delete(actor);
-      this.#settled(later, refusal);
-    }
+    for (const entry of entries) if (!this.#refuseCreation(entry, refusal)) kept.push(entry);
     if (kept.length === 0) return;
     if (isOfOne) {
       for (const entry of kept) this.#putAside(entry, refusal);
       return;
     }
     this.#requeue(kept);
-    this.#stalled = true;
+    this.#stalled = refusal;
+    for (const entry of [...this.#queued.values()]) this.#refuseIfNew(entry);
     this.#options.onRefused(refusal);
+  }
+
+  /** While the store takes nothing, a creation does not wait behind the changes that do: its client is told at once. */
+  #refuseIfNew(entry: Entry): void {
+    if (this.#stalled !== undefined && this.#queued.get(entry.actor) === entry)
+      this.#refuseCreation(entry, this.#stalled);
+  }
+
+  /** Answers whether the entry was to create its actor. */
+  #refuseCreation(entry: Entry, refusal: Refusal): boolean {
+    const { actor } = entry;
+    // Changes of an actor may follow its creation before that is stored. Any of them creates it, so it is refused with the last of them.
+    const later = this.#queued.get(actor);
+    if (actor.stored > 0 || actor.writesOut > 0 || entry.doubtful === true || later?.doubtful === true) return false;
+    this.#options.onCreationRefused(actor);
+    this.#queued.delete(actor);
+    this.#settled(entry, refusal);
+    if (later !== undefined && later !== entry) this.#settled(later, refusal);
+    return true;
   }
 
   /** The record itself is not taken: it pauses, and all others go on. */
