@@ -105,3 +105,31 @@ test("shards whose records do not fit while they are read are given back, and lo
 
   await allDone(cluster, ids);
 });
+
+test("a long queue, which a node keeps as bytes, moves to the next owner and runs by priority (I-7)", async () => {
+  const cluster = createMemoryCluster({ shards: 2 });
+  const first = await cluster.addNode("n1");
+  await cluster.waitForOwners();
+  const client = cluster.client({ timeoutMs: 60_000 });
+  const tasks = Array.from({ length: 6_000 }, (_, index) => ({
+    driver: "work",
+    id: `q${index}`,
+    priority: index % 3,
+    text: String(index % 3),
+  }));
+  await cluster.drive(client.batch({ tasks }));
+  await cluster.clock.advance(2_000);
+
+  first.kill();
+  await cluster.addNode("n2");
+  await cluster.waitForOwners();
+  const begun: string[] = [];
+  await cluster.addAgent("a1", { concurrency: 500, handler: (attempt) => void begun.push(attempt.text()) });
+  await cluster.clock.advance(10_000);
+
+  expect(begun).toHaveLength(6_000);
+  expect(begun.slice(0, 2_000)).toEqual(Array.from({ length: 2_000 }, () => "2"));
+  expect(begun.slice(-1_000)).toEqual(Array.from({ length: 1_000 }, () => "0"));
+  expect(await cluster.stored()).toHaveLength(6_000);
+  expect((await cluster.stored()).filter(({ live }) => live)).toEqual([]);
+});

@@ -270,11 +270,8 @@ export class Dispatcher implements Behaviour {
   }
 
   dropped(actor: LiveActor): void {
-    if (actor.flight !== undefined || actor.ticket !== 0) {
-      const driver = this.#driverOf(actor);
-      this.flights.land(actor, driver);
-      driver.queue.remove(actor);
-    }
+    if (actor.flight !== undefined) this.flights.land(actor, this.#driverOf(actor));
+    actor.waitsIn?.remove(actor);
     this.#listeners.dropped(actor);
   }
 
@@ -284,7 +281,9 @@ export class Dispatcher implements Behaviour {
 
   parks(state: ActorState): boolean {
     const live = liveStateOf(state);
-    return live === "delayed" || live === "backoff";
+    return (
+      live === "delayed" || live === "backoff" || ((live === "ready" || live === "unserved") && this.#drivers.areLong)
+    );
   }
 
   mayBeAnswered(actor: LiveActor, { id }: Timer, { end }: Gap): boolean {

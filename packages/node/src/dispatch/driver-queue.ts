@@ -13,8 +13,14 @@ interface Entry {
 export class DriverQueue {
   readonly #lanes: Entry[][] = Array.from({ length: LANES }, () => []);
   readonly #heads: number[] = Array.from({ length: LANES }, () => 0);
+  /** Tasks that wait in the queues of all drivers. */
+  readonly #all: { waiting: number };
   #tickets = 0;
   #waiting = 0;
+
+  constructor(all: { waiting: number } = { waiting: 0 }) {
+    this.#all = all;
+  }
 
   /** Tasks that wait. */
   get size(): number {
@@ -24,7 +30,9 @@ export class DriverQueue {
   add(actor: LiveActor, priority: number, wasOut = false): void {
     if (actor.ticket !== 0) return;
     actor.ticket = ++this.#tickets;
+    actor.waitsIn = this;
     this.#waiting++;
+    this.#all.waiting++;
     this.#lanes[2 * priority + (wasOut ? 1 : 0)]?.push({ actor, ticket: actor.ticket });
   }
 
@@ -32,7 +40,9 @@ export class DriverQueue {
   remove(actor: LiveActor): void {
     if (actor.ticket === 0) return;
     actor.ticket = 0;
+    actor.waitsIn = undefined;
     this.#waiting--;
+    this.#all.waiting--;
   }
 
   /** The next task. */

@@ -4,6 +4,9 @@ import type { DriverOptions } from "../options.ts";
 import type { Waits } from "./credit-desk.ts";
 import { DriverQueue } from "./driver-queue.ts";
 
+/** Unpacking a task costs some ten microseconds when its turn comes: tasks that wait a moment only are not packed. */
+const MOST_UNPACKED = 5_000;
+
 /** What this node knows of a driver, and which of its tasks wait. */
 export interface Driver {
   readonly name: string;
@@ -22,6 +25,7 @@ export interface Driver {
 /** The drivers whose tasks this node has had lately. */
 export class Drivers {
   readonly #drivers = new Map<string, Driver>();
+  readonly #queued = { waiting: 0 };
   readonly #names: Names;
   readonly #options: Readonly<Record<string, DriverOptions>>;
 
@@ -49,7 +53,7 @@ export class Drivers {
         name,
         subject: subject ?? this.#names.plainAgent(name),
         limit,
-        queue: new DriverQueue(),
+        queue: new DriverQueue(this.#queued),
         served: "unknown",
         refusedAt: undefined,
         inFlight: 0,
@@ -57,6 +61,11 @@ export class Drivers {
       this.#drivers.set(name, driver);
     }
     return driver;
+  }
+
+  /** Whether so many tasks wait here that they are kept as the bytes of their records. */
+  get areLong(): boolean {
+    return this.#queued.waiting > MOST_UNPACKED;
   }
 
   /** Tasks of the driver that wait here. */

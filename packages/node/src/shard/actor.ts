@@ -75,6 +75,8 @@ export class LiveActor implements Due {
   published: string | undefined;
   /** Growing number of its place in a driver's queue; 0: not queued. */
   ticket = 0;
+  /** The driver's queue that it is in. */
+  waitsIn: { remove(actor: LiveActor): void } | undefined;
   scheduledAt = 0;
   /** Tasks that are embedded in its record, by the number under which it asked for them. */
   embedded: Map<number, LiveActor> | undefined;

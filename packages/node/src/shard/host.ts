@@ -438,7 +438,7 @@ export class Host {
   #parkIfIdle(actor: LiveActor): void {
     const { state } = actor;
     if (state === undefined || actor.stored < actor.sequence || actor.listeners !== undefined || actor.unsaved) return;
-    if (state.snapshot.status !== "active" || actor.embedded?.size) return;
+    if (state.snapshot.status !== "active" || actor.embedded?.size || actor.flight !== undefined) return;
     if (actor.position !== UNQUEUED && actor.due - this.#options.context.clock.now() < PARK_MS) return;
     if (!this.#behaviour(actor).parks(state)) return;
     this.#records.park(actor, state);
