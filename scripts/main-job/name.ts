@@ -1,5 +1,6 @@
 /** What cannot be shown as it is: control, format and separator characters, halves of surrogate pairs. */
 const UNSHOWN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+const ESCAPED_SPACE = String.raw`\x20`;
 const SLASH = Buffer.from("/");
 /** What a task's resource may be long. */
 const RESOURCE_LENGTH = 2_048;
@@ -24,9 +25,9 @@ export function shortName(name: Buffer, width: number): string {
   return `${text.slice(0, head)}…${text.slice(head + 1 - width)}`;
 }
 
-/** A name as a task's resource: for people; the payload has the bytes. */
+/** A name as a task's resource, which may not begin or end with a space: for people; the payload has the bytes. */
 export function resourceOf(name: Buffer): string {
-  return shortName(name, RESOURCE_LENGTH);
+  return shortName(name, RESOURCE_LENGTH - 2 * ESCAPED_SPACE.length).replace(/^ | $/g, ESCAPED_SPACE);
 }
 
 function escape(text: string): string {
