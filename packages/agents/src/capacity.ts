@@ -198,7 +198,7 @@ export class Capacity {
       granted.set(next.node, (granted.get(next.node) ?? 0) + 1);
     }
     const changes: CreditChange[] = [...granted].map(([node, count]) => ({ node, granted: count }));
-    // Who still waits waits for those who hold now.
+    // Nodes that still wait get their slots from the nodes that hold them now.
     return granted.size === 0 ? changes : [...changes, ...this.#recalls()];
   }
 

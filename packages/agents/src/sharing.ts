@@ -11,7 +11,7 @@ export interface Holder {
   priority: number;
   /** Its place in the line of those that wait: lower came first. */
   place: number;
-  /** What it was asked to give back and has not. */
+  /** Credits that it was asked to give back and has not given back. */
   recalled: number;
   /** It is no more: a credit of it is free once it is idle. */
   gone: boolean;
@@ -20,7 +20,7 @@ export interface Holder {
   idleReviews: number;
 }
 
-/** Whose turn it is: the highest priority first, then who holds least, then who has waited longest. */
+/** The node whose turn it is: the highest priority first, then the fewest credits, then the longest wait. */
 export function nextInLine(holders: Iterable<Holder>): Holder | undefined {
   let next: Holder | undefined;
   for (const holder of holders) if (holder.demand > 0 && (next === undefined || isBefore(holder, next))) next = holder;
@@ -28,8 +28,8 @@ export function nextInLine(holders: Iterable<Holder>): Holder | undefined {
 }
 
 /**
- * How many credits to ask back of whom, beside those that are on their way back. Who waits gets its fair share from those that hold more, and
- * whatever it asks for from those with nothing as urgent to do. What comes back goes to whoever is first in line then.
+ * How many credits to ask back from each node, beside those that are on their way back. A waiting node gets its fair share from nodes that hold more,
+ * and all that it asks for from nodes with less urgent work. A credit that comes back goes to the node whose turn it is then.
  */
 export function owed(holders: readonly Holder[], slots: number): ReadonlyMap<Holder, number> {
   const living = holders.filter(({ gone }) => !gone);

@@ -43,9 +43,8 @@ export { RECORD_VERSION, decodeFields, decodeRecord, decodeTimers, encodeRecord,
 export type { PersistedSnapshot, ReadableRecord, RecordFields, UnreadableRecord } from "./actor/record.ts";
 export { compile, type CompiledMachine, type Leaf } from "./actor/compile.ts";
 export type { Step } from "./actor/operations.ts";
-export type { Effect } from "./actor/step.ts";
 export { begin, step } from "./actor/step.ts";
-export type { ActorState, Gap, TimedEvent, Timer, Turn } from "./actor/step.ts";
+export type { ActorState, Effect, Gap, TimedEvent, Timer, Turn } from "./actor/step.ts";
 
 // Users' machines.
 export { checkRecord } from "./machines/check.ts";

@@ -7,7 +7,7 @@ import type { Machine } from "./machine.ts";
 import type { Step } from "./operations.ts";
 import type { RecordFields } from "./record.ts";
 
-/** What a step asks the world to do, once its record is stored (law 1). */
+/** Something that a step asks the world to do, once its record is stored (law 1). */
 export interface Effect {
   readonly type: string;
   readonly params: unknown;

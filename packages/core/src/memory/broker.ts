@@ -68,7 +68,7 @@ export class Broker {
     return this.clock.now() + this.#steppedMs;
   }
 
-  /** Sets the server's wall clock forward, or back. What counts durations goes on as before. */
+  /** Sets the server's wall clock forward, or back. The clock of durations goes on as before. */
   stepClock(ms: number): void {
     this.#steppedMs += ms;
   }

@@ -60,7 +60,7 @@ export class Hop {
     this.#timer = undefined;
     if (this.#holds.size > 0) return;
     const now = this.#road.clock.monotonic();
-    // A timer of the real clock may be a little early; it is armed again then. What is late comes in one piece, as from a socket.
+    // A timer of the real clock may be a little early; it is armed again then. Late messages arrive together, as from a socket.
     if ((this.#queue[this.#head]?.at ?? Infinity) <= now) this.#take();
     while (this.#holds.size === 0 && (this.#queue[this.#head]?.at ?? Infinity) < now) this.#take();
     this.#arm();

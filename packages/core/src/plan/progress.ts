@@ -194,7 +194,7 @@ function isDone(error: unknown): error is DoneThoughCancelled {
   return typeof error === "object" && error !== null && (error as Partial<DoneThoughCancelled>).done === true;
 }
 
-/** What the plan has cancelled itself has succeeded, and is undone. What somebody else has cancelled has failed, and is undone as well. */
+/** A step that the plan has cancelled itself has succeeded, and is undone. A step that somebody else has cancelled has failed, and is undone as well. */
 function doneThoughCancelled(draft: Draft, index: number, error: DoneThoughCancelled): void {
   const state = fitOutput(draft, index, error.output);
   if (draft.phase === "stopping") return succeed(draft, index, state);

@@ -1,8 +1,7 @@
 import type { Surroundings } from "../actor/engine.ts";
 import type { Machine, MachineRegistry } from "../actor/machine.ts";
 import { decodeRecord, encodeRecord } from "../actor/record.ts";
-import type { Effect } from "../actor/step.ts";
-import type { ActorState } from "../actor/step.ts";
+import type { ActorState, Effect } from "../actor/step.ts";
 import { isMap } from "../base/msgpack.ts";
 import type { Command } from "../machines/command.ts";
 import type { TaskSpec } from "../task/spec.ts";

@@ -1,7 +1,6 @@
 import type { Surroundings } from "../actor/engine.ts";
 import { createMachineRegistry, type Machine, type MachineRegistry } from "../actor/machine.ts";
-import type { Effect } from "../actor/step.ts";
-import type { Timer, Turn } from "../actor/step.ts";
+import type { Effect, Timer, Turn } from "../actor/step.ts";
 import { isErgonError } from "../base/errors.ts";
 import { silentLogger, type Logger } from "../base/logger.ts";
 import type { Command, Ending, StoredEvent } from "../machines/command.ts";

@@ -21,7 +21,7 @@ export interface Session {
   connect(): Promise<Client>;
   /** What is said, for people, when Ctrl-C ends the command. */
   farewell?: string;
-  /** What the command waits for, as an outage's message names it: `task t-1`. */
+  /** The thing that the command waits for, as an outage's message names it: `task t-1`. */
   waitsFor?: string;
 }
 

@@ -1,9 +1,9 @@
-import { accessSync, constants, statSync } from "node:fs";
 import path from "node:path";
 
 import { command, echo, http, noop, sleep, type DriverDefinition } from "@ergon/agents";
 import { InvalidError } from "@ergon/core";
 
+import { isExecutable } from "../is-executable.ts";
 import { shippedDrivers } from "./shipped-drivers.ts";
 
 /** What an agent of the command line is to serve. */
@@ -35,15 +35,6 @@ function requireProgram(program: string): void {
   if (places.some(isExecutable)) return;
   const where = program.includes(path.sep) ? "is no program that may be run" : "is not on PATH";
   throw new InvalidError("INVALID_OPTION", `the program ${JSON.stringify(program)} ${where}`);
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return statSync(file).isFile();
-  } catch {
-    return false;
-  }
 }
 
 /** The drivers that the flags ask for: shipped ones by name, or a program under one name. */

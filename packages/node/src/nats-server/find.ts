@@ -1,5 +1,6 @@
-import { accessSync, constants, statSync } from "node:fs";
 import path from "node:path";
+
+import { isExecutable } from "../is-executable.ts";
 
 /** The nats-server binary: what `ERGON_NATS_SERVER` names, else the first on `PATH`. `undefined` when there is none. */
 export function findNatsServer(env: Readonly<Record<string, string | undefined>> = process.env): string | undefined {
@@ -8,13 +9,4 @@ export function findNatsServer(env: Readonly<Record<string, string | undefined>>
   const file = process.platform === "win32" ? "nats-server.exe" : "nats-server";
   const folders = (env["PATH"] ?? "").split(path.delimiter).filter((folder) => folder !== "");
   return folders.map((folder) => path.join(folder, file)).find(isExecutable);
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return statSync(file).isFile();
-  } catch {
-    return false;
-  }
 }
