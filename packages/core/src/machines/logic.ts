@@ -1,11 +1,10 @@
 import type { ActorLogic, EventObject, NonReducibleUnknown, Snapshot } from "xstate";
 
-import { taskDefaults, type TaskSpec } from "../task/spec.ts";
 import type { TaskRequest } from "../wire/submit.ts";
-import { parseTaskRequest } from "../wire/submit.ts";
-import type { ChildSpec, Ending, StoredEvent } from "./command.ts";
+import type { Ending, StoredEvent } from "./command.ts";
 import { DURABLE } from "./inner-actor.ts";
 import { readable, toPlain } from "./plain.ts";
+import { startMachine, startTask } from "./start.ts";
 import { ActorTree } from "./tree.ts";
 
 /** What is known in a machine of a task or a durable child of its own. */
@@ -55,13 +54,8 @@ export function driver<TInput = unknown, TOutput = unknown>(
   const what = `driver("${name}")`;
   return durable<TInput, TOutput>(what, (tree, self, input, sync) => {
     const request = typeof options.task === "function" ? options.task(input as TInput) : (options.task ?? {});
-    const { spec, delayMs } = parseTaskRequest({ ...payloadOf(input, request), ...request, driver: name });
-    const task: Omit<TaskSpec, "id"> = delayMs > 0 ? { ...spec, notBefore: tree.now + delayMs } : spec;
-    const key = tree.book(self);
-    if (options.standalone === true)
-      tree.ask({ type: "child", key, child: { machine: "task", spec: task, retentionMs: 0, sync } });
-    else tree.ask({ type: "task", key, spec: task });
-    return key;
+    const whole = { ...payloadOf(input, request), ...request, driver: name };
+    return startTask(tree, self, whole, { standalone: options.standalone === true, sync });
   });
 }
 
@@ -84,18 +78,8 @@ export function machine<TInput = unknown, TOutput = unknown>(
 ): DriverLogic<TInput, TOutput> {
   return durable<TInput, TOutput>(`machine("${name}")`, (tree, self, input, sync) => {
     const id = typeof options.id === "function" ? options.id(input as TInput) : options.id;
-    const retentionMs = options.retentionMs ?? taskDefaults.retentionMs;
-    const key = tree.book(self);
-    const child: ChildSpec = {
-      id,
-      machine: name,
-      version: options.version,
-      input: toPlain(input, "input"),
-      retentionMs,
-      sync,
-    };
-    tree.ask({ type: "child", key, child });
-    return key;
+    const { version, retentionMs } = options;
+    return startMachine(tree, self, { id, machine: name, version, input, retentionMs, sync });
   });
 }
 

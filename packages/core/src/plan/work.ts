@@ -1,7 +1,6 @@
 import { durable, passOn, type DriverLogic } from "../machines/logic.ts";
-import { toPlain } from "../machines/plain.ts";
-import { taskDefaults } from "../task/spec.ts";
-import { parseTaskRequest, type TaskRequest } from "../wire/submit.ts";
+import { startMachine, startTask } from "../machines/start.ts";
+import type { TaskRequest } from "../wire/submit.ts";
 import type { PlanContinuation } from "./definition.ts";
 
 /** What a plan starts: everything in it that is durable. */
@@ -23,27 +22,9 @@ export const work: DriverLogic<Work, unknown> = durable<Work, unknown>(
   "a step of a plan",
   (tree, self, input, sync) => {
     const asked = input as Work;
-    if (asked.kind === "task") {
-      const { spec, delayMs } = parseTaskRequest(asked.task);
-      const task = delayMs > 0 ? { ...spec, notBefore: tree.now + delayMs } : spec;
-      const key = tree.book(self);
-      if (asked.standalone)
-        tree.ask({ type: "child", key, child: { machine: "task", spec: task, retentionMs: 0, sync } });
-      else tree.ask({ type: "task", key, spec: task });
-      return key;
-    }
-    const { kind, version } = asked;
-    const machine = kind === "plan" ? "plan" : asked.machine;
-    const key = tree.book(self);
-    const child = {
-      machine,
-      version,
-      input: toPlain(asked.input, "input"),
-      retentionMs: taskDefaults.retentionMs,
-      sync,
-    };
-    tree.ask({ type: "child", key, child });
-    return key;
+    if (asked.kind === "task") return startTask(tree, self, asked.task, { standalone: asked.standalone, sync });
+    const machine = asked.kind === "plan" ? "plan" : asked.machine;
+    return startMachine(tree, self, { machine, version: asked.version, input: asked.input, sync });
   },
   {
     ...passOn,

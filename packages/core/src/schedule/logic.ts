@@ -1,8 +1,5 @@
-import type { ChildSpec } from "../machines/command.ts";
 import { durable, type DriverLogic } from "../machines/logic.ts";
-import { toPlain } from "../machines/plain.ts";
-import { taskDefaults } from "../task/spec.ts";
-import { parseTaskRequest } from "../wire/submit.ts";
+import { startMachine, startTask } from "../machines/start.ts";
 import type { RunSpec } from "./spec.ts";
 
 /** What cancels a run. */
@@ -20,10 +17,10 @@ export interface RunInput {
 export const run: DriverLogic<RunInput, unknown> = durable<RunInput, unknown>(
   "a run of a schedule",
   (tree, self, input) => {
-    const { id, run: spec } = input as RunInput;
-    const key = tree.book(self);
-    tree.ask({ type: "child", key, child: { id, ...childOf(spec, tree.now), sync: false } });
-    return key;
+    const { id, run: what } = input as RunInput;
+    if (what.kind === "task") return startTask(tree, self, what.task, { id, standalone: true, sync: false });
+    const { machine, version, input: given } = what;
+    return startMachine(tree, self, { id, machine, version, input: given, sync: false });
   },
   {
     stopped: () => undefined,
@@ -32,15 +29,6 @@ export const run: DriverLogic<RunInput, unknown> = durable<RunInput, unknown>(
     },
   },
 );
-
-function childOf(run: RunSpec, now: number): Omit<ChildSpec, "id" | "sync"> {
-  if (run.kind === "machine") {
-    const { machine, version, input } = run;
-    return { machine, version, input: toPlain(input, "input"), retentionMs: taskDefaults.retentionMs };
-  }
-  const { spec, delayMs } = parseTaskRequest(run.task);
-  return { machine: "task", spec: delayMs > 0 ? { ...spec, notBefore: now + delayMs } : spec, retentionMs: 0 };
-}
 
 /** What an instance is told of itself at its start. */
 export interface Birth {
