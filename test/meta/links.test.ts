@@ -1,17 +1,9 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import path from "node:path";
 
 import { expect, test } from "vitest";
 
-import { anchorOf, readText, root } from "../support/documents.ts";
-
-const pages = [
-  "README.md",
-  "CONTRIBUTING.md",
-  ...readdirSync(path.join(root, "docs"), { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".md"))
-    .map((file) => `docs/${file}`),
-];
+import { anchorOf, pages, readText, root } from "../support/documents.ts";
 
 /** Without what stands in fences, which is no text. */
 const textOf = (page: string): string => readText(page).replaceAll(/```[\s\S]*?```/g, "");
