@@ -87,6 +87,10 @@ export type { EventMemory } from "./machines/seen-events.ts";
 export type { MachineEvent, MachineInput } from "./machines/machine-event.ts";
 export type { ChildSpec, Command, Ending, StoredEvent } from "./machines/command.ts";
 
+// The machines that Ergon brings.
+export { PLAN, SCHEDULE, TASK, builtInNames, reservedNames, type BuiltInName } from "./base/built-in.ts";
+export { builtInMachines } from "./built-in.ts";
+
 // Schedules.
 export { scheduleMachine } from "./schedule/schedule.machine.ts";
 export type { ScheduleEvent } from "./schedule/schedule.machine.ts";

@@ -1,10 +1,9 @@
 import {
+  builtInMachines,
   createMachineRegistry,
   createNames,
   delay,
   isoTime,
-  planMachine,
-  scheduleMachine,
   taskMachine,
   type Logger,
   type Machine,
@@ -95,7 +94,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     random,
     logger,
   };
-  const machines = createMachineRegistry([taskMachine, scheduleMachine, planMachine, ...(parts.machines ?? [])]);
+  const machines = createMachineRegistry([...builtInMachines, ...(parts.machines ?? [])]);
   const startedAt = isoTime(clock.now());
   const hosted = new Map<number, HostedShard>();
   const heap = parts.heap ?? endlessHeap;

@@ -1,5 +1,6 @@
 import type { AnyStateMachine } from "xstate";
 
+import { TASK } from "../base/built-in.ts";
 import { NotFoundError } from "../base/errors.ts";
 import type { Shape } from "../base/shape.ts";
 import type { Engine } from "./engine.ts";
@@ -62,7 +63,7 @@ export function createMachineRegistry(machines: readonly Machine[]): MachineRegi
     },
     newest: (name) => newest.get(name) ?? unknown(name),
     has: (name, version) => byKey.has(`${name}@${version}`),
-    startable: () => [...newest.keys()].filter((name) => name !== "task"),
+    startable: () => [...newest.keys()].filter((name) => name !== TASK),
     upgradeOf: (name, version) => (upgrades.size === 0 ? undefined : upgrades.get(`${name}@${version}`)),
     names: () => [...byKey.keys()],
     migratable: () => [...upgrades.keys()].filter((key) => !byKey.has(key)),

@@ -1,3 +1,4 @@
+import { PLAN, SCHEDULE } from "../base/built-in.ts";
 import { createSystemClock, type Clock } from "../base/clock.ts";
 import { createIdFactory } from "../base/id.ts";
 import { systemRandom, type Random } from "../base/random.ts";
@@ -229,8 +230,8 @@ export function createClient(options: ClientOptions): Client {
     end: async (id, decision) => (await decide("end", id, decision)).view,
     start: (machine, input, start = {}) => startInstance(instances(), machine, input, start),
     schedule: ({ id, ...spec }, start = {}) =>
-      startInstance(instances(), "schedule", spec, { retention: SCHEDULE_RETENTION, ...start, id }),
-    plan: (definition, start = {}) => startInstance(instances(), "plan", definition, start),
+      startInstance(instances(), SCHEDULE, spec, { retention: SCHEDULE_RETENTION, ...start, id }),
+    plan: (definition, start = {}) => startInstance(instances(), PLAN, definition, start),
     instance: (id) => createInstance(instances(), id),
     list: (request = {}) => cluster<ListReply>("list", request),
     listAll: (request) => listAll(client, request),

@@ -1,8 +1,8 @@
 import type { MachineRegistry } from "../actor/machine.ts";
 import type { RecordFields } from "../actor/record.ts";
+import { isBuiltIn } from "../base/built-in.ts";
 import { messageOf } from "../base/errors.ts";
 import { misshapen } from "../base/shape.ts";
-import { isReserved } from "./define.ts";
 import { misfit } from "./fit.ts";
 import { metaShape, treeShape } from "./machine-shape.ts";
 import { stateText } from "./machine-state.ts";
@@ -25,7 +25,7 @@ export interface Verdict {
  */
 export function checkRecord(fields: RecordFields, machines: MachineRegistry): Verdict | undefined {
   const { machine, version, snapshot, meta } = fields;
-  if (meta === undefined || snapshot.status !== "active" || isReserved(machine)) return undefined;
+  if (meta === undefined || snapshot.status !== "active" || isBuiltIn(machine)) return undefined;
   const known = machines.has(machine, version) ? machines.get(machine, version) : undefined;
   const damage = misshapen(metaShape, meta, "meta") ?? misshapen(treeShape, snapshot, "snapshot");
   if (damage !== undefined) return { machine, version, state: "?", kind: "breaks", reason: damage };

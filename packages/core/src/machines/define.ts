@@ -2,8 +2,9 @@ import type { AnyStateMachine } from "xstate";
 
 import type { Machine } from "../actor/machine.ts";
 import type { Migration } from "../actor/migration.ts";
+import { isReserved } from "../base/built-in.ts";
 import { InvalidError } from "../base/errors.ts";
-import { isName } from "../wire/subjects.ts";
+import { isName } from "../base/id.ts";
 import { machineEngine } from "./machine-engine.ts";
 
 export interface DefineOptions {
@@ -23,14 +24,6 @@ export interface MachineLogic {
   readonly id: string;
   readonly version?: string | undefined;
   readonly definition: unknown;
-}
-
-/** Names that belong to Ergon. */
-const reserved: ReadonlySet<string> = new Set(["task", "schedule", "plan"]);
-
-/** Whether a machine's name belongs to Ergon. */
-export function isReserved(name: string): boolean {
-  return reserved.has(name);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { TASK } from "../base/built-in.ts";
 import { taskDefaults } from "../task/spec.ts";
 import { parseTaskRequest } from "../wire/submit.ts";
 import { toPlain } from "./plain.ts";
@@ -37,7 +38,7 @@ export function startTask(
   const { spec, delayMs } = parseTaskRequest(request);
   const task = delayMs > 0 ? { ...spec, notBefore: tree.now + delayMs } : spec;
   const key = tree.book(self);
-  if (standalone) tree.ask({ type: "child", key, child: { id, machine: "task", spec: task, retentionMs: 0, sync } });
+  if (standalone) tree.ask({ type: "child", key, child: { id, machine: TASK, spec: task, retentionMs: 0, sync } });
   else tree.ask({ type: "task", key, spec: task });
   return key;
 }

@@ -1,7 +1,8 @@
+import { PLAN, TASK } from "../base/built-in.ts";
 import { isErgonError, type ErrorCode, type InvalidError } from "../base/errors.ts";
+import { isName } from "../base/id.ts";
 import { isMap } from "../base/msgpack.ts";
 import { unknownName, type Faults } from "../wire/option-checks.ts";
-import { isName } from "../wire/subjects.ts";
 import { parseTaskRequest, requestFields } from "../wire/submit.ts";
 import { faultOfRule } from "./condition.ts";
 import { planLimits } from "./definition.ts";
@@ -94,8 +95,8 @@ function checkTask(task: unknown, field: string, faults: Faults): void {
 function checkMachine({ machine, version }: Readonly<Record<string, unknown>>, field: string, faults: Faults): void {
   if (typeof machine !== "string" || !isName(machine))
     faults.add(`${field}.machine`, "INVALID_OPTION", `must be 1 to 64 letters, digits, "_" or "-"`);
-  else if (machine === "task" || machine === "plan")
-    faults.add(`${field}.machine`, "INVALID_OPTION", `is Ergon's own; write ${machine === "task" ? "driver" : "plan"}`);
+  else if (machine === TASK || machine === PLAN)
+    faults.add(`${field}.machine`, "INVALID_OPTION", `is Ergon's own; write ${machine === TASK ? "driver" : "plan"}`);
   if (version !== undefined && (typeof version !== "string" || version.length > 64))
     faults.add(`${field}.version`, "INVALID_OPTION", "must be a text of at most 64 characters");
 }

@@ -1,3 +1,4 @@
+import { PLAN } from "../base/built-in.ts";
 import type { MachineRecordState } from "../machines/machine-state.ts";
 import { readable } from "../machines/plain.ts";
 import type { Failure } from "../task/task-context.ts";
@@ -93,7 +94,7 @@ function describeStep(step: CheckedStep, { payloadBytes }: UnitState): Partial<S
     return { driver: step.driver, payloadBytes: payloadBytes ?? payloadBytesOf(step), ...dependsOn };
   const bytes = { payloadBytes: payloadBytes ?? sizeOf(step.input) };
   if ("machine" in step) return { machine: step.machine, ...bytes, ...dependsOn };
-  return { machine: "plan", ...bytes, ...dependsOn };
+  return { machine: PLAN, ...bytes, ...dependsOn };
 }
 
 function childFields(child: ChildView | undefined): Partial<StepView> {

@@ -2,6 +2,7 @@ import { sendParent, setup, type AnyStateMachine } from "xstate";
 
 import type { Machine } from "../actor/machine.ts";
 import type { ActorState } from "../actor/step.ts";
+import { PLAN } from "../base/built-in.ts";
 import { ConflictError } from "../base/errors.ts";
 import { CANCELLED_TAG, FAILED_TAG, machineEngine } from "../machines/machine-engine.ts";
 import type { MachineRecordState } from "../machines/machine-state.ts";
@@ -62,7 +63,7 @@ const follows = (...phases: readonly PlanPhase[]) =>
   phases.map((phase) => ({ guard: { type: "is", params: phase }, target: phase }) as const);
 
 const logic = plans.createMachine({
-  id: "plan",
+  id: PLAN,
   context: ({ input }) => newPlan(checkPlan(input), isContinuation(input) ? input : {}),
   entry: decided(onStart),
   initial: "running",
@@ -93,7 +94,7 @@ const logic = plans.createMachine({
 
 /** The machine of plans; every node knows it, and its name belongs to Ergon. Its input is a {@link PlanDefinition}. */
 export const planMachine: Machine = {
-  name: "plan",
+  name: PLAN,
   version: PLAN_VERSION,
   logic: logic as unknown as AnyStateMachine,
   engine: machineEngine,

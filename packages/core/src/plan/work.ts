@@ -1,3 +1,4 @@
+import { PLAN } from "../base/built-in.ts";
 import { durable, passOn, type DriverLogic } from "../machines/logic.ts";
 import { startMachine, startTask } from "../machines/start.ts";
 import type { TaskRequest } from "../wire/submit.ts";
@@ -23,7 +24,7 @@ export const work: DriverLogic<Work, unknown> = durable<Work, unknown>(
   (tree, self, input, sync) => {
     const asked = input as Work;
     if (asked.kind === "task") return startTask(tree, self, asked.task, { standalone: asked.standalone, sync });
-    const machine = asked.kind === "plan" ? "plan" : asked.machine;
+    const machine = asked.kind === "plan" ? PLAN : asked.machine;
     return startMachine(tree, self, { machine, version: asked.version, input: asked.input, sync });
   },
   {

@@ -1,3 +1,4 @@
+import { PLAN } from "../base/built-in.ts";
 import { sameValue } from "../base/same-value.ts";
 import { planMeaning } from "../plan/meaning.ts";
 import { taskMeaning } from "../wire/task-meaning.ts";
@@ -19,5 +20,5 @@ function whenMeaning(when: When): When {
 
 function runMeaning(run: RunSpec): unknown {
   if (run.kind === "task") return { kind: run.kind, task: taskMeaning(run.task) };
-  return run.machine === "plan" ? { ...run, input: planMeaning(run.input) } : run;
+  return run.machine === PLAN ? { ...run, input: planMeaning(run.input) } : run;
 }

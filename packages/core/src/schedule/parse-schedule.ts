@@ -1,10 +1,11 @@
+import { PLAN } from "../base/built-in.ts";
 import { InvalidError, isErgonError } from "../base/errors.ts";
+import { isName } from "../base/id.ts";
 import { isMap } from "../base/msgpack.ts";
 import { checkPlan } from "../plan/check.ts";
 import { sizeOf } from "../plan/size.ts";
 import { taskLimits } from "../task/spec.ts";
 import { Faults, duration, plainNumber, text, time, unknownName } from "../wire/option-checks.ts";
-import { isName } from "../wire/subjects.ts";
 import { parseTaskRequest, type TaskRequest } from "../wire/submit.ts";
 import { faultOfCron, faultOfTimeZone } from "./cron.ts";
 import {
@@ -17,8 +18,6 @@ import {
   type When,
 } from "./spec.ts";
 
-/** The name of the machine that runs plans. */
-const PLAN = "plan";
 const fields: ReadonlySet<string> = new Set([
   ...["cron", "every", "at", "after", "timeZone", "start", "end", "jitter", "overlap", "catchUp", "runs"],
   ...["task", "machine", "version", "input", "plan"],

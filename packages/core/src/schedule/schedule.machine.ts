@@ -1,6 +1,7 @@
 import { assign, sendTo, setup, stopChild, type AnyStateMachine } from "xstate";
 
 import type { Machine } from "../actor/machine.ts";
+import { SCHEDULE } from "../base/built-in.ts";
 import { isErgonError } from "../base/errors.ts";
 import { alarm } from "../machines/alarm.ts";
 import type { Ending } from "../machines/command.ts";
@@ -84,7 +85,7 @@ const unchanged = { guard: "isInForce", actions: "keep" } as const;
 const changed = { guard: "isValid", target: "deciding", actions: update } as const;
 
 const logic = schedules.createMachine({
-  id: "schedule",
+  id: SCHEDULE,
   context: ({ input }) => newContext(parseSchedule(input)),
   initial: "added",
   on: {
@@ -125,7 +126,7 @@ const logic = schedules.createMachine({
 
 /** The machine of schedules; every node knows it, and its name belongs to Ergon. Its input is a `ScheduleSpec`. */
 export const scheduleMachine: Machine = {
-  name: "schedule",
+  name: SCHEDULE,
   version: "1",
   logic: logic as unknown as AnyStateMachine,
   engine: machineEngine,

@@ -2,6 +2,7 @@ import { assign, setup } from "xstate";
 
 import type { Machine } from "../actor/machine.ts";
 import { flatEngine } from "../actor/step.ts";
+import { TASK } from "../base/built-in.ts";
 import { taskOption } from "./spec.ts";
 import type { TaskStatus } from "./status.ts";
 import * as changes from "./task-changes.ts";
@@ -78,7 +79,7 @@ const machine = setup({
     cancelledThoughDone: moved("cancelled", changes.cancelledThoughDone),
   },
 }).createMachine({
-  id: "task",
+  id: TASK,
   context: ({ input: { spec, batch, at: now } }) => ({
     ...spec,
     ...(batch === undefined ? {} : { batch }),
@@ -223,7 +224,7 @@ function answers() {
 
 /** The task machine: one unit of work, dispatched to an agent, retried, bounded and recovered (design section 1). */
 export const taskMachine: Machine = {
-  name: "task",
+  name: TASK,
   version: "1",
   logic: machine,
   engine: flatEngine,

@@ -1,3 +1,4 @@
+import { TASK } from "../base/built-in.ts";
 import { isoTime } from "../base/clock.ts";
 import type { MachineRecordState, MachineStatus } from "../machines/machine-state.ts";
 import { stateText } from "../machines/machine-state.ts";
@@ -62,7 +63,7 @@ export interface ChildView {
 export function isInstance<T extends { readonly machine: string }>(
   view: T,
 ): view is Exclude<T, { readonly machine: "task" }> {
-  return view.machine !== "task";
+  return view.machine !== TASK;
 }
 
 /** Describes an instance for a list. */

@@ -1,10 +1,10 @@
-import { NotFoundError, type Client } from "@ergon/core";
+import { NotFoundError, TASK, type Client } from "@ergon/core";
 
-/** The machines of users that some node knows, each with its version: `order@1`. */
+/** The machines that some node can start instances of, each with its version: `order@1`. */
 export async function knownMachines(client: Client): Promise<readonly string[]> {
   const nodes = await client.nodes();
   const names = new Set(nodes.flatMap(({ machines }) => machines));
-  return [...names].filter((name) => !name.startsWith("task@")).toSorted();
+  return [...names].filter((name) => !name.startsWith(`${TASK}@`)).toSorted();
 }
 
 /** That no node knows a machine, and which ones they know. */

@@ -1,4 +1,4 @@
-import { isMap, type Client, type RunSpec } from "@ergon/core";
+import { PLAN, isMap, type Client, type RunSpec } from "@ergon/core";
 
 import { knownMachines } from "./known-machines.ts";
 
@@ -31,7 +31,7 @@ export async function unservedBy(client: Client, run: RunSpec): Promise<readonly
 function needsOf(run: RunSpec): Needs {
   const needs: Needs = { drivers: new Set(), machines: new Set() };
   if (run.kind === "task") needs.drivers.add(run.task.driver);
-  else if (run.machine === "plan") collect(run.input, needs);
+  else if (run.machine === PLAN) collect(run.input, needs);
   else needs.machines.add(nameOf(run.machine, run.version));
   return needs;
 }

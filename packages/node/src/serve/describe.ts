@@ -1,4 +1,5 @@
 import {
+  TASK,
   describeMachine,
   describeTask,
   isMachineState,
@@ -86,7 +87,7 @@ export function describeEmbedded(actor: LiveActor): ChildView[] {
     const task = taskOf(state);
     const { driver, attempt, reason } = task;
     return [
-      { id, machine: "task", driver, status: statusOf(task), attempt, ...(reason === undefined ? {} : { reason }) },
+      { id, machine: TASK, driver, status: statusOf(task), attempt, ...(reason === undefined ? {} : { reason }) },
     ];
   });
 }

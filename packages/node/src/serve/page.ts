@@ -1,4 +1,5 @@
 import {
+  TASK,
   Faults,
   InvalidError,
   isIn,
@@ -96,7 +97,7 @@ export class Page {
       (wanted === undefined || wanted === status) &&
       (all === true || wanted !== undefined || !isTerminal(status)) &&
       (driver === undefined || driver === actor.driver) &&
-      (machine === undefined || machine === (actor.machine ?? "task")) &&
+      (machine === undefined || machine === (actor.machine ?? TASK)) &&
       (state === undefined || (actor.value !== undefined && isIn(actor.value, state))) &&
       (tag === undefined || actor.tags?.includes(tag) === true || actor.stateTags?.includes(tag) === true) &&
       (correlationId === undefined || correlationId === actor.correlationId)

@@ -1,4 +1,4 @@
-import { InvalidError, messageOf, type Client, type PlanDefinition } from "@ergon/core";
+import { InvalidError, PLAN, messageOf, type Client, type PlanDefinition } from "@ergon/core";
 import type { Command } from "commander";
 import { parse as parseYaml } from "yaml";
 
@@ -39,9 +39,7 @@ export function plan(program: Command, cli: Cli): void {
     .summary("show a plan, step by step")
     .argument("<id>", "the plan")
     .action(
-      cli.clientAction(async ({ output }, client, id: string) =>
-        printPlan(output, await instanceOf(client, id, "plan")),
-      ),
+      cli.clientAction(async ({ output }, client, id: string) => printPlan(output, await instanceOf(client, id, PLAN))),
     );
   group
     .command("retry")
@@ -56,7 +54,7 @@ export function plan(program: Command, cli: Cli): void {
     .action(
       cli.clientAction(async (session, client, id: string, flags: Pick<RunFlags, "id" | "wait" | "timeout">) => {
         checkTimeout(flags);
-        await instanceOf(client, id, "plan");
+        await instanceOf(client, id, PLAN);
         const again = await client.instance(id).retry({ id: flags.id });
         return follow(session, client, again.id, flags);
       }),

@@ -1,4 +1,5 @@
 import {
+  SCHEDULE,
   ConflictError,
   InvalidError,
   JSON_TYPE,
@@ -120,9 +121,9 @@ async function store(client: Client, id: string, spec: ScheduleSpec, flags: Flag
   } catch (error) {
     if (!isErgonError(error) || error.code !== "ID_CONFLICT") throw error;
     const view = await client.instance(id).get();
-    if (view.machine === "schedule" && view.status !== "running") throw hasEnded(id, view);
+    if (view.machine === SCHEDULE && view.status !== "running") throw hasEnded(id, view);
     if (flags.replace === true) return client.instance(id).send({ type: "update", spec });
-    const advice = view.machine === "schedule" ? "--replace gives it this one" : "give it another id";
+    const advice = view.machine === SCHEDULE ? "--replace gives it this one" : "give it another id";
     throw new ConflictError("ID_CONFLICT", `${id} is there already, with another spec: ${advice}`, { cause: error });
   }
 }

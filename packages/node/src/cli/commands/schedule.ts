@@ -1,4 +1,4 @@
-import { describeSchedule, type Client, type MachineView, type ScheduleEvent } from "@ergon/core";
+import { SCHEDULE, describeSchedule, type Client, type MachineView, type ScheduleEvent } from "@ergon/core";
 import type { Command } from "commander";
 
 import { instanceOf } from "../instance-of.ts";
@@ -32,7 +32,7 @@ export function schedule(program: Command, cli: Cli): void {
     .argument("<id>", "the schedule")
     .action(
       cli.clientAction(async ({ output }, client, id: string) =>
-        printSchedule(output, describeSchedule(await instanceOf(client, id, "schedule"), SHOWN)),
+        printSchedule(output, describeSchedule(await instanceOf(client, id, SCHEDULE), SHOWN)),
       ),
     );
   for (const [type, what] of events)
@@ -42,7 +42,7 @@ export function schedule(program: Command, cli: Cli): void {
       .argument("<id>", "the schedule")
       .action(
         cli.clientAction(async ({ output }, client, id: string) => {
-          await instanceOf(client, id, "schedule");
+          await instanceOf(client, id, SCHEDULE);
           const view = await client.instance(id).send({ type });
           say(output, view, type === "trigger" ? lastRunOf(view) : undefined);
         }),
@@ -54,7 +54,7 @@ export function schedule(program: Command, cli: Cli): void {
     .option("--reason <text>", "why; kept with the schedule")
     .action(
       cli.clientAction(async ({ output }, client, id: string, { reason }: { readonly reason?: string }) => {
-        await instanceOf(client, id, "schedule");
+        await instanceOf(client, id, SCHEDULE);
         say(output, await client.instance(id).cancel({ reason }), "removed");
         if (!output.json) output.note("its id is free again in 10 s, or after the --retention that it was added with");
       }),
@@ -69,7 +69,7 @@ const events: readonly (readonly [Exclude<ScheduleEvent["type"], "update">, stri
 
 async function listSchedules(client: Client): Promise<MachineView[]> {
   const ids: string[] = [];
-  for await (const { id } of client.listAll({ machine: "schedule", limit: 1_000 })) ids.push(id);
+  for await (const { id } of client.listAll({ machine: SCHEDULE, limit: 1_000 })) ids.push(id);
   const views: MachineView[] = [];
   for (let at = 0; at < ids.length; at += AT_ONCE)
     views.push(...(await Promise.all(ids.slice(at, at + AT_ONCE).map((id) => client.instance(id).get()))));
