@@ -20,7 +20,7 @@ test("the guide of machines lists the reserved names, and no others", () => {
 });
 
 test("the glossary names the built-in machines", () => {
-  const rows = tableRows(readText("docs/glossary.md"), ["word", "what it means"]);
+  const rows = tableRows(readText("docs/glossary.md"), ["word", "meaning"]);
   const [, text = ""] = rows.find(([word]) => word === "machine, machine version") ?? [];
   const [, named = ""] = /Ergon brings ([^.]+)\./.exec(text) ?? [];
 
