@@ -7,7 +7,7 @@ import { ergon } from "../support/cli.ts";
 import { readText, root, tableRows } from "../support/documents.ts";
 
 test("the README has every command, and no other", async () => {
-  const told = tableRows(readText("README.md"), ["command", "what"]).flatMap(([commands = ""]) =>
+  const told = tableRows(readText("README.md"), ["command", "purpose"]).flatMap(([commands = ""]) =>
     [...commands.matchAll(/`(\w+)`/g)].map(([, name]) => name),
   );
   const { out } = await ergon(["--help"]);

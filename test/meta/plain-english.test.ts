@@ -5,13 +5,11 @@ import { sentencesOf } from "../support/prose.ts";
 
 /** Pages that have to be rewritten before they can hold to the rule. The list only shrinks. */
 const unfinished = [
-  "README.md",
   "CONTRIBUTING.md",
   "docs/architecture.md",
   "docs/benchmarks.md",
   "docs/drivers.md",
   "docs/errors.md",
-  "docs/glossary.md",
   "docs/guarantees.md",
   "docs/machines.md",
   "docs/plans.md",
