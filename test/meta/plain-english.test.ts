@@ -9,8 +9,6 @@ const unfinished = [
   "docs/architecture.md",
   "docs/benchmarks.md",
   "docs/drivers.md",
-  "docs/errors.md",
-  "docs/guarantees.md",
   "docs/machines.md",
   "docs/plans.md",
   "docs/protocol.md",
