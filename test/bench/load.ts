@@ -60,6 +60,24 @@ export class Load {
     return performance.now() - start;
   }
 
+  /** As many as are done until something else is, with `inFlight` in flight. Answers how many were done by then. */
+  async during(other: Promise<unknown>, inFlight: number, one: RoundTrip = () => this.roundTrip()): Promise<number> {
+    let done = 0;
+    let over = false;
+    const lane = async (): Promise<void> => {
+      while (!over) {
+        await one();
+        done++;
+      }
+    };
+    const lanes = Promise.all(Array.from({ length: inFlight }, lane));
+    await other;
+    over = true;
+    const count = done;
+    await lanes;
+    return count;
+  }
+
   /** Tasks at a steady rate, whatever the answers do (open loop); answers their times from the moment each was due. */
   async steady(ratePerSecond: number, seconds: number): Promise<number[]> {
     const count = Math.floor(ratePerSecond * seconds);

@@ -1,10 +1,14 @@
-// npm run bench [-- --quick] [--json] [--setting TEXT] [--part tasks|workflows|steps]: what Ergon does on this machine, and what the server, the
-// wire and XState alone would do, in the same run.
+// npm run bench [-- --quick] [--json] [--setting TEXT] [--part tasks|pace|workflows|steps]: what Ergon does on this machine, and what the server, the
+// wire and XState alone would do, in the same run. `pace` is `tasks` without processes that are killed.
+//   --profile node|agent|server   a CPU profile of one process under single tasks: a file, and a summary by message and by package
+//   --compare REF [--rounds N]    this checkout and another commit in turn, as ratios
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 
+import { compare } from "./compare.ts";
 import { measureFloor, type Floor } from "./floor.ts";
 import { Load } from "./load.ts";
+import { profile, profiled } from "./profile/main.ts";
 import { progress } from "./progress.ts";
 import { printReport } from "./report.ts";
 import { settings, startStage, type Setting } from "./stage.ts";
@@ -61,18 +65,48 @@ const { values } = parseArgs({
     json: { type: "boolean" },
     setting: { type: "string" },
     part: { type: "string" },
+    profile: { type: "string" },
+    compare: { type: "string" },
+    rounds: { type: "string", default: "3" },
   },
 });
 const sizes = values.quick === true ? quick : full;
-const wants = (part: string): boolean => values.part === undefined || values.part === part;
-progress("steps");
-const steps = wants("steps") ? measureSteps(sizes.steps) : undefined;
-const results: Result[] = [];
-for (const setting of values.part === "steps" ? [] : settings)
-  if (values.setting === undefined || setting.name.includes(values.setting)) results.push(await measure(setting));
-const machine = `${cpus().length} x ${cpus()[0]?.model ?? "unknown"}, Node ${process.version}`;
-if (values.json === true) process.stdout.write(`${JSON.stringify({ machine, sizes, steps, results }, undefined, 2)}\n`);
-else printReport(machine, steps, results);
+const chosen = settings.filter(({ name }) => values.setting === undefined || name.includes(values.setting));
+if (values.compare !== undefined) await compare(values.compare, Number(values.rounds), optionsOfARound());
+else if (values.profile !== undefined) await profileOf(values.profile);
+else await report();
+
+function optionsOfARound(): string[] {
+  const { quick: isQuick, setting, part } = values;
+  return [
+    ...(isQuick === true ? ["--quick"] : []),
+    ...(setting === undefined ? [] : ["--setting", setting]),
+    ...(part === undefined ? [] : ["--part", part]),
+  ];
+}
+
+async function profileOf(who: string): Promise<void> {
+  const known = profiled.find((each) => each === who);
+  const [setting] = chosen;
+  if (known === undefined) throw new Error(`--profile ${who}: profile one of ${profiled.join(", ")}`);
+  if (setting === undefined) throw new Error(`--setting ${values.setting}: no setting has this in its name`);
+  await profile(known, setting, sizes.tasks.warmUp, sizes.tasks.seconds);
+}
+
+async function report(): Promise<void> {
+  progress("steps");
+  const steps = wants("steps") ? measureSteps(sizes.steps) : undefined;
+  const results: Result[] = [];
+  if (values.part !== "steps") for (const setting of chosen) results.push(await measure(setting));
+  const machine = `${cpus().length} x ${cpus()[0]?.model ?? "unknown"}, Node ${process.version}`;
+  if (values.json === true)
+    process.stdout.write(`${JSON.stringify({ machine, sizes, steps, results }, undefined, 2)}\n`);
+  else printReport(machine, steps, results);
+}
+
+function wants(part: string): boolean {
+  return values.part === undefined || values.part === part;
+}
 
 async function measure(setting: Setting): Promise<Result> {
   progress(`${setting.name}: floor`);
@@ -81,7 +115,8 @@ async function measure(setting: Setting): Promise<Result> {
   const node = await stage.node();
   const load = await Load.connect(stage.urls);
   const workflows = wants("workflows") ? await measureWorkflows(stage, load, node, sizes.workflows) : undefined;
-  const tasks = wants("tasks") ? await measureTasks(stage, load, node, sizes.tasks) : undefined;
+  const tasks =
+    wants("tasks") || wants("pace") ? await measureTasks(stage, load, node, sizes.tasks, wants("tasks")) : undefined;
   await load.close();
   await stage.stop();
   return { setting: setting.name, floor, tasks, workflows };

@@ -28,12 +28,16 @@ const taskRows: readonly Row<Tasks & Result>[] = [
     ({ cpuUsPerTask }) => `${cpuUsPerTask.agent.toFixed(0)} / ${cpuUsPerTask.client.toFixed(0)}`,
   ],
   [
+    "bytes allocated/task: node / agent",
+    ({ allocatedBytesPerTask: { node, agent } }) => `${count(node)} / ${count(agent)}`,
+  ],
+  [
     "server bytes/task: memory / disk",
     ({ serverBytesPerTask }) => `${serverBytesPerTask.memory.toFixed(0)} / ${serverBytesPerTask.disk.toFixed(0)}`,
   ],
   [
     "longest delay by kill -9: agent / node, ms",
-    ({ recovery }) => `${recovery.agentMs.toFixed(0)} / ${recovery.nodeMs.toFixed(0)}`,
+    ({ recovery }) => (recovery === undefined ? "" : `${recovery.agentMs.toFixed(0)} / ${recovery.nodeMs.toFixed(0)}`),
   ],
   [
     "bytes of a waiting task: node / server",

@@ -1,9 +1,10 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
+import type { Profiler } from "node:inspector";
 import path from "node:path";
 
-import { startTestCluster, startTestServer, type TestServer } from "../support/nats-server.ts";
+import { startTestCluster, startTestServer, type TestServer, type TestServerOptions } from "../support/nats-server.ts";
 import { machinesFile } from "./processes/machines.ts";
 
 export interface Setting {
@@ -24,11 +25,15 @@ export interface Usage {
   readonly cpuUs: number;
   readonly rssBytes: number;
   readonly heapBytes: number;
+  /** Allocated on the heap since the process's start. */
+  readonly allocatedBytes: number;
 }
 
 export interface Worker {
   readonly id: string;
   usage(): Promise<Usage>;
+  /** A CPU profile of the time until the returned function is called. */
+  profile(): Promise<() => Promise<Profiler.Profile>>;
   kill(): void;
   stop(): Promise<void>;
 }
@@ -40,6 +45,8 @@ export interface Stage {
   node(): Promise<Worker>;
   agent(options?: { readonly concurrency?: number; readonly workMs?: number }): Promise<Worker>;
   servers(): Usage;
+  /** A CPU profile of the first server over the next seconds, as pprof writes it. */
+  serverProfile(seconds: number): Promise<Uint8Array>;
   storedBytes(): Promise<number>;
   stop(): Promise<void>;
 }
@@ -47,7 +54,15 @@ export interface Stage {
 const TICK_US = 10_000;
 
 export async function startStage(setting: Setting): Promise<Stage> {
-  const options = setting.sync === undefined ? {} : { sync: setting.sync };
+  const profiling = Promise.withResolvers<number>();
+  const options: TestServerOptions = {
+    ...(setting.sync === undefined ? {} : { sync: setting.sync }),
+    configuration: { prof_port: -1 },
+    onLog: (line) => {
+      const port = /profiling port: (\d+)/.exec(line)?.[1];
+      if (port !== undefined) profiling.resolve(Number(port));
+    },
+  };
   const cluster = setting.replicas === 3 ? await startTestCluster(options) : undefined;
   const single = cluster === undefined ? await startTestServer(options) : undefined;
   const servers = cluster?.servers ?? (single === undefined ? [] : [single]);
@@ -69,7 +84,13 @@ export async function startStage(setting: Setting): Promise<Stage> {
     servers: () =>
       servers
         .map(serverUsage)
-        .reduce((a, b) => ({ cpuUs: a.cpuUs + b.cpuUs, rssBytes: a.rssBytes + b.rssBytes, heapBytes: 0 })),
+        .reduce((a, b) => ({ ...a, cpuUs: a.cpuUs + b.cpuUs, rssBytes: a.rssBytes + b.rssBytes })),
+    serverProfile: async (seconds) => {
+      const url = `http://127.0.0.1:${await profiling.promise}/debug/pprof/profile?seconds=${seconds}`;
+      const response = await fetch(url);
+      if (!response.ok) throw new Error(`${url} answered ${response.status}`);
+      return response.bytes();
+    },
     storedBytes: async () =>
       (await Promise.all(servers.map(({ storeDir }) => sizeOf(storeDir)))).reduce((a, b) => a + b, 0),
     stop: async () => {
@@ -85,7 +106,6 @@ async function startWorker(file: string, ...args: string[]): Promise<Worker> {
     "--disable-warning=ExperimentalWarning",
     "--expose-gc",
     ...(process.env["ERGON_NODE_FLAGS"] ?? "").split(" ").filter(Boolean),
-    ...profileFlags(file),
   ];
   const child: ChildProcess = fork(new URL(`./processes/${file}.ts`, import.meta.url), args, {
     execArgv,
@@ -99,13 +119,18 @@ async function startWorker(file: string, ...args: string[]): Promise<Worker> {
       child.once("message", (message) => resolve(message as T));
       void exited.then(() => reject(new Error(`the ${file} process has ended`)));
     });
+  const ask = <T>(question: string): Promise<T> => {
+    const answer = next<T>();
+    child.send(question);
+    return answer;
+  };
   const { id } = await next<{ id: string }>();
   return {
     id,
-    usage: () => {
-      const answer = next<Usage>();
-      child.send("usage");
-      return answer;
+    usage: () => ask<Usage>("usage"),
+    profile: async () => {
+      await ask("profile");
+      return () => ask<Profiler.Profile>("profiled");
     },
     kill: () => child.kill("SIGKILL"),
     stop: () => {
@@ -115,15 +140,15 @@ async function startWorker(file: string, ...args: string[]): Promise<Worker> {
   };
 }
 
-/** `ERGON_PROFILE=node` writes a CPU profile of each node process into the current folder. */
-function profileFlags(file: string): string[] {
-  return process.env["ERGON_PROFILE"] === file ? ["--cpu-prof"] : [];
-}
-
 function serverUsage({ pid }: TestServer): Usage {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
   const pages = Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]);
-  return { cpuUs: (Number(fields[11]) + Number(fields[12])) * TICK_US, rssBytes: pages * 4_096, heapBytes: 0 };
+  return {
+    cpuUs: (Number(fields[11]) + Number(fields[12])) * TICK_US,
+    rssBytes: pages * 4_096,
+    heapBytes: 0,
+    allocatedBytes: 0,
+  };
 }
 
 async function sizeOf(folder: string): Promise<number> {

@@ -14,8 +14,10 @@ export interface Tasks {
   readonly halfLoadMs: Percentiles;
   readonly halfLoadPerSecond: number;
   readonly cpuUsPerTask: Readonly<Record<"node" | "agent" | "server" | "client", number>>;
+  /** Allocated on the heap; what a task keeps is another matter. */
+  readonly allocatedBytesPerTask: Readonly<Record<"node" | "agent", number>>;
   readonly serverBytesPerTask: { readonly memory: number; readonly disk: number };
-  readonly recovery: Recovery;
+  readonly recovery: Recovery | undefined;
   readonly scale: Scale | undefined;
 }
 
@@ -31,7 +33,14 @@ export interface TaskSizes {
 
 const IN_FLIGHT = 2_048;
 
-export async function measureTasks(stage: Stage, load: Load, node: Worker, sizes: TaskSizes): Promise<Tasks> {
+/** Without `faults` it measures the pace alone: no process is killed, and nothing is kept. */
+export async function measureTasks(
+  stage: Stage,
+  load: Load,
+  node: Worker,
+  sizes: TaskSizes,
+  faults: boolean,
+): Promise<Tasks> {
   const { setting } = stage;
   const agent = await stage.agent();
   progress(`${setting.name}: warming up`);
@@ -64,10 +73,7 @@ export async function measureTasks(stage: Stage, load: Load, node: Worker, sizes
   const halfLoad = percentiles(await load.steady(halfLoadPerSecond, sizes.seconds));
   await agent.stop();
 
-  progress(`${setting.name}: kill -9`);
-  const recovery = await measureRecovery(stage, load, sizes.killed);
-  progress(`${setting.name}: ${sizes.live} live, ${sizes.retained} retained`);
-  const scale = setting.replicas === 1 ? await measureScale(stage, load, node, sizes.live, sizes.retained) : undefined;
+  const { recovery, scale } = faults ? await measureFaults(stage, load, node, sizes) : {};
   return {
     oneByOnePerSecond,
     inFlight: IN_FLIGHT,
@@ -81,6 +87,10 @@ export async function measureTasks(stage: Stage, load: Load, node: Worker, sizes
       server: per(serverBefore, serverAfter),
       client: (client.user + client.system) / sizes.tasks,
     },
+    allocatedBytesPerTask: {
+      node: (nodeAfter.allocatedBytes - nodeBefore.allocatedBytes) / sizes.tasks,
+      agent: (agentAfter.allocatedBytes - agentBefore.allocatedBytes) / sizes.tasks,
+    },
     serverBytesPerTask: {
       memory: (serverAfter.rssBytes - serverBefore.rssBytes) / sizes.tasks,
       disk: (diskAfter - diskBefore) / sizes.tasks,
@@ -88,4 +98,17 @@ export async function measureTasks(stage: Stage, load: Load, node: Worker, sizes
     recovery,
     scale,
   };
+}
+
+async function measureFaults(
+  stage: Stage,
+  load: Load,
+  node: Worker,
+  { killed, live, retained }: TaskSizes,
+): Promise<{ recovery: Recovery; scale: Scale | undefined }> {
+  const { name, replicas } = stage.setting;
+  progress(`${name}: kill -9`);
+  const recovery = await measureRecovery(stage, load, killed);
+  progress(`${name}: ${live} live, ${retained} retained`);
+  return { recovery, scale: replicas === 1 ? await measureScale(stage, load, node, live, retained) : undefined };
 }
