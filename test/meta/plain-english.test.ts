@@ -9,7 +9,6 @@ const unfinished = [
   "docs/architecture.md",
   "docs/benchmarks.md",
   "docs/drivers.md",
-  "docs/machines.md",
   "docs/plans.md",
   "docs/protocol.md",
   "docs/start.md",
