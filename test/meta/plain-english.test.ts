@@ -10,7 +10,6 @@ const unfinished = [
   "docs/benchmarks.md",
   "docs/drivers.md",
   "docs/plans.md",
-  "docs/protocol.md",
   "docs/start.md",
   "docs/testing.md",
   "docs/versions.md",
