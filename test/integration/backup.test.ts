@@ -1,7 +1,15 @@
 import { cp, rm } from "node:fs/promises";
 
 import type { AgentOptions } from "@ergon/agents";
-import { RetryableError, defineMachine, plan, type Client, type MachineView, type TaskView } from "@ergon/core";
+import {
+  RetryableError,
+  defineMachine,
+  describePlan,
+  plan,
+  type Client,
+  type MachineView,
+  type TaskView,
+} from "@ergon/core";
 import { describe, expect } from "vitest";
 import { setup } from "xstate";
 
@@ -162,8 +170,8 @@ async function storeOneOfEach(client: Client): Promise<{ readonly notBefore: num
   ];
   const two = await client.plan(plan(steps), { id: "plan" });
   await eventually("its second step waits", async () => {
-    const { counts } = await two.get();
-    return counts?.running === 1 && counts.succeeded === 1;
+    const { counts } = describePlan(await two.get());
+    return counts.running === 1 && counts.succeeded === 1;
   });
   const task = { driver: "work", text: "x" };
   const kept = { retention: "1h" };

@@ -6,12 +6,13 @@ const page = readText("docs/protocol.md");
 
 /** Types of the wire and of the record, where each stands, and the sections that name its fields. */
 const types: readonly (readonly [name: string, file: string, ...sections: string[]])[] = [
-  ["TaskView", "core/src/wire/task-view.ts", "Replies"],
-  ["HistoryView", "core/src/wire/task-view.ts", "Replies"],
+  ["TaskView", "core/src/views/task-view.ts", "Replies"],
+  ["HistoryView", "core/src/views/task-view.ts", "Replies"],
   ["Failure", "core/src/task/task-context.ts", "Replies"],
-  ["MachineView", "core/src/wire/machine-view.ts", "Instances of machines", "Plans and schedules"],
-  ["ChildView", "core/src/wire/machine-view.ts", "Instances of machines"],
-  ["StepView", "core/src/plan/plan-view.ts", "Plans and schedules"],
+  ["MachineView", "core/src/views/machine-view.ts", "Instances of machines"],
+  ["ChildView", "core/src/views/machine-view.ts", "Instances of machines"],
+  ["PlanFields", "core/src/plan/view.ts", "Plans and schedules"],
+  ["StepView", "core/src/plan/view.ts", "Plans and schedules"],
   ["ScheduleContext", "core/src/schedule/schedule-context.ts", "Plans and schedules"],
   ["ScheduleCounts", "core/src/schedule/schedule-context.ts", "Plans and schedules"],
   ["Run", "core/src/schedule/schedule-context.ts", "Plans and schedules"],
@@ -19,8 +20,8 @@ const types: readonly (readonly [name: string, file: string, ...sections: string
   ["BatchEntry", "core/src/wire/messages.ts", "Batch"],
   ["BatchReply", "core/src/wire/messages.ts", "Batch"],
   ["TaskRequest", "core/src/wire/submit.ts", "Batch", "Options"],
-  ["ListRequest", "core/src/wire/messages.ts", "The cluster"],
-  ["ListReply", "core/src/wire/messages.ts", "The cluster"],
+  ["ListRequest", "core/src/views/list.ts", "The cluster"],
+  ["ListReply", "core/src/views/list.ts", "The cluster"],
   ["NodeView", "core/src/wire/messages.ts", "The cluster"],
   ["AgentView", "core/src/wire/messages.ts", "The cluster"],
   ["ShardView", "core/src/wire/messages.ts", "The cluster"],
@@ -31,7 +32,7 @@ const types: readonly (readonly [name: string, file: string, ...sections: string
   ["TaskOptions", "core/src/task/spec.ts", "The record"],
   ["RetryPolicy", "core/src/task/retry-policy.ts", "The record"],
   ["MachineMeta", "core/src/machines/machine-state.ts", "The record"],
-  ["ParentLink", "core/src/machines/machine-state.ts", "The record"],
+  ["ParentLink", "core/src/actor/parent-link.ts", "The record"],
   ["Tell", "core/src/machines/machine-state.ts", "The record"],
 ];
 

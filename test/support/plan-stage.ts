@@ -1,5 +1,13 @@
 import type { Handler } from "@ergon/agents";
-import { TerminalError, delay, type MachineView, type PlanDefinition, type StepDefinition } from "@ergon/core";
+import {
+  TerminalError,
+  delay,
+  describePlan,
+  type MachineView,
+  type PlanDefinition,
+  type PlanView,
+  type StepDefinition,
+} from "@ergon/core";
 
 import { createMemoryCluster, type MemoryCluster } from "./memory-cluster.ts";
 
@@ -44,13 +52,13 @@ export const job = (name: string, more: Partial<StepDefinition> = {}): StepDefin
 export const undoable = (name: string, more: Partial<StepDefinition> = {}): StepDefinition =>
   job(name, { compensate: { driver: "work", payload: { name: `undo ${name}` }, retry: { maxAttempts: 1 } }, ...more });
 
-export async function run(cluster: MemoryCluster, definition: PlanDefinition, id: string): Promise<MachineView> {
+export async function run(cluster: MemoryCluster, definition: PlanDefinition, id: string): Promise<PlanView> {
   const one = await cluster.drive(cluster.client().plan(definition, { id }));
-  return cluster.drive(one.wait());
+  return describePlan(await cluster.drive(one.wait()));
 }
 
-export const statuses = ({ steps = [] }: MachineView): Record<string, string> =>
-  Object.fromEntries(steps.map(({ id, status }) => [id, status]));
+export const statuses = (view: MachineView): Record<string, string> =>
+  Object.fromEntries(describePlan(view).steps.map(({ id, status }) => [id, status]));
 
 /** Counts the commits of a cluster, and their largest record. */
 export function measure(cluster: MemoryCluster): { largest: number; bytes: number; records: number } {

@@ -25,6 +25,7 @@ export { MAX_TIMER_MS, createSystemClock, delay, isoTime, parseIsoTime } from ".
 export type { Clock, SystemClock, TimerHandle } from "./base/clock.ts";
 export { DAY, HOUR, MINUTE, SECOND, formatDuration, parseDuration } from "./base/duration.ts";
 export { isMap, msgpack } from "./base/msgpack.ts";
+export { fromPlain, readable, toPlain } from "./base/plain.ts";
 export { sameValue } from "./base/same-value.ts";
 export { createIdFactory, isId, isTaskId, shardOf } from "./base/id.ts";
 export { silentLogger } from "./base/logger.ts";
@@ -35,6 +36,7 @@ export type { Random } from "./base/random.ts";
 // The engine: machines, records, steps.
 export { createMachineRegistry } from "./actor/machine.ts";
 export type { Machine, MachineRegistry } from "./actor/machine.ts";
+export type { ParentLink } from "./actor/parent-link.ts";
 export type { Migratable, Migration } from "./actor/migration.ts";
 export type { Engine, Surroundings } from "./actor/engine.ts";
 export { misshapen, type Shape } from "./base/shape.ts";
@@ -77,11 +79,9 @@ export type {
   MachineRecordState,
   MachineState,
   MachineStatus,
-  ParentLink,
   PersistedTree,
   Tell,
 } from "./machines/machine-state.ts";
-export { fromPlain, readable, toPlain } from "./machines/plain.ts";
 export { eventMemory, hasRoomFor, hasSeen, remember } from "./machines/seen-events.ts";
 export type { EventMemory } from "./machines/seen-events.ts";
 export type { MachineEvent, MachineInput } from "./machines/machine-event.ts";
@@ -120,7 +120,8 @@ export type {
   StepTask,
   TaskStep,
 } from "./plan/definition.ts";
-export type { PlanFields, StepView } from "./plan/plan-view.ts";
+export { describePlan } from "./plan/view.ts";
+export type { PlanFields, PlanView, StepView } from "./plan/view.ts";
 export type { StepCounts } from "./plan/plan-state.ts";
 
 // The task.
@@ -149,18 +150,7 @@ export type { Content } from "./wire/codec.ts";
 export { decodeError, encodeError, headerText } from "./wire/error-headers.ts";
 export { BYTES_TYPE, H, JSON_TYPE, MSGPACK_TYPE, PROTOCOL, TEXT_TYPE } from "./wire/headers.ts";
 export type { Headers, Message } from "./wire/message.ts";
-export { listStatuses } from "./wire/messages.ts";
-export type {
-  ActorSummary,
-  AgentView,
-  BatchEntry,
-  BatchReply,
-  BatchRequest,
-  ListReply,
-  ListRequest,
-  NodeView,
-  ShardView,
-} from "./wire/messages.ts";
+export type { AgentView, BatchEntry, BatchReply, BatchRequest, NodeView, ShardView } from "./wire/messages.ts";
 export { LONGEST_WAIT_MS, requireHeaders } from "./wire/header-checks.ts";
 export { Faults, unknownName } from "./wire/option-checks.ts";
 export { QUEUE, actorVerbs, clusterVerbs, createNames, isName, requireId, requireName } from "./wire/subjects.ts";
@@ -168,12 +158,16 @@ export type { ActorVerb, ClusterVerb, Names, ShardSubject } from "./wire/subject
 export { numberFields } from "./wire/number-fields.ts";
 export { parseSubmitMessage, parseTaskRequest } from "./wire/submit.ts";
 export type { Submission, TaskRequest } from "./wire/submit.ts";
-export { describeTask, statusOf, summarizeTask } from "./wire/task-view.ts";
 export { fingerprintOf, parseEvent, parseStart, parseStartMessage } from "./wire/start.ts";
 export type { StartOptions, StartSpec } from "./wire/start.ts";
-export { describeMachine, isInstance, summarizeMachine } from "./wire/machine-view.ts";
-export type { ChildView, InstanceSummary, MachineView } from "./wire/machine-view.ts";
-export type { HistoryView, TaskSummary, TaskView } from "./wire/task-view.ts";
+
+// What readers see.
+export { describeMachine, isInstance, summarizeMachine } from "./views/machine-view.ts";
+export type { ChildView, InstanceSummary, MachineView } from "./views/machine-view.ts";
+export { describeTask, statusOf, summarizeTask } from "./views/task-view.ts";
+export type { HistoryView, TaskSummary, TaskView } from "./views/task-view.ts";
+export { listStatuses } from "./views/list.ts";
+export type { ActorSummary, ListReply, ListRequest } from "./views/list.ts";
 
 // Ports: what the world is reached by.
 export type { Bus, BusStatus, PublishOptions, RequestOptions, Subscription } from "./ports/bus.ts";

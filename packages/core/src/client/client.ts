@@ -5,23 +5,15 @@ import { systemRandom, type Random } from "../base/random.ts";
 import type { PlanDefinition } from "../plan/definition.ts";
 import type { Bus, Headers } from "../ports/bus.ts";
 import type { ScheduleSpec } from "../schedule/spec.ts";
+import type { ActorSummary, ListReply, ListRequest } from "../views/list.ts";
+import type { TaskView } from "../views/task-view.ts";
 import { encodeBody } from "../wire/codec.ts";
 import { headerText } from "../wire/error-headers.ts";
 import { H, JSON_TYPE, MSGPACK_TYPE } from "../wire/headers.ts";
-import type {
-  ActorSummary,
-  AgentView,
-  BatchReply,
-  BatchRequest,
-  ListReply,
-  ListRequest,
-  NodeView,
-  ShardView,
-} from "../wire/messages.ts";
+import type { AgentView, BatchReply, BatchRequest, NodeView, ShardView } from "../wire/messages.ts";
 import type { StartOptions } from "../wire/start.ts";
 import { createNames, requireId, type ActorVerb, type ClusterVerb } from "../wire/subjects.ts";
 import type { TaskRequest } from "../wire/submit.ts";
-import type { TaskView } from "../wire/task-view.ts";
 import { createCaller } from "./caller.ts";
 import { createEventIds } from "./event-ids.ts";
 import { createInstance, startInstance, type Instance, type InstanceParts } from "./instance.ts";

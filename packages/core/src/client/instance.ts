@@ -1,7 +1,7 @@
 import { InvalidError, UnavailableError } from "../base/errors.ts";
 import { isIn } from "../machines/machine-state.ts";
+import type { MachineView } from "../views/machine-view.ts";
 import { H, MSGPACK_TYPE } from "../wire/headers.ts";
-import type { MachineView } from "../wire/machine-view.ts";
 import { encodeValue, type StartOptions } from "../wire/start.ts";
 import { requireId, requireName, type Names } from "../wire/subjects.ts";
 import type { Caller } from "./caller.ts";

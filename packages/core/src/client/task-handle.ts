@@ -1,4 +1,4 @@
-import type { TaskView } from "../wire/task-view.ts";
+import type { TaskView } from "../views/task-view.ts";
 import type { Client, DecisionOptions, RetryOptions } from "./client.ts";
 import type { TaskResponse } from "./task-reply.ts";
 import type { WaitOptions } from "./wait.ts";

@@ -1,8 +1,8 @@
 import type { Message } from "../ports/bus.ts";
+import type { TaskView } from "../views/task-view.ts";
 import { decodeBody } from "../wire/codec.ts";
 import { decodeError } from "../wire/error-headers.ts";
 import { H } from "../wire/headers.ts";
-import type { TaskView } from "../wire/task-view.ts";
 
 /** What an agent answered, exactly. */
 export interface TaskResponse {

@@ -1,7 +1,7 @@
 import { UnavailableError } from "../base/errors.ts";
+import type { TaskView } from "../views/task-view.ts";
 import { H } from "../wire/headers.ts";
 import type { Names } from "../wire/subjects.ts";
-import type { TaskView } from "../wire/task-view.ts";
 import type { Caller, Question } from "./caller.ts";
 import type { ResponseReply, TaskReply, TaskResponse } from "./task-reply.ts";
 import { readResponse, readTask } from "./task-reply.ts";

@@ -1,10 +1,10 @@
 import type { TimerHandle } from "../base/clock.ts";
 import { UnavailableError, type ErgonError } from "../base/errors.ts";
 import type { Bus, Message } from "../ports/bus.ts";
+import type { TaskView } from "../views/task-view.ts";
 import { decodeError } from "../wire/error-headers.ts";
 import { H } from "../wire/headers.ts";
 import type { Names } from "../wire/subjects.ts";
-import type { TaskView } from "../wire/task-view.ts";
 import { isUnavailable, type Caller } from "./caller.ts";
 import type { Moves } from "./moves.ts";
 import { readTask, type TaskReply } from "./task-reply.ts";

@@ -1,9 +1,9 @@
 import type { ActorLogic, EventObject, NonReducibleUnknown, Snapshot } from "xstate";
 
+import { readable, toPlain } from "../base/plain.ts";
 import type { TaskRequest } from "../wire/submit.ts";
 import type { Ending, StoredEvent } from "./command.ts";
 import { DURABLE } from "./inner-actor.ts";
-import { readable, toPlain } from "./plain.ts";
 import { startMachine, startTask } from "./start.ts";
 import { ActorTree } from "./tree.ts";
 

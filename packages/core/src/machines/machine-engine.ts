@@ -6,6 +6,7 @@ import type { RecordFields } from "../actor/record.ts";
 import type { ActorState, Effect, TimedEvent, Timer, Turn } from "../actor/step.ts";
 import { TerminalError, isErgonError, messageOf } from "../base/errors.ts";
 import { isMap } from "../base/msgpack.ts";
+import { fromPlain } from "../base/plain.ts";
 import { misshapen } from "../base/shape.ts";
 import type { Failure } from "../task/task-context.ts";
 import type { Ending } from "./command.ts";
@@ -24,7 +25,6 @@ import {
   type PersistedTree,
 } from "./machine-state.ts";
 import type { StoredSnapshot } from "./persisted.ts";
-import { fromPlain } from "./plain.ts";
 import { remember } from "./seen-events.ts";
 import { ActorTree, type TreeOptions } from "./tree.ts";
 

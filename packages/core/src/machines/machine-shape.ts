@@ -1,3 +1,4 @@
+import type { ParentLink } from "../actor/parent-link.ts";
 import { isMap } from "../base/msgpack.ts";
 import {
   all,
@@ -23,7 +24,7 @@ import {
 } from "../base/shape.ts";
 import { failureShape, taskSpecShape } from "../task/task-shape.ts";
 import type { ChildSpec, Ending } from "./command.ts";
-import type { MachineMeta, ParentLink, Tell } from "./machine-state.ts";
+import type { MachineMeta, Tell } from "./machine-state.ts";
 
 // The shape of a stored instance. docs/protocol.md, "The record", has the same in words.
 

@@ -1,6 +1,7 @@
 import { __unsafe_getAllOwnEventDescriptors, type AnyMachineSnapshot, type EventObject } from "xstate";
 
 import type { Machine } from "../actor/machine.ts";
+import type { ParentLink } from "../actor/parent-link.ts";
 import type { ActorState } from "../actor/step.ts";
 import { TerminalError, messageOf } from "../base/errors.ts";
 import type { Failure } from "../task/task-context.ts";
@@ -10,16 +11,6 @@ import type { ActorTree } from "./tree.ts";
 
 /** How an instance of a machine stands, as users see it. The machine's own state is beside it. */
 export type MachineStatus = "running" | "succeeded" | "failed" | "cancelled";
-
-/** The durable parent of an instance, and the number under which it knows it. */
-export interface ParentLink {
-  readonly id: string;
-  readonly key: number;
-  /** Whether each change is told, not only the end. */
-  readonly sync: boolean;
-  /** How many durable actors are above it. */
-  readonly depth?: number | undefined;
-}
 
 /** A message from one durable actor to another, kept until the other has stored what follows from it. */
 export interface Tell {

@@ -7,12 +7,12 @@ import { decodeTimer, encodeTimer, type RecordFields } from "../actor/record.ts"
 import type { Turn } from "../actor/step.ts";
 import { ConflictError, messageOf } from "../base/errors.ts";
 import { isMap } from "../base/msgpack.ts";
+import { ACTOR_MARK, fromPlain, toPlain } from "../base/plain.ts";
 import type { Command } from "./command.ts";
 import { take, type Draft } from "./draft.ts";
 import { misfit } from "./fit.ts";
 import { machineEngine } from "./machine-engine.ts";
 import { machineLimits, stateText, type MachineMeta, type MachineState } from "./machine-state.ts";
-import { ACTOR_MARK, fromPlain, toPlain } from "./plain.ts";
 
 const known: ReadonlySet<string> = new Set(["value", "context", "children", "historyValue", "timers"]);
 

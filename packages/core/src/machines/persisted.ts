@@ -1,7 +1,7 @@
+import { ACTOR_MARK, ACTOR_TYPE, notSerialisable, toPlain } from "../base/plain.ts";
 import type { InnerActor } from "./inner-actor.ts";
 import type { Places } from "./places.ts";
 import { isLoose } from "./places.ts";
-import { ACTOR_MARK, ACTOR_TYPE, notSerialisable, toPlain } from "./plain.ts";
 
 /** An actor inside another, as records hold it. */
 export interface StoredChild {

@@ -1,10 +1,10 @@
 import { createActor, type AnyActorLogic } from "xstate";
 
 import { isMap } from "../base/msgpack.ts";
+import { fromPlain, type StoredReference } from "../base/plain.ts";
 import { STOPPED, type InnerActor } from "./inner-actor.ts";
 import type { StoredChild, StoredSnapshot } from "./persisted.ts";
 import { isLoose, type Places } from "./places.ts";
-import { fromPlain, type StoredReference } from "./plain.ts";
 
 /**
  * A stored snapshot as it is given to XState: without the contexts of its machines, in which XState would take data for references, and references for

@@ -1,7 +1,7 @@
 import { TASK } from "../base/built-in.ts";
+import { toPlain } from "../base/plain.ts";
 import { taskDefaults } from "../task/spec.ts";
 import { parseTaskRequest } from "../wire/submit.ts";
-import { toPlain } from "./plain.ts";
 import type { ActorTree } from "./tree.ts";
 
 /** How a durable actor starts a task. */

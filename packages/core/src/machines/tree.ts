@@ -3,13 +3,13 @@ import { createActor, type AnyActor, type AnyActorLogic, type EventObject } from
 import type { Timer } from "../actor/step.ts";
 import { LAST_TIME } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
+import { fromPlain, readable, toPlain } from "../base/plain.ts";
 import type { Command, Ending, StoredEvent } from "./command.ts";
 import { strangerAmong, type PersistedActor, type RestoredActor } from "./fit.ts";
 import { DURABLE, STOPPED, isLocal, prepare } from "./inner-actor.ts";
 import type { InnerActor, InnerLogic, InnerSystem } from "./inner-actor.ts";
 import { persisted, type StoredSnapshot } from "./persisted.ts";
 import { Places, samePath, type Path } from "./places.ts";
-import { fromPlain, readable, toPlain } from "./plain.ts";
 import { fillIn, forXState, rename } from "./restored.ts";
 
 /** Messages that one turn may cause inside a tree: two actors that answer each other for ever must not hold up the node. */

@@ -4,18 +4,18 @@ import type { Machine } from "../actor/machine.ts";
 import type { ActorState } from "../actor/step.ts";
 import { PLAN } from "../base/built-in.ts";
 import { ConflictError } from "../base/errors.ts";
+import { fromPlain, toPlain } from "../base/plain.ts";
 import { CANCELLED_TAG, FAILED_TAG, machineEngine } from "../machines/machine-engine.ts";
 import type { MachineRecordState } from "../machines/machine-state.ts";
-import { fromPlain, toPlain } from "../machines/plain.ts";
 import { checkPlan, isContinuation } from "./check.ts";
 import { planMeaning } from "./meaning.ts";
 import { planShape } from "./plan-shape.ts";
 import { newPlan, type PlanPhase, type PlanState } from "./plan-state.ts";
-import { describePlan } from "./plan-view.ts";
 import { onCancel, onClose, onOutcome, onStart, type Progress } from "./progress.ts";
 import { outputOf, restOf, type Report } from "./report.ts";
 import { PLAN_VERSION } from "./start-step.ts";
 import { leftBehind } from "./undo.ts";
+import { planFields } from "./view.ts";
 import { work } from "./work.ts";
 
 type PlanEvent =
@@ -102,7 +102,7 @@ export const planMachine: Machine = {
   checkInput: (input) => void checkPlan(input),
   meaning: planMeaning,
   again,
-  describe: (state, children) => describePlan(state as MachineRecordState, children as never),
+  describe: (state, children) => planFields(state as MachineRecordState, children as never),
 };
 
 /** What goes on where a plan has stopped: steps that have succeeded are not run again. */

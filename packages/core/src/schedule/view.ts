@@ -3,7 +3,7 @@ import { formatDuration } from "../base/duration.ts";
 import { sizeOf } from "../plan/size.ts";
 import { payloadBytesOf } from "../plan/start-step.ts";
 import type { Failure } from "../task/task-context.ts";
-import type { MachineView } from "../wire/machine-view.ts";
+import type { MachineView } from "../views/machine-view.ts";
 import { timetable, type Run, type ScheduleContext, type ScheduleCounts } from "./schedule-context.ts";
 import type { Overlap, RunSpec } from "./spec.ts";
 import { nextDues } from "./times.ts";

@@ -2,6 +2,7 @@ import type { AnyMachineSnapshot } from "xstate";
 
 import { ConflictError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import { fromPlain, toPlain } from "../base/plain.ts";
 import type { StoredEvent } from "../machines/command.ts";
 import {
   acceptedEvents,
@@ -10,12 +11,11 @@ import {
   type MachineRecordState,
   type Tell,
 } from "../machines/machine-state.ts";
-import { fromPlain, toPlain } from "../machines/plain.ts";
 import { hasSeen } from "../machines/seen-events.ts";
 import type { ManualClock } from "../memory/clock.ts";
 import type { Failure } from "../task/task-context.ts";
+import { describeMachine, type ChildView, type MachineView } from "../views/machine-view.ts";
 import { decodeContent } from "../wire/codec.ts";
-import { describeMachine, type ChildView, type MachineView } from "../wire/machine-view.ts";
 import { machineOf, machinesOf, type GivenMachine } from "./given-machine.ts";
 import type { AskedTask, Resident } from "./resident.ts";
 import { World, startOf, type WorldOptions } from "./world.ts";

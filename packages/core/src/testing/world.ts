@@ -1,12 +1,13 @@
 import type { Surroundings } from "../actor/engine.ts";
 import { createMachineRegistry, type Machine, type MachineRegistry } from "../actor/machine.ts";
+import type { ParentLink } from "../actor/parent-link.ts";
 import type { Effect, Timer, Turn } from "../actor/step.ts";
 import { isErgonError } from "../base/errors.ts";
 import { silentLogger, type Logger } from "../base/logger.ts";
+import { toPlain } from "../base/plain.ts";
 import type { Command, Ending, StoredEvent } from "../machines/command.ts";
 import { failureOf } from "../machines/machine-engine.ts";
-import { isMachineState, withoutTell, type ParentLink, type Tell } from "../machines/machine-state.ts";
-import { toPlain } from "../machines/plain.ts";
+import { isMachineState, withoutTell, type Tell } from "../machines/machine-state.ts";
 import { createManualClock, type ManualClock } from "../memory/clock.ts";
 import { taskDefaults } from "../task/spec.ts";
 import { Resident } from "./resident.ts";

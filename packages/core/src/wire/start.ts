@@ -1,11 +1,11 @@
 import { crc32 } from "node:zlib";
 
+import type { ParentLink } from "../actor/parent-link.ts";
 import { InvalidError, isErgonError, type ErrorCode } from "../base/errors.ts";
 import { isId } from "../base/id.ts";
 import { isMap, msgpack } from "../base/msgpack.ts";
+import { fromPlain, toPlain } from "../base/plain.ts";
 import { canonical } from "../base/same-value.ts";
-import type { ParentLink } from "../machines/machine-state.ts";
-import { fromPlain, toPlain } from "../machines/plain.ts";
 import { taskDefaults, taskLimits } from "../task/spec.ts";
 import { decodeBody, encodeBody } from "./codec.ts";
 import { checkAsking, checkName } from "./header-checks.ts";

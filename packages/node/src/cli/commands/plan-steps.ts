@@ -1,4 +1,4 @@
-import type { MachineView, StepView } from "@ergon/core";
+import { describePlan, type MachineView, type PlanView, type StepView } from "@ergon/core";
 
 import { cell, statusCell } from "../format.ts";
 import type { Output } from "../output.ts";
@@ -6,11 +6,12 @@ import type { Output } from "../output.ts";
 /** How a plan stands, and a row for each of its steps. */
 export function printPlan(output: Output, view: MachineView): void {
   if (output.json) return output.value(view);
+  const { steps, counts } = describePlan(view);
   const reason = view.failure === undefined ? view.reason : `${view.failure.code}: ${view.failure.message}`;
-  output.line(view.id, statusCell(view.status), countsText(view), ...(reason === undefined ? [] : [reason]));
+  output.line(view.id, statusCell(view.status), countsText(counts), ...(reason === undefined ? [] : [reason]));
   output.table(
     ["step", "status", "what", "payload", "where", "result"],
-    (view.steps ?? []).map((step) => [
+    steps.map((step) => [
       cell(step.id),
       statusCell(step.status),
       cell(whatText(step)),
@@ -37,9 +38,9 @@ const causality: readonly StepView["status"][] = [
 /** Answers, view by view, a line for each step that has got on since the last. */
 export function newsOfSteps(): (view: MachineView) => string[] {
   const told = new Map<string, string>();
-  return ({ steps = [] }) =>
-    steps
-      .toSorted((a, b) => causality.indexOf(a.status) - causality.indexOf(b.status))
+  return (view) =>
+    describePlan(view)
+      .steps.toSorted((a, b) => causality.indexOf(a.status) - causality.indexOf(b.status))
       .flatMap((step) => {
         const line = [step.status, whereText(step), step.error === undefined ? "" : resultText(step)]
           .filter((part) => part !== "")
@@ -50,7 +51,7 @@ export function newsOfSteps(): (view: MachineView) => string[] {
       });
 }
 
-function countsText({ counts = {} }: MachineView): string {
+function countsText(counts: PlanView["counts"]): string {
   return Object.entries(counts)
     .map(([status, count]) => `${count} ${status}`)
     .join(", ");

@@ -1,12 +1,14 @@
 import { TASK } from "../base/built-in.ts";
 import { isoTime } from "../base/clock.ts";
+import { readable } from "../base/plain.ts";
 import type { MachineRecordState, MachineStatus } from "../machines/machine-state.ts";
 import { stateText } from "../machines/machine-state.ts";
-import { readable } from "../machines/plain.ts";
-import type { PlanFields } from "../plan/plan-view.ts";
 import type { Failure } from "../task/task-context.ts";
 
-/** An instance of a user's machine as readers see it, over JSON and in the SDK. Times are ISO 8601 in UTC. */
+/**
+ * An instance of a machine as readers see it, over JSON and in the SDK: the fields that all instances have. A built-in machine may add fields and leave
+ * `context` out; the reader of its kind knows them (`describePlan`, `describeSchedule`). Times are ISO 8601 in UTC.
+ */
 export interface MachineView {
   readonly id: string;
   readonly machine: string;
@@ -37,10 +39,6 @@ export interface MachineView {
   /** When its next timer is due. */
   readonly nextTimerAt?: string;
   readonly history: readonly { readonly at: string; readonly state: string; readonly reason?: string }[];
-  /** Of a plan: its steps, and how many of them stand how. */
-  readonly steps?: PlanFields["steps"];
-  readonly counts?: PlanFields["counts"];
-  readonly undone?: PlanFields["undone"];
 }
 
 /** An instance as lists show it: without what may be large, the number of its children in their place. */

@@ -1,4 +1,4 @@
-import { InvalidError } from "../base/errors.ts";
+import { InvalidError } from "./errors.ts";
 
 /** How an `Error` stands in a record, so that it comes back as one. */
 const ERROR_MARK = "ergon$error";

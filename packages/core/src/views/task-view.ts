@@ -1,7 +1,7 @@
 import { isoTime } from "../base/clock.ts";
 import type { TaskStatus } from "../task/status.ts";
 import type { Decision, Failure, TaskContext } from "../task/task-context.ts";
-import { describeContent, type Content } from "./codec.ts";
+import { describeContent, type Content } from "../wire/codec.ts";
 
 /** A task as readers see it, over JSON and in the SDK. Times are ISO 8601 in UTC, durations milliseconds. */
 export interface TaskView {

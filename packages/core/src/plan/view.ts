@@ -1,8 +1,8 @@
 import { PLAN } from "../base/built-in.ts";
+import { readable } from "../base/plain.ts";
 import type { MachineRecordState } from "../machines/machine-state.ts";
-import { readable } from "../machines/plain.ts";
 import type { Failure } from "../task/task-context.ts";
-import type { ChildView } from "../wire/machine-view.ts";
+import type { ChildView, MachineView } from "../views/machine-view.ts";
 import type { CheckedStep } from "./check.ts";
 import type { StepStatus } from "./definition.ts";
 import { idOf, type PlanState, type StepCounts, type Unit, type UnitState } from "./plan-state.ts";
@@ -38,7 +38,7 @@ export interface StepView {
   readonly error?: Failure;
 }
 
-/** What the view of a plan has beside that of any instance; its context and the payloads in it are left out. */
+/** What the view of a plan has beside the fields of any instance. It has no context, since that may be large. */
 export interface PlanFields {
   readonly steps: readonly StepView[];
   /** How many of all of its steps stand how. */
@@ -47,8 +47,17 @@ export interface PlanFields {
   readonly undone?: readonly string[];
 }
 
-/** Describes a plan for readers. `children`: what runs for it. */
-export function describePlan(state: MachineRecordState, children: readonly ChildView[]): PlanFields {
+/** A plan as readers see it. */
+export interface PlanView extends MachineView, PlanFields {}
+
+/** A plan out of the view of its instance. */
+export function describePlan(view: MachineView): PlanView {
+  const { steps = [], counts = {} } = view as Partial<PlanFields>;
+  return { ...view, steps, counts };
+}
+
+/** The fields of a plan that its node adds to the view of the instance. `children`: what runs for it. */
+export function planFields(state: MachineRecordState, children: readonly ChildView[]): PlanFields {
   const stored = readable(state.persisted.context) as PlanState;
   const plan = state.meta.status === "running" ? stored : leftBehind(stored);
   const actors = state.persisted.children as Readonly<Record<string, { snapshot?: { key?: number } }>> | undefined;
