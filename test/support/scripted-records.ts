@@ -75,7 +75,7 @@ export class QueueStage {
       clock: this.clock,
       logger,
       window,
-      encode: ({ sequence }) => ({ data: Buffer.from(String(sequence)), ttlMs: undefined }),
+      encode: ({ writing }) => ({ data: Buffer.from(String(writing.sequence)), ttlMs: undefined }),
       onRefused: (refusal) => this.refusals.push(refusal),
       onDoubt: (shard) => {
         this.doubts.push(shard.number);
@@ -94,11 +94,11 @@ export class QueueStage {
 
   actor(id: string, { stored = true, shard = this.shard } = {}): LiveActor {
     const actor = new LiveActor(id, shard, taskMachine);
-    if (stored) actor.sequence = actor.stored = 1;
+    if (stored) actor.writing.restored();
     return actor;
   }
 
-  put(actor: LiveActor, name = `${actor.id}@${actor.sequence + 1}`): void {
+  put(actor: LiveActor, name = `${actor.id}@${actor.writing.sequence + 1}`): void {
     this.queue.put(actor, (refusal) => this.told.push(`${name} ${refusal?.code ?? "stored"}`));
   }
 

@@ -77,7 +77,7 @@ describe("several changes of one actor", () => {
     expect(stage.inFlight).toEqual([["a@4"]]);
     await stage.pending[0]?.answer(stage.committed());
     expect(stage.told).toEqual(["a@2 stored", "a@3 stored", "a@4 stored"]);
-    expect([actor.stored, stage.shard.writes]).toEqual([4, 0]);
+    expect([actor.writing.stored, stage.shard.writes]).toEqual([4, 0]);
   });
 
   test("are stored in their order, though both are in flight", async () => {
@@ -106,7 +106,7 @@ describe("several changes of one actor", () => {
 
     expect(stage.inFlight).toEqual([]);
     expect(stage.told).toEqual(["a@3 stored", "a@2 stored"]);
-    expect([actor.stored, stage.shard.writes]).toEqual([3, 0]);
+    expect([actor.writing.stored, stage.shard.writes]).toEqual([3, 0]);
   });
 
   test("an older one in doubt is written again as the newest, once, for both", async () => {

@@ -117,6 +117,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   const listeners = new Listeners(context);
   const outbox = new Outbox(context, {
     undeliverable: (actor, tell, error) => machineBehaviour.undeliverable(actor, tell, error),
+    taken: (actor, { seq }) => host.forgetTell(actor, seq),
     spent: (actor) => host.commit(actor, () => undefined),
     empty: (actor) => host.release(actor),
     broken: (actor, error) => host.setAside(actor, error),
@@ -125,7 +126,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     stored: (actor, ended) => {
       listeners.stored(actor, ended);
       supervisor.stored(actor.shard);
-      if (actor.stored === 1) held.stored(actor);
+      if (actor.writing.stored === 1) held.stored(actor);
       if (ended) outbox.post(actor);
     },
     dropped: (actor) => {

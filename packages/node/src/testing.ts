@@ -17,5 +17,5 @@ export { HostedShard } from "./shard/hosted-shard.ts";
 export { TimerQueue, UNQUEUED } from "./shard/timer-queue.ts";
 export type { Placed } from "./membership/server-spread.ts";
 export type { PageItem } from "./serve/page.ts";
-export type { Refusal } from "./shard/commit-queue.ts";
 export type { Due } from "./shard/timer-queue.ts";
+export type { Refusal } from "./shard/writing.ts";

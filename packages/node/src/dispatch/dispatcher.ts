@@ -12,7 +12,7 @@ import {
 
 import type { NodeContext } from "../node-context.ts";
 import type { DriverOptions } from "../options.ts";
-import type { LiveActor } from "../shard/actor.ts";
+import type { Flight, LiveActor } from "../shard/actor.ts";
 import type { Behaviour } from "../shard/behaviour.ts";
 import type { Host } from "../shard/host.ts";
 import { AgentsTable, type AgentEntry } from "./agents-table.ts";
@@ -157,9 +157,14 @@ export class Dispatcher implements Behaviour {
     else this.#host?.advance(actor, { type: "unserved", attempt, reason: refusalOf(driver) });
   }
 
-  /** A plain agent has shown itself. */
-  served(actor: LiveActor): void {
-    this.plainAgents.served(this.#driverOf(actor));
+  /** Whoever has the attempt was heard. */
+  heardOf(actor: LiveActor, flight: Flight): void {
+    const now = this.#context.clock.monotonic();
+    flight.heardAt = now;
+    // A plain agent has shown itself.
+    if (flight.agent === undefined) return this.plainAgents.served(this.#driverOf(actor));
+    const entry = this.agents.get(flight.agent);
+    if (entry !== undefined) entry.heardAt = now;
   }
 
   /** Set by the observer of agents: asks one whether it lives. */
@@ -218,7 +223,7 @@ export class Dispatcher implements Behaviour {
     else if (live === "started" && actor.flight === undefined && task.agent !== undefined)
       this.flights.occupy(actor, this.#driverOf(actor), task.agent, task.attempt);
     else if (live === "unserved") this.#starter.enqueue(actor, this.#driverOf(actor));
-    else if (actor.ticket !== 0) this.#driverOf(actor).queue.remove(actor);
+    else actor.queued?.queue.remove(actor);
   }
 
   perform(actor: LiveActor, { type, params }: Effect): void {
@@ -271,7 +276,7 @@ export class Dispatcher implements Behaviour {
 
   dropped(actor: LiveActor): void {
     if (actor.flight !== undefined) this.flights.land(actor, this.#driverOf(actor));
-    actor.waitsIn?.remove(actor);
+    actor.queued?.queue.remove(actor);
     this.#listeners.dropped(actor);
   }
 

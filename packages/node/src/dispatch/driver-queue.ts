@@ -1,11 +1,11 @@
-import type { LiveActor } from "../shard/actor.ts";
+import type { LiveActor, QueuePlace } from "../shard/actor.ts";
 
 /** Two for each priority: the upper one for tasks that had their turn and lost it, with their agent or by a failure. */
 const LANES = 20;
 
-interface Entry {
+/** One that its actor does not point to any more has left. */
+interface Entry extends QueuePlace {
   readonly actor: LiveActor;
-  readonly ticket: number;
 }
 
 /** The tasks of one driver that wait for a slot: by priority, then first come, where a task that was out before came
@@ -15,7 +15,6 @@ export class DriverQueue {
   readonly #heads: number[] = Array.from({ length: LANES }, () => 0);
   /** Tasks that wait in the queues of all drivers. */
   readonly #all: { waiting: number };
-  #tickets = 0;
   #waiting = 0;
 
   constructor(all: { waiting: number } = { waiting: 0 }) {
@@ -28,19 +27,18 @@ export class DriverQueue {
   }
 
   add(actor: LiveActor, priority: number, wasOut = false): void {
-    if (actor.ticket !== 0) return;
-    actor.ticket = ++this.#tickets;
-    actor.waitsIn = this;
+    if (actor.queued !== undefined) return;
+    const entry: Entry = { actor, queue: this };
+    actor.queued = entry;
     this.#waiting++;
     this.#all.waiting++;
-    this.#lanes[2 * priority + (wasOut ? 1 : 0)]?.push({ actor, ticket: actor.ticket });
+    this.#lanes[2 * priority + (wasOut ? 1 : 0)]?.push(entry);
   }
 
   /** The task is no longer waiting. */
   remove(actor: LiveActor): void {
-    if (actor.ticket === 0) return;
-    actor.ticket = 0;
-    actor.waitsIn = undefined;
+    if (actor.queued?.queue !== this) return;
+    actor.queued = undefined;
     this.#waiting--;
     this.#all.waiting--;
   }
@@ -64,7 +62,7 @@ export class DriverQueue {
       let head = this.#heads[lane] ?? 0;
       while (head < entries.length) {
         const entry = entries[head];
-        if (entry !== undefined && entry.actor.ticket === entry.ticket) break;
+        if (entry !== undefined && entry.actor.queued === entry) break;
         head++;
       }
       const found = head < entries.length;

@@ -1,7 +1,7 @@
 import { H, type TaskContext } from "@ergon/core";
 
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
-import type { LiveActor } from "../shard/actor.ts";
+import type { Flight, LiveActor } from "../shard/actor.ts";
 import type { AgentEntry, AgentsTable } from "./agents-table.ts";
 import type { CreditDesk } from "./credit-desk.ts";
 import { dispatchHeaders } from "./dispatch-message.ts";
@@ -26,7 +26,8 @@ export class Flights {
   /** `agent` is `undefined` for whoever serves the driver's subject; `sentAt` is 0 until the attempt is sent. */
   launch(actor: LiveActor, driver: Driver, agent: string | undefined, attempt: number, sentAt: number): void {
     const launchedAt = this.#context.clock.monotonic();
-    actor.flight = { agent, attempt, launchedAt, sentAt, heardAt: 0, again: false, bounced: false, answered: false };
+    const unknown = { heardAt: 0, again: false, bounced: false, answered: false, progress: undefined };
+    actor.flight = { agent, attempt, launchedAt, sentAt, ...unknown };
     this.out.add(actor);
     driver.inFlight++;
   }
@@ -48,12 +49,21 @@ export class Flights {
     if (credit !== undefined) this.#credits.adopt(credit);
   }
 
+  /** Its agent has said how far the attempt is. */
+  progressed({ flight }: LiveActor, progress: unknown): void {
+    if (flight !== undefined) flight.progress = progress;
+  }
+
+  /** Its agent has said how the attempt ended; `isOver`: with it, the agent's slot is free. */
+  answered(flight: Flight, isOver: boolean): void {
+    flight.answered = isOver;
+  }
+
   /** The attempt is over, for this node: its slot is free if its agent has said so. Answers whether there was one. */
   land(actor: LiveActor, driver: Driver): boolean {
     const { flight } = actor;
     if (flight === undefined) return false;
     actor.flight = undefined;
-    actor.progress = undefined;
     this.out.delete(actor);
     this.offered.delete(actor);
     driver.inFlight--;

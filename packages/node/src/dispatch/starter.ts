@@ -39,7 +39,7 @@ export class Starter {
   /** A task is ready: it starts, or waits for its turn. The caller commits. */
   admit(actor: LiveActor, driver: Driver): void {
     const { agents, host } = this.#parts;
-    if (actor.ticket !== 0) return;
+    if (actor.queued !== undefined) return;
     if (driver.queue.size === 0 && this.#start(actor, driver)) return;
     if (driver.served === "no" && agents.credits(driver.name).length === 0)
       host()?.transition(actor, { type: "unserved", reason: refusalOf(driver) });

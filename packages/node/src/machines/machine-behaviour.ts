@@ -55,14 +55,15 @@ export class MachineBehaviour implements Behaviour {
     if (this.#hosting().wake(actor).snapshot.status !== "active")
       for (const key of [...(actor.embedded?.keys() ?? [])]) this.#withdraw(actor, key);
     if (actor.effects.length === 0) return;
-    const asked = actor.effects;
-    actor.effects = [];
+    const asked = actor.takeEffects();
+    const left: Effect[] = [];
     for (const effect of asked) {
       const command = effect.params as Command;
       if (command.type === "task") this.#embed(actor, command);
       else if (command.type === "stop") this.#withdraw(actor, command.key);
-      else if (command.type !== "cancel") actor.effects.push(effect);
+      else if (command.type !== "cancel") left.push(effect);
     }
+    actor.addEffects(left);
     // Each may end its task at once, and that the instance again: what was asked for before is done by then.
     for (const { params } of asked) {
       const command = params as Command;
@@ -173,16 +174,15 @@ export class MachineBehaviour implements Behaviour {
     const task = actor.embedded?.get(key);
     if (task === undefined) return;
     const { flight } = task;
-    this.#hosting().unembed(task);
+    // Its agent is told once that is stored.
+    const abort = { attempt: flight?.attempt, agent: flight?.agent, reason: "cancelled" };
+    this.#hosting().unembed(task, flight?.agent === undefined ? [] : [{ type: "abort", params: abort }]);
     this.#dispatcher.dropped(task);
     // Its slot is free for another.
     if (task.state !== undefined && flight !== undefined) {
       const { driver } = taskOf(task.state);
       queueMicrotask(() => this.#dispatcher.pump(driver));
     }
-    if (flight?.agent === undefined) return;
-    const params = { attempt: flight.attempt, agent: flight.agent, reason: "cancelled" };
-    (actor.pending ??= []).push([task, [{ type: "abort", params }]]);
   }
 
   #publish(actor: LiveActor, event: StoredEvent): void {

@@ -7,9 +7,7 @@ import {
   isErgonError,
   messageOf,
   shardOf,
-  withoutTell,
   isMachineState,
-  toldTask,
   type ActorState,
   type ErgonError,
   type Failure,
@@ -45,6 +43,8 @@ interface Sender {
 
 /** What the outbox has done with a message for good. */
 export interface OutboxListener {
+  /** The message was taken, or never will be: it is not needed any more. */
+  taken(actor: LiveActor, tell: Tell): void;
   /** The message was refused, and will be however often it is repeated. */
   undeliverable(actor: LiveActor, tell: Tell, error: Error): void;
   /**
@@ -122,7 +122,7 @@ export class Outbox {
       lane.tries = 0;
       lane.tells.shift();
       const spent = isSpent(actor, lane, tell);
-      take(actor, tell);
+      this.#listener.taken(actor, tell);
       if (spent) this.#listener.spent(actor);
       if (error !== undefined) this.#listener.undeliverable(actor, tell, error);
     }
@@ -211,16 +211,4 @@ function tellsOf(state: ActorState): readonly Tell[] {
   const { parent, told } = taskOf(state);
   if (parent === undefined || told === true || state.snapshot.status === "active") return NOTHING;
   return [{ seq: 1, to: parent.id, key: parent.key, what: { kind: "ended", ending: plainEndingOf(taskOf(state)) } }];
-}
-
-/** The message has been taken: no other one of it is needed. */
-function take(actor: LiveActor, { seq }: Tell): void {
-  const { state, committed } = actor;
-  if (state === undefined) return;
-  actor.state = without(state, seq);
-  if (committed !== undefined) actor.committed = committed === state ? actor.state : without(committed, seq);
-}
-
-function without(state: ActorState, seq: number): ActorState {
-  return isMachineState(state) ? withoutTell(state, seq) : toldTask(state);
 }

@@ -17,7 +17,7 @@ import {
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { liveStateOf, taskOf } from "../dispatch/task-state.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
-import type { Flight, LiveActor } from "../shard/actor.ts";
+import type { LiveActor } from "../shard/actor.ts";
 import type { Host } from "../shard/host.ts";
 import { embeddedIn, type HostedShard } from "../shard/hosted-shard.ts";
 import type { Listeners } from "./listeners.ts";
@@ -59,10 +59,10 @@ export class AnswerDesk {
     const agent = agentOf(message);
     const isOut = flight === undefined ? !isNews(kind) && mayBeOut(actor, attempt) : flight.attempt === attempt;
     if (actor === undefined || !isOut) return this.#late(shard, id, attempt, message);
-    if (flight !== undefined) this.#heard(actor, flight);
+    if (flight !== undefined) this.#dispatcher.heardOf(actor, flight);
     if (isNews(kind)) {
       if (kind === "progress") {
-        actor.progress = decodeBody(message.data, message.header(H.contentType));
+        this.#dispatcher.flights.progressed(actor, decodeBody(message.data, message.header(H.contentType)));
         this.#listeners.progressed(actor);
       }
       if (this.#dispatcher.flights.offered.delete(actor)) this.#host.send(actor, { type: "taken", attempt, agent });
@@ -71,21 +71,12 @@ export class AnswerDesk {
     const { reply } = message;
     const event = this.#fitting(taskOf(this.#host.wake(actor)), answerEvent(message, kind, attempt, agent));
     // Who has no slot for it has not freed one either.
-    if (flight !== undefined) flight.answered = event.type !== "returned" || event["reason"] !== "AGENT_BUSY";
+    if (flight !== undefined)
+      this.#dispatcher.flights.answered(flight, event.type !== "returned" || event["reason"] !== "AGENT_BUSY");
     const accepted = this.#host.send(actor, event, (refusal) => {
       if (reply !== undefined && refusal === undefined) this.#acknowledge(reply);
     });
     if (!accepted) return this.#late(shard, id, attempt, message);
-  }
-
-  #heard(actor: LiveActor, flight: Flight): void {
-    const now = this.#context.clock.monotonic();
-    flight.heardAt = now;
-    if (flight.agent === undefined) this.#dispatcher.served(actor);
-    else {
-      const entry = this.#dispatcher.agents.get(flight.agent);
-      if (entry !== undefined) entry.heardAt = now;
-    }
   }
 
   /** A response shares its record with the payload: one that does not fit beside it is a final failure. */

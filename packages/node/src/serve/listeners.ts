@@ -15,7 +15,7 @@ import {
 
 import { taskOf } from "../dispatch/task-state.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
-import type { Listener, LiveActor, Until } from "../shard/actor.ts";
+import type { Listener, Listening, LiveActor, Until } from "../shard/actor.ts";
 import { TimerQueue, UNQUEUED } from "../shard/timer-queue.ts";
 import { describe, describeEmbedded, hasEnded, idOf, statusText, type Extra } from "./describe.ts";
 
@@ -95,7 +95,7 @@ export class Listeners {
     const { committed: state } = actor;
     if (state === undefined) return;
     this.#publishEvent(actor, state);
-    const { listeners } = actor;
+    const listeners = actor.listening?.listeners;
     if (listeners === undefined) return;
     for (const listener of listeners.slice()) {
       const over = ended || listener.until?.(state) === true;
@@ -108,7 +108,7 @@ export class Listeners {
 
   /** Progress is told to those who watch, and kept nowhere else. */
   progressed(actor: LiveActor): void {
-    for (const listener of actor.listeners ?? []) {
+    for (const listener of actor.listening?.listeners ?? []) {
       if (listener.kind === "watch" && actor.committed !== undefined)
         this.answer(listener, actor.shard.number, actor.committed, this.#extraOf(actor));
     }
@@ -116,7 +116,7 @@ export class Listeners {
 
   /** The actor is no longer here; who listened asks again where it is. */
   dropped(actor: LiveActor, error?: unknown): void {
-    for (const listener of actor.listeners?.slice() ?? []) {
+    for (const listener of actor.listening?.listeners?.slice() ?? []) {
       this.#remove(listener);
       if (error !== undefined) this.fail(listener.reply, error);
     }
@@ -146,7 +146,7 @@ export class Listeners {
   }
 
   #extraOf(actor: LiveActor): Extra {
-    return actor.embedded === undefined ? { progress: actor.progress } : { tasks: describeEmbedded(actor) };
+    return actor.embedded === undefined ? { progress: actor.flight?.progress } : { tasks: describeEmbedded(actor) };
   }
 
   #publishEvent(actor: LiveActor, state: ActorState): void {
@@ -155,8 +155,7 @@ export class Listeners {
     const status = statusText(state);
     // One commit may hold several changes: that an attempt was lost and the next has begun is told as the latter.
     const change = status === "scheduled" ? status : `${status} ${task.attempt}`;
-    if (actor.published === change) return;
-    actor.published = change;
+    if (!isNews(actor, change)) return;
     const { ports, names } = this.#context;
     const event = {
       id: task.id,
@@ -173,8 +172,7 @@ export class Listeners {
   #publishChange(actor: LiveActor, { meta, persisted }: MachineRecordState): void {
     const { id, status, updatedAt, correlationId, reason } = meta;
     const change = `${status} ${JSON.stringify(persisted.value)}`;
-    if (actor.published === change) return;
-    actor.published = change;
+    if (!isNews(actor, change)) return;
     const { ports, names } = this.#context;
     const { value } = persisted;
     const event = { id, status, value, state: stateText(value), at: updatedAt, correlationId, reason };
@@ -182,16 +180,16 @@ export class Listeners {
   }
 
   #add(listener: Listener, boundMs: number): void {
-    (listener.actor.listeners ??= []).push(listener);
+    (listeningOf(listener.actor).listeners ??= []).push(listener);
     this.#bound(listener, boundMs);
   }
 
   #remove(listener: Listener): void {
     if (listener.ping !== undefined) this.#pinged.delete(listener.ping);
     this.#bounds.delete(listener);
-    const { actor } = listener;
-    const rest = actor.listeners?.filter((other) => other !== listener);
-    actor.listeners = rest === undefined || rest.length === 0 ? undefined : rest;
+    const listening = listeningOf(listener.actor);
+    const rest = listening.listeners?.filter((other) => other !== listener);
+    listening.listeners = rest === undefined || rest.length === 0 ? undefined : rest;
   }
 
   #bound(listener: Listener, ms: number): void {
@@ -235,6 +233,18 @@ export class Listeners {
 }
 
 const MAX_ARM_MS = 3_600_000;
+
+function listeningOf(actor: LiveActor): Listening {
+  return (actor.listening ??= { listeners: undefined, published: undefined });
+}
+
+/** Whether the change is another than the one that was published last; it counts as published from now on. */
+function isNews(actor: LiveActor, change: string): boolean {
+  const listening = listeningOf(actor);
+  if (listening.published === change) return false;
+  listening.published = change;
+  return true;
+}
 
 interface Result {
   readonly data: Uint8Array;

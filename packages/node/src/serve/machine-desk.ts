@@ -33,9 +33,9 @@ import {
 
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { EventWithoutTime, LiveActor } from "../shard/actor.ts";
-import type { Settled } from "../shard/commit-queue.ts";
 import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
+import type { Settled } from "../shard/writing.ts";
 import type { AdmissionDesk } from "./admission-desk.ts";
 import { askingOf } from "./asking.ts";
 import type { Listeners } from "./listeners.ts";
@@ -201,7 +201,7 @@ export class MachineDesk {
       if (message.reply !== undefined && stored !== undefined)
         this.#tasks.answerOrWait(message, actor.shard, actor, stored);
     };
-    if (actor.sequence - actor.stored >= MOST_UNSTORED)
+    if (actor.writing.sequence - actor.writing.stored >= MOST_UNSTORED)
       throw new UnavailableError("OVERLOADED", `${MOST_UNSTORED} events of ${actor.id} wait to be stored; ask again`, {
         retryAfterMs: 200,
       });

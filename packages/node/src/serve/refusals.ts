@@ -1,7 +1,7 @@
 import { ConflictError, InvalidError, NotFoundError, UnavailableError } from "@ergon/core";
 
-import type { Refusal } from "../shard/commit-queue.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
+import type { Refusal } from "../shard/writing.ts";
 
 /** The error that a client gets for the store's refusal. */
 export function refused(refusal: Refusal): Error {

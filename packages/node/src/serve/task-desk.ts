@@ -136,7 +136,7 @@ export class TaskDesk {
 
   #extraOf(actor: LiveActor, state: ActorState): Extra {
     if (isMachineState(state)) return { tasks: describeEmbedded(actor) };
-    return { progress: actor.progress, reason: this.#dispatcher.waitingFor(actor.state ?? state) };
+    return { progress: actor.flight?.progress, reason: this.#dispatcher.waitingFor(actor.state ?? state) };
   }
 
   async #decide(shard: HostedShard, verb: "cancel" | "end", id: string, message: Message): Promise<void> {
@@ -152,8 +152,7 @@ export class TaskDesk {
       if (this.#host.send(actor, event, answer)) return;
       if (this.#host.wake(actor).snapshot.status === "active") return this.#whenStored(actor, message, answer);
       // It has ended, and that is being stored: then it is asked again.
-      if (actor.stored < actor.sequence)
-        return this.#whenStored(actor, message, () => this.#decide(shard, verb, id, message));
+      if (!actor.writing.isDone) return this.#whenStored(actor, message, () => this.#decide(shard, verb, id, message));
     }
     const state = actor?.committed ?? (await this.#lookUp(shard, id));
     if (state === undefined) throw notFound(id);

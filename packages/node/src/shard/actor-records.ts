@@ -46,7 +46,7 @@ export class ActorRecords {
     const { encoded, state } = actor;
     if (actor.erased || state === undefined) return { data: NO_BYTES, ttlMs: 1_000 };
     actor.encoded = undefined;
-    const data = encoded?.sequence === actor.sequence ? encoded.data : this.record(actor, state);
+    const data = encoded?.sequence === actor.writing.sequence ? encoded.data : this.record(actor, state);
     const behaviour = this.#options.behaviourOf(actor.machine);
     // A record with messages that are not delivered yet must outlive every outage: its retention begins after them.
     actor.expires = state.snapshot.status !== "active" && !behaviour.lingers(actor);
@@ -65,9 +65,10 @@ export class ActorRecords {
     const { machine, state, encoded, embedded } = actor;
     if (machine.engine === taskMachine.engine || state === undefined) return true;
     // It was asked of this very state just now.
-    if (state === actor.fitting && encoded?.sequence === actor.sequence + 1 && embedded === undefined) return true;
+    if (state === actor.fitting && encoded?.sequence === actor.writing.sequence + 1 && embedded === undefined)
+      return true;
     const data = this.record(actor, state);
-    actor.encoded = { sequence: actor.sequence + 1, data };
+    actor.encoded = { sequence: actor.writing.sequence + 1, data };
     if (data.length > this.#mostBytes) return false;
     actor.fitting = state;
     return true;
@@ -115,8 +116,7 @@ export class ActorRecords {
     if (reason !== undefined) return this.setAside(shard, id, reason);
     const actor = new LiveActor(id, shard, machine, fields.rest);
     actor.committedAt = 1;
-    actor.sequence = 1;
-    actor.stored = 1;
+    actor.writing.restored();
     try {
       if (isKnown) this.#unpack(actor, fields, data);
       else this.#migrate(actor, fields);
@@ -130,26 +130,20 @@ export class ActorRecords {
   wake(actor: LiveActor): ReadableRecord | UnreadableRecord {
     const record = decodeRecord(actor.parked ?? NO_BYTES, this.#options.machines, this.#options.surroundings(actor));
     if (record.kind === "unreadable") return record;
-    actor.parked = undefined;
-    actor.state = record.state;
-    actor.committed = record.state;
-    actor.fitting = record.state;
+    actor.hold(record.state);
     return record;
   }
 
   /** Keeps the actor as the bytes of its record. */
   park(actor: LiveActor, state: ActorState): void {
     // A copy of its own: an encoded record may be a slice of a larger buffer, which it would keep alive.
-    actor.parked = new Uint8Array(this.record(actor, state));
-    actor.state = undefined;
-    actor.committed = undefined;
-    actor.fitting = undefined;
+    actor.park(new Uint8Array(this.record(actor, state)));
   }
 
   /** A task that is embedded in an actor's record. */
   embedded(actor: LiveActor, key: number): LiveActor {
     const task = new LiveActor(embeddedId(actor.id, key), actor.shard, taskMachine);
-    task.host = { actor, key };
+    task.within = { actor, key };
     (actor.embedded ??= new Map()).set(key, task);
     return task;
   }
@@ -164,7 +158,7 @@ export class ActorRecords {
     const { machine } = actor;
     if (fields.idle) {
       // Its actors are not built before something moves it.
-      actor.parked = new Uint8Array(data);
+      actor.park(new Uint8Array(data));
       actor.scheduledAt = machine.engine.startedAt(machine.engine.read(machine, fields));
       return;
     }
@@ -175,21 +169,19 @@ export class ActorRecords {
   #migrate(actor: LiveActor, fields: RecordFields): void {
     const { clock } = this.#options.context;
     const { state, effects } = migrate(fields, actor.machine, clock.now(), this.#options.surroundings(actor));
-    actor.effects = [...effects];
+    actor.addEffects(effects);
     actor.unsaved = true;
     this.#hold(actor, state, fields);
   }
 
   #hold(actor: LiveActor, state: ActorState, fields: RecordFields): void {
-    actor.state = state;
-    actor.committed = state;
-    actor.fitting = state;
+    actor.hold(state);
     actor.scheduledAt = actor.machine.engine.startedAt(state);
     for (const [key, raw] of Object.entries(fields.tasks ?? {})) {
       const task = this.embedded(actor, Number(key));
-      task.state = unpackEmbedded(task.id, raw);
-      task.committed = task.state;
-      task.scheduledAt = taskMachine.engine.startedAt(task.state);
+      const taskState = unpackEmbedded(task.id, raw);
+      task.hold(taskState);
+      task.scheduledAt = taskMachine.engine.startedAt(taskState);
     }
   }
 }

@@ -1,8 +1,8 @@
-import type { ActorState, Effect, Machine } from "@ergon/core";
+import { isMachineState, toldTask, withoutTell, type ActorState, type Effect, type Machine } from "@ergon/core";
 
-import type { Settled } from "./commit-queue.ts";
 import type { HostedShard } from "./hosted-shard.ts";
 import { UNQUEUED, type Due } from "./timer-queue.ts";
+import { Writing } from "./writing.ts";
 
 /** What a wait waits for, other than the end. */
 export type Until = (state: ActorState) => boolean;
@@ -42,12 +42,51 @@ export interface Flight {
   bounced: boolean;
   /** Its agent has said how it ended: the slot under it is free again. */
   answered: boolean;
+  /** Its agent's last word on how far it is. */
+  progress: unknown;
 }
 
-/** A live actor in the memory of its host. Its state is ahead of the store by the writes that are under way. */
+/** Where a task waits for its turn. */
+export interface QueuePlace {
+  readonly queue: { remove(actor: LiveActor): void };
+}
+
+/** Who listens to an actor, and what listeners know. */
+export interface Listening {
+  /** `undefined` when there are none. */
+  listeners: Listener[] | undefined;
+  /** The status and attempt that were published last. */
+  published: string | undefined;
+}
+
+/**
+ * A live actor in the memory of its host. Its state is ahead of the store by the writes that are in flight.
+ *
+ * Everybody may read an actor. Each part of it has one owner, and only the owner writes it (`test/meta/actor-owners.test.ts`). A part that every
+ * actor needs is a field here, since one more object per actor costs more than the field; a part that few actors have at a time is an object that
+ * its owner makes when it is needed.
+ */
 export class LiveActor implements Due {
+  readonly id: string;
+  readonly shard: HostedShard;
+  /** Unknown fields of its record, kept as they are. */
+  readonly rest: Readonly<Record<string, unknown>> | undefined;
+
+  // Of the timer queue.
   due = 0;
   position: number = UNQUEUED;
+
+  // Of the commit queue.
+  readonly writing: Writing = new Writing();
+
+  // Of dispatch/: the attempt that is out, and the task's place in the queue of its driver.
+  flight: Flight | undefined;
+  queued: QueuePlace | undefined;
+
+  // Of serve/listeners.ts.
+  listening: Listening | undefined;
+
+  // Of the host.
   /** `undefined` while parked: the record's bytes are kept instead, since they take a tenth of the memory. */
   state: ActorState | undefined;
   parked: Uint8Array | undefined;
@@ -56,50 +95,32 @@ export class LiveActor implements Due {
   /** The number of the change that {@link LiveActor.committed} is. */
   committedAt = 0;
   /** Effects of steps whose record is not stored yet. */
-  effects: Effect[] = [];
-  /** The number of its last change, and of the last change that is stored; 0: none. */
-  sequence = 0;
-  stored = 0;
-  /** Writes that are with the store. */
-  writesOut = 0;
-  /** Who waits until a change is stored. */
-  waiting: { readonly sequence: number; readonly run: Settled }[] | undefined;
-  listeners: Listener[] | undefined;
-  flight: Flight | undefined;
-  progress: unknown;
-  /** It was set aside: nothing of it happens here any more, nor is stored. */
-  aside = false;
-  /** Its record is to be deleted (a batch that was refused). */
-  erased = false;
-  /** The status and attempt that listeners were told last. */
-  published: string | undefined;
-  /** Growing number of its place in a driver's queue; 0: not queued. */
-  ticket = 0;
-  /** The driver's queue that it is in. */
-  waitsIn: { remove(actor: LiveActor): void } | undefined;
-  scheduledAt = 0;
-  /** Tasks that are embedded in its record, by the number under which it asked for them. */
-  embedded: Map<number, LiveActor> | undefined;
+  effects: readonly Effect[] = NOTHING;
   /** Of embedded tasks: effects that wait for the record they are in. */
   pending: [task: LiveActor, effects: readonly Effect[]][] | undefined;
+  /** Tasks that are embedded in its record, by the number under which it asked for them. */
+  embedded: Map<number, LiveActor> | undefined;
   /** Of an embedded task: the actor in whose record it is, and its number there. */
-  host: { readonly actor: LiveActor; readonly key: number } | undefined;
-  /** Its record, as it was encoded last, has a time to live: the server removes it. */
-  expires = false;
-  /** Of an instance of a user's machine: its last state whose record fitted a message. */
-  fitting: ActorState | undefined;
-  /** Its record as it would be written now, where it was made already. */
-  encoded: { readonly sequence: number; readonly data: Uint8Array } | undefined;
-  readonly id: string;
-  readonly shard: HostedShard;
+  within: { readonly actor: LiveActor; readonly key: number } | undefined;
+  scheduledAt = 0;
   /** Another version of it, once it has been migrated. */
   machine: Machine;
   /** Its migration has failed: it stays on its version as long as it is here. */
   stays = false;
   /** It was migrated on its way out of its record: that is to be stored when its shard is served. */
   unsaved = false;
-  /** Unknown fields of its record, kept as they are. */
-  readonly rest: Readonly<Record<string, unknown>> | undefined;
+  /** It was set aside: nothing of it happens here any more, nor is stored. */
+  aside = false;
+  /** Its record is to be deleted (a batch that was refused). */
+  erased = false;
+
+  // Of the host's records.
+  /** Its record, as it was encoded last, has a time to live: the server removes it. */
+  expires = false;
+  /** Of an instance of a user's machine: its last state whose record fitted a message. */
+  fitting: ActorState | undefined;
+  /** Its record as it would be written now, where it was made already. */
+  encoded: { readonly sequence: number; readonly data: Uint8Array } | undefined;
 
   constructor(id: string, shard: HostedShard, machine: Machine, rest?: Readonly<Record<string, unknown>>) {
     this.id = id;
@@ -107,20 +128,58 @@ export class LiveActor implements Due {
     this.machine = machine;
     this.rest = rest;
   }
+
+  /** Whether somebody waits for it, or watches it. */
+  get isListenedTo(): boolean {
+    return this.listening?.listeners !== undefined;
+  }
+
+  /** Its state as its record holds it. */
+  hold(state: ActorState): void {
+    this.parked = undefined;
+    this.state = state;
+    this.committed = state;
+    this.fitting = state;
+  }
+
+  /** Only the bytes of its record are kept. */
+  park(record: Uint8Array): void {
+    this.parked = record;
+    this.state = undefined;
+    this.committed = undefined;
+    this.fitting = undefined;
+  }
+
+  /** The write of a state is stored. One that was in doubt may settle after a later one, which stands then. */
+  noteCommitted(state: ActorState, sequence: number): void {
+    if (sequence <= this.committedAt) return;
+    this.committedAt = sequence;
+    this.committed = state;
+  }
+
+  /** A message of it has been taken. */
+  forgetTell(seq: number): void {
+    const { state, committed } = this;
+    if (state === undefined) return;
+    this.state = without(state, seq);
+    if (committed !== undefined) this.committed = committed === state ? this.state : without(committed, seq);
+  }
+
+  /** A step asks for effects. */
+  addEffects(effects: readonly Effect[]): void {
+    if (effects.length > 0) this.effects = this.effects.length === 0 ? effects : [...this.effects, ...effects];
+  }
+
+  /** The effects that were asked for since the last call. */
+  takeEffects(): readonly Effect[] {
+    const { effects } = this;
+    this.effects = NOTHING;
+    return effects;
+  }
 }
 
-/** Takes out those who wait for what is stored by now; `all`: whatever they wait for. */
-export function takeWaiting(actor: LiveActor, all: boolean): NonNullable<LiveActor["waiting"]> {
-  const { waiting = [], stored } = actor;
-  const due = waiting.filter(({ sequence }) => all || sequence <= stored);
-  if (due.length > 0)
-    actor.waiting = due.length === waiting.length ? undefined : waiting.filter((one) => !due.includes(one));
-  return due;
-}
+const NOTHING: readonly Effect[] = [];
 
-/** The write of a state is stored. One that was in doubt may settle after a later one, which stands then. */
-export function noteCommitted(actor: LiveActor, state: ActorState, sequence: number): void {
-  if (sequence <= actor.committedAt) return;
-  actor.committedAt = sequence;
-  actor.committed = state;
+function without(state: ActorState, seq: number): ActorState {
+  return isMachineState(state) ? withoutTell(state, seq) : toldTask(state);
 }

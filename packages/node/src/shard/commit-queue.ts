@@ -2,11 +2,7 @@ import { backoffMs, type Clock, type CommitResult, type Logger, type RecordStore
 
 import type { LiveActor } from "./actor.ts";
 import type { HostedShard } from "./hosted-shard.ts";
-
-export type Refusal = Extract<CommitResult, { kind: "refused" }>;
-
-/** Called when the write is stored (`undefined`), or when the actor's creation was refused. Not called when the shard is lost. */
-export type Settled = (refusal: Refusal | undefined) => void;
+import type { Refusal, Settled } from "./writing.ts";
 
 interface Entry {
   readonly actor: LiveActor;
@@ -75,17 +71,17 @@ export class CommitQueue {
   }
 
   put(actor: LiveActor, settled: Settled): void {
-    actor.sequence++;
+    const sequence = actor.writing.changed();
     // What was not taken as it was may be taken as it is now.
     this.#takeBack(actor);
     const waiting = this.#queued.get(actor);
     if (waiting !== undefined) {
-      waiting.sequence = actor.sequence;
+      waiting.sequence = sequence;
       waiting.settled.push(settled);
       return this.#schedule();
     }
     actor.shard.writes++;
-    const entry: Entry = { actor, sequence: actor.sequence, settled: [settled] };
+    const entry: Entry = { actor, sequence, settled: [settled] };
     this.#queued.set(actor, entry);
     if (this.#stalled !== undefined) queueMicrotask(() => this.#refuseIfNew(entry));
     else this.#schedule();
@@ -145,7 +141,7 @@ export class CommitQueue {
       most = Math.min(most, entry.most ?? most);
       if (entries.length >= most) break;
       this.#queued.delete(actor);
-      if (entry.sequence <= actor.stored) {
+      if (entry.sequence <= actor.writing.stored) {
         // Tried again after a doubt, but overtaken by a later write of the same actor that is stored.
         this.#settled(entry, undefined);
         continue;
@@ -155,7 +151,7 @@ export class CommitQueue {
         this.#settled(entry, NO_RECORD);
         continue;
       }
-      entry.sequence = actor.sequence;
+      entry.sequence = actor.writing.sequence;
       entries.push(entry);
       writes.push({ shard: actor.shard.number, id: actor.id, fence: actor.shard.fence, ...record });
       if (entries.length === most) break;
@@ -169,11 +165,11 @@ export class CommitQueue {
     this.#inFlight++;
     const isGroup = entries.length > 1;
     if (isGroup) this.#grouped = true;
-    for (const { actor } of entries) actor.writesOut++;
+    for (const { actor } of entries) actor.writing.sent();
     void this.#options.records.commit(writes).then((result) => {
       this.#inFlight--;
       if (isGroup) this.#grouped = false;
-      for (const { actor } of entries) actor.writesOut--;
+      for (const { actor } of entries) actor.writing.answered();
       this.#options.onResult?.(result);
       this.#settle(entries, result);
       this.#schedule();
@@ -204,7 +200,7 @@ export class CommitQueue {
   #stored(entry: Entry, revision: number): void {
     const { actor, sequence } = entry;
     const { shard } = actor;
-    actor.stored = Math.max(actor.stored, sequence);
+    actor.writing.storedUpTo(sequence);
     shard.revision = Math.max(shard.revision, revision);
     shard.writesSinceMark++;
     this.#settled(entry, undefined);
@@ -255,7 +251,8 @@ export class CommitQueue {
     const { actor } = entry;
     // Changes of an actor may follow its creation before that is stored. Any of them creates it, so it is refused with the last of them.
     const later = this.#queued.get(actor);
-    if (actor.stored > 0 || actor.writesOut > 0 || entry.doubtful === true || later?.doubtful === true) return false;
+    const { writing } = actor;
+    if (writing.stored > 0 || writing.isOut || entry.doubtful === true || later?.doubtful === true) return false;
     this.#options.onCreationRefused(actor);
     this.#queued.delete(actor);
     this.#settled(entry, refusal);

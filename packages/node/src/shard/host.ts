@@ -14,9 +14,9 @@ import {
 import { unreadable } from "../serve/refusals.ts";
 import { ActorRecords } from "./actor-records.ts";
 import { ActorTimers } from "./actor-timers.ts";
-import { LiveActor, noteCommitted, takeWaiting, type EventWithoutTime } from "./actor.ts";
+import { LiveActor, type EventWithoutTime } from "./actor.ts";
 import type { Behaviour } from "./behaviour.ts";
-import { NO_RECORD, type Refusal, type Settled } from "./commit-queue.ts";
+import { NO_RECORD } from "./commit-queue.ts";
 import { CommitQueues } from "./commit-queues.ts";
 import type { HostOptions } from "./host-options.ts";
 import type { HostedShard } from "./hosted-shard.ts";
@@ -24,6 +24,7 @@ import { Migrations } from "./migrations.ts";
 import { Patience } from "./patience.ts";
 import { UNQUEUED } from "./timer-queue.ts";
 import { Woken } from "./woken.ts";
+import type { Refusal, Settled } from "./writing.ts";
 
 /** A timer nearer than this keeps its actor unpacked. */
 const PARK_MS = 5_000;
@@ -92,10 +93,12 @@ export class Host {
     return task;
   }
 
-  /** Takes a task out of the record that it is embedded in. */
-  unembed(task: LiveActor): void {
+  /** Takes a task out of the record that it is embedded in; `effects` are performed once that is stored. */
+  unembed(task: LiveActor, effects: readonly Effect[] = []): void {
+    const { within } = task;
     this.#timers.delete(task);
-    if (task.host !== undefined) task.host.actor.embedded?.delete(task.host.key);
+    within?.actor.embedded?.delete(within.key);
+    if (within !== undefined && effects.length > 0) (within.actor.pending ??= []).push([task, effects]);
   }
 
   /**
@@ -107,7 +110,7 @@ export class Host {
     const before = this.wake(actor);
     if (!this.transition(actor, event)) return false;
     this.#records.requireFit(actor, "nothing has happened", () => {
-      actor.effects = [];
+      actor.takeEffects();
       this.#rollBack(actor, before);
     });
     this.#store(actor, settled);
@@ -143,7 +146,7 @@ export class Host {
       { shard: shard.number, id: actor.id, machine: machine.name, code, reason: message },
       "an instance fails",
     );
-    actor.effects = [];
+    actor.takeEffects();
     // Who works on what the failed step had no use for any more is still to be told; nothing is begun.
     actor.pending = actor.pending?.map(([task, effects]) => [task, effects.filter(({ type }) => type === "abort")]);
     this.#rollBack(actor, actor.fitting ?? this.wake(actor));
@@ -183,22 +186,22 @@ export class Host {
   }
 
   commit(actor: LiveActor, settled: Settled): void {
-    const { host } = actor;
-    if (host === undefined)
+    const { within } = actor;
+    if (within === undefined)
       return this.#records.fits(actor)
         ? this.#commitWhole(actor, settled)
         : this.fail(actor, "RECORD_TOO_LARGE", this.#records.tooLarge(actor), settled);
     this.takeIn(actor);
-    this.commit(host.actor, settled);
+    this.commit(within.actor, settled);
   }
 
   /** Takes what a task has become into the record that it is embedded in, whose write is to follow. The actor there hears of its end. */
   takeIn(task: LiveActor): void {
     this.#hold(task);
     const state = this.wake(task);
-    if (task.host === undefined || state.snapshot.status === "active") return;
+    if (task.within === undefined || state.snapshot.status === "active") return;
     this.unembed(task);
-    this.#options.onEmbeddedEnded(task.host.actor, task.host.key, state);
+    this.#options.onEmbeddedEnded(task.within.actor, task.within.key, state);
   }
 
   /** The actor's state as it is stored, or `undefined` while its first write is under way. */
@@ -210,8 +213,8 @@ export class Host {
   /** Calls `run` when what the actor is now is stored, or its creation was refused, or it was set aside. Not called when the shard is lost. */
   whenStored(actor: LiveActor, run: Settled): void {
     if (actor.aside) run(NO_RECORD);
-    else if (actor.stored >= actor.sequence) run(undefined);
-    else (actor.waiting ??= []).push({ sequence: actor.sequence, run });
+    else if (actor.writing.isDone) run(undefined);
+    else actor.writing.wait(run);
   }
 
   /** Removes an actor and its record, as if it had never been. */
@@ -227,9 +230,14 @@ export class Host {
 
   /** The messages of the actor are delivered: an ended actor leaves, a live one is packed. */
   release(actor: LiveActor): void {
-    if (actor.stored < actor.sequence || actor.state === undefined) return;
+    if (!actor.writing.isDone || actor.state === undefined) return;
     if (actor.state.snapshot.status === "active") this.#parkIfIdle(actor);
     else this.#retire(actor);
+  }
+
+  /** A message of the actor has been taken: it is not sent again. The record without it is written with the actor's next change. */
+  forgetTell(actor: LiveActor, seq: number): void {
+    actor.forgetTell(seq);
   }
 
   /** The actor's state, unpacked if it was parked. Throws `ConflictError` when its record does not fit its machine here; it is set aside then. */
@@ -249,8 +257,8 @@ export class Host {
    * is told; whoever asks for it is answered `TASK_UNREADABLE`.
    */
   setAside(actor: LiveActor, error: unknown): void {
-    const { host, shard, id } = actor;
-    if (host !== undefined) return this.setAside(host.actor, error);
+    const { within, shard, id } = actor;
+    if (within !== undefined) return this.setAside(within.actor, error);
     if (shard.actors.get(id) !== actor) return;
     const { logger } = this.#options.context;
     logger.error({ shard: shard.number, id, err: error }, "an actor cannot go on; it is set aside");
@@ -343,7 +351,7 @@ export class Host {
 
   #take(actor: LiveActor, { state, effects }: Turn): void {
     actor.state = state;
-    if (effects.length > 0) actor.effects.push(...effects);
+    actor.addEffects(effects);
   }
 
   #rollBack(actor: LiveActor, to: ActorState): void {
@@ -356,29 +364,29 @@ export class Host {
 
   /** What an embedded task wants done waits for the record that it is in. */
   #hold(task: LiveActor): void {
-    const { host, effects } = task;
-    if (host === undefined) return;
-    task.effects = [];
-    if (effects.length > 0) (host.actor.pending ??= []).push([task, effects]);
+    const { within } = task;
+    if (within === undefined) return;
+    const effects = task.takeEffects();
+    if (effects.length > 0) (within.actor.pending ??= []).push([task, effects]);
     this.#timers.set(task, this.wake(task).timers);
   }
 
   #commitWhole(actor: LiveActor, settled: Settled): void {
-    const { effects, pending } = actor;
-    actor.effects = [];
+    const effects = actor.takeEffects();
+    const { pending } = actor;
     actor.pending = undefined;
     const state = this.wake(actor);
     const ended = state.snapshot.status !== "active";
-    const sequence = actor.sequence + 1;
+    const sequence = actor.writing.sequence + 1;
     this.#timers.set(actor, state.timers);
     this.#queues.of(actor).put(actor, (refusal) => {
       if (refusal !== undefined) {
         this.#attempt(actor, () => settled(refusal));
         return this.#tellWaiting(actor, refusal);
       }
-      noteCommitted(actor, state, sequence);
+      actor.noteCommitted(state, sequence);
       for (const [task, own] of pending ?? []) this.#perform(task, own);
-      if (actor.embedded !== undefined && sequence === actor.sequence)
+      if (actor.embedded !== undefined && sequence === actor.writing.sequence)
         for (const task of actor.embedded.values()) task.committed = task.state;
       const behaviour = this.#behaviour(actor);
       this.#perform(actor, effects);
@@ -413,7 +421,7 @@ export class Host {
   }
 
   #tellWaiting(actor: LiveActor, refusal: Refusal | undefined): void {
-    for (const { run } of takeWaiting(actor, refusal !== undefined)) this.#attempt(actor, () => run(refusal));
+    for (const { run } of actor.writing.takeWaiters(refusal !== undefined)) this.#attempt(actor, () => run(refusal));
   }
 
   /** An ended actor with nothing left to deliver leaves. Its retention begins with this write, unless it has begun already. */
@@ -425,7 +433,7 @@ export class Host {
   #forget(actor: LiveActor): void {
     this.#leave(actor);
     actor.shard.remove(actor);
-    if (actor.stored === 0) this.#behaviour(actor).dropped(actor);
+    if (actor.writing.stored === 0) this.#behaviour(actor).dropped(actor);
   }
 
   /** Nothing of the actor happens here any more. */
@@ -437,7 +445,7 @@ export class Host {
 
   #parkIfIdle(actor: LiveActor): void {
     const { state } = actor;
-    if (state === undefined || actor.stored < actor.sequence || actor.listeners !== undefined || actor.unsaved) return;
+    if (state === undefined || !actor.writing.isDone || actor.isListenedTo || actor.unsaved) return;
     if (state.snapshot.status !== "active" || actor.embedded?.size || actor.flight !== undefined) return;
     if (actor.position !== UNQUEUED && actor.due - this.#options.context.clock.now() < PARK_MS) return;
     if (!this.#behaviour(actor).parks(state)) return;

@@ -12,8 +12,8 @@ import {
 import type { NodeContext } from "../node-context.ts";
 import type { ActorRecords } from "./actor-records.ts";
 import type { LiveActor } from "./actor.ts";
-import type { Settled } from "./commit-queue.ts";
 import type { Host } from "./host.ts";
+import type { Settled } from "./writing.ts";
 
 /** Moves instances to other versions of their machines: where a migration leads there, and never half. */
 export class Migrations {

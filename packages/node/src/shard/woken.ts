@@ -43,7 +43,7 @@ export class Woken {
       this.#actors.delete(actor);
       this.#park(actor);
       // Whoever waits for it will leave. Anything else that keeps it here ends with a commit, after which it is packed anyway.
-      if (actor.listeners !== undefined) this.#actors.set(actor, now + LOOK_MS);
+      if (actor.isListenedTo) this.#actors.set(actor, now + LOOK_MS);
     }
   }
 }
