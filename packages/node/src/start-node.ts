@@ -115,6 +115,14 @@ export async function startNode(parts: NodeParts): Promise<Node> {
       ? undefined
       : new ServerSpread({ id, placement, nodes: () => cluster.sessions(), clock, logger });
   const listeners = new Listeners(context);
+  const host: Host = new Host({
+    context,
+    machines,
+    behaviourOf: ({ engine }) => (engine === taskMachine.engine ? dispatcher : machineBehaviour),
+    health,
+    onDoubt: (shard) => supervisor.onDoubt(shard),
+    onEmbeddedEnded: (actor, key, ended) => machineBehaviour.taskEnded(actor, key, ended),
+  });
   const outbox = new Outbox(context, {
     undeliverable: (actor, tell, error) => machineBehaviour.undeliverable(actor, tell, error),
     taken: (actor, { seq }) => host.forgetTell(actor, seq),
@@ -122,7 +130,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     empty: (actor) => host.release(actor),
     broken: (actor, error) => host.setAside(actor, error),
   });
-  const dispatcher: Dispatcher = new Dispatcher(context, parts.drivers, {
+  const dispatcher: Dispatcher = new Dispatcher(context, host, parts.drivers, {
     stored: (actor, ended) => {
       listeners.stored(actor, ended);
       supervisor.stored(actor.shard);
@@ -137,24 +145,14 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     untold: (actor) => outbox.post(actor),
     held: (actor) => held.restored(actor),
   });
-  const machineBehaviour: MachineBehaviour = new MachineBehaviour(context, dispatcher, outbox, {
+  const machineBehaviour: MachineBehaviour = new MachineBehaviour(context, host, dispatcher, outbox, {
     stored: (actor, ended) => {
       listeners.stored(actor, ended);
       supervisor.stored(actor.shard);
     },
     dropped: (actor) => listeners.dropped(actor, moved(actor.shard)),
   });
-  const host: Host = new Host({
-    context,
-    machines,
-    behaviourOf: ({ engine }) => (engine === taskMachine.engine ? dispatcher : machineBehaviour),
-    health,
-    onDoubt: (shard) => supervisor.onDoubt(shard),
-    onEmbeddedEnded: (actor, key, ended) => machineBehaviour.taskEnded(actor, key, ended),
-  });
-  dispatcher.attach(host);
-  machineBehaviour.attach(host);
-  const observer = new AgentsObserver(context, dispatcher, host);
+  const observer = new AgentsObserver(context, dispatcher, host, host.patience);
   const router = new Router(context, cluster, listeners);
   const held: HeldBatches = new HeldBatches(context, host, (node) => cluster.isAlive(node));
   const admissions = new AdmissionDesk(context, host, dispatcher, machines, held);
@@ -200,7 +198,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     heap,
     cluster,
     needs,
-    host,
+    residence: host.residence,
     hosted,
     onMessage: (shard, message) => gateway.shardMessage(shard, message),
     onServing: (shard) => {

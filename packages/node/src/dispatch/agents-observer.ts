@@ -2,7 +2,8 @@ import { H, delay, messageOf, taskOption, type Message, type Subscription } from
 
 import { probe } from "../membership/proof-of-death.ts";
 import type { NodeContext } from "../node-context.ts";
-import type { Host } from "../shard/host.ts";
+import type { Sending } from "../shard/hosting.ts";
+import type { Patience } from "../shard/patience.ts";
 import type { AgentEntry } from "./agents-table.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { PresenceReader, type Beat } from "./presence.ts";
@@ -28,7 +29,8 @@ const UNSERVED_MS = 500;
 export class AgentsObserver {
   readonly #context: NodeContext;
   readonly #dispatcher: Dispatcher;
-  readonly #host: Host;
+  readonly #host: Sending;
+  readonly #patience: Patience;
   readonly #subscriptions: Subscription[] = [];
   #timer: unknown;
   #offersTimer: unknown;
@@ -37,10 +39,11 @@ export class AgentsObserver {
   readonly #pulse: ServerPulse;
   readonly #reader: PresenceReader;
 
-  constructor(context: NodeContext, dispatcher: Dispatcher, host: Host) {
+  constructor(context: NodeContext, dispatcher: Dispatcher, host: Sending, patience: Patience) {
     this.#context = context;
     this.#dispatcher = dispatcher;
     this.#host = host;
+    this.#patience = patience;
     this.#reader = new PresenceReader(context.clock, context.logger);
     this.#pulse = new ServerPulse(context);
     dispatcher.probe = (entry) => void this.#probe(entry);
@@ -115,7 +118,7 @@ export class AgentsObserver {
   #sweepLater(): void {
     this.#timer = this.#context.clock.after(SWEEP_MS, () => {
       const server = this.#pulse.look();
-      this.#host.patience.heard(server !== "unheard");
+      this.#patience.heard(server !== "unheard");
       if (server === "again") this.#forgive();
       if (server !== "unheard") this.#sweep();
       if (!this.#stopped) this.#sweepLater();
@@ -155,7 +158,7 @@ export class AgentsObserver {
       }
       const heartbeatMs = taskOption(taskOf(state), "heartbeatTimeoutMs");
       const isSilent = heartbeatMs > 0 && now - Math.max(flight.heardAt, flight.sentAt) > heartbeatMs;
-      const { end = 0 } = this.#host.patience.gap(actor.shard) ?? {};
+      const { end = 0 } = this.#patience.gap(actor.shard) ?? {};
       if (isSilent && (taskOf(state).attemptAt ?? 0) >= end)
         this.#host.send(actor, { type: "silent", attempt: flight.attempt });
     }

@@ -14,7 +14,7 @@ import type { NodeContext } from "../node-context.ts";
 import type { DriverOptions } from "../options.ts";
 import type { Flight, LiveActor } from "../shard/actor.ts";
 import type { Behaviour } from "../shard/behaviour.ts";
-import type { Host } from "../shard/host.ts";
+import type { Stepping } from "../shard/hosting.ts";
 import { AgentsTable, type AgentEntry } from "./agents-table.ts";
 import { CreditDesk } from "./credit-desk.ts";
 import { Drivers, refusalOf, type Driver } from "./drivers.ts";
@@ -49,10 +49,16 @@ export class Dispatcher implements Behaviour {
   readonly #starter: Starter;
   readonly #context: NodeContext;
   readonly #listeners: TaskListeners;
-  #host: Host | undefined;
+  readonly #host: Stepping;
 
-  constructor(context: NodeContext, options: Readonly<Record<string, DriverOptions>>, listeners: TaskListeners) {
+  constructor(
+    context: NodeContext,
+    host: Stepping,
+    options: Readonly<Record<string, DriverOptions>>,
+    listeners: TaskListeners,
+  ) {
     this.#context = context;
+    this.#host = host;
     this.#listeners = listeners;
     this.twins = new Twins(context);
     this.credits = new CreditDesk(
@@ -63,13 +69,9 @@ export class Dispatcher implements Behaviour {
     );
     this.flights = new Flights(context, this.agents, this.credits);
     this.#drivers = new Drivers(context.names, options);
-    const parts = { drivers: this.#drivers, agents: this.agents, flights: this.flights, host: () => this.#host };
+    const parts = { drivers: this.#drivers, agents: this.agents, flights: this.flights, host };
     this.plainAgents = new PlainAgents(context, { ...parts, pump: (driver) => this.pump(driver) });
     this.#starter = new Starter({ ...parts, credits: this.credits, plainAgents: this.plainAgents });
-  }
-
-  attach(host: Host): void {
-    this.#host = host;
   }
 
   /** Takes an agent's beat. */
@@ -124,7 +126,7 @@ export class Dispatcher implements Behaviour {
           this.#deserted(actor, flight.attempt, driver);
       } else if (this.#context.names.agent(driver.name, flight.agent) === subject) {
         const reason = `this node's NATS user may not publish to ${subject}`;
-        this.#host?.advance(actor, { type: "returned", attempt: flight.attempt, reason });
+        this.#host.advance(actor, { type: "returned", attempt: flight.attempt, reason });
       }
     }
   }
@@ -152,9 +154,8 @@ export class Dispatcher implements Behaviour {
   #deserted(actor: LiveActor, attempt: number, driver: Driver): void {
     driver.served = "no";
     this.#land(actor);
-    const state = this.#host?.wake(actor);
-    if (state !== undefined && liveStateOf(state) === "unserved") this.#starter.enqueue(actor, driver);
-    else this.#host?.advance(actor, { type: "unserved", attempt, reason: refusalOf(driver) });
+    if (liveStateOf(this.#host.wake(actor)) === "unserved") this.#starter.enqueue(actor, driver);
+    else this.#host.advance(actor, { type: "unserved", attempt, reason: refusalOf(driver) });
   }
 
   /** Whoever has the attempt was heard. */
@@ -244,16 +245,14 @@ export class Dispatcher implements Behaviour {
   }
 
   restored(actor: LiveActor): void {
-    const state = this.#host?.wake(actor);
-    if (state === undefined) return;
+    const state = this.#host.wake(actor);
     if (state.snapshot.status !== "active") return this.#listeners.untold(actor);
     const live = liveStateOf(state);
     const { attempt, agent } = taskOf(state);
     if (live === "held") return this.#listeners.held(actor);
     if (live === "ready" || live === "unserved") {
       this.settle(actor);
-      if (this.#host !== undefined && live !== liveStateOf(this.#host.wake(actor)))
-        this.#host.commit(actor, () => undefined);
+      if (live !== liveStateOf(this.#host.wake(actor))) this.#host.commit(actor, () => undefined);
       return;
     }
     if (live !== "started" && live !== "offered" && live !== "cancelling") return;
@@ -327,12 +326,11 @@ export class Dispatcher implements Behaviour {
   #loseAttempt(actor: LiveActor, reason: string): void {
     const { flight } = actor;
     if (flight === undefined) return;
-    if (this.#host?.send(actor, { type: "lost", attempt: flight.attempt, reason }) !== true) this.#land(actor);
+    if (!this.#host.send(actor, { type: "lost", attempt: flight.attempt, reason })) this.#land(actor);
   }
 
   #publish(actor: LiveActor, attempt: number, agent: string | undefined): void {
-    const state = this.#host?.wake(actor);
-    if (state !== undefined) this.flights.dispatch(actor, this.#driverOf(actor), taskOf(state), attempt, agent);
+    this.flights.dispatch(actor, this.#driverOf(actor), taskOf(this.#host.wake(actor)), attempt, agent);
   }
 
   #waiting(view: AgentView): number {
@@ -340,7 +338,6 @@ export class Dispatcher implements Behaviour {
   }
 
   #driverOf(actor: LiveActor): Driver {
-    const state = this.#host?.wake(actor);
-    return this.#drivers.get(state === undefined ? "" : taskOf(state).driver);
+    return this.#drivers.get(taskOf(this.#host.wake(actor)).driver);
   }
 }

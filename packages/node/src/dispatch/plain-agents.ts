@@ -1,6 +1,6 @@
 import type { NodeContext } from "../node-context.ts";
 import type { Flight, LiveActor } from "../shard/actor.ts";
-import type { Host } from "../shard/host.ts";
+import type { Stepping } from "../shard/hosting.ts";
 import type { AgentsTable } from "./agents-table.ts";
 import type { Driver, Drivers } from "./drivers.ts";
 import type { Flights } from "./flights.ts";
@@ -17,7 +17,7 @@ export interface PlainAgentsParts {
   readonly drivers: Drivers;
   readonly agents: AgentsTable;
   readonly flights: Flights;
-  readonly host: () => Host | undefined;
+  readonly host: Stepping;
   readonly pump: (driver: string) => void;
 }
 
@@ -38,7 +38,7 @@ export class PlainAgents {
     if (agents.credits(driver.name).length > 0) return false;
     // Until it is known that somebody serves the subject, one task finds out for all.
     if (driver.inFlight >= (driver.served === "yes" ? (driver.limit ?? DEFAULT_LIMIT) : 1)) return false;
-    const taken = host()?.transition(actor, { type: "offer" }) === true;
+    const taken = host.transition(actor, { type: "offer" });
     // A queued task that cannot be started any more leaves the queue as well.
     driver.queue.remove(actor);
     if (taken) flights.launch(actor, driver, undefined, actor.state === undefined ? 0 : taskOf(actor.state).attempt, 0);
@@ -84,7 +84,7 @@ export class PlainAgents {
     if (!flights.offered.delete(actor) || actor.state === undefined) return;
     const driver = drivers.get(taskOf(actor.state).driver);
     driver.queue.remove(actor);
-    host()?.advance(actor, { type: "taken", attempt });
+    host.advance(actor, { type: "taken", attempt });
     this.served(driver);
   }
 
@@ -114,13 +114,13 @@ export class PlainAgents {
 
   /** Answers how many bytes went out. */
   #try(driver: Driver): number {
-    const host = this.#parts.host();
+    const { host } = this.#parts;
     const actor = driver.queue.peek();
-    const state = actor === undefined ? undefined : host?.wake(actor);
-    if (actor === undefined || state === undefined) return 0;
+    if (actor === undefined) return 0;
+    const state = host.wake(actor);
     const { attempt, payload } = taskOf(state);
     if (liveStateOf(state) === "unserved" && attempt > 0) this.#tryAgain(actor, driver, attempt);
-    else if (this.offer(actor, driver)) host?.commit(actor, () => undefined);
+    else if (this.offer(actor, driver)) host.commit(actor, () => undefined);
     return payload.length + 1;
   }
 

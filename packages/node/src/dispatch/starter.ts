@@ -1,7 +1,7 @@
 import { taskOption, type ActorState, type TaskSpec } from "@ergon/core";
 
 import type { LiveActor } from "../shard/actor.ts";
-import type { Host } from "../shard/host.ts";
+import type { Stepping } from "../shard/hosting.ts";
 import type { AgentsTable } from "./agents-table.ts";
 import type { CreditDesk } from "./credit-desk.ts";
 import { refusalOf, room, type Driver, type Drivers } from "./drivers.ts";
@@ -15,7 +15,7 @@ export interface StarterParts {
   readonly credits: CreditDesk;
   readonly flights: Flights;
   readonly plainAgents: PlainAgents;
-  readonly host: () => Host | undefined;
+  readonly host: Stepping;
 }
 
 /** Brings tasks that wait and free slots together. */
@@ -31,7 +31,7 @@ export class Starter {
     for (;;) {
       const actor = driver.queue.peek();
       if (actor === undefined || !this.#start(actor, driver)) break;
-      this.#parts.host()?.commit(actor, () => undefined);
+      this.#parts.host.commit(actor, () => undefined);
     }
     this.#parts.credits.ask(driver.name);
   }
@@ -42,7 +42,7 @@ export class Starter {
     if (actor.queued !== undefined) return;
     if (driver.queue.size === 0 && this.#start(actor, driver)) return;
     if (driver.served === "no" && agents.credits(driver.name).length === 0)
-      host()?.transition(actor, { type: "unserved", reason: refusalOf(driver) });
+      host.transition(actor, { type: "unserved", reason: refusalOf(driver) });
     this.enqueue(actor, driver);
     this.#parts.credits.ask(driver.name);
   }
@@ -79,7 +79,7 @@ export class Starter {
     if (actor.flight !== undefined || room(driver) <= 0) return false;
     const credit = credits.pick(driver.name);
     if (credit === undefined) return driver.served !== "no" && plainAgents.offer(actor, driver);
-    const started = host()?.transition(actor, { type: "start", agent: credit.agent.id }) === true;
+    const started = host.transition(actor, { type: "start", agent: credit.agent.id });
     // A queued task that cannot be started any more leaves the queue as well.
     driver.queue.remove(actor);
     if (started && actor.state !== undefined)

@@ -20,8 +20,8 @@ import type { NodeContext } from "../node-context.ts";
 import { answeredOf } from "../serve/recorded-answer.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import type { Behaviour } from "../shard/behaviour.ts";
-import type { Host } from "../shard/host.ts";
 import { embeddedId } from "../shard/hosted-shard.ts";
+import type { Embedding } from "../shard/hosting.ts";
 import { endingOf } from "./ending.ts";
 import type { Outbox } from "./outbox.ts";
 
@@ -37,22 +37,25 @@ export class MachineBehaviour implements Behaviour {
   readonly #dispatcher: Dispatcher;
   readonly #outbox: Outbox;
   readonly #listeners: MachineListeners;
-  #host: Host | undefined;
+  readonly #host: Embedding;
 
-  constructor(context: NodeContext, dispatcher: Dispatcher, outbox: Outbox, listeners: MachineListeners) {
+  constructor(
+    context: NodeContext,
+    host: Embedding,
+    dispatcher: Dispatcher,
+    outbox: Outbox,
+    listeners: MachineListeners,
+  ) {
     this.#context = context;
+    this.#host = host;
     this.#dispatcher = dispatcher;
     this.#outbox = outbox;
     this.#listeners = listeners;
   }
 
-  attach(host: Host): void {
-    this.#host = host;
-  }
-
   /** Takes tasks into the record that the instance asked for, and those out of it that it does not want any more. */
   settle(actor: LiveActor): void {
-    if (this.#hosting().wake(actor).snapshot.status !== "active")
+    if (this.#host.wake(actor).snapshot.status !== "active")
       for (const key of [...(actor.embedded?.keys() ?? [])]) this.#withdraw(actor, key);
     if (actor.effects.length === 0) return;
     const asked = actor.takeEffects();
@@ -79,7 +82,7 @@ export class MachineBehaviour implements Behaviour {
 
   /** An embedded task has ended: the actor that asked for it hears so in the same write. */
   taskEnded(actor: LiveActor, key: number, ended: ActorState): void {
-    const host = this.#hosting();
+    const host = this.#host;
     if (host.wake(actor).snapshot.status !== "active") return;
     const task = taskOf(ended);
     const event = { type: "ergon.task", key, ending: endingOf(task), answered: answeredOf(key, task) };
@@ -98,7 +101,7 @@ export class MachineBehaviour implements Behaviour {
         "a message has nobody to take it",
       );
     if (actor.state?.snapshot.status !== "active") return;
-    this.#hosting().advance(actor, { type: "ergon.task", key, ending: { kind: "error", error: failureOf(error) } });
+    this.#host.advance(actor, { type: "ergon.task", key, ending: { kind: "error", error: failureOf(error) } });
   }
 
   stored(actor: LiveActor, ended: boolean): void {
@@ -136,7 +139,7 @@ export class MachineBehaviour implements Behaviour {
   /** An overdue timer of an instance may be the bound of a task or a durable child whose end is on its way. */
   mayBeAnswered(actor: LiveActor, timer: Timer, { end }: Gap): boolean {
     if (timer.due > end || isAlarm(timer)) return false;
-    const host = this.#hosting();
+    const host = this.#host;
     const { clock } = this.#context;
     const sinceGapMs = clock.now() - end;
     for (const { flight, state } of actor.embedded?.values() ?? []) {
@@ -151,7 +154,7 @@ export class MachineBehaviour implements Behaviour {
   }
 
   #embed(actor: LiveActor, { key, spec }: Command & { type: "task" }): void {
-    const host = this.#hosting();
+    const host = this.#host;
     const at = this.#context.clock.now();
     const id = embeddedId(actor.id, key);
     const { correlationId } = (host.wake(actor) as MachineState).meta;
@@ -162,7 +165,7 @@ export class MachineBehaviour implements Behaviour {
 
   /** A task of the instance is to stop: its agent is told, and its end is heard, which may be now. */
   #cancel(actor: LiveActor, { key, reason }: Command & { type: "cancel" }): void {
-    const host = this.#hosting();
+    const host = this.#host;
     const task = actor.embedded?.get(key);
     if (task === undefined || !host.transition(task, { type: "cancel", by: actor.id, reason })) return;
     this.#dispatcher.settle(task);
@@ -176,7 +179,7 @@ export class MachineBehaviour implements Behaviour {
     const { flight } = task;
     // Its agent is told once that is stored.
     const abort = { attempt: flight?.attempt, agent: flight?.agent, reason: "cancelled" };
-    this.#hosting().unembed(task, flight?.agent === undefined ? [] : [{ type: "abort", params: abort }]);
+    this.#host.unembed(task, flight?.agent === undefined ? [] : [{ type: "abort", params: abort }]);
     this.#dispatcher.dropped(task);
     // Its slot is free for another.
     if (task.state !== undefined && flight !== undefined) {
@@ -193,10 +196,5 @@ export class MachineBehaviour implements Behaviour {
       // It is for whoever listens, and kept for nobody: too large a one is lost.
       logger.warn({ id: actor.id, event: event.type, reason: messageOf(error) }, "an emitted event was not published");
     }
-  }
-
-  #hosting(): Host {
-    if (this.#host === undefined) throw new Error("the behaviour of machines has no host yet");
-    return this.#host;
   }
 }

@@ -17,8 +17,8 @@ import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { liveStateOf, taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
-import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
+import type { Starting } from "../shard/hosting.ts";
 import type { HeldBatches } from "./held-batches.ts";
 import { Lookups } from "./lookups.ts";
 import { isLeaving, moved, refused, setAside } from "./refusals.ts";
@@ -33,13 +33,19 @@ export type Admission =
 /** Stores new tasks, and finds those that were stored before under the same id. */
 export class AdmissionDesk {
   readonly #context: NodeContext;
-  readonly #host: Host;
+  readonly #host: Starting;
   readonly #dispatcher: Dispatcher;
   readonly #machines: MachineRegistry;
   readonly #held: HeldBatches;
   readonly #lookups = new Lookups();
 
-  constructor(context: NodeContext, host: Host, dispatcher: Dispatcher, machines: MachineRegistry, held: HeldBatches) {
+  constructor(
+    context: NodeContext,
+    host: Starting,
+    dispatcher: Dispatcher,
+    machines: MachineRegistry,
+    held: HeldBatches,
+  ) {
     this.#held = held;
     this.#context = context;
     this.#host = host;

@@ -18,8 +18,8 @@ import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { liveStateOf, taskOf } from "../dispatch/task-state.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
-import type { Host } from "../shard/host.ts";
 import { embeddedIn, type HostedShard } from "../shard/hosted-shard.ts";
+import type { Sending } from "../shard/hosting.ts";
 import type { Listeners } from "./listeners.ts";
 import { roomForResponse } from "./record-room.ts";
 import { isRecorded, wasRecorded, type AnswerEvent } from "./recorded-answer.ts";
@@ -28,14 +28,14 @@ import { readStored } from "./stored-tasks.ts";
 /** Takes what agents say of their attempts. */
 export class AnswerDesk {
   readonly #context: NodeContext;
-  readonly #host: Host;
+  readonly #host: Sending;
   readonly #dispatcher: Dispatcher;
   readonly #listeners: Listeners;
   readonly #machines: MachineRegistry;
 
   constructor(
     context: NodeContext,
-    host: Host,
+    host: Sending,
     dispatcher: Dispatcher,
     listeners: Listeners,
     machines: MachineRegistry,

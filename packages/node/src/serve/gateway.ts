@@ -22,8 +22,8 @@ import {
 
 import type { HeapGauge } from "../heap.ts";
 import type { NodeContext } from "../node-context.ts";
-import type { Host } from "../shard/host.ts";
 import { embeddedIn, liveIn, type HostedShard } from "../shard/hosted-shard.ts";
+import type { Backlog } from "../shard/hosting.ts";
 import type { StoreHealth } from "../shard/store-health.ts";
 import { decodeAdmission, encodeAdmission, type AdmissionDesk } from "./admission-desk.ts";
 import type { AnswerDesk } from "./answer-desk.ts";
@@ -47,7 +47,7 @@ const repeated: ReadonlySet<string> = new Set(["reply", "tell", "release", "disc
 const MOST_BUFFERED = 5_000;
 
 export interface GatewayParts {
-  readonly host: Host;
+  readonly host: Backlog;
   readonly admissions: AdmissionDesk;
   readonly answers: AnswerDesk;
   readonly tasks: TaskDesk;

@@ -3,7 +3,7 @@ import { endOfLife, messageOf, taskOption, type TaskSpec } from "@ergon/core";
 import { liveStateOf, taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
-import type { Host } from "../shard/host.ts";
+import type { Releasing } from "../shard/hosting.ts";
 import { comesBefore, coordinatorOf } from "./batch-id.ts";
 import { inTurns } from "./in-turns.ts";
 
@@ -33,13 +33,13 @@ interface Held {
  */
 export class HeldBatches {
   readonly #context: NodeContext;
-  readonly #host: Host;
+  readonly #host: Releasing;
   readonly #isAlive: (node: string) => boolean;
   readonly #held = new Map<string, Held>();
   readonly #decided = new Map<string, Decision>();
 
   /** `isAlive`: whether a node has a session. */
-  constructor(context: NodeContext, host: Host, isAlive: (node: string) => boolean) {
+  constructor(context: NodeContext, host: Releasing, isAlive: (node: string) => boolean) {
     this.#context = context;
     this.#host = host;
     this.#isAlive = isAlive;

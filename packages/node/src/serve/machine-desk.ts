@@ -33,8 +33,8 @@ import {
 
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { EventWithoutTime, LiveActor } from "../shard/actor.ts";
-import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
+import type { Versioned } from "../shard/hosting.ts";
 import type { Settled } from "../shard/writing.ts";
 import type { AdmissionDesk } from "./admission-desk.ts";
 import { askingOf } from "./asking.ts";
@@ -57,7 +57,7 @@ export type Started =
 /** Starts instances of users' machines in the shards that this node serves, and brings them their events. */
 export class MachineDesk {
   readonly #context: NodeContext;
-  readonly #host: Host;
+  readonly #host: Versioned;
   readonly #listeners: Listeners;
   readonly #tasks: TaskDesk;
   readonly #admissions: AdmissionDesk;
@@ -67,7 +67,7 @@ export class MachineDesk {
 
   constructor(
     context: NodeContext,
-    host: Host,
+    host: Versioned,
     listeners: Listeners,
     tasks: TaskDesk,
     admissions: AdmissionDesk,
@@ -111,8 +111,7 @@ export class MachineDesk {
   async take(shard: HostedShard, verb: "send" | "can", id: string, message: Message): Promise<void> {
     const actor = shard.actors.get(id);
     if (actor === undefined) return this.#takeEnded(shard, verb, id, message);
-    this.#host.migrations.upgrade(actor);
-    const state = this.#host.wake(actor);
+    const state = this.#host.current(actor);
     if (!isMachineState(state))
       throw new ConflictError("EVENT_NOT_ACCEPTED", `${id} is a task: it takes no events; cancel or end it`);
     if (verb === "send") requirePlace(message, state.machine);
@@ -129,7 +128,7 @@ export class MachineDesk {
     const { name, version } = actor.machine;
     const wanted = message.header(H.machineVersion) ?? this.#machines.upgradeOf(name, version)?.version ?? version;
     if (!this.#machines.has(name, wanted)) throw this.#strangers.refuse(shard, name, wanted);
-    if (wanted !== version) this.#host.migrations.migrate(actor, this.#machines.get(name, wanted));
+    if (wanted !== version) this.#host.migrate(actor, this.#machines.get(name, wanted));
     this.#host.whenStored(actor, (refusal) => {
       const stored = this.#host.committed(actor);
       if (refusal !== undefined) this.#listeners.fail(message.reply, refused(refusal));
@@ -210,7 +209,7 @@ export class MachineDesk {
     if (!canTake(state.snapshot, event)) throw notAccepted(state, event.type);
     if (id !== undefined && !hasRoomFor(state.meta, id, this.#context.clock.now())) throw memoryFull(state.meta.id);
     const happening: Omit<MachineEvent & { type: "ergon.event" }, "at"> = { type: "ergon.event", event, id };
-    if (!this.#host.send(actor, happening as EventWithoutTime, answer)) this.#host.whenStored(actor, answer);
+    if (!this.#host.sendTo(actor, state, happening as EventWithoutTime, answer)) this.#host.whenStored(actor, answer);
   }
 
   /** What has ended takes nothing more. */

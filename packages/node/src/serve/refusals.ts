@@ -1,6 +1,7 @@
-import { ConflictError, InvalidError, NotFoundError, UnavailableError } from "@ergon/core";
+import { InvalidError, NotFoundError, UnavailableError } from "@ergon/core";
 
 import type { HostedShard } from "../shard/hosted-shard.ts";
+import { unreadable } from "../shard/stepper.ts";
 import type { Refusal } from "../shard/writing.ts";
 
 /** The error that a client gets for the store's refusal. */
@@ -36,11 +37,4 @@ export function setAside(shard: HostedShard, id: string): Error | undefined {
   return new UnavailableError("SHARD_MOVED", `shard ${shard.number} goes to a node that knows ${machine}; ask again`, {
     retryAfterMs: 250,
   });
-}
-
-export function unreadable(id: string, reason: string): Error {
-  return new ConflictError(
-    "TASK_UNREADABLE",
-    `the record of ${id} cannot be read here: ${reason}; it was left as it is`,
-  );
 }

@@ -2,7 +2,8 @@ import { decodeRecord, type ActorState, type MachineRegistry } from "@ergon/core
 
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
-import { setAside, unreadable } from "./refusals.ts";
+import { unreadable } from "../shard/stepper.ts";
+import { setAside } from "./refusals.ts";
 
 /** A task that is not live, as the store has it. Throws `ConflictError` when its record cannot be read here. */
 export async function readStored(

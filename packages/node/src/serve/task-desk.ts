@@ -19,8 +19,8 @@ import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
-import type { Host } from "../shard/host.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
+import type { Sending } from "../shard/hosting.ts";
 import type { Admission } from "./admission-desk.ts";
 import { askingOf, untilOf, waitMs } from "./asking.ts";
 import { describeEmbedded, hasEnded, statusText, type Extra } from "./describe.ts";
@@ -37,14 +37,14 @@ export type Repetition =
 /** Reads the tasks of shards that this node serves, and decides over them. */
 export class TaskDesk {
   readonly #context: NodeContext;
-  readonly #host: Host;
+  readonly #host: Sending;
   readonly #dispatcher: Dispatcher;
   readonly #listeners: Listeners;
   readonly #machines: MachineRegistry;
 
   constructor(
     context: NodeContext,
-    host: Host,
+    host: Sending,
     dispatcher: Dispatcher,
     listeners: Listeners,
     machines: MachineRegistry,

@@ -13,8 +13,8 @@ import { assign } from "../membership/assignment.ts";
 import type { Cluster } from "../membership/cluster.ts";
 import type { ShardNeeds } from "../membership/shard-needs.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
-import type { Host } from "../shard/host.ts";
 import { HostedShard } from "../shard/hosted-shard.ts";
+import type { Residence } from "../shard/hosting.ts";
 import { isOfStore, type StoreHealth } from "../shard/store-health.ts";
 import { decodeMark, encodeMark } from "./mark.ts";
 import { createSupervisor, type Supervisor, type SupervisorEvent } from "./supervisor.machine.ts";
@@ -36,7 +36,7 @@ const MARK_WRITES = 2_000;
 export interface ShardSupervisorParts {
   readonly cluster: Cluster;
   readonly needs: ShardNeeds;
-  readonly host: Host;
+  readonly residence: Residence;
   readonly hosted: Map<number, HostedShard>;
   readonly onMessage: (shard: HostedShard, message: Message) => void;
   /** The shard is served from now on: what was kept for it can be taken. */
@@ -271,7 +271,7 @@ export class ShardSupervisor {
         const fits = this.#restore(shard, found.get(shard.number) ?? []);
         found.delete(shard.number);
         if (!fits) {
-          this.#parts.host.clear(shard);
+          this.#parts.residence.clear(shard);
           this.#fullUntil = this.#context.clock.monotonic() + NO_ROOM_MS;
           this.#tell(shard.number, { type: "noRoom" });
           continue;
@@ -288,7 +288,7 @@ export class ShardSupervisor {
           `its records cannot be read: ${messageOf(error)}`,
         );
       for (const shard of failed) {
-        this.#parts.host.clear(shard);
+        this.#parts.residence.clear(shard);
         this.#tell(shard.number, { type: "failed" });
       }
     }
@@ -296,11 +296,11 @@ export class ShardSupervisor {
 
   /** Makes actors of a shard's records. Answers whether they fit into the heap: of those that do not, no task runs here, and no node dies. */
   #restore(shard: HostedShard, stored: readonly StoredRecord[]): boolean {
-    const { host, heap } = this.#parts;
+    const { residence, heap } = this.#parts;
     for (const [index, { id, data, revision }] of stored.entries()) {
       if (index % RECORDS_PER_LOOK === 0 && heap.isFullNow()) return false;
       shard.writesSinceMark++;
-      host.restore(shard, id, data, revision);
+      residence.restore(shard, id, data, revision);
     }
     return true;
   }
@@ -325,7 +325,7 @@ export class ShardSupervisor {
     if (hosted === undefined) return;
     hosted.phase = "serving";
     this.unserved.over(shard);
-    this.#parts.host.revive(hosted);
+    this.#parts.residence.revive(hosted);
     this.#flush(hosted);
     this.#context.ports.bus.publish(this.#context.names.owned(shard), NO_BYTES);
     this.#parts.onServing(hosted);
@@ -337,7 +337,7 @@ export class ShardSupervisor {
     if (hosted === undefined) return;
     hosted.phase = "serving";
     this.unserved.over(shard);
-    this.#parts.host.resume();
+    this.#parts.residence.resume();
     this.#flush(hosted);
     this.#parts.onServing(hosted);
     this.#reconsider(shard);
@@ -379,7 +379,7 @@ export class ShardSupervisor {
     // What was not read to its end says nothing about what is live.
     if (hosted.phase !== "loading") await this.#mark(hosted);
     // Nothing of it is written from here on; timers and events go to the next owner.
-    this.#parts.host.drop(hosted);
+    this.#parts.residence.drop(hosted);
     try {
       const result = await this.#context.ports.records.claim(shard, undefined, fence);
       if (result.kind === "claimed") this.#parts.cluster.learn({ shard, session: undefined, fence: result.fence });
@@ -394,13 +394,13 @@ export class ShardSupervisor {
   }
 
   #drop(shard: number): void {
-    const { hosted, host } = this.#parts;
+    const { hosted, residence } = this.#parts;
     const left = hosted.get(shard);
     if (left === undefined) return;
     hosted.delete(shard);
     this.unserved.over(shard);
     this.#parts.needs.keep(left);
-    host.drop(left);
+    residence.drop(left);
     this.#leave(left);
     // A claim that failed is tried again after its pause.
     if (left.fence > 0) this.reconcile();

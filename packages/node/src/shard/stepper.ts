@@ -1,0 +1,122 @@
+import {
+  ConflictError,
+  isErgonError,
+  type ActorState,
+  type RecordFields,
+  type Surroundings,
+  type TimedEvent,
+  type Timer,
+  type Turn,
+} from "@ergon/core";
+
+import type { NodeContext } from "../node-context.ts";
+import type { ActorRecords } from "./actor-records.ts";
+import type { EventWithoutTime, LiveActor } from "./actor.ts";
+import type { Behaviour } from "./behaviour.ts";
+import type { Patience } from "./patience.ts";
+
+export interface StepperParts {
+  readonly context: NodeContext;
+  readonly records: ActorRecords;
+  readonly patience: Patience;
+  readonly behaviourOf: (actor: LiveActor) => Behaviour;
+  readonly surroundings: (actor: LiveActor) => Surroundings;
+  /** A parked actor was unpacked. */
+  readonly onWoken: (actor: LiveActor) => void;
+  /** The record of a parked actor does not fit its machine here. */
+  readonly onUnreadable: (actor: LiveActor, reason: string) => void;
+  /** A step threw what is no error of Ergon's: the actor cannot go on. */
+  readonly onBroken: (actor: LiveActor, error: unknown) => void;
+}
+
+/** Steps actors in memory: gives events time and chance, takes the outcome, and goes back where it does not count. Stores nothing. */
+export class Stepper {
+  readonly #parts: StepperParts;
+
+  constructor(parts: StepperParts) {
+    this.#parts = parts;
+  }
+
+  wake(actor: LiveActor): ActorState {
+    if (actor.state !== undefined) return actor.state;
+    const record = this.#parts.records.wake(actor);
+    if (record.kind === "unreadable") {
+      this.#parts.onUnreadable(actor, record.reason);
+      throw unreadable(actor.id, record.reason);
+    }
+    this.#parts.onWoken(actor);
+    return record.state;
+  }
+
+  /** The actor's first step. */
+  begin(actor: LiveActor, input: unknown, at: number): void {
+    const { machine } = actor;
+    this.take(actor, machine.engine.begin(machine, input, at, this.#parts.surroundings(actor)));
+    actor.scheduledAt = at;
+  }
+
+  /** Answers whether the actor took the event. */
+  step(actor: LiveActor, state: ActorState, event: EventWithoutTime): boolean {
+    const { machine } = actor;
+    const timed = { ...event, ...this.#time(actor, state) };
+    return this.#turn(actor, state, () => machine.engine.step(machine, state, timed));
+  }
+
+  fire(actor: LiveActor, state: ActorState, timer: Timer): boolean {
+    const { machine } = actor;
+    const time = this.#time(actor, state);
+    return this.#turn(actor, state, () => machine.engine.fire(machine, state, timer, time));
+  }
+
+  take(actor: LiveActor, { state, effects }: Turn): void {
+    actor.state = state;
+    actor.addEffects(effects);
+  }
+
+  /** What has happened since has not. */
+  rollBack(actor: LiveActor, to: ActorState): void {
+    const { machine } = actor;
+    this.close(actor);
+    const fields = { ...machine.engine.fields(to), timers: to.timers } as unknown as RecordFields;
+    actor.state = machine.engine.restore(machine, fields, this.#parts.surroundings(actor));
+    this.#parts.behaviourOf(actor).rolledBack(actor);
+  }
+
+  /** Stops what the actor runs in this process. */
+  close({ state, machine }: LiveActor): void {
+    if (state !== undefined) machine.engine.close(state);
+  }
+
+  /** Takes the outcome of a step. One that throws has not happened. */
+  #turn(actor: LiveActor, before: ActorState, run: () => Turn): boolean {
+    let turn: Turn;
+    try {
+      turn = run();
+    } catch (error) {
+      if (!isErgonError(error)) {
+        this.#parts.onBroken(actor, error);
+        return false;
+      }
+      this.rollBack(actor, before);
+      throw error;
+    }
+    if (turn.state === before) return false;
+    this.take(actor, turn);
+    return true;
+  }
+
+  /** Another node's clock may have been a little ahead: an actor's time never goes back. */
+  #time({ machine, shard }: LiveActor, state: ActorState): Omit<TimedEvent, "type"> {
+    const { context, patience } = this.#parts;
+    const at = Math.max(context.clock.now(), machine.engine.updatedAt(state));
+    return { at, chance: context.random(), gap: patience.gap(shard) };
+  }
+}
+
+/** The error for whoever asks for an actor whose record cannot be read here. */
+export function unreadable(id: string, reason: string): Error {
+  return new ConflictError(
+    "TASK_UNREADABLE",
+    `the record of ${id} cannot be read here: ${reason}; it was left as it is`,
+  );
+}
