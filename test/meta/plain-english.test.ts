@@ -9,8 +9,6 @@ const unfinished = [
   "docs/architecture.md",
   "docs/benchmarks.md",
   "docs/drivers.md",
-  "docs/plans.md",
-  "docs/start.md",
   "docs/testing.md",
   "docs/versions.md",
   "docs/adr/0000-template.md",
