@@ -18,20 +18,20 @@ const commit: (which: number) => Matcher = (which) => (schedule) =>
   nth(which, ({ to, subject }) => to === "server" && subject.startsWith("$KV.") && subject.endsWith(`.${schedule}`));
 /** The run's creation is its first. */
 const commitOfRun: (which: number) => Matcher = (which) => (schedule) =>
-  nth(which, ({ to, subject }) => to === "server" && subject.startsWith("$KV.") && subject.includes(`.${schedule}-`));
-const toServer: (part: (schedule: string) => string, which?: number) => Matcher =
-  (part, which = 1) =>
-  (schedule) =>
-    nth(which, ({ to, subject }) => to === "server" && subject.includes(part(schedule)));
+  nth(which, ({ to, subject }) => to === "server" && subject.startsWith("$KV.") && subject.includes(`.${schedule}=`));
+const tellOfRun: Matcher = (schedule) =>
+  nth(1, ({ to, subject }) => to === "server" && subject.includes(`.tell.${schedule}=`));
+const tellOfSchedule: Matcher = (schedule) =>
+  nth(1, ({ to, subject }) => to === "server" && subject.endsWith(`.tell.${schedule}`));
 
 /** What happens at a fire, in order. */
 const moments: readonly (readonly [string, Matcher])[] = [
   ["the schedule is stored", commit(1)],
   ["the fire is committed", commit(2)],
-  ["the run is told to start", toServer((schedule) => `.tell.${schedule}-`)],
+  ["the run is told to start", tellOfRun],
   ["the run is stored", commitOfRun(1)],
   ["the run's end is stored", commitOfRun(2)],
-  ["the schedule is told of the run's end", toServer((schedule) => `.tell.${schedule}`, 2)],
+  ["the schedule is told of the run's end", tellOfSchedule],
 ];
 const points = moments.flatMap(([name, match]) =>
   (["before", "after"] as const).map((when) => ({
@@ -75,11 +75,11 @@ async function expectRuns({ client, ledger }: Cluster, id: string, { addedAt }: 
   const runs = Array.from({ length: RUNS }, (_, index) => runOf(id, addedAt + (index + 1) * 1_000));
   for (const run of runs) expect(await client.get(run)).toMatchObject({ status: "succeeded", correlationId: id });
   ledger.check(runs.map((run) => ({ id: run, payload, response: rightAnswer(payload) })));
-  const ran = ledger.entries.filter(({ task }) => task.startsWith(`${id}-2`)).map(({ task }) => task);
+  const ran = ledger.entries.filter(({ task }) => task.startsWith(`${id}=2`)).map(({ task }) => task);
   expect(new Set(ran)).toEqual(new Set(runs));
 }
 
 function runOf(id: string, due: number): string {
   const [day = "", ms = ""] = new Date(due).toISOString().replaceAll(/[-:]/g, "").replace("Z", "").split(".");
-  return `${id}-${day}${ms === "000" ? "" : `_${ms}`}Z`;
+  return `${id}=${day}${ms === "000" ? "" : `_${ms}`}Z`;
 }

@@ -40,7 +40,7 @@ base(
     const { addedAt } = view.context as ScheduleContext;
     const dues = [1, 2, 3, 4].map((second) => new Date(addedAt + second * 1_000));
     const stamps = dues.map((due) => due.toISOString().replaceAll(/[-:]/g, "").replace(".000Z", "Z").replace(".", "_"));
-    expect(new Set(begun)).toEqual(new Set(stamps.map((stamp) => `beat-${stamp}`)));
+    expect(new Set(begun)).toEqual(new Set(stamps.map((stamp) => `beat=${stamp}`)));
     await stop();
     await server.stop();
   },
@@ -73,7 +73,7 @@ describe("schedules by the command line", () => {
     expect(await ergon(["schedule", "resume", "nightly"])).toMatchObject({ code: 0, out: "waiting\n" });
 
     const { out: run } = await ergon(["schedule", "trigger", "nightly"]);
-    expect(run).toMatch(/^nightly-\d{8}T\d{6}(_\d{3})?Z-t1\n$/);
+    expect(run).toMatch(/^nightly=\d{8}T\d{6}(_\d{3})?Z-t1\n$/);
     expect(await ergon(["wait", run.trim()])).toMatchObject({ code: 0 });
 
     expect(await ergon(["schedule", "rm", "nightly"])).toMatchObject({

@@ -91,7 +91,7 @@ test("docs/protocol.md has the shards of its examples right", () => {
   for (const [cell, sum, ...shards] of rows) {
     const id = plain(cell);
     expect([Number(sum), ...shards.map(Number)]).toEqual([
-      crc32(id),
+      crc32(id.replace(/=.*/, "")),
       shardOf(id, 8),
       shardOf(id, 64),
       shardOf(id, 256),

@@ -1,8 +1,10 @@
-import { HOUR, MINUTE, defineMachine } from "@ergon/core";
+import { HOUR, MINUTE, defineMachine, shardOf } from "@ergon/core";
 import { describe, expect, test } from "vitest";
 import { createMachine } from "xstate";
 
 import { createScheduleStage, stamps, until } from "../support/schedule-stage.ts";
+
+const NOTHING = new Uint8Array(0);
 
 test("a schedule runs its task at each due time, under ids of its own", async () => {
   const { cluster, client, begun, add, show } = await createScheduleStage();
@@ -12,11 +14,11 @@ test("a schedule runs its task at each due time, under ids of its own", async ()
   expect(await show()).toMatchObject({
     status: "waiting",
     next: ["2026-01-01T00:04:00.000Z", "2026-01-01T00:05:00.000Z", {}, {}, {}],
-    last: { id: "s-20260101T000300Z", due: "2026-01-01T00:03:00.000Z" },
+    last: { id: "s=20260101T000300Z", due: "2026-01-01T00:03:00.000Z" },
     running: [],
     counts: { started: 3, succeeded: 3 },
   });
-  expect(await cluster.drive(client.get("s-20260101T000300Z"))).toMatchObject({
+  expect(await cluster.drive(client.get("s=20260101T000300Z"))).toMatchObject({
     status: "succeeded",
     driver: "report",
     correlationId: "s",
@@ -32,8 +34,8 @@ test("a machine is started with its input, and its end is heard", async () => {
   const { cluster, client, add, show } = await createScheduleStage({ machines: [defineMachine(order)] });
   await add({ task: undefined, machine: "order", input: { amount: 3 }, runs: 1 });
   await until(cluster, MINUTE + 2_000);
-  expect(await show()).toMatchObject({ status: "finishing", running: [{ id: "s-20260101T000100Z" }] });
-  expect(await cluster.drive(client.instance("s-20260101T000100Z").get())).toMatchObject({
+  expect(await show()).toMatchObject({ status: "finishing", running: [{ id: "s=20260101T000100Z" }] });
+  expect(await cluster.drive(client.instance("s=20260101T000100Z").get())).toMatchObject({
     parent: "s",
     state: "open",
   });
@@ -54,8 +56,56 @@ test("a plan is started, and its end is heard", async () => {
     runs: 1,
   });
   await until(cluster, MINUTE + 10_000);
-  expect(begun.map((task) => task.split("~")[0])).toEqual(["s-20260101T000100Z", "s-20260101T000100Z"]);
+  expect(begun.map((task) => task.split("~")[0])).toEqual(["s=20260101T000100Z", "s=20260101T000100Z"]);
   expect(await show()).toMatchObject({ status: "succeeded", what: "plan", counts: { started: 1, succeeded: 1 } });
+});
+
+test("a run lies in its schedule's shard, and the segments of a plan that it is are spread over the shards", async () => {
+  const { cluster, add, show } = await createScheduleStage({ shards: 16 });
+  const ids = ["a", "b", "c"];
+  for (const id of ids) await add({ runs: 2 }, id);
+  const steps = Array.from({ length: 450 }, (_, index) => ({ id: `p${index}`, driver: "report" }));
+  await add({ task: undefined, plan: { mode: "parallel", steps }, runs: 1 }, "large");
+  await until(cluster, 3 * MINUTE);
+  expect(await show("large")).toMatchObject({ counts: { started: 1, succeeded: 1 } });
+  const { tasks: items } = await cluster.drive(cluster.client().list({ all: true, limit: 100 }));
+  const runs = items.filter(({ id }) => id.includes("="));
+  expect(runs).toHaveLength(7);
+  for (const { id } of runs) expect([id, shardOf(id, 16)]).toEqual([id, shardOf(id.split("=")[0] ?? "", 16)]);
+  const segments = items.filter(({ id }) => id.startsWith("large-"));
+  expect(segments.map(({ id }) => id).toSorted()).toEqual([1, 2, 3, 4, 5].map((n) => `large-20260101T000100Z_${n}`));
+  expect(new Set(segments.map(({ id }) => shardOf(id, 16))).size).toBeGreaterThan(2);
+});
+
+test("a run that has failed is run again under an id of its own, and no client may give an id of that form", async () => {
+  const { cluster, client, add } = await createScheduleStage({ waits: true });
+  await add({ runs: 1 });
+  await until(cluster, MINUTE + 10_000);
+  const [run = ""] = stamps([1]);
+  await cluster.drive(client.cancel(run));
+  expect(await cluster.drive(client.wait(run))).toMatchObject({ status: "cancelled" });
+  const asked = cluster
+    .connect("stranger")
+    .bus.request(cluster.names.verb("retry", run), NOTHING, { timeoutMs: 5_000 });
+  const answer = JSON.parse(Buffer.from((await cluster.drive(asked)).data).toString()) as object;
+  expect(answer).toMatchObject({ id: `${run}-r2`, origin: run });
+  expect(await cluster.drive(client.get(`${run}-r2`))).toMatchObject({ status: "started", origin: run });
+  for (const id of [run, "a=b"]) {
+    const refused = expect.objectContaining({ code: "INVALID_ID" }) as Error;
+    await expect(cluster.drive(client.submit({ id, driver: "report" }))).rejects.toEqual(refused);
+    await expect(cluster.drive(client.start("schedule", {}, { id }))).rejects.toEqual(refused);
+    await expect(cluster.drive(client.retry(run, { id }))).rejects.toEqual(refused);
+    const headers = { "Ergon-Id": id };
+    const { bus } = cluster.connect("stranger");
+    for (const subject of [
+      "ergon.default.submit.report",
+      "ergon.default.start.schedule",
+      `ergon.default.retry.${run}`,
+    ]) {
+      const reply = await cluster.drive(bus.request(subject, NOTHING, { headers, timeoutMs: 5_000 }));
+      expect([subject, reply.header("Ergon-Error")]).toEqual([subject, "INVALID_ID"]);
+    }
+  }
 });
 
 test("an invalid spec is refused with its faults, and nothing is stored", async () => {
@@ -102,7 +152,7 @@ describe("overlap", () => {
     await add({ overlap: "cancel" });
     await until(cluster, 2 * MINUTE + 1_000);
     expect(begun).toEqual(stamps([1, 2]));
-    expect(await cluster.drive(client.get("s-20260101T000100Z"))).toMatchObject({ status: "cancelled" });
+    expect(await cluster.drive(client.get("s=20260101T000100Z"))).toMatchObject({ status: "cancelled" });
     expect((await show()).counts).toMatchObject({ started: 2, cancelled: 1 });
   });
 });
@@ -114,9 +164,9 @@ test("a removed schedule starts nothing more; what runs goes on", async () => {
   expect(await cluster.drive(client.instance("s").cancel())).toMatchObject({ status: "cancelled" });
   await until(cluster, 5 * MINUTE);
   expect(begun).toEqual(stamps([1]));
-  expect(await cluster.drive(client.get("s-20260101T000100Z"))).toMatchObject({ status: "started" });
+  expect(await cluster.drive(client.get("s=20260101T000100Z"))).toMatchObject({ status: "started" });
   release();
-  expect(await cluster.drive(client.wait("s-20260101T000100Z"))).toMatchObject({ status: "succeeded" });
+  expect(await cluster.drive(client.wait("s=20260101T000100Z"))).toMatchObject({ status: "succeeded" });
 });
 
 test("pause, resume and trigger", async () => {
@@ -130,7 +180,7 @@ test("pause, resume and trigger", async () => {
   await cluster.drive(schedule.send({ type: "trigger" }));
   await cluster.clock.advance(1_000);
   expect(begun).toHaveLength(1);
-  expect(begun[0]).toMatch(/^s-20260101T000430_\d{3}Z-t1$/);
+  expect(begun[0]).toMatch(/^s=20260101T000430_\d{3}Z-t1$/);
   await cluster.drive(schedule.send({ type: "resume" }));
   await cluster.clock.advance(2_000);
   expect(begun.slice(1)).toEqual(stamps([3, 4]));
@@ -277,7 +327,7 @@ describe("a node dies around a fire", () => {
       };
       await until(cluster, 2 * MINUTE + 15_000);
       expect(died).toBe(true);
-      const runs = ["0100", "0120", "0140", "0200"].map((time) => `s-20260101T00${time}Z`);
+      const runs = ["0100", "0120", "0140", "0200"].map((time) => `s=20260101T00${time}Z`);
       expect([...new Set(begun)]).toEqual(runs);
       for (const run of runs) expect(await cluster.drive(client.get(run))).toMatchObject({ status: "succeeded" });
       expect((await show()).counts).toMatchObject({ started: 4, succeeded: 4, skipped: 0, missed: 0 });

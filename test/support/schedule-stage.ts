@@ -62,7 +62,7 @@ export async function createScheduleStage({
 export const stamps = (minutes: readonly number[], id = "s"): string[] =>
   minutes.map(
     (minute) =>
-      `${id}-20260101T${String(Math.floor(minute / 60)).padStart(2, "0")}${String(minute % 60).padStart(2, "0")}00Z`,
+      `${id}=20260101T${String(Math.floor(minute / 60)).padStart(2, "0")}${String(minute % 60).padStart(2, "0")}00Z`,
   );
 /** The cluster's time begins with the year. */
 export const until = (cluster: MemoryCluster, ms: number): Promise<void> =>

@@ -3,7 +3,9 @@ import {
   backoffMs,
   createIdFactory,
   formatDuration,
+  isActorId,
   isId,
+  isTaskId,
   isTerminal,
   parseDuration,
   seededRandom,
@@ -23,6 +25,15 @@ describe("the shard of an id", () => {
 
   test("is CRC-32 as the world knows it: 123456789 gives cbf43926", () => {
     expect(shardOf("123456789", 2 ** 32)).toBe(0xcbf43926);
+  });
+
+  test("of a schedule's run is the shard of the schedule", () => {
+    for (const run of ["nightly=20300131T020000Z", "nightly=20300131T020000_250Z-t3", "nightly=20300131T020000Z~12"]) {
+      expect(shardOf(run, 64)).toBe(shardOf("nightly", 64));
+      expect([run, isId(run), isActorId(run), isTaskId(run)]).toEqual([run, false, !run.includes("~"), true]);
+    }
+    for (const text of ["nightly=", "=a", "a=b=c", "a=b~", "a~1=b", `a=${"b".repeat(65)}`])
+      expect([text, isActorId(text), isTaskId(text)]).toEqual([text, false, false]);
   });
 
   test("spreads made-up ids evenly", () => {

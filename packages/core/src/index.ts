@@ -27,7 +27,7 @@ export { DAY, HOUR, MINUTE, SECOND, formatDuration, parseDuration } from "./base
 export { isMap, msgpack } from "./base/msgpack.ts";
 export { fromPlain, readable, toPlain } from "./base/plain.ts";
 export { sameValue } from "./base/same-value.ts";
-export { createIdFactory, isId, isTaskId, shardOf } from "./base/id.ts";
+export { createIdFactory, isActorId, isId, isTaskId, shardOf } from "./base/id.ts";
 export { silentLogger } from "./base/logger.ts";
 export type { Logger } from "./base/logger.ts";
 export { seededRandom, systemRandom } from "./base/random.ts";
@@ -153,7 +153,16 @@ export type { Headers, Message } from "./wire/message.ts";
 export type { AgentView, BatchEntry, BatchReply, BatchRequest, NodeView, ShardView } from "./wire/messages.ts";
 export { LONGEST_WAIT_MS, requireHeaders } from "./wire/header-checks.ts";
 export { Faults, unknownName } from "./wire/option-checks.ts";
-export { QUEUE, actorVerbs, clusterVerbs, createNames, isName, requireId, requireName } from "./wire/subjects.ts";
+export {
+  QUEUE,
+  actorVerbs,
+  clusterVerbs,
+  createNames,
+  isName,
+  requireActorId,
+  requireId,
+  requireName,
+} from "./wire/subjects.ts";
 export type { ActorVerb, ClusterVerb, Names, ShardSubject } from "./wire/subjects.ts";
 export { numberFields } from "./wire/number-fields.ts";
 export { parseSubmitMessage, parseTaskRequest } from "./wire/submit.ts";

@@ -1,5 +1,5 @@
 import { LAST_TIME } from "./clock.ts";
-import { isId, isName, isTaskId } from "./id.ts";
+import { isActorId, isName, isTaskId } from "./id.ts";
 import { isMap } from "./msgpack.ts";
 
 /** What is wrong with a value: where in it, and what must stand there. */
@@ -37,7 +37,7 @@ export const text: Shape = such("a text", isText);
 /** A text that goes into a header of a message. */
 export const line: Shape = such("a text without line breaks", (value) => isText(value) && !/[\r\n]/.test(value));
 export const name: Shape = such("a name", (value) => isText(value) && isName(value));
-export const id: Shape = such("an id", (value) => isText(value) && isId(value));
+export const id: Shape = such("an id", (value) => isText(value) && isActorId(value));
 export const taskId: Shape = such("a task's id", (value) => isText(value) && isTaskId(value));
 export const flag: Shape = such("true or false", (value) => typeof value === "boolean");
 export const bytes: Shape = such("bytes", (value) => value instanceof Uint8Array);

@@ -12,7 +12,7 @@ import { headerText } from "../wire/error-headers.ts";
 import { H, JSON_TYPE, MSGPACK_TYPE } from "../wire/headers.ts";
 import type { AgentView, BatchReply, BatchRequest, NodeView, ShardView } from "../wire/messages.ts";
 import type { StartOptions } from "../wire/start.ts";
-import { createNames, requireId, type ActorVerb, type ClusterVerb } from "../wire/subjects.ts";
+import { createNames, requireActorId, requireId, type ActorVerb, type ClusterVerb } from "../wire/subjects.ts";
 import type { TaskRequest } from "../wire/submit.ts";
 import { createCaller } from "./caller.ts";
 import { createEventIds } from "./event-ids.ts";
@@ -170,7 +170,7 @@ export function createClient(options: ClientOptions): Client {
   ): Promise<TaskReply> => {
     const headers: Record<string, string> = { ...more, [H.by]: headerText(by ?? options.by ?? defaults.by) };
     if (reason !== undefined) headers[H.reason] = headerText(reason);
-    return caller.ask({ subject: names.verb(verb, requireId(id)), headers, read: readTask });
+    return caller.ask({ subject: names.verb(verb, requireActorId(id)), headers, read: readTask });
   };
   const cluster = <T>(verb: ClusterVerb, body?: object): Promise<T> => {
     const data = body === undefined ? NOTHING : encodeBody(body, JSON_TYPE);
@@ -207,12 +207,12 @@ export function createClient(options: ClientOptions): Client {
         read,
       });
     },
-    get: async (id) => (await caller.ask({ subject: names.verb("get", requireId(id)), read: readTask })).view,
-    wait: async (id, wait) => untilEnded(caller, names, requireId(id), wait),
-    response: async (id, wait) => untilResponse(caller, names, requireId(id), wait),
+    get: async (id) => (await caller.ask({ subject: names.verb("get", requireActorId(id)), read: readTask })).view,
+    wait: async (id, wait) => untilEnded(caller, names, requireActorId(id), wait),
+    response: async (id, wait) => untilResponse(caller, names, requireActorId(id), wait),
     watch: (id, watch) => {
       const newInbox = (): string => `${inboxRoot}.${++inboxes}`;
-      return watchTask({ bus, caller, moves, names, newInbox }, requireId(id), watch);
+      return watchTask({ bus, caller, moves, names, newInbox }, requireActorId(id), watch);
     },
     cancel: async (id, decision) => (await decide("cancel", id, decision)).view,
     retry: async (id, retry) => {

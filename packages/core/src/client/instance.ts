@@ -3,7 +3,7 @@ import { isIn } from "../machines/machine-state.ts";
 import type { MachineView } from "../views/machine-view.ts";
 import { H, MSGPACK_TYPE } from "../wire/headers.ts";
 import { encodeValue, type StartOptions } from "../wire/start.ts";
-import { requireId, requireName, type Names } from "../wire/subjects.ts";
+import { requireActorId, requireId, requireName, type Names } from "../wire/subjects.ts";
 import type { Caller } from "./caller.ts";
 import type { Client, DecisionOptions, RetryOptions } from "./client.ts";
 import { readBody, readTask, type TaskReply } from "./task-reply.ts";
@@ -104,7 +104,7 @@ export async function startInstance(
 
 export function createInstance(parts: InstanceParts, id: string): Instance {
   const { client, caller, names, newEventId } = parts;
-  requireId(id);
+  requireActorId(id);
   const send = async (
     event: InstanceEvent,
     options: SendOptions,

@@ -1,6 +1,7 @@
 import { crc32 } from "node:zlib";
 
 import type { Effect } from "../actor/step.ts";
+import { withoutRunMark } from "../base/id.ts";
 import type { ChildSpec, Command, StoredEvent } from "./command.ts";
 import type { MachineMeta, Tell } from "./machine-state.ts";
 
@@ -92,8 +93,9 @@ function tellParent(draft: Draft, event: StoredEvent): void {
 
 const LONGEST_ID = 128;
 
-/** The id of a child whose parent names none: the parent's, and the number under which it asked. */
-function derivedId(id: string, key: number): string {
+/** The id of a child whose parent names none: the parent's, and the number under which it asked. Children of a schedule's run are spread over the shards. */
+function derivedId(parent: string, key: number): string {
+  const id = withoutRunMark(parent);
   const derived = `${id}_${key}`;
   if (derived.length <= LONGEST_ID) return derived;
   return `${id.slice(0, LONGEST_ID - 24)}_${crc32(id).toString(16)}_${key}`;

@@ -1,5 +1,5 @@
 import { InvalidError } from "../base/errors.ts";
-import { isId, isName } from "../base/id.ts";
+import { isActorId, isId, isName } from "../base/id.ts";
 
 /** What may be asked of an actor by its id: `<verb>.<id>` of any node, `shard.<n>.<verb>.<id>` of its owner. */
 export const actorVerbs = ["get", "wait", "watch", "cancel", "retry", "end", "send", "can", "migrate"] as const;
@@ -72,11 +72,25 @@ export function requireName(field: string, text: string): string {
   throw new InvalidError(code, message, { issues: [{ field, code, message }] });
 }
 
-/** Throws `InvalidError` unless `id` may name an actor. */
+/** Throws `InvalidError` unless a client may give `id` to an actor. */
 export function requireId(id: string): string {
   if (isId(id)) return id;
-  const message = `id "${id.slice(0, 140)}" is not an id: use 1 to 128 letters, digits, "_" or "-"`;
-  throw new InvalidError("INVALID_ID", message, { issues: [{ field: "id", code: "INVALID_ID", message }] });
+  if (!isActorId(id)) throw invalidId(notAnId(id));
+  throw invalidId(`id "${id}" has a "=", which only the runs of schedules have: use letters, digits, "_" or "-"`);
+}
+
+/** Throws `InvalidError` unless `id` may be the id of an actor: one that a client gave, or that of a schedule's run. */
+export function requireActorId(id: string): string {
+  if (isActorId(id)) return id;
+  throw invalidId(notAnId(id));
+}
+
+function notAnId(id: string): string {
+  return `id "${id.slice(0, 140)}" is not an id: use 1 to 128 letters, digits, "_" or "-"`;
+}
+
+function invalidId(message: string): InvalidError {
+  return new InvalidError("INVALID_ID", message, { issues: [{ field: "id", code: "INVALID_ID", message }] });
 }
 
 /** The queue group in which nodes share the subjects that any of them serves, and plain agents theirs. */

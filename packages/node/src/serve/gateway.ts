@@ -6,10 +6,10 @@ import {
   UnavailableError,
   actorVerbs,
   createIdFactory,
-  isId,
   parseStartMessage,
   parseSubmitMessage,
   requireHeaders,
+  requireActorId,
   requireId,
   shardOf,
   type MachineRegistry,
@@ -314,7 +314,7 @@ export class Gateway {
   }
 
   #verb(verb: string, id: string, message: Message): void {
-    requireId(id);
+    requireActorId(id);
     const number = shardOf(id, this.#context.ports.records.shards);
     const shard = this.#parts.hosted.get(number);
     if (shard?.phase === "serving") return this.guard(message, () => this.#onShard(shard, verb, id, message));
@@ -331,7 +331,7 @@ export class Gateway {
   }
 
   #serve(shard: HostedShard, verb: string, id: string, message: Message): void | Promise<void> {
-    if (!isId(id)) throw new InvalidError("INVALID_ID", `id "${id.slice(0, 140)}" is not an id`);
+    requireActorId(id);
     const number = shardOf(id, this.#context.ports.records.shards);
     if (number !== shard.number)
       throw new InvalidError("INVALID_SUBJECT", `the shard of ${id} is ${number}, not ${shard.number}`);

@@ -3,7 +3,7 @@ import {
   H,
   InvalidError,
   headerText,
-  isId,
+  isActorId,
   isMachineState,
   taskLimits,
   taskMachine,
@@ -193,7 +193,7 @@ function instanceAgain(state: MachineRecordState, newId: string | undefined): { 
 }
 
 function checkedId(id: string): string {
-  if (isId(id)) return id;
+  if (isActorId(id)) return id;
   throw new InvalidError("INVALID_ID", `id: "${id}" is not an id; name the new one with ${H.id}`);
 }
 

@@ -63,7 +63,7 @@ export function addSchedule(group: Command, cli: Cli): void {
     .command("add")
     .summary("add a schedule")
     .description("Adds a schedule. The same id and spec again are the same schedule.")
-    .argument("<id>", "the schedule's id; its runs are called <id>-<due time>")
+    .argument("<id>", "the schedule's id; its runs have the ids <id>=<due time>")
     .optionsGroup("When:")
     .option("--cron <rule>", 'minute hour day month weekday, or six fields with seconds first: "0 3 * * *"')
     .option("--tz <zone>", "the IANA time zone of --cron (default: UTC)")
