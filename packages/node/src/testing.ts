@@ -3,6 +3,7 @@
 export { newsOfSteps } from "./cli/commands/plan-steps.ts";
 export { printTask } from "./cli/format.ts";
 export { createOutput } from "./cli/output.ts";
+export { AgentsTable } from "./dispatch/agents-table.ts";
 export { DriverQueue } from "./dispatch/driver-queue.ts";
 export { assign } from "./membership/assignment.ts";
 export { ServerSpread, mustMove } from "./membership/server-spread.ts";

@@ -58,6 +58,7 @@ export class AgentsObserver {
     );
     ports.bus.onRefused((subject) => this.#dispatcher.refused(subject));
     ports.bus.onStatus((status) => this.#onConnection(status === "connected"));
+    this.#dispatcher.agents.listens(this.#context.clock.monotonic());
     this.#sweepLater();
     this.#offersLater();
   }
@@ -73,12 +74,14 @@ export class AgentsObserver {
   #onConnection(connected: boolean): void {
     this.#pulse.onConnection(connected);
     if (connected) return this.#forgive();
+    this.#dispatcher.agents.listens(undefined);
     for (const actor of [...this.#dispatcher.flights.offered]) this.#dispatcher.undelivered(actor);
   }
 
   /** Nobody could be heard for a time: silence counts from now on. */
   #forgive(): void {
     const now = this.#context.clock.monotonic();
+    this.#dispatcher.agents.listens(now);
     for (const entry of this.#dispatcher.agents.all()) entry.heardAt = now;
     for (const { flight } of this.#dispatcher.flights.out)
       if (flight !== undefined && flight.sentAt > 0) flight.sentAt = now;
@@ -120,7 +123,8 @@ export class AgentsObserver {
       const server = this.#pulse.look();
       this.#patience.heard(server !== "unheard");
       if (server === "again") this.#forgive();
-      if (server !== "unheard") this.#sweep();
+      if (server === "unheard") this.#dispatcher.agents.listens(undefined);
+      else this.#sweep();
       if (!this.#stopped) this.#sweepLater();
     });
   }

@@ -38,10 +38,16 @@ export interface AgentEntry {
   quiet: boolean;
 }
 
+/** An agent beats every second: a node that listens for so long has heard every agent that is connected. */
+const FULL_BEAT_MS = 1_500;
+
 /** The agents that this node has heard of. */
 export class AgentsTable {
   readonly #agents = new Map<string, AgentEntry>();
   readonly #byDriver = new Map<string, Credit[]>();
+  readonly #onChange = new Map<string, Set<() => void>>();
+  /** Monotonic time since when beats are heard; `undefined` while they are not. */
+  #heardSince: number | undefined;
 
   get(id: string): AgentEntry | undefined {
     return this.#agents.get(id);
@@ -49,6 +55,26 @@ export class AgentsTable {
 
   all(): IterableIterator<AgentEntry> {
     return this.#agents.values();
+  }
+
+  /** Beats are heard from now on (monotonic); `undefined`: none are heard at present. Agents may have come meanwhile. */
+  listens(since: number | undefined): void {
+    this.#heardSince = since;
+  }
+
+  /** Whether every agent that is connected has been heard: before that, an agent that is not in the table may yet be there. */
+  isSettled(now: number): boolean {
+    return this.#heardSince !== undefined && now - this.#heardSince >= FULL_BEAT_MS;
+  }
+
+  /** Calls `listener` after each change of which agents take work of the driver. Answers what ends that. */
+  onChange(driver: string, listener: () => void): () => void {
+    const listeners = this.#onChange.get(driver) ?? new Set<() => void>();
+    this.#onChange.set(driver, listeners.add(listener));
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size === 0 && this.#onChange.get(driver) === listeners) this.#onChange.delete(driver);
+    };
   }
 
   /** The slots of every agent of the driver that takes work. */
@@ -95,15 +121,14 @@ export class AgentsTable {
 
   remove(entry: AgentEntry): void {
     this.#agents.delete(entry.id);
-    for (const driver of entry.credits.keys()) this.#unlist(entry, driver);
+    const changed = [...entry.credits.keys()].filter((driver) => this.#unlist(entry, driver));
+    for (const driver of changed) this.#tell(driver);
   }
 
   #index(entry: AgentEntry): void {
-    for (const driver of entry.credits.keys()) {
-      if (entry.view.drivers.some(({ name }) => name === driver)) continue;
-      this.#unlist(entry, driver);
-      entry.credits.delete(driver);
-    }
+    const before = [...entry.credits.keys()].filter((driver) => this.#unlist(entry, driver));
+    for (const driver of entry.credits.keys())
+      if (!entry.view.drivers.some(({ name }) => name === driver)) entry.credits.delete(driver);
     for (const { name, concurrency } of entry.view.drivers) {
       let credit = entry.credits.get(name);
       if (credit === undefined) {
@@ -111,15 +136,24 @@ export class AgentsTable {
         credit = { agent: entry, driver: name, concurrency, ...counts };
         entry.credits.set(name, credit);
       }
-      this.#unlist(entry, name);
       if (entry.view.state === "here") this.#byDriver.set(name, [...this.credits(name), credit]);
     }
+    const now = entry.view.state === "here" ? [...entry.credits.keys()] : [];
+    for (const driver of new Set([...before, ...now]))
+      if (before.includes(driver) !== now.includes(driver)) this.#tell(driver);
   }
 
-  #unlist(entry: AgentEntry, driver: string): void {
-    const rest = this.credits(driver).filter(({ agent }) => agent !== entry);
+  /** Answers whether the agent took work of the driver until now. */
+  #unlist(entry: AgentEntry, driver: string): boolean {
+    const before = this.credits(driver);
+    const rest = before.filter(({ agent }) => agent !== entry);
     if (rest.length === 0) this.#byDriver.delete(driver);
     else this.#byDriver.set(driver, rest);
+    return rest.length < before.length;
+  }
+
+  #tell(driver: string): void {
+    for (const listener of [...(this.#onChange.get(driver) ?? [])]) listener();
   }
 }
 
