@@ -9,7 +9,6 @@ const unfinished = [
   "docs/architecture.md",
   "docs/benchmarks.md",
   "docs/drivers.md",
-  "docs/testing.md",
   "docs/adr/0000-template.md",
   "docs/adr/0006-node-versions-and-bootstrap.md",
   "docs/adr/0007-retry-makes-a-new-task.md",
