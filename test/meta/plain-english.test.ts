@@ -8,7 +8,6 @@ const unfinished = [
   "CONTRIBUTING.md",
   "docs/architecture.md",
   "docs/benchmarks.md",
-  "docs/drivers.md",
   "docs/adr/0000-template.md",
   "docs/adr/0006-node-versions-and-bootstrap.md",
   "docs/adr/0007-retry-makes-a-new-task.md",
