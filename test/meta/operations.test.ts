@@ -5,6 +5,8 @@ import { expect, test } from "vitest";
 
 import { readText, root, tableRows } from "../support/documents.ts";
 
+const page = readText("docs/operations.md");
+
 /** The source of every package, as one text. */
 const sources = readdirSync(path.join(root, "packages"))
   .flatMap((name) =>
@@ -14,17 +16,32 @@ const sources = readdirSync(path.join(root, "packages"))
   )
   .join("\n");
 
-test("docs/operations.md explains only log lines that the code writes", () => {
-  const rows = tableRows(readText("docs/operations.md"), ["line", "cause, and what to do"]);
-  const lines = rows.flatMap(([cell = ""]) => [...cell.matchAll(/`([^`]+)`/g)].map(([, line = ""]) => line));
+/** The log lines that the page explains. A line that ends with "…" is the beginning of one. */
+const explained = tableRows(page, ["line", "cause, and what to do"])
+  .flatMap(([cell = ""]) => [...cell.matchAll(/`([^`]+)`/g)].map(([, line = ""]) => line))
+  .map((line) => ({ line, beginning: line.endsWith("…"), text: line.replace(/…$/, "").trimEnd() }));
 
-  expect(lines.length).toBeGreaterThan(15);
-  // A line that ends with "…" is the beginning of one.
-  expect(lines.filter((line) => !sources.includes(`"${line.replace(/…$/, "").trimEnd()}`))).toEqual([]);
+test("docs/operations.md explains only log lines that the code writes", () => {
+  const unknown = explained.filter(({ text }) => !sources.includes(`"${text}`) && !sources.includes(`\`${text}`));
+
+  expect(unknown.map(({ line }) => line)).toEqual([]);
+});
+
+test("docs/operations.md explains every warning and error of the log", () => {
+  // A call of the logger ends with its text, alone or before the closing parenthesis of the next line.
+  const calls = sources.matchAll(/logger\.(?:warn|error)\((?:[^()]|\([^()]*\))*?"([^"]+)",?\s*\)/g);
+  const written = new Set([...calls].map(([, text = ""]) => text));
+
+  expect(written.size).toBeGreaterThan(30);
+  expect(
+    [...written].filter(
+      (line) => !explained.some(({ text, beginning }) => (beginning ? line.startsWith(text) : line === text)),
+    ),
+  ).toEqual([]);
 });
 
 test("docs/operations.md explains only reasons of waiting tasks that the code gives", () => {
-  const rows = tableRows(readText("docs/operations.md"), ["`reason`", "action"]);
+  const rows = tableRows(page, ["`reason`", "action"]);
   const reasons = rows.flatMap(([cell = ""]) => /^`([^`]+)`$/.exec(cell)?.[1] ?? []);
 
   expect(reasons.length).toBeGreaterThan(3);
