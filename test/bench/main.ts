@@ -1,6 +1,7 @@
 // npm run bench [-- --quick] [--json] [--setting TEXT] [--part tasks|pace|workflows|steps]: what Ergon does on this machine, and what the server, the
 // wire and XState alone would do, in the same run. `pace` is `tasks` without processes that are killed.
-//   --profile node|agent|server   a CPU profile of one process under single tasks: a file, and a summary by message and by package
+//   --profile node|agent|server   a CPU profile of one process under single tasks: a file, and a summary by message, package and function
+//   --profile node --allocations  a profile of what it allocates instead
 //   --compare REF [--rounds N]    this checkout and another commit in turn, as ratios
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
@@ -66,6 +67,7 @@ const { values } = parseArgs({
     setting: { type: "string" },
     part: { type: "string" },
     profile: { type: "string" },
+    allocations: { type: "boolean", default: false },
     compare: { type: "string" },
     rounds: { type: "string", default: "3" },
   },
@@ -90,7 +92,8 @@ async function profileOf(who: string): Promise<void> {
   const [setting] = chosen;
   if (known === undefined) throw new Error(`--profile ${who}: profile one of ${profiled.join(", ")}`);
   if (setting === undefined) throw new Error(`--setting ${values.setting}: no setting has this in its name`);
-  await profile(known, setting, sizes.tasks.warmUp, sizes.tasks.seconds);
+  const { warmUp, seconds } = sizes.tasks;
+  await profile(setting, { who: known, allocations: values.allocations, warmUp, seconds });
 }
 
 async function report(): Promise<void> {

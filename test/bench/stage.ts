@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
-import type { Profiler } from "node:inspector";
+import type { HeapProfiler, Profiler } from "node:inspector";
 import path from "node:path";
 
 import { startTestCluster, startTestServer, type TestServer, type TestServerOptions } from "../support/nats-server.ts";
@@ -33,7 +33,9 @@ export interface Worker {
   readonly id: string;
   usage(): Promise<Usage>;
   /** A CPU profile of the time until the returned function is called. */
-  profile(): Promise<() => Promise<Profiler.Profile>>;
+  profileTime(): Promise<() => Promise<Profiler.Profile>>;
+  /** A profile of what is allocated until the returned function is called. */
+  profileAllocations(): Promise<() => Promise<HeapProfiler.SamplingHeapProfile>>;
   kill(): void;
   stop(): Promise<void>;
 }
@@ -128,9 +130,13 @@ async function startWorker(file: string, ...args: string[]): Promise<Worker> {
   return {
     id,
     usage: () => ask<Usage>("usage"),
-    profile: async () => {
+    profileTime: async () => {
       await ask("profile");
       return () => ask<Profiler.Profile>("profiled");
+    },
+    profileAllocations: async () => {
+      await ask("heap");
+      return () => ask<HeapProfiler.SamplingHeapProfile>("heaped");
     },
     kill: () => child.kill("SIGKILL"),
     stop: () => {

@@ -3,8 +3,9 @@ import v8 from "node:v8";
 
 /** Profiles are finer than V8's millisecond, since a task takes its node about a tenth of one. */
 const SAMPLING_US = 200;
+const SAMPLING_BYTES = 4_096;
 
-/** Answers the bench over IPC: "usage" with CPU and memory, "profile" and "profiled" with a CPU profile of the time between them, "stop" by stopping. */
+/** Answers the bench over IPC: "usage" with CPU and memory, "profile" and "profiled" with a CPU profile of the time between them, "heap" and "heaped" with a profile of the allocations, "stop" by stopping. */
 export function serveUsage(stop: () => Promise<unknown>): void {
   const allocations = new Allocations();
   const inspector = new Session();
@@ -19,18 +20,31 @@ export function serveUsage(stop: () => Promise<unknown>): void {
         allocatedBytes: allocations.total(),
       });
     }
-    if (message === "profile") void profile(inspector).then(() => process.send?.({}));
+    if (message === "profile") void profileTime(inspector).then(() => process.send?.({}));
     if (message === "profiled") void inspector.post("Profiler.stop").then(({ profile }) => process.send?.(profile));
+    if (message === "heap") void profileAllocations(inspector).then(() => process.send?.({}));
+    if (message === "heaped")
+      void inspector.post("HeapProfiler.stopSampling").then(({ profile }) => process.send?.(profile));
     if (message === "stop") void stop().then(() => process.exit(0));
   });
   process.on("disconnect", () => process.exit(0));
 }
 
-async function profile(inspector: Session): Promise<void> {
+async function profileTime(inspector: Session): Promise<void> {
   inspector.connect();
   await inspector.post("Profiler.enable");
   await inspector.post("Profiler.setSamplingInterval", { interval: SAMPLING_US });
   await inspector.post("Profiler.start");
+}
+
+/** Objects that a collection has removed are counted, too: V8 leaves these out unless it is asked. */
+async function profileAllocations(inspector: Session): Promise<void> {
+  inspector.connect();
+  await inspector.post("HeapProfiler.startSampling", {
+    samplingInterval: SAMPLING_BYTES,
+    includeObjectsCollectedByMajorGC: true,
+    includeObjectsCollectedByMinorGC: true,
+  });
 }
 
 /** What the process's own objects take: the heap, and buffers beside it. */

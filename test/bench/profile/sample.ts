@@ -1,8 +1,9 @@
-/** One distinct call stack of a CPU profile, and the time that was spent in it. */
+/** One distinct call stack of a profile, and the time that was spent or the bytes that were allocated in it. */
 export interface Sample {
   /** Innermost function first. */
   readonly stack: readonly Frame[];
-  readonly us: number;
+  /** Microseconds or bytes. */
+  readonly weight: number;
 }
 
 export interface Frame {

@@ -19,6 +19,6 @@ export function samplesOfServer(pprof: Uint8Array): readonly Sample[] {
   const nanoseconds = profile.sampleType.findIndex(({ unit }) => text(unit) === "nanoseconds");
   return profile.sample.map(({ locationId, value }) => ({
     stack: locationId.flatMap((id) => locations.get(id) ?? []),
-    us: Number(value[nanoseconds] ?? 0) / NS_PER_US,
+    weight: Number(value[nanoseconds] ?? 0) / NS_PER_US,
   }));
 }

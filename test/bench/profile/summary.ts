@@ -1,6 +1,6 @@
 import type { Frame, Sample } from "./sample.ts";
 
-/** The share of a process's CPU time that one part of it took. */
+/** The share of a process's CPU time, or of its allocations, that one part of it took. */
 export interface Share {
   readonly name: string;
   readonly share: number;
@@ -15,14 +15,14 @@ export interface Entry {
 
 const OTHER = "everything else";
 
-/** Time by the package whose code ran. The innermost frame decides, except that Go's own packages count for their caller. */
+/** By the package whose code ran. The innermost frame decides, except that Go's own packages count for their caller. */
 export function byPackage(samples: readonly Sample[]): readonly Share[] {
   return shares(samples, ({ stack }) =>
     packageOf(stack.find(({ name }) => name.startsWith("github.com/")) ?? stack[0]),
   );
 }
 
-/** Time by the kind of work that caused it: the first entry that matches a frame of the stack decides. */
+/** By the kind of work that caused it: the first entry that matches a frame of the stack decides. */
 export function byEntry(samples: readonly Sample[], entries: readonly Entry[]): readonly Share[] {
   return shares(samples, ({ stack }) => {
     const frames = stack.map(({ name, file }) => `${name} ${file}`);
@@ -30,11 +30,18 @@ export function byEntry(samples: readonly Sample[], entries: readonly Entry[]): 
   });
 }
 
+/** By the function whose code ran, with the last two names of its path. */
+export function byFunction(samples: readonly Sample[]): readonly Share[] {
+  return shares(samples, ({ stack: [frame = { name: OTHER, file: "" }] }) =>
+    `${frame.name.split("/").at(-1)} ${frame.file.split("/").slice(-2).join("/")}`.trim(),
+  );
+}
+
 function shares(samples: readonly Sample[], nameOf: (sample: Sample) => string): readonly Share[] {
-  const all = samples.reduce((sum, { us }) => sum + us, 0);
+  const all = samples.reduce((sum, { weight }) => sum + weight, 0);
   const spent = new Map<string, number>();
-  for (const sample of samples) spent.set(nameOf(sample), (spent.get(nameOf(sample)) ?? 0) + sample.us);
-  return [...spent].map(([name, us]) => ({ name, share: us / all })).toSorted((a, b) => b.share - a.share);
+  for (const sample of samples) spent.set(nameOf(sample), (spent.get(nameOf(sample)) ?? 0) + sample.weight);
+  return [...spent].map(([name, weight]) => ({ name, share: weight / all })).toSorted((a, b) => b.share - a.share);
 }
 
 function packageOf(frame: Frame | undefined): string {
