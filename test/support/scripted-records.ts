@@ -27,6 +27,7 @@ export class QueueStage {
   readonly clock: ManualClock = createManualClock();
   readonly shard: HostedShard;
   readonly queue: CommitQueue;
+  readonly #shards = new Map<number, HostedShard>();
   #revision = 0;
 
   constructor({ oneInFlight = false, fewSingles = 1, maxWrites = 100, window = 100 } = {}) {
@@ -79,7 +80,8 @@ export class QueueStage {
       onRefused: (refusal) => this.refusals.push(refusal),
       onDoubt: (shard) => {
         this.doubts.push(shard.number);
-        shard.phase = "suspended";
+        const hosted = this.#shards.get(shard.number);
+        if (hosted !== undefined) hosted.phase = "suspended";
       },
       onCreationRefused: ({ id }) => this.forgotten.push(id),
     });
@@ -89,6 +91,7 @@ export class QueueStage {
     const shard = new HostedShard(number, 0);
     shard.phase = "serving";
     shard.fence = 1;
+    this.#shards.set(number, shard);
     return shard;
   }
 

@@ -8,23 +8,14 @@ import {
   isErgonError,
   messageOf,
 } from "@ergon/core";
-import type { Bus, BusStatus, Clock, ErgonError, Headers, Logger, Message, Names, Subscription } from "@ergon/core";
+import type { Bus, BusStatus, Clock, ErgonError, Logger, Message, Names, Subscription } from "@ergon/core";
 
+import type { Answer } from "./answer.ts";
 import { Recent } from "./recent.ts";
 import { EARLY_MS } from "./sweep.ts";
 
 /** Takes what comes on a subject, for as long as the agent lives. */
 export type Listen = (subject: string, take: (message: Message) => void) => Subscription;
-
-/** How an attempt ended, on its way to the owner of its shard. */
-export interface Answer {
-  readonly key: string;
-  /** The attempt's, which tells it from an attempt of the same number of a later task with the same id. */
-  readonly deadline: number | undefined;
-  readonly subject: string;
-  readonly headers: Headers;
-  readonly data: Uint8Array;
-}
 
 interface Pending {
   answer: Answer;

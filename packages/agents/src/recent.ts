@@ -1,4 +1,4 @@
-import type { Answer } from "./answers.ts";
+import type { Answer } from "./answer.ts";
 
 const ANSWERS = 10_000;
 const BYTES = 16 * 1_024 * 1_024;

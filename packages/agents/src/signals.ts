@@ -1,7 +1,10 @@
-import type { Agent } from "./agent.ts";
+/** An agent, as far as it can be stopped. */
+interface Stoppable {
+  stop(options?: { readonly drainMs?: number }): Promise<void>;
+}
 
 /** Stops the agent at a signal, at once at a second one, and then lets the signal have its usual effect. Answers how to stop listening. */
-export function listen(signals: readonly NodeJS.Signals[], agent: Pick<Agent, "stop">): () => void {
+export function listen(signals: readonly NodeJS.Signals[], agent: Stoppable): () => void {
   let heard = false;
   const deafen = (): void => {
     for (const signal of signals) process.off(signal, onSignal);

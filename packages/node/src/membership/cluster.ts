@@ -11,7 +11,7 @@ import {
 } from "@ergon/core";
 
 import type { NodeContext } from "../node-context.ts";
-import { MachinesMap } from "./machines-map.ts";
+import { MachinesMap, type Needs } from "./machines-map.ts";
 
 /** Until what has changed is told: more may change at once. */
 const TELL_MS = 50;
@@ -21,9 +21,6 @@ export type SessionView = Pick<
   NodeView,
   "id" | "host" | "pid" | "version" | "startedAt" | "machines" | "migratable" | "server"
 >;
-
-/** Machines, as `name@version`, and the shards whose records need them. */
-export type Needs = Readonly<Record<string, readonly number[]>>;
 
 interface Member extends SessionView {
   readonly needs: Needs;

@@ -1,4 +1,5 @@
-import type { Needs } from "./cluster.ts";
+/** Machines, as `name@version`, and the shards whose records need them. */
+export type Needs = Readonly<Record<string, readonly number[]>>;
 
 /** What a node's session says of machines. */
 interface Knowing {

@@ -1,7 +1,7 @@
 import type { Clock } from "@ergon/core";
 
 import type { HostedShard } from "../shard/hosted-shard.ts";
-import type { Needs } from "./cluster.ts";
+import type { Needs } from "./machines-map.ts";
 
 /** A shard on its way from this node to another: others are to know what it needs until its next owner says so. */
 const KEEP_MS = 5_000;

@@ -61,7 +61,7 @@ export class AdmissionDesk {
     if (isLeaving(shard)) return done({ kind: "refused", error: moved(shard) });
     if (batch !== undefined && this.#held.isRefused(batch)) return done({ kind: "refused", error: gaveWay() });
     const live = shard.actors.get(spec.id);
-    if (live !== undefined) return this.#meet(live, spec, done, batch);
+    if (live !== undefined) return this.#meet(shard, live, spec, done, batch);
     const aside = setAside(shard, spec.id);
     if (aside !== undefined) return done({ kind: "refused", error: aside });
     if (fresh) return this.#create(shard, spec, done, batch);
@@ -106,8 +106,14 @@ export class AdmissionDesk {
   }
 
   /** A submit whose id is live already: answered once that task is stored, since a reply means stored (law 1). */
-  #meet(actor: LiveActor, spec: TaskSpec, done: (outcome: Admission) => void, batch: string | undefined): void {
-    const again = (): void => this.submit(actor.shard, spec, false, done, batch);
+  #meet(
+    shard: HostedShard,
+    actor: LiveActor,
+    spec: TaskSpec,
+    done: (outcome: Admission) => void,
+    batch: string | undefined,
+  ): void {
+    const again = (): void => this.submit(shard, spec, false, done, batch);
     this.#host.whenStored(actor, (refusal) => {
       if (refusal !== undefined) return done({ kind: "refused", error: refused(refusal) });
       if (actor.erased) return again();

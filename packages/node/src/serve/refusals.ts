@@ -1,6 +1,6 @@
 import { InvalidError, NotFoundError, UnavailableError } from "@ergon/core";
 
-import type { HostedShard } from "../shard/hosted-shard.ts";
+import type { HomeShard } from "../shard/actor.ts";
 import { unreadable } from "../shard/stepper.ts";
 import type { Refusal } from "../shard/writing.ts";
 
@@ -13,12 +13,12 @@ export function refused(refusal: Refusal): Error {
 }
 
 /** Whether the shard leaves this node, or has left: nothing more of it is stored here, and nobody who waits for that would be answered. */
-export function isLeaving({ phase }: HostedShard): boolean {
+export function isLeaving({ phase }: HomeShard): boolean {
   return phase === "draining" || phase === "closed";
 }
 
 /** The shard is served elsewhere now, or will be. */
-export function moved(shard: HostedShard): Error {
+export function moved(shard: HomeShard): Error {
   return new UnavailableError("SHARD_MOVED", `shard ${shard.number} has moved to another node; ask again`, {
     retryAfterMs: 100,
   });
@@ -29,7 +29,7 @@ export function notFound(id: string): Error {
 }
 
 /** Why nothing can be said of a record that was set aside; `undefined`: it was not. Where another node knows its machine, the shard goes there. */
-export function setAside(shard: HostedShard, id: string): Error | undefined {
+export function setAside(shard: HomeShard, id: string): Error | undefined {
   const reason = shard.unreadable.get(id);
   if (reason === undefined) return undefined;
   const machine = shard.waiting.get(id);

@@ -18,7 +18,7 @@ import {
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
-import type { LiveActor } from "../shard/actor.ts";
+import type { HomeShard, LiveActor } from "../shard/actor.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { Sending } from "../shard/hosting.ts";
 import type { Admission } from "./admission-desk.ts";
@@ -121,7 +121,7 @@ export class TaskDesk {
   }
 
   /** Answers with the actor as it stands, or as it will when what the message waits for has come. */
-  answerOrWait(message: Message, shard: HostedShard, actor: LiveActor | undefined, state: ActorState): void {
+  answerOrWait(message: Message, shard: HomeShard, actor: LiveActor | undefined, state: ActorState): void {
     const to = askingOf(message);
     const wait = message.header(H.wait);
     const until = untilOf(message);
@@ -130,7 +130,7 @@ export class TaskDesk {
     this.#listeners.wait(actor, to, waitMs(wait), until);
   }
 
-  #answer(to: Asking, shard: HostedShard, actor: LiveActor | undefined, state: ActorState): void {
+  #answer(to: Asking, shard: HomeShard, actor: LiveActor | undefined, state: ActorState): void {
     this.#listeners.answer(to, shard.number, state, actor === undefined ? undefined : this.#extraOf(actor, state));
   }
 

@@ -18,7 +18,7 @@ import {
 } from "@ergon/core";
 
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
-import { LiveActor } from "./actor.ts";
+import { LiveActor, type HomeShard } from "./actor.ts";
 import type { Behaviour } from "./behaviour.ts";
 import { packEmbedded, unpackEmbedded } from "./embedded.ts";
 import { embeddedId, type HostedShard } from "./hosted-shard.ts";
@@ -148,7 +148,7 @@ export class ActorRecords {
     return task;
   }
 
-  setAside(shard: HostedShard, id: string, reason: string, missing?: string): undefined {
+  setAside(shard: HomeShard, id: string, reason: string, missing?: string): undefined {
     shard.setAside(id, reason, missing);
     const { logger } = this.#options.context;
     logger.warn({ shard: shard.number, id, reason }, "a record cannot be read here; it is left as it is");

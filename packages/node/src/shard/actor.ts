@@ -1,6 +1,6 @@
 import { isMachineState, toldTask, withoutTell, type ActorState, type Effect, type Machine } from "@ergon/core";
 
-import type { HostedShard } from "./hosted-shard.ts";
+import type { Shard } from "./shard.ts";
 import { UNQUEUED, type Due } from "./timer-queue.ts";
 import { Writing } from "./writing.ts";
 
@@ -12,6 +12,9 @@ export interface EventWithoutTime {
   readonly type: string;
   readonly [field: string]: unknown;
 }
+
+/** The shard of an actor. */
+export type HomeShard = Shard<LiveActor>;
 
 /** Somebody who waits for an actor's end, or watches it. */
 export interface Listener extends Due {
@@ -68,7 +71,7 @@ export interface Listening {
  */
 export class LiveActor implements Due {
   readonly id: string;
-  readonly shard: HostedShard;
+  readonly shard: HomeShard;
   /** Unknown fields of its record, kept as they are. */
   readonly rest: Readonly<Record<string, unknown>> | undefined;
 
@@ -122,7 +125,7 @@ export class LiveActor implements Due {
   /** Its record as it would be written now, where it was made already. */
   encoded: { readonly sequence: number; readonly data: Uint8Array } | undefined;
 
-  constructor(id: string, shard: HostedShard, machine: Machine, rest?: Readonly<Record<string, unknown>>) {
+  constructor(id: string, shard: HomeShard, machine: Machine, rest?: Readonly<Record<string, unknown>>) {
     this.id = id;
     this.shard = shard;
     this.machine = machine;

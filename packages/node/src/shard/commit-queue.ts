@@ -1,7 +1,6 @@
 import { backoffMs, type Clock, type CommitResult, type Logger, type RecordStore, type Write } from "@ergon/core";
 
-import type { LiveActor } from "./actor.ts";
-import type { HostedShard } from "./hosted-shard.ts";
+import type { HomeShard, LiveActor } from "./actor.ts";
 import type { Refusal, Settled } from "./writing.ts";
 
 interface Entry {
@@ -35,7 +34,7 @@ export interface CommitQueueOptions {
   /** Hears how every commit went. */
   readonly onResult?: (result: CommitResult) => void;
   /** A write of the shard may or may not be stored, or its fence may be refused: it must be taken again before its queue goes on. */
-  readonly onDoubt: (shard: HostedShard) => void;
+  readonly onDoubt: (shard: HomeShard) => void;
   /** The actor's first record was refused: it does not exist. */
   readonly onCreationRefused: (actor: LiveActor) => void;
 }
@@ -103,7 +102,7 @@ export class CommitQueue {
   }
 
   /** Forgets everything of a shard that was lost. */
-  drop(shard: HostedShard): void {
+  drop(shard: HomeShard): void {
     for (const actor of this.#queued.keys()) if (actor.shard === shard) this.#queued.delete(actor);
     for (const [actor, { timer }] of this.#setAside) {
       if (actor.shard !== shard) continue;
@@ -291,7 +290,7 @@ export class CommitQueue {
   }
 
   /** A write of the shard waits no longer. */
-  #leave(shard: HostedShard): void {
+  #leave(shard: HomeShard): void {
     shard.writes--;
     if (shard.writes === 0) shard.onIdle?.();
   }
@@ -322,6 +321,6 @@ export const NO_RECORD: Refusal = {
   message: "the task or instance was set aside, and its change is not stored; ask again for the reason",
 };
 
-function shardsOf(entries: readonly Entry[]): HostedShard[] {
+function shardsOf(entries: readonly Entry[]): HomeShard[] {
   return [...new Set(entries.map(({ actor }) => actor.shard))];
 }

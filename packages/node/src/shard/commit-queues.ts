@@ -1,8 +1,7 @@
 import type { CommitResult } from "@ergon/core";
 
-import type { LiveActor } from "./actor.ts";
+import type { HomeShard, LiveActor } from "./actor.ts";
 import { CommitQueue, type CommitQueueOptions } from "./commit-queue.ts";
-import type { HostedShard } from "./hosted-shard.ts";
 import type { StoreHealth } from "./store-health.ts";
 
 const RETRY_REFUSED_MS = 1_000;
@@ -49,7 +48,7 @@ export class CommitQueues {
   }
 
   /** Forgets everything of a shard that was lost. */
-  drop(shard: HostedShard): void {
+  drop(shard: HomeShard): void {
     for (const queue of this.#queues) queue.drop(shard);
   }
 

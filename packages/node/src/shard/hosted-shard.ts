@@ -1,8 +1,7 @@
 import { taskMachine, type Fence, type Machine, type Message, type Subscription } from "@ergon/core";
 
 import type { LiveActor } from "./actor.ts";
-
-export type ShardPhase = "loading" | "serving" | "suspended" | "draining" | "closed";
+import type { Shard, ShardPhase } from "./shard.ts";
 
 /** Between the id of an actor and the number of a task that is embedded in its record; no id has it. */
 const EMBEDDED = "~";
@@ -21,7 +20,7 @@ export function embeddedIn(id: string): { readonly id: string; readonly key: num
 const KEEP_MS = 30_000;
 
 /** A shard that this node hosts, or is about to. */
-export class HostedShard {
+export class HostedShard implements Shard<LiveActor> {
   fence: Fence = 0;
   phase: ShardPhase = "loading";
   /** Since when this node serves it, epoch milliseconds. */

@@ -1,6 +1,6 @@
 import type { Bus, Clock, Gap } from "@ergon/core";
 
-import type { HostedShard } from "./hosted-shard.ts";
+import type { HomeShard } from "./actor.ts";
 
 /**
  * Answers that were given while no node could take them are sent again: at once by an agent that hears of the new owner, after 5 s by one that does
@@ -32,14 +32,14 @@ export class Patience {
   }
 
   /** The last time in which no answer could arrive, while those that were given then may be on their way; `undefined`: they have come. */
-  gap(shard: HostedShard): Gap | undefined {
+  gap(shard: HomeShard): Gap | undefined {
     const end = Math.max(shard.servedAt, this.#reachableSince);
     const answersUntil = end + ANSWERS_MS;
     return this.#clock.now() < answersUntil ? { end, answersUntil } : undefined;
   }
 
   /** When a timer that is due has to be looked at again; `undefined`: it fires. `mayBeAnswered`: whether what it bounds may have been answered. */
-  lookAgain(shard: HostedShard, mayBeAnswered: (gap: Gap) => boolean): number | undefined {
+  lookAgain(shard: HomeShard, mayBeAnswered: (gap: Gap) => boolean): number | undefined {
     const gap = this.gap(shard);
     return gap !== undefined && mayBeAnswered(gap)
       ? Math.min(gap.answersUntil, this.#clock.now() + LOOK_MS)

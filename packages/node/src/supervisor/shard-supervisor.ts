@@ -13,6 +13,7 @@ import { assign } from "../membership/assignment.ts";
 import type { Cluster } from "../membership/cluster.ts";
 import type { ShardNeeds } from "../membership/shard-needs.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
+import type { HomeShard } from "../shard/actor.ts";
 import { HostedShard } from "../shard/hosted-shard.ts";
 import type { Residence } from "../shard/hosting.ts";
 import { isOfStore, type StoreHealth } from "../shard/store-health.ts";
@@ -91,12 +92,12 @@ export class ShardSupervisor {
   }
 
   /** Whether a write is stored, or whose fence the server refused, is not known: taking the shard again tells (design section 4). */
-  onDoubt(shard: HostedShard): void {
+  onDoubt(shard: HomeShard): void {
     this.#tell(shard.number, { type: "doubt" });
   }
 
   /** A record of the shard was stored: now and then its mark is written. */
-  stored(shard: HostedShard): void {
+  stored(shard: HomeShard): void {
     if (shard.writesSinceMark < Math.max(MARK_WRITES, 2 * shard.actors.size)) return;
     shard.writesSinceMark = 0;
     void this.#mark(shard);
@@ -432,7 +433,7 @@ export class ShardSupervisor {
     if (isTaken || !cluster.liveNodes().some((node) => node !== this.#context.node)) end();
   }
 
-  async #mark(shard: HostedShard): Promise<void> {
+  async #mark(shard: HomeShard): Promise<void> {
     // What cannot be read here may be live for the next owner.
     const ids = [...shard.actors.keys(), ...shard.unreadable.keys()];
     const data = encodeMark({ after: shard.revision, ids });
