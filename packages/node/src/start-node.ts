@@ -16,8 +16,8 @@ import type { Placement } from "@ergon/core/nats";
 import { AgentsObserver } from "./dispatch/agents-observer.ts";
 import { Dispatcher, type DriverOptions } from "./dispatch/dispatcher.ts";
 import { endlessHeap, type HeapGauge } from "./heap.ts";
-import { MachineBehaviour } from "./machines/machine-behaviour.ts";
-import { Outbox } from "./machines/outbox.ts";
+import { InstanceBehaviour } from "./instances/instance-behaviour.ts";
+import { Outbox } from "./instances/outbox.ts";
 import { Cluster } from "./membership/cluster.ts";
 import { FailureDetector } from "./membership/failure-detector.ts";
 import { ServerSpread } from "./membership/server-spread.ts";
@@ -118,13 +118,13 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   const host: Host = new Host({
     context,
     machines,
-    behaviourOf: ({ engine }) => (engine === taskMachine.engine ? dispatcher : machineBehaviour),
+    behaviourOf: ({ engine }) => (engine === taskMachine.engine ? dispatcher : instanceBehaviour),
     health,
     onDoubt: (shard) => supervisor.onDoubt(shard),
-    onEmbeddedEnded: (actor, key, ended) => machineBehaviour.taskEnded(actor, key, ended),
+    onEmbeddedEnded: (actor, key, ended) => instanceBehaviour.taskEnded(actor, key, ended),
   });
   const outbox = new Outbox(context, {
-    undeliverable: (actor, tell, error) => machineBehaviour.undeliverable(actor, tell, error),
+    undeliverable: (actor, tell, error) => instanceBehaviour.undeliverable(actor, tell, error),
     taken: (actor, { seq }) => host.forgetTell(actor, seq),
     spent: (actor) => host.commit(actor, () => undefined),
     empty: (actor) => host.release(actor),
@@ -145,7 +145,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     untold: (actor) => outbox.post(actor),
     held: (actor) => held.restored(actor),
   });
-  const machineBehaviour: MachineBehaviour = new MachineBehaviour(context, host, dispatcher, outbox, {
+  const instanceBehaviour: InstanceBehaviour = new InstanceBehaviour(context, host, dispatcher, outbox, {
     stored: (actor, ended) => {
       listeners.stored(actor, ended);
       supervisor.stored(actor.shard);

@@ -26,17 +26,17 @@ import { endingOf } from "./ending.ts";
 import type { Outbox } from "./outbox.ts";
 
 /** What the rest of the node hears of an instance's changes. */
-export interface MachineListeners {
+export interface InstanceListeners {
   stored(actor: LiveActor, ended: boolean): void;
   dropped(actor: LiveActor): void;
 }
 
 /** The behaviour of users' machines on their host: embeds their tasks, runs what runs in the node, and posts what goes to other actors. */
-export class MachineBehaviour implements Behaviour {
+export class InstanceBehaviour implements Behaviour {
   readonly #context: NodeContext;
   readonly #dispatcher: Dispatcher;
   readonly #outbox: Outbox;
-  readonly #listeners: MachineListeners;
+  readonly #listeners: InstanceListeners;
   readonly #host: Embedding;
 
   constructor(
@@ -44,7 +44,7 @@ export class MachineBehaviour implements Behaviour {
     host: Embedding,
     dispatcher: Dispatcher,
     outbox: Outbox,
-    listeners: MachineListeners,
+    listeners: InstanceListeners,
   ) {
     this.#context = context;
     this.#host = host;
