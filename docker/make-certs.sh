@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes a certificate authority and one certificate for the three NATS servers, for trying TLS out:
+# Makes a certificate authority and one certificate for the three NATS servers, to try out TLS:
 #
 #   docker/make-certs.sh [FOLDER]      default: certs beside this script
 #
-# Names are those of compose.yaml, and localhost. For production take certificates of your own authority.
+# The certificate is for the names in compose.yaml, and localhost. In production, use certificates of your own authority.
 set -eu
 folder=${1:-$(dirname "$0")/certs}
 mkdir -p "$folder"
@@ -19,7 +19,7 @@ extendedKeyUsage=serverAuth,clientAuth
 EXT
 openssl x509 -req -in nats.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 365 -extfile nats.ext -out nats.crt 2>/dev/null
 rm nats.csr nats.ext ca.srl
-# The server's process in its container has another user id than ours.
+# The server in its container runs under another user id, so every user must be able to read nats.key.
 chmod 644 nats.key
 chmod 600 ca.key
 echo "ca.crt, nats.crt and nats.key are in $(pwd)"

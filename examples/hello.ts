@@ -1,4 +1,7 @@
-// A client and an agent, in one process for once: ./ergon dev, then elsewhere node scripts/bootstrap.mjs examples/hello.ts
+// A client and an agent. Usually they are two processes; this example puts them into one.
+//
+//   ./ergon dev
+//   node scripts/bootstrap.mjs examples/hello.ts                 in a second terminal
 
 import { createAgent, TerminalError } from "@ergon/agents";
 import { connect } from "@ergon/core";

@@ -1,4 +1,7 @@
-// A machine that a node runs durably: ./ergon dev --machines examples/order.ts, then ./ergon start order '{"amount": 5}' --id order-42
+// A machine that a node runs durably.
+//
+//   ./ergon dev --machines examples/order.ts
+//   ./ergon start order '{"amount": 5}' --id order-42            in a second terminal
 
 import { driver } from "@ergon/core";
 import { assign, setup } from "xstate";

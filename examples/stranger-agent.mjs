@@ -1,8 +1,8 @@
-// An agent without the SDK: whoever answers requests on a driver's subject. Here the classic "nats" package.
+// An agent without the SDK: any program that answers requests on a driver's subject is one. This program uses the classic "nats" package.
 //
 //   ./ergon dev
-//   node scripts/bootstrap.mjs examples/stranger-agent.mjs       elsewhere
-//   node scripts/bootstrap.mjs examples/stranger-client.mjs      elsewhere
+//   node scripts/bootstrap.mjs examples/stranger-agent.mjs       in a second terminal
+//   node scripts/bootstrap.mjs examples/stranger-client.mjs      in a third terminal
 
 import { connect } from "nats";
 

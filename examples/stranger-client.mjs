@@ -1,11 +1,11 @@
-// A client without the SDK: any NATS client can submit a task and wait for it. Here the classic "nats" package.
-// How to run it is in stranger-agent.mjs.
+// A client without the SDK: any NATS client can submit a task and wait for it. This program uses the classic "nats" package.
+// The comment in stranger-agent.mjs says how to run it.
 
 import { connect, headers } from "nats";
 
 const nc = await connect({ servers: process.env.NATS_URL ?? "nats://127.0.0.1:4222" });
 const options = headers();
-options.set("Ergon-Id", `greeting-${Date.now()}`); // Sent again, it is the same task.
+options.set("Ergon-Id", `greeting-${Date.now()}`); // The same id again is the same task.
 options.set("Ergon-Wait", "30s");
 options.set("Ergon-Answer", "response");
 const reply = await nc.request("ergon.default.submit.upcase", "hello", { headers: options, timeout: 35_000 });

@@ -1,4 +1,4 @@
-// Who pays, ships and refunds for examples/machines/order.ts. Work may run twice: the id of the task makes it one payment for the bank.
+// The agents for examples/machines/order.ts: payment, shipping and refund. An attempt may run twice; the bank makes one payment per task id.
 
 import { createAgent, TerminalError } from "@ergon/agents";
 

@@ -1,11 +1,11 @@
-// Customers of examples/machines/order.ts, and the person who approves.
+// The customers of examples/machines/order.ts, and the person who approves their orders.
 
 import { connect } from "@ergon/core";
 
 const client = await connect({ nats: { servers: process.env["NATS_URL"] ?? "nats://127.0.0.1:4222" } });
 const timeoutMs = 10_000;
 
-/** The id makes it one order, however often it is placed. */
+/** The id is unique: a second start with the same id is the same order. */
 const order = (id: string, what: { item: string; amount: number; approveWithinMs?: number }) =>
   client.start("purchase", what, { id });
 
@@ -25,7 +25,7 @@ await rejected.send({ type: "reject", why: "out of stock" });
 const tooHeavy = await place("order-3", "piano", 900);
 await tooHeavy.send({ type: "approve" });
 
-// At whatever moment the cancel comes: if it was paid by then, the money goes back.
+// The cancel may come at any moment: if the order was paid by then, the money goes back.
 const cancelled = await order("order-4", { item: "chair", amount: 80 });
 await cancelled.cancel();
 

@@ -1,8 +1,8 @@
-// An order that is paid, approved by a person and shipped; whatever goes wrong after the payment gives the money back.
+// An order that is paid, approved by a person, and shipped. Any failure after the payment refunds the money.
 //
 //   ./ergon dev --machines examples/machines/order.ts
-//   node scripts/bootstrap.mjs examples/machines/order-agents.ts       elsewhere: who pays, ships and refunds
-//   node scripts/bootstrap.mjs examples/machines/order-client.ts       elsewhere: customers, and the person who approves
+//   node scripts/bootstrap.mjs examples/machines/order-agents.ts       in a second terminal: the agents that pay, ship and refund
+//   node scripts/bootstrap.mjs examples/machines/order-client.ts       in a third terminal: the customers, and the person who approves
 
 import { driver } from "@ergon/core";
 import { assign, setup } from "xstate";
@@ -10,7 +10,7 @@ import { assign, setup } from "xstate";
 export interface Order {
   readonly item: string;
   readonly amount: number;
-  /** How long a person may think about it, in milliseconds. Absent: two days. */
+  /** The time for the approval, in milliseconds. @defaultValue two days */
   readonly approveWithinMs?: number;
 }
 
@@ -23,10 +23,10 @@ interface Context extends Order {
 
 const DAY_MS = 86_400_000;
 
-/** Money that is owed is not given up after three attempts. */
+/** A refund is owed, so its task retries for a week instead of giving up after three attempts. */
 const forAWeek = { retry: { maxAttempts: 1_000, initial: "1s", max: "10m" }, totalTimeout: "7d" };
 
-/** What a task that has failed for good says. */
+/** The error of a task that has failed for good. */
 interface Failure {
   readonly message: string;
   readonly retryable: boolean;
@@ -52,7 +52,7 @@ export const order = setup({
 }).createMachine({
   id: "purchase",
   context: ({ input }) => input,
-  // Taken everywhere, so that no cancel stops a payment half way, or a refund. It counts until the parcel is under way.
+  // Every state takes the cancel, so that it never stops a payment or a refund half way. It has an effect until shipping begins.
   on: { cancel: { actions: assign({ cancelled: true }) } },
   initial: "paying",
   states: {
@@ -63,7 +63,7 @@ export const order = setup({
         onDone: { target: "waiting", actions: assign({ payment: ({ event }) => event.output }) },
         onError: [
           { guard: "isFinal", target: "refused", actions: assign({ why: message }) },
-          // Its retries are used up by timeouts and faults: whether it was paid, a person has to find out.
+          // Timeouts and faults have used up the retries: a person has to find out whether the order was paid.
           { target: "owing", actions: assign({ why: message }) },
         ],
       },

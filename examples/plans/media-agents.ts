@@ -1,4 +1,4 @@
-// Who does the steps of examples/plans/media.yaml, into the folder MEDIA_FOLDER; it writes texts where another would run ffmpeg.
+// The agent for the steps of examples/plans/media.yaml. It writes into the folder MEDIA_FOLDER: texts, where a real agent would run ffmpeg.
 
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -13,7 +13,7 @@ const work: Readonly<Record<string, (attempt: Attempt) => unknown>> = {
     return { film, seconds: 90, height: 1080 };
   },
 
-  /** Run twice, it writes the same file twice. */
+  /** Idempotent: a second attempt writes the same file again. */
   transcode: async (attempt) => {
     const { film, seconds, folder, height } = attempt.json<{
       film: string;

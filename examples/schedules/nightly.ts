@@ -1,15 +1,15 @@
-// A report for each night, at three in the morning of Berlin, also in the nights when the clocks are changed.
+// A report for each night, at three in the morning in Berlin, also in the nights when the clocks change.
 //
 //   ./ergon dev
-//   node scripts/bootstrap.mjs examples/schedules/nightly.ts           elsewhere: adds it, shows it, does its reports
-//   ./ergon schedule trigger nightly-report                            elsewhere: one at once
+//   node scripts/bootstrap.mjs examples/schedules/nightly.ts           in a second terminal: adds the schedule, shows it, makes its reports
+//   ./ergon schedule trigger nightly-report                            in a third terminal: a report at once
 //
-// To see it at work, a schedule of its own, until it is removed:
+// A separate schedule makes a report every second, until you remove it:
 //
 //   REPORT_EVERY=1s node scripts/bootstrap.mjs examples/schedules/nightly.ts
 //   ./ergon schedule rm every-1s
 //
-// One more by the command line:
+// The command line can add a schedule too:
 //
 //   ./ergon schedule add nightly --cron "0 3 * * *" --tz Europe/Berlin --driver report --payload '{"of": "yesterday"}'
 //   ./ergon schedule show nightly
@@ -34,12 +34,12 @@ await agent.start();
 const client = await connect({ nats });
 const spec: ScheduleSpec = {
   ...when,
-  // A report that takes a day holds up the next; nights without any node are made up for, a week of them.
+  // If a report takes a day, the next one waits for it. The nights of a week without any node are caught up with.
   overlap: "queue",
   catchUp: { limit: 7, window: "7d" },
   task: { driver: "report", payload: { of: "all branches" }, attemptTimeout: "2h", retry: { maxAttempts: 5 } },
 };
-// The id makes it one schedule, however often this is started.
+// The id is unique: a restart of this program adds no second schedule.
 const id = every === undefined ? "nightly-report" : `every-${every}`;
 const nightly = await client.schedule({ id, ...spec });
 console.log("next:", describeSchedule(await nightly.get(), 1).next);

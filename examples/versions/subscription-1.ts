@@ -1,9 +1,9 @@
-// The first version of a machine that runs for months. The second is subscription-2.ts; the way from one to the other:
+// The first version of a machine that runs for months. subscription-2.ts is the second. These commands lead from one to the other:
 //
 //   ./ergon dev --machines examples/versions/subscription-1.ts --store .ergon/data
-//   ./ergon start subscription '{"cents": 500}' --id ann                      elsewhere
-//   ./ergon check --machines examples/versions/subscription-2.ts              would ann go on? yes: moves to 2
-//   Then stop the first one (ctrl-C), and start the second on what it has kept:
+//   ./ergon start subscription '{"cents": 500}' --id ann                      in a second terminal
+//   ./ergon check --machines examples/versions/subscription-2.ts              ann fits: she moves to version 2
+//   Stop the first version (Ctrl-C), and start the second one on the same folder:
 //   ./ergon dev --machines examples/versions/subscription-2.ts --store .ergon/data
 //   ./ergon get ann                                                           version 2, 5 euros
 

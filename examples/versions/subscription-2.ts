@@ -1,5 +1,5 @@
-// The second version of subscription-1.ts: `trial` is called `free` and can be cut short, and money is counted in euros. Instances of the first come
-// along, wherever they stand, with what is left of their month.
+// The second version of subscription-1.ts: `trial` is now called `free`, an upgrade can end it early, and money is counted in euros. Instances of the
+// first version migrate in any state, and keep the rest of their month.
 
 import { defineMachine } from "@ergon/core";
 import { setup } from "xstate";
@@ -28,7 +28,7 @@ export const subscription = defineMachine(logic, {
     1: ({ value, context, timers }) => ({
       value: value === "trial" ? "free" : value,
       context: { euros: (context["cents"] as number) / 100 },
-      // A timer belongs to its state by its name: xstate.after.month.subscription.trial
+      // The name of a timer contains its state: xstate.after.month.subscription.trial
       timers: timers.map(({ id, due, event }) => ({ id: renamed(id), due, event: { type: renamed(event.type) } })),
     }),
   },

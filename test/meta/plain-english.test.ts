@@ -1,7 +1,10 @@
+import { globSync, statSync } from "node:fs";
+import path from "node:path";
+
 import { expect, test } from "vitest";
 
-import { pages, readText } from "../support/documents.ts";
-import { sentencesOf } from "../support/prose.ts";
+import { pages, readText, root } from "../support/documents.ts";
+import { commentsOf, sentencesOf } from "../support/prose.ts";
 
 /** Pages that have to be rewritten before they can hold to the rule. The list only shrinks. */
 const unfinished = [
@@ -19,10 +22,20 @@ const unfinished = [
 /** A sentence that begins with one of these hides its subject. A question may. */
 const hidden = /^(?:what|who|whoever|whose|that|of)\b/i;
 
-test.for(pages.filter((page) => !unfinished.includes(page)))("every sentence of %s names its subject first", (page) => {
-  const faults = sentencesOf(readText(page)).filter((sentence) => hidden.test(sentence) && !sentence.endsWith("?"));
+const faultsOf = (text: string): readonly string[] =>
+  sentencesOf(text).filter((sentence) => hidden.test(sentence) && !sentence.endsWith("?"));
 
-  expect(faults).toEqual([]);
+test.for(pages.filter((page) => !unfinished.includes(page)))("every sentence of %s names its subject first", (page) => {
+  expect(faultsOf(readText(page))).toEqual([]);
+});
+
+test("every comment of the examples and of docker/ names its subject first", () => {
+  const files = globSync(["examples/**/*.*", "docker/**/*"], { cwd: root }).filter((file) =>
+    statSync(path.join(root, file)).isFile(),
+  );
+
+  expect(files.length).toBeGreaterThan(10);
+  expect(files.flatMap((file) => faultsOf(commentsOf(readText(file))).map((fault) => `${file}: ${fault}`))).toEqual([]);
 });
 
 test.for([
@@ -38,4 +51,11 @@ test.for([
   ],
 ] as const)("the sentences of %j are found", ([text, sentences]) => {
   expect(sentencesOf(text)).toEqual(sentences);
+});
+
+test("the comments of a source are found, without commands and code", () => {
+  const source =
+    "// Who pays.\n//\n//   ./ergon dev\nconst id = 1; // What it is\n/** Of a task:\n * the id. */\nrun(); # that one\n";
+
+  expect(sentencesOf(commentsOf(source))).toEqual(["Who pays.", "What it is", "Of a task: the id.", "that one"]);
 });

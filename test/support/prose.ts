@@ -10,6 +10,18 @@ export function sentencesOf(markdown: string): readonly string[] {
   );
 }
 
+/** The comments of a source text as Markdown: `//`, `#` and block comments. Lines that are indented inside a comment are commands, and are left out. */
+export function commentsOf(source: string): string {
+  return source.split("\n").map(commentOf).join("\n");
+}
+
+function commentOf(line: string): string {
+  const [, whole] = /^\s*(?:\/\/|#(?!!)|\/?\*+(?!\/))(.*)$/.exec(line) ?? [];
+  if (whole !== undefined) return whole.startsWith("   ") ? "" : whole.replace(/\s*\*\/$/, "");
+  const [, trailing] = / (?:\/\/|#) (.*)$/.exec(line) ?? [];
+  return trailing === undefined ? "" : `\n${trailing}\n`;
+}
+
 /** Paragraphs, list items and cells: each is a text of its own. */
 function blocksOf(markdown: string): readonly string[] {
   const blocks: string[] = [];
