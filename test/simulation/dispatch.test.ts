@@ -1,30 +1,8 @@
-import { H, QUEUE, RetryableError, SECOND, TerminalError, encodeError, shardOf, type TaskView } from "@ergon/core";
+import { H, QUEUE, RetryableError, SECOND, TerminalError, encodeError, shardOf } from "@ergon/core";
 import { describe, expect, test } from "vitest";
 
-import { answerPlain, createMemoryCluster, type MemoryCluster } from "../support/memory-cluster.ts";
-
-async function submitAll(
-  cluster: MemoryCluster,
-  count: number,
-  more: (index: number) => object = () => ({}),
-): Promise<string[]> {
-  const client = cluster.client({ timeoutMs: 600_000 });
-  const handles = await cluster.drive(
-    Promise.all(
-      Array.from({ length: count }, (_, index) =>
-        client.submit({ driver: "work", text: String(index), ...more(index) }),
-      ),
-    ),
-  );
-  return handles.map(({ id }) => id);
-}
-
-async function endsOf(cluster: MemoryCluster, ids: readonly string[]): Promise<TaskView[]> {
-  const client = cluster.client();
-  return cluster.drive(Promise.all(ids.map((id) => client.wait(id))));
-}
-
-const statusesOf = (views: readonly TaskView[]): string[] => [...new Set(views.map(({ status }) => status))];
+import { endsOf, statusesOf, submitAll } from "../support/many-tasks.ts";
+import { answerPlain, createMemoryCluster } from "../support/memory-cluster.ts";
 
 describe("a flood beyond the agents' capacity", () => {
   test("waits, and no agent ever runs more than it announced, from three nodes (B-24)", async () => {
@@ -119,52 +97,6 @@ describe("a flood beyond the agents' capacity", () => {
     expect(
       statusesOf(await cluster.drive(Promise.all([...red, ...blue].map((id) => client.wait(id))), 60_000)),
     ).toEqual(["succeeded"]);
-  });
-});
-
-describe("a driver without an agent", () => {
-  test("leaves its tasks waiting with a reason that can be read, and starts them when an agent joins (M-14)", async () => {
-    const cluster = createMemoryCluster();
-    await cluster.addNodes("n1", "n2");
-    const ids = await submitAll(cluster, 5);
-    await cluster.clock.advance(2_000);
-
-    const waiting = await cluster.drive(Promise.all(ids.map((id) => cluster.client().get(id))));
-    expect(waiting.map(({ status }) => status)).toEqual(ids.map(() => "scheduled"));
-    expect(waiting.every(({ reason = "" }) => reason.includes("driver work"))).toBe(true);
-
-    await cluster.addAgent("a1");
-    const ends = await endsOf(cluster, ids);
-    expect(ends.map(({ status, failures }) => [status, failures])).toEqual(ids.map(() => ["succeeded", 0]));
-  });
-
-  test("fails them at their bound, and says why (M-14)", async () => {
-    const cluster = createMemoryCluster();
-    await cluster.addNodes("n1");
-    const [id = ""] = await submitAll(cluster, 1, () => ({ queueTimeout: "30s" }));
-
-    const [end] = await endsOf(cluster, [id]);
-
-    expect(end?.status).toBe("failed");
-    expect(end?.failure).toEqual({
-      code: "QUEUE_TIMEOUT",
-      message: "waited 30000 ms for an agent: no agent serves driver work",
-      retryable: false,
-    });
-    expect(Date.parse(end?.endedAt ?? "") - Date.parse(end?.scheduledAt ?? "")).toBeGreaterThanOrEqual(30_000);
-    expect(Date.parse(end?.endedAt ?? "") - Date.parse(end?.scheduledAt ?? "")).toBeLessThan(30_100);
-  });
-
-  test("costs no write for waiting (M-18)", async () => {
-    const cluster = createMemoryCluster();
-    await cluster.addNodes("n1");
-    await submitAll(cluster, 5);
-    await cluster.clock.advance(5_000);
-    const before = cluster.writes.commits;
-
-    await cluster.clock.advance(60_000);
-
-    expect(cluster.writes.commits - before).toBe(0);
   });
 });
 

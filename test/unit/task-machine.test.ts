@@ -136,7 +136,7 @@ describe("timers", () => {
     expect(subject.effects).toEqual([{ type: "abort", params: { attempt: 1, agent: "a", reason: "timeout" } }]);
   });
 
-  test("the queue's bound fails a task that no agent takes, and says why (B-33, M-14)", () => {
+  test("the queue's bound fails a task that no agent takes, and says why (M-14)", () => {
     const waiting = places.ready();
     expect(waiting.due("queue")).toBe(T0 + DAY);
     waiting.fire("queue");

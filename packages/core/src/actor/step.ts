@@ -44,6 +44,8 @@ export interface TimedEvent extends EventObject {
   readonly chance: number;
   /** Shortly after a time in which no node was there to take answers. */
   readonly gap?: Gap | undefined;
+  /** Of a timer that bounds a wait: why the wait had no end, as far as the node knows. */
+  readonly cause?: string | undefined;
 }
 
 /** A time in which no answer could arrive, epoch milliseconds. */

@@ -211,7 +211,7 @@ export function lostForGood({ context, event }: Happening): Change {
 }
 
 export function queueTimeout({ context, event }: Happening): Change {
-  const cause = context.reason ?? `no agent of driver ${context.driver} had a free slot`;
+  const cause = event.cause ?? context.reason ?? `no agent of driver ${context.driver} had a free slot`;
   const message = `waited ${taskOption(context, "queueTimeoutMs")} ms for an agent: ${cause}`;
   return finalFailure("QUEUE_TIMEOUT", message, event);
 }

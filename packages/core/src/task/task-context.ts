@@ -56,6 +56,8 @@ interface At {
   readonly at: number;
   readonly chance: number;
   readonly gap?: Gap | undefined;
+  /** Of the bound of a wait for an agent: why the task got none. */
+  readonly cause?: string | undefined;
 }
 
 /** Everything that can happen to a task. */

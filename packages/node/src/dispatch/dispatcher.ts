@@ -201,7 +201,7 @@ export class Dispatcher implements Behaviour {
     };
   }
 
-  /** Why a live task waits, when its record does not say. */
+  /** Why a live task waits, when its record does not say so, or no longer says the truth. */
   waitingFor(state: ActorState): string | undefined {
     return this.#starter.waitingFor(state);
   }
@@ -290,7 +290,7 @@ export class Dispatcher implements Behaviour {
     );
   }
 
-  mayBeAnswered(actor: LiveActor, { id }: Timer, { end }: Gap): boolean {
+  mayBeAnswered(actor: LiveActor, timer: Timer, { end }: Gap): boolean {
     const { state } = actor;
     if (state === undefined) return false;
     const { attemptAt = 0, readyAt = 0, updatedAt } = taskOf(state);
@@ -298,7 +298,7 @@ export class Dispatcher implements Behaviour {
       case "ready":
       case "unserved":
         // Nobody could give it to an agent: those that are there get the time to say so.
-        return readyAt < end && id.includes(".queue.");
+        return readyAt < end && isQueueBound(timer);
       case "started":
       case "offered":
         return attemptAt < end;
@@ -307,6 +307,10 @@ export class Dispatcher implements Behaviour {
       default:
         return false;
     }
+  }
+
+  causeOf(state: ActorState, timer: Timer): string | undefined {
+    return isQueueBound(timer) ? this.#starter.lackOf(state) : undefined;
   }
 
   rolledBack(): void {
@@ -340,4 +344,9 @@ export class Dispatcher implements Behaviour {
   #driverOf(actor: LiveActor): Driver {
     return this.#drivers.get(taskOf(this.#host.wake(actor)).driver);
   }
+}
+
+/** Whether a timer is the bound of a task's wait for an agent. */
+function isQueueBound({ id }: Timer): boolean {
+  return id.includes(".queue.");
 }

@@ -60,16 +60,29 @@ export class Starter {
     return driver.queue.size > 0 || room(driver) <= 0 ? undefined : credits.pick(spec.driver)?.agent.id;
   }
 
-  /** Why a live task waits, when its record does not say. */
+  /** Why a live task waits, when its record does not say so, or no longer says the truth. */
   waitingFor(state: ActorState): string | undefined {
-    if (liveStateOf(state) !== "ready") return undefined;
-    const { driver } = taskOf(state);
+    const live = liveStateOf(state);
+    const { driver, reason } = taskOf(state);
     const agents = this.#parts.agents.credits(driver).length;
-    const refusal = refusalOf(this.#parts.drivers.get(driver));
-    if (agents === 0 && refusal !== undefined) return refusal;
-    return agents === 0
-      ? `waiting for the subject of driver ${driver}`
-      : `waiting for a free slot of ${agents} agent${agents === 1 ? "" : "s"} of driver ${driver}`;
+    const isOutdated = live === "unserved" && agents > 0;
+    if (!isOutdated && (live !== "ready" || reason !== undefined)) return undefined;
+    if (agents > 0) return `waiting for a free slot of ${agents} agent${agents === 1 ? "" : "s"} of driver ${driver}`;
+    return this.#absence(driver) ?? `waiting for the subject of driver ${driver}`;
+  }
+
+  /** Why a task that waited for an agent has got none; `undefined`: nothing more is known than what its record says. */
+  lackOf(state: ActorState): string | undefined {
+    const { driver } = taskOf(state);
+    return this.#parts.agents.credits(driver).length > 0
+      ? `no agent of driver ${driver} had a free slot`
+      : this.#absence(driver);
+  }
+
+  /** Why nobody can be given work of a driver that no agent has announced; `undefined`: plain agents may serve it. */
+  #absence(name: string): string | undefined {
+    const driver = this.#parts.drivers.get(name);
+    return refusalOf(driver) ?? (driver.served === "no" ? `no agent serves driver ${name}` : undefined);
   }
 
   /** Begins an attempt if there is a slot. The caller commits. */

@@ -149,6 +149,10 @@ export class InstanceBehaviour implements Behaviour {
     return Object.keys((host.wake(actor) as MachineState).meta.children).length > 0;
   }
 
+  causeOf(): undefined {
+    // A machine's own timers bound what only the machine knows.
+  }
+
   lingers(actor: LiveActor): boolean {
     return this.#outbox.holds(actor);
   }

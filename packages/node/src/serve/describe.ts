@@ -55,7 +55,7 @@ export interface Extra {
 export function describe(state: ActorState, { progress, reason, tasks }: Extra = {}): TaskView | MachineView {
   if (isMachineState(state)) return describeMachine(state, tasks);
   const view = describeTask(taskOf(state), progress);
-  return reason === undefined || view.reason !== undefined ? view : { ...view, reason };
+  return reason === undefined ? view : { ...view, reason };
 }
 
 /** An actor of any kind as filters of lists look at it. */
@@ -68,7 +68,7 @@ export function listed(state: ActorState): Listed {
 /** An actor of any kind as lists show it; of an instance with the number of the tasks that are embedded in its record, and why one of them waits. */
 export function summarize(state: ActorState, { reason, tasks = 0 }: { reason?: string; tasks?: number }): ActorSummary {
   const view = isMachineState(state) ? summarizeMachine(state, tasks) : summarizeTask(taskOf(state));
-  return reason === undefined || view.reason !== undefined ? view : { ...view, reason };
+  return reason === undefined ? view : { ...view, reason };
 }
 
 /** Why the first of the tasks that are embedded in an instance's record that does not get on does not. */

@@ -20,6 +20,8 @@ export interface Behaviour {
   parks(state: ActorState): boolean;
   /** Whether the work that a timer bounds may have ended in the gap, when no node could hear so: the answer may be on its way. */
   mayBeAnswered(actor: LiveActor, timer: Timer, gap: Gap): boolean;
+  /** Why the wait that a timer bounds had no end, as far as the node knows. */
+  causeOf(state: ActorState, timer: Timer): string | undefined;
   /** The last step has not happened; the actor is as it was before. */
   rolledBack(actor: LiveActor): void;
   /** Whether an ended actor still has something to say. It stays until `Host.release`. */

@@ -64,7 +64,8 @@ export class Stepper {
 
   fire(actor: LiveActor, state: ActorState, timer: Timer): boolean {
     const { machine } = actor;
-    const time = this.#time(actor, state);
+    const cause = this.#parts.behaviourOf(actor).causeOf(state, timer);
+    const time = { ...this.#time(actor, state), cause };
     return this.#turn(actor, state, () => machine.engine.fire(machine, state, timer, time));
   }
 
