@@ -31,9 +31,9 @@ const types: readonly (readonly [name: string, file: string, ...sections: string
   ["TaskSpec", "core/src/task/spec.ts", "The record"],
   ["TaskOptions", "core/src/task/spec.ts", "The record"],
   ["RetryPolicy", "core/src/task/retry-policy.ts", "The record"],
-  ["MachineMeta", "core/src/machines/machine-state.ts", "The record"],
+  ["MachineMeta", "core/src/machines/machine-meta.ts", "The record"],
   ["ParentLink", "core/src/actor/parent-link.ts", "The record"],
-  ["Tell", "core/src/machines/machine-state.ts", "The record"],
+  ["Tell", "core/src/machines/tell.ts", "The record"],
 ];
 
 test.for(types)("docs/protocol.md names every field of %s", ([name, file, ...sections]) => {

@@ -63,29 +63,19 @@ export type {
   MachineLogicOptions,
 } from "./machines/logic.ts";
 export { isAlarm } from "./machines/alarm.ts";
-export { CANCELLED_TAG, FAILED_TAG, failureOf, machineEngine } from "./machines/machine-engine.ts";
-export {
-  acceptedEvents,
-  canTake,
-  isIn,
-  isMachineState,
-  machineLimits,
-  stateText,
-  withoutTell,
-} from "./machines/machine-state.ts";
-export type {
-  Answered,
-  MachineMeta,
-  MachineRecordState,
-  MachineState,
-  MachineStatus,
-  PersistedTree,
-  Tell,
-} from "./machines/machine-state.ts";
+export { failureOf } from "./machines/failure.ts";
+export { CANCELLED_TAG, FAILED_TAG, machineEngine } from "./machines/machine-engine.ts";
+export { machineLimits } from "./machines/machine-meta.ts";
+export type { Answered, MachineMeta, MachineStatus } from "./machines/machine-meta.ts";
+export { acceptedEvents, canTake, isIn, isMachineState, stateText, withoutTell } from "./machines/machine-state.ts";
+export type { Tell } from "./machines/tell.ts";
+export type { MachineRecordState, MachineState, PersistedTree } from "./machines/machine-state.ts";
 export { eventMemory, hasRoomFor, hasSeen, remember } from "./machines/seen-events.ts";
 export type { EventMemory } from "./machines/seen-events.ts";
 export type { MachineEvent, MachineInput } from "./machines/machine-event.ts";
-export type { ChildSpec, Command, Ending, StoredEvent } from "./machines/command.ts";
+export type { ChildSpec, Ending, StoredEvent } from "./machines/command.ts";
+export { concludeAsks, endingWhenLost, insteadOf, performAsk, prepareAsks, resumeAsks } from "./machines/asks/asks.ts";
+export type { AskHost, Command } from "./machines/asks/asks.ts";
 
 // The machines that Ergon brings.
 export { PLAN, SCHEDULE, TASK, builtInNames, reservedNames, type BuiltInName } from "./base/built-in.ts";

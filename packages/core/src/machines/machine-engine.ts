@@ -9,21 +9,16 @@ import { isMap } from "../base/msgpack.ts";
 import { fromPlain } from "../base/plain.ts";
 import { misshapen } from "../base/shape.ts";
 import type { Failure } from "../task/task-context.ts";
+import type { Hearing } from "./asks/ask.ts";
+import { hear, hearMessage, note } from "./asks/asks.ts";
 import type { Ending } from "./command.ts";
-import { forgetChild, take, tell, type Draft } from "./draft.ts";
+import { tell, type Draft } from "./draft.ts";
+import { failureOf } from "./failure.ts";
 import type { MachineEvent, MachineInput } from "./machine-event.ts";
+import { machineLimits, type MachineHistoryEntry, type MachineMeta, type MachineStatus } from "./machine-meta.ts";
 import { metaShape, treeShape } from "./machine-shape.ts";
-import {
-  canTake,
-  machineLimits,
-  stateText,
-  type MachineHistoryEntry,
-  type MachineMeta,
-  type MachineRecordState,
-  type MachineStatus,
-  type MachineState,
-  type PersistedTree,
-} from "./machine-state.ts";
+import { canTake, stateText } from "./machine-state.ts";
+import type { MachineRecordState, MachineState, PersistedTree } from "./machine-state.ts";
 import type { StoredSnapshot } from "./persisted.ts";
 import { remember } from "./seen-events.ts";
 import { ActorTree, type TreeOptions } from "./tree.ts";
@@ -146,19 +141,13 @@ function treeOptions({ id, logger, onLocal }: Surroundings, parent: MachineMeta[
 }
 
 function deliver(tree: ActorTree, draft: Draft, event: MachineEvent): void {
+  if (hear(hearingOf(tree, draft, event.at), event)) return;
   switch (event.type) {
     case "ergon.event":
       if (event.id !== undefined) Object.assign(draft, remember(draft, event.id, event.at));
       return tree.send(event.at, event.event);
     case "ergon.timer":
       return tree.fire(event.at, event.timer);
-    case "ergon.task":
-      forgetChild(draft, event.key);
-      if (event.answered !== undefined)
-        draft.answered = [...(draft.answered ?? []), event.answered].slice(-machineLimits.answered);
-      return tree.ended(event.at, event.key, event.ending);
-    case "ergon.local":
-      return tree.turn(event.at, event.run);
     case "ergon.told":
       return deliverTold(tree, draft, event);
     case "cancel":
@@ -178,7 +167,11 @@ function deliver(tree: ActorTree, draft: Draft, event: MachineEvent): void {
   }
 }
 
-/** Each message of another actor is taken once, however often it comes. */
+function hearingOf(tree: ActorTree, draft: Draft, at: number): Hearing {
+  return { at, draft, actors: tree, cancel: (reason) => cancelled(tree, draft, at, reason) };
+}
+
+/** Takes each message of another actor once, however often it comes. */
 function deliverTold(
   tree: ActorTree,
   draft: Draft,
@@ -186,20 +179,12 @@ function deliverTold(
 ): void {
   if (told.seq <= (draft.heard[from] ?? 0)) return;
   const { key } = told;
-  const what = fromPlain(told.what);
   const isParent = draft.parent?.id === from;
   const isChild = draft.children[key]?.id === from;
-  // Of a child that is not wanted any more nothing is kept.
+  // Nothing is kept of a child that nobody wants any more.
   if (!isParent && !isChild) return;
   draft.heard = { ...draft.heard, [from]: told.seq };
-  if (isParent && what.kind === "event") return tree.send(at, what.event);
-  if (isParent && what.kind === "stop") return cancelled(tree, draft, at, `cancelled by its parent: ${what.reason}`);
-  if (!isChild) return;
-  if (what.kind === "event") return tree.fromChild(at, key, what.event);
-  if (what.kind === "news") return tree.news(at, key, what.fields);
-  if (what.kind !== "ended") return;
-  forgetChild(draft, key);
-  tree.ended(at, key, what.ending);
+  hearMessage(hearingOf(tree, draft, at), { isParent, isChild }, fromPlain(told.what), key);
 }
 
 /**
@@ -240,7 +225,7 @@ export const CANCELLED_TAG = "ergon.cancelled";
 function settle(machine: Machine, tree: ActorTree, draft: Draft, at: number): Turn {
   tree.takeChanged();
   const snapshot = tree.root.getSnapshot() as AnyMachineSnapshot;
-  const effects: Effect[] = take(draft, tree.takeCommands());
+  const effects: Effect[] = note(draft, tree.takeCommands());
   const { snapshot: persisted, timers } = tree.persist();
   draft.nextKey = tree.nextKey;
   draft.updatedAt = at;
@@ -290,23 +275,6 @@ function guarded<T>(machine: Machine, run: () => T): T {
     if (isErgonError(error)) throw error;
     throw new TerminalError("MACHINE_FAILED", `machine ${machine.name}: ${messageOf(error)}`, { cause: error });
   }
-}
-
-/** Why an instance failed, of whatever its machine threw. */
-export function failureOf(error: unknown): Failure {
-  const { code, retryable } = (typeof error === "object" && error !== null ? error : {}) as Partial<Failure>;
-  const message = isErgonError(error) || error instanceof Error ? error.message : textOf(error);
-  return {
-    code: typeof code === "string" ? code.slice(0, 64) : "MACHINE_FAILED",
-    message: message.slice(0, 1_024),
-    retryable: retryable === true,
-  };
-}
-
-function textOf(error: unknown): string {
-  if (typeof error === "object" && error !== null && typeof (error as { message?: unknown }).message === "string")
-    return (error as { message: string }).message;
-  return typeof error === "string" ? error : (JSON.stringify(error) ?? String(error));
 }
 
 /** The first lines tell how it began, the last how it stands: the middle goes. */

@@ -1,8 +1,8 @@
 import type { EventObject } from "xstate";
 
 import type { Timer } from "../actor/step.ts";
-import type { Ending } from "./command.ts";
-import type { Answered, Tell } from "./machine-state.ts";
+import type { HeardEvent } from "./asks/asks.ts";
+import type { Tell } from "./tell.ts";
 
 interface At {
   readonly at: number;
@@ -14,17 +14,9 @@ export type MachineEvent = At &
   (
     | { readonly type: "ergon.event"; readonly event: EventObject; readonly id?: string | undefined }
     | { readonly type: "ergon.timer"; readonly timer: Timer }
-    /** A task embedded in the record has ended; by an answer, where there is one. */
-    | {
-        readonly type: "ergon.task";
-        readonly key: number;
-        readonly ending: Ending;
-        readonly answered?: Answered | undefined;
-      }
+    | HeardEvent
     /** A message of another durable actor. */
     | { readonly type: "ergon.told"; readonly from: string; readonly tell: Tell }
-    /** Something that runs in the node has a result. */
-    | { readonly type: "ergon.local"; readonly run: () => void }
     /** It is stopped from outside: cancelled, or ended by force. */
     | { readonly type: "cancel" | "end"; readonly by: string; readonly reason: string }
     /** The engine cannot go on with it. */

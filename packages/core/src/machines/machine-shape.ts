@@ -2,7 +2,6 @@ import type { ParentLink } from "../actor/parent-link.ts";
 import { isMap } from "../base/msgpack.ts";
 import {
   all,
-  anything,
   byKey,
   byTag,
   count,
@@ -22,39 +21,15 @@ import {
   tuple,
   type Shape,
 } from "../base/shape.ts";
-import { failureShape, taskSpecShape } from "../task/task-shape.ts";
-import type { ChildSpec, Ending } from "./command.ts";
-import type { MachineMeta, Tell } from "./machine-state.ts";
+import { failureShape } from "../task/task-shape.ts";
+import { messageShapes } from "./asks/asks.ts";
+import type { MachineMeta } from "./machine-meta.ts";
+import type { Tell } from "./tell.ts";
 
 // The shape of a stored instance. docs/protocol.md, "The record", has the same in words.
 
-const event: Shape = all(map, fields<{ type: string }>({ type: text }));
 const duration = numberFrom(0, Number.MAX_SAFE_INTEGER);
-
-const child: Shape = fields<ChildSpec>({
-  id: optional(id),
-  machine: name,
-  version: optional(text),
-  input: anything,
-  correlationId: optional(line),
-  retentionMs: duration,
-  spec: optional(taskSpecShape),
-  sync: flag,
-  depth: optional(count),
-});
-
-const ending: Shape = byTag("kind", {
-  done: map,
-  error: map,
-} satisfies Record<Ending["kind"], Shape>);
-
-const what: Shape = byTag("kind", {
-  start: fields({ child }),
-  stop: fields({ reason: text }),
-  event: fields({ event }),
-  news: fields({ fields: map }),
-  ended: fields({ ending }),
-} satisfies Record<Tell["what"]["kind"], Shape>);
+const what: Shape = byTag("kind", messageShapes);
 
 /** 0.1.0 told the server's alarms, which nobody hears now. */
 const told: Shape = fields<Tell>({ seq: count, to: id, key: count, what });

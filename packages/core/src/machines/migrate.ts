@@ -8,11 +8,12 @@ import type { Turn } from "../actor/step.ts";
 import { ConflictError, messageOf } from "../base/errors.ts";
 import { isMap } from "../base/msgpack.ts";
 import { ACTOR_MARK, fromPlain, toPlain } from "../base/plain.ts";
-import type { Command } from "./command.ts";
-import { take, type Draft } from "./draft.ts";
+import { note, type Command } from "./asks/asks.ts";
+import type { Draft } from "./draft.ts";
 import { misfit } from "./fit.ts";
 import { machineEngine } from "./machine-engine.ts";
-import { machineLimits, stateText, type MachineMeta, type MachineState } from "./machine-state.ts";
+import { machineLimits, type MachineMeta } from "./machine-meta.ts";
+import { stateText, type MachineState } from "./machine-state.ts";
 
 const known: ReadonlySet<string> = new Set(["value", "context", "children", "historyValue", "timers"]);
 
@@ -78,7 +79,7 @@ export function migrate(fields: RecordFields, to: Machine, at: number, surroundi
   const stops = keysOf(fields.snapshot)
     .filter((key) => !kept.has(key))
     .map((key): Command => ({ type: "stop", key, reason: "a migration has dropped it" }));
-  const effects = take(draft, stops);
+  const effects = note(draft, stops);
   const restored = restore(fields, migrated, to, surroundings);
   draft.stateTags = [...(restored.snapshot as AnyMachineSnapshot).tags];
   const state = stateText(migrated.snapshot.value);

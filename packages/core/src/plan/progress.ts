@@ -1,4 +1,4 @@
-import { failureOf } from "../machines/machine-engine.ts";
+import { failureOf } from "../machines/failure.ts";
 import { needsOf } from "./check.ts";
 import type { Known } from "./definition.ts";
 import { knownIn } from "./known.ts";

@@ -1,5 +1,5 @@
 import type { Ending } from "../machines/command.ts";
-import { failureOf } from "../machines/machine-engine.ts";
+import { failureOf } from "../machines/failure.ts";
 import { overdue } from "./overdue.ts";
 import { runId, triggeredRunId } from "./run-id.ts";
 import { left, withNext, type Run, type ScheduleContext, type ScheduleCounts } from "./schedule-context.ts";

@@ -1,9 +1,10 @@
 import type { Surroundings } from "../actor/engine.ts";
 import type { Machine, MachineRegistry } from "../actor/machine.ts";
 import { decodeRecord, encodeRecord } from "../actor/record.ts";
-import type { ActorState, Effect } from "../actor/step.ts";
+import type { ActorState } from "../actor/step.ts";
 import { isMap } from "../base/msgpack.ts";
-import type { Command } from "../machines/command.ts";
+import type { AskHost } from "../machines/asks/asks.ts";
+import type { StoredEvent } from "../machines/command.ts";
 import type { TaskSpec } from "../task/spec.ts";
 
 /** A task that an instance has asked for and that has not ended. */
@@ -12,19 +13,22 @@ export interface AskedTask {
   readonly spec: Omit<TaskSpec, "id">;
 }
 
-/** One actor of a {@link World}: what its node has in memory, and what is stored of it. */
-export class Resident {
+/** One actor of a {@link World}: what its node has in memory, what is stored of it, and what its node does for its asks. */
+export class Resident implements AskHost {
   readonly id: string;
   readonly machine: Machine;
+  readonly publish: (event: StoredEvent) => void;
   state: ActorState | undefined;
   stored: Uint8Array | undefined;
   tasks: Map<number, AskedTask> = new Map();
   /** Tasks in its record that it has asked to cancel. */
   toCancel: number[] = [];
 
-  constructor(id: string, machine: Machine) {
+  /** `publish` takes what its machine emits. */
+  constructor(id: string, machine: Machine, publish: (event: StoredEvent) => void) {
     this.id = id;
     this.machine = machine;
+    this.publish = publish;
   }
 
   /** Its state in memory. Throws when it is not there. */
@@ -37,16 +41,16 @@ export class Resident {
     return this.present.snapshot.status !== "active";
   }
 
-  /** Takes tasks in that the turn asked for, and out that it does not want any more; answers the other effects. */
-  settle(effects: readonly Effect[]): Effect[] {
-    return effects.filter(({ params }) => {
-      const command = params as Command | undefined;
-      if (command?.type === "task") this.tasks.set(command.key, { key: command.key, spec: command.spec });
-      else if (command?.type === "stop") this.tasks.delete(command.key);
-      else if (command?.type === "cancel") this.toCancel.push(command.key);
-      else return true;
-      return false;
-    });
+  embed(key: number, spec: AskedTask["spec"]): void {
+    this.tasks.set(key, { key, spec });
+  }
+
+  withdraw(key: number): void {
+    this.tasks.delete(key);
+  }
+
+  cancel(key: number): void {
+    this.toCancel.push(key);
   }
 
   /** Its record as it would be written now. */

@@ -4,14 +4,9 @@ import { ConflictError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { fromPlain, toPlain } from "../base/plain.ts";
 import type { StoredEvent } from "../machines/command.ts";
-import {
-  acceptedEvents,
-  canTake,
-  isMachineState,
-  type MachineRecordState,
-  type Tell,
-} from "../machines/machine-state.ts";
+import { acceptedEvents, canTake, isMachineState, type MachineRecordState } from "../machines/machine-state.ts";
 import { hasSeen } from "../machines/seen-events.ts";
+import type { Tell } from "../machines/tell.ts";
 import type { ManualClock } from "../memory/clock.ts";
 import type { Failure } from "../task/task-context.ts";
 import { describeMachine, type ChildView, type MachineView } from "../views/machine-view.ts";

@@ -5,9 +5,11 @@ import type { Effect, Timer, Turn } from "../actor/step.ts";
 import { isErgonError } from "../base/errors.ts";
 import { silentLogger, type Logger } from "../base/logger.ts";
 import { toPlain } from "../base/plain.ts";
-import type { Command, Ending, StoredEvent } from "../machines/command.ts";
-import { failureOf } from "../machines/machine-engine.ts";
-import { isMachineState, withoutTell, type Tell } from "../machines/machine-state.ts";
+import { concludeAsks, performAsk, prepareAsks, resumeAsks, type Command } from "../machines/asks/asks.ts";
+import type { Ending, StoredEvent } from "../machines/command.ts";
+import { failureOf } from "../machines/failure.ts";
+import { isMachineState, withoutTell } from "../machines/machine-state.ts";
+import type { Tell } from "../machines/tell.ts";
 import { createManualClock, type ManualClock } from "../memory/clock.ts";
 import { taskDefaults } from "../task/spec.ts";
 import { Resident } from "./resident.ts";
@@ -169,7 +171,7 @@ export class World {
   }
 
   #begin(id: string, machine: Machine, input: unknown): void {
-    const resident = new Resident(id, machine);
+    const resident = new Resident(id, machine, (event) => this.emitted.push(event));
     const turn = machine.engine.begin(machine, input, this.clock.now(), this.#surroundings(resident));
     this.residents.set(id, resident);
     this.#take(resident, turn);
@@ -227,14 +229,15 @@ export class World {
   /** Commit, then act. */
   #take(resident: Resident, turn: Turn): void {
     resident.state = turn.state;
-    const effects = resident.settle(turn.effects);
+    const effects = prepareAsks(resident, turn.effects);
+    concludeAsks(resident, turn.effects);
     if (resident.ended) resident.tasks.clear();
     this.commits++;
     const crash = this.#options.crashAt?.(this.commits);
     if (crash === "before") throw new Crash("before");
     resident.stored = resident.encode();
     if (crash === "after") throw new Crash("after");
-    for (const effect of effects) this.#perform(effect);
+    for (const effect of effects) if (!performAsk(resident, effect)) this.effects.push(effect);
     for (const key of resident.toCancel.splice(0)) this.#cancelTask(resident, key);
   }
 
@@ -245,18 +248,11 @@ export class World {
     this.#advance(resident, { type: "ergon.task", key, ending: { kind: "error", error } });
   }
 
-  #perform(effect: Effect): void {
-    const command = effect.params as Command | undefined;
-    if (command?.type === "local") command.run();
-    else if (command?.type === "emitted") this.emitted.push(command.event);
-    else this.effects.push(effect);
-  }
-
   #startLocal(resident: Resident): void {
     const { state } = resident;
     if (state === undefined || !("tree" in state)) return;
     const { tree } = state as unknown as { readonly tree: { takeCommands(): Command[] } };
-    for (const command of tree.takeCommands()) if (command.type === "local") command.run();
+    resumeAsks(resident, tree.takeCommands());
   }
 
   /** Brings messages to whom they are for, until all have been taken. */

@@ -1,4 +1,4 @@
-import type { MachineStatus } from "../machines/machine-state.ts";
+import type { MachineStatus } from "../machines/machine-meta.ts";
 import { taskStatuses, type TaskStatus } from "../task/status.ts";
 import type { InstanceSummary } from "./machine-view.ts";
 import type { TaskSummary } from "./task-view.ts";

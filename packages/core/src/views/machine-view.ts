@@ -1,7 +1,8 @@
 import { TASK } from "../base/built-in.ts";
 import { isoTime } from "../base/clock.ts";
 import { readable } from "../base/plain.ts";
-import type { MachineRecordState, MachineStatus } from "../machines/machine-state.ts";
+import type { MachineStatus } from "../machines/machine-meta.ts";
+import type { MachineRecordState } from "../machines/machine-state.ts";
 import { stateText } from "../machines/machine-state.ts";
 import type { Failure } from "../task/task-context.ts";
 

@@ -1,15 +1,14 @@
 import {
-  JSON_TYPE,
-  encodeBody,
-  failureOf,
+  concludeAsks,
+  endingWhenLost,
   isAlarm,
-  messageOf,
+  performAsk,
+  prepareAsks,
+  resumeAsks,
   type ActorState,
-  type Command,
   type Effect,
   type Gap,
   type MachineState,
-  type StoredEvent,
   type Tell,
   type Timer,
 } from "@ergon/core";
@@ -20,9 +19,9 @@ import type { NodeContext } from "../node-context.ts";
 import { answeredOf } from "../serve/recorded-answer.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import type { Behaviour } from "../shard/behaviour.ts";
-import { embeddedId } from "../shard/hosted-shard.ts";
 import type { Embedding } from "../shard/hosting.ts";
 import { endingOf } from "./ending.ts";
+import { InstanceAsks } from "./instance-asks.ts";
 import type { Outbox } from "./outbox.ts";
 
 /** What the rest of the node hears of an instance's changes. */
@@ -31,7 +30,7 @@ export interface InstanceListeners {
   dropped(actor: LiveActor): void;
 }
 
-/** The behaviour of users' machines on their host: embeds their tasks, runs what runs in the node, and posts what goes to other actors. */
+/** The behaviour of instances on their host: does what they ask for, and posts their messages to other actors. */
 export class InstanceBehaviour implements Behaviour {
   readonly #context: NodeContext;
   readonly #dispatcher: Dispatcher;
@@ -53,31 +52,19 @@ export class InstanceBehaviour implements Behaviour {
     this.#listeners = listeners;
   }
 
-  /** Takes tasks into the record that the instance asked for, and those out of it that it does not want any more. */
+  /** Does what the instance has asked for within the same write. An instance that has ended wants none of its tasks any more. */
   settle(actor: LiveActor): void {
     if (this.#host.wake(actor).snapshot.status !== "active")
-      for (const key of [...(actor.embedded?.keys() ?? [])]) this.#withdraw(actor, key);
+      for (const key of [...(actor.embedded?.keys() ?? [])]) this.#asks(actor).withdraw(key);
     if (actor.effects.length === 0) return;
     const asked = actor.takeEffects();
-    const left: Effect[] = [];
-    for (const effect of asked) {
-      const command = effect.params as Command;
-      if (command.type === "task") this.#embed(actor, command);
-      else if (command.type === "stop") this.#withdraw(actor, command.key);
-      else if (command.type !== "cancel") left.push(effect);
-    }
-    actor.addEffects(left);
-    // Each may end its task at once, and that the instance again: what was asked for before is done by then.
-    for (const { params } of asked) {
-      const command = params as Command;
-      if (command.type === "cancel") this.#cancel(actor, command);
-    }
+    const asks = this.#asks(actor);
+    actor.addEffects(prepareAsks(asks, asked));
+    concludeAsks(asks, asked);
   }
 
-  perform(actor: LiveActor, { params }: Effect): void {
-    const command = params as Command;
-    if (command.type === "local") command.run();
-    else if (command.type === "emitted") this.#publish(actor, command.event);
+  perform(actor: LiveActor, effect: Effect): void {
+    performAsk(this.#asks(actor), effect);
   }
 
   /** An embedded task has ended: the actor that asked for it hears so in the same write. */
@@ -92,16 +79,17 @@ export class InstanceBehaviour implements Behaviour {
     });
   }
 
-  /** A message that nobody will ever take: a child that could not be started has failed for who asked; everything else is lost with whom it was for. */
-  undeliverable(actor: LiveActor, { key, to, what }: Tell, error: Error): void {
-    const { logger } = this.#context;
-    if (what.kind !== "start")
-      return logger.info(
+  /** Nobody will ever take the message: its sender hears so where it waits for an end, and every other message is lost. */
+  undeliverable(actor: LiveActor, tell: Tell, error: Error): void {
+    const { key, to, what } = tell;
+    const ending = endingWhenLost(tell, error);
+    if (ending === undefined)
+      return this.#context.logger.info(
         { id: actor.id, to, kind: what.kind, reason: error.message },
         "a message has nobody to take it",
       );
     if (actor.state?.snapshot.status !== "active") return;
-    this.#host.advance(actor, { type: "ergon.task", key, ending: { kind: "error", error: failureOf(error) } });
+    this.#host.advance(actor, { type: "ergon.task", key, ending });
   }
 
   stored(actor: LiveActor, ended: boolean): void {
@@ -118,7 +106,7 @@ export class InstanceBehaviour implements Behaviour {
   /** What ran in the node runs again: at least once. */
   rolledBack(actor: LiveActor): void {
     const state = actor.state as MachineState | undefined;
-    for (const command of state?.tree.takeCommands() ?? []) if (command.type === "local") command.run();
+    if (state !== undefined) resumeAsks(this.#asks(actor), state.tree.takeCommands());
   }
 
   dropped(actor: LiveActor): void {
@@ -157,48 +145,7 @@ export class InstanceBehaviour implements Behaviour {
     return this.#outbox.holds(actor);
   }
 
-  #embed(actor: LiveActor, { key, spec }: Command & { type: "task" }): void {
-    const host = this.#host;
-    const at = this.#context.clock.now();
-    const id = embeddedId(actor.id, key);
-    const { correlationId } = (host.wake(actor) as MachineState).meta;
-    const task = { correlationId: correlationId ?? actor.id, ...spec, id };
-    const agent = this.#dispatcher.agentFor(task);
-    host.embed(actor, key, { spec: task, at, chance: this.#context.random(), agent }, at);
-  }
-
-  /** A task of the instance is to stop: its agent is told, and its end is heard, which may be now. */
-  #cancel(actor: LiveActor, { key, reason }: Command & { type: "cancel" }): void {
-    const host = this.#host;
-    const task = actor.embedded?.get(key);
-    if (task === undefined || !host.transition(task, { type: "cancel", by: actor.id, reason })) return;
-    this.#dispatcher.settle(task);
-    host.takeIn(task);
-  }
-
-  /** The state that invoked the task was left. Its agent is told once that is stored. */
-  #withdraw(actor: LiveActor, key: number): void {
-    const task = actor.embedded?.get(key);
-    if (task === undefined) return;
-    const { flight } = task;
-    // Its agent is told once that is stored.
-    const abort = { attempt: flight?.attempt, agent: flight?.agent, reason: "cancelled" };
-    this.#host.unembed(task, flight?.agent === undefined ? [] : [{ type: "abort", params: abort }]);
-    this.#dispatcher.dropped(task);
-    // Its slot is free for another.
-    if (task.state !== undefined && flight !== undefined) {
-      const { driver } = taskOf(task.state);
-      queueMicrotask(() => this.#dispatcher.pump(driver));
-    }
-  }
-
-  #publish(actor: LiveActor, event: StoredEvent): void {
-    const { ports, names, logger } = this.#context;
-    try {
-      ports.bus.publish(names.emitted(actor.machine.name, actor.id), encodeBody(event, JSON_TYPE));
-    } catch (error) {
-      // It is for whoever listens, and kept for nobody: too large a one is lost.
-      logger.warn({ id: actor.id, event: event.type, reason: messageOf(error) }, "an emitted event was not published");
-    }
+  #asks(actor: LiveActor): InstanceAsks {
+    return new InstanceAsks(this.#context, this.#host, this.#dispatcher, actor);
   }
 }

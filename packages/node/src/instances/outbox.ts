@@ -4,13 +4,13 @@ import {
   UnavailableError,
   decodeError,
   encodeBody,
+  insteadOf,
   isErgonError,
   messageOf,
   shardOf,
   isMachineState,
   type ActorState,
   type ErgonError,
-  type Failure,
   type Tell,
 } from "@ergon/core";
 
@@ -114,9 +114,9 @@ export class Outbox {
         if (this.#senders.get(actor) !== sender) return;
         continue;
       }
-      const smaller = error === undefined ? undefined : withoutOutput(tell, error);
-      if (smaller !== undefined) {
-        lane.tells[0] = smaller;
+      const instead = error === undefined ? undefined : insteadOf(tell, error);
+      if (instead !== undefined) {
+        lane.tells[0] = instead;
         continue;
       }
       lane.tries = 0;
@@ -184,16 +184,6 @@ export class Outbox {
 /** Whether the same message may be taken later: also by a record that no node can read at present, such as one of a machine that is missing. */
 function isPassing(error: Error): error is ErgonError {
   return isErgonError(error) && (error.kind === "unavailable" || error.code === UNREADABLE);
-}
-
-/** An end whose output is too large for a message is told as a failure; otherwise its parent would wait for ever. */
-function withoutOutput(tell: Tell, error: Error): Tell | undefined {
-  const { what } = tell;
-  if (what.kind !== "ended" || what.ending.kind !== "done") return undefined;
-  if (!isErgonError(error) || error.code !== "PAYLOAD_TOO_LARGE") return undefined;
-  const message = `the output does not fit into a message to the parent: ${error.message}`;
-  const failure: Failure = { code: "RESPONSE_TOO_LARGE", message, retryable: false };
-  return { ...tell, what: { kind: "ended", ending: { kind: "error", error: failure } } };
 }
 
 /** Whether the message stops a child whose start is in the same record. */
