@@ -28,13 +28,14 @@ import { AnswerDesk } from "./serve/answer-desk.ts";
 import { BatchAdmitter } from "./serve/batch-admitter.ts";
 import { BatchDesk } from "./serve/batch-desk.ts";
 import { ClusterDesk } from "./serve/cluster-desk.ts";
-import { Gateway } from "./serve/gateway.ts";
+import { Forwarder } from "./serve/forwarder.ts";
 import { HeldBatches } from "./serve/held-batches.ts";
+import { Intake } from "./serve/intake.ts";
 import { Listeners } from "./serve/listeners.ts";
 import { MachineDesk } from "./serve/machine-desk.ts";
 import { MicroService } from "./serve/micro-service.ts";
 import { moved } from "./serve/refusals.ts";
-import { Router } from "./serve/router.ts";
+import { RequestRouter } from "./serve/request-router.ts";
 import { TaskDesk } from "./serve/task-desk.ts";
 import { UnknownMachines } from "./serve/unknown-machines.ts";
 import { ServerTime } from "./server-time.ts";
@@ -153,7 +154,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     dropped: (actor) => listeners.dropped(actor, moved(actor.shard)),
   });
   const observer = new AgentsObserver(context, dispatcher, host, host.patience);
-  const router = new Router(context, cluster, listeners);
+  const forwarder = new Forwarder(context, cluster, listeners);
   const held: HeldBatches = new HeldBatches(context, host, (node) => cluster.isAlive(node));
   const admissions = new AdmissionDesk(context, host, dispatcher, machines, held);
   const answers = new AnswerDesk(context, host, dispatcher, listeners, machines);
@@ -165,9 +166,10 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     unserved: supervisor.unserved.view(),
   }));
   const admitter = new BatchAdmitter(context, admissions, held, hosted);
-  const batches = new BatchDesk(context, admitter, dispatcher.agents, hosted, router);
-  const gateway = new Gateway(context, {
-    host,
+  const intake = new Intake(context, { host, hosted, health, heap });
+  const batches = new BatchDesk(context, intake, admitter, dispatcher.agents, hosted, forwarder);
+  const requests = new RequestRouter(context, {
+    intake,
     admissions,
     answers,
     tasks,
@@ -176,13 +178,10 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     batches,
     held,
     cluster: clusterDesk,
-    router,
+    forwarder,
     listeners,
     hosted,
-    health,
-    heap,
   });
-  batches.gateway = gateway;
 
   const { promise: ready, resolve: announceReady } = Promise.withResolvers<void>();
   let joined = false;
@@ -200,15 +199,15 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     needs,
     residence: host.residence,
     hosted,
-    onMessage: (shard, message) => gateway.shardMessage(shard, message),
+    onMessage: (shard, message) => requests.shardMessage(shard, message),
     onServing: (shard) => {
-      for (const { verb, id: actor, message } of router.take(shard.number))
-        gateway.serveKept(shard, verb, actor, message);
+      for (const { verb, id: actor, message } of forwarder.take(shard.number))
+        requests.serveKept(shard, verb, actor, message);
       tellIfReady();
     },
     onLeft: (shard) => {
       held.shardLeft();
-      gateway.handOn(shard);
+      requests.handOn(shard);
     },
   });
   const detector = new FailureDetector(context, cluster);
@@ -225,10 +224,10 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   detector.listen();
   observer.start();
   listeners.start();
-  clusterDesk.start((message, run) => gateway.guard(message, run));
+  clusterDesk.start((message, run) => requests.guard(message, run));
   const owned = ports.bus.subscribe(context.names.ownedAll, ({ subject }) => {
     const shard = Number(subject.slice(subject.lastIndexOf(".") + 1));
-    router.owned(shard);
+    forwarder.owned(shard);
     outbox.owned(shard);
   });
   await ports.bus.flush();
@@ -241,13 +240,13 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     },
     onOwnership: (ownership) => {
       supervisor.onOwnership(ownership);
-      router.owned(ownership.shard);
+      forwarder.owned(ownership.shard);
     },
   });
   joined = true;
   detector.start();
   service.start();
-  gateway.start();
+  requests.start();
   supervisor.reconcile();
   tellIfReady();
   logger.info({ node: id, namespace: parts.namespace }, "the node has joined the cluster");
@@ -257,16 +256,16 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     logger.info({ node: id }, "the node is stopping");
     const handOver = async (): Promise<void> => {
       // What the server gave to this node is served while the node has its shards still.
-      await Promise.all([gateway.stop(), service.stop()]);
+      await Promise.all([requests.stop(), service.stop()]);
       await supervisor.stop();
       await clusterDesk.stop();
       await cluster.leave();
       await supervisor.left();
       // Messages for its former shards wait here until these have their next owners.
-      if (cluster.liveNodes().some((node) => node !== id)) await router.emptied();
+      if (cluster.liveNodes().some((node) => node !== id)) await forwarder.emptied();
     };
     await Promise.race([handOver(), delay(clock, drainMs)]);
-    router.giveBack();
+    forwarder.giveBack();
     detector.stop();
     spread?.stop();
     observer.stop();

@@ -5,7 +5,7 @@ export const entriesOf: Readonly<Record<"node" | "agent" | "server", readonly En
   node: [
     { name: "garbage collection", begins: /^\(garbage collector\)/ },
     { name: "an agent's answer: read, step", begins: /serve\/answer-desk\.ts$/ },
-    { name: "a submit: read, create, step", begins: /serve\/gateway\.ts$/ },
+    { name: "a submit: read, create, step", begins: /serve\/request-router\.ts$/ },
     { name: "a record: encode, send to the store", begins: /^#send .*shard\/commit-queue\.ts$/ },
     { name: "a stored record: dispatch, answer, publish", begins: /^#settle .*shard\/commit-queue\.ts$/ },
     { name: "agents: heartbeats, free slots", begins: /dispatch\/(agents|credit)[\w-]*\.ts$/ },

@@ -21,7 +21,7 @@ import type { LiveActor } from "../shard/actor.ts";
 import { embeddedIn, type HostedShard } from "../shard/hosted-shard.ts";
 import type { Sending } from "../shard/hosting.ts";
 import type { Listeners } from "./listeners.ts";
-import { roomForResponse } from "./record-room.ts";
+import { mostForResponse } from "./record-size.ts";
 import { isRecorded, wasRecorded, type AnswerEvent } from "./recorded-answer.ts";
 import { readStored } from "./stored-tasks.ts";
 
@@ -83,7 +83,7 @@ export class AnswerDesk {
   #fitting(task: TaskContext, event: AnswerEvent): AnswerEvent {
     if (event.type !== "succeeded") return event;
     const bytes = (event["response"] as Uint8Array).length;
-    const most = roomForResponse(this.#context.ports.bus.maxMessageBytes, task);
+    const most = mostForResponse(this.#context.ports.bus.maxMessageBytes, task);
     if (bytes <= most) return event;
     const message = `the response has ${bytes} bytes; ${Math.max(0, most)} fit into the record beside the payload`;
     return {

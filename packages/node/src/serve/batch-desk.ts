@@ -23,9 +23,9 @@ import type { HostedShard } from "../shard/hosted-shard.ts";
 import { askingOf } from "./asking.ts";
 import type { Admitted, BatchAdmitter } from "./batch-admitter.ts";
 import { idsOf, issuesOf, rejected, requireBatch } from "./batch-request.ts";
-import type { Gateway } from "./gateway.ts";
+import type { Forwarder } from "./forwarder.ts";
 import { inTurns } from "./in-turns.ts";
-import type { Router } from "./router.ts";
+import type { Intake } from "./intake.ts";
 
 interface Batch {
   readonly specs: readonly TaskSpec[];
@@ -45,32 +45,34 @@ interface Stored {
  */
 export class BatchDesk {
   readonly #context: NodeContext;
+  readonly #intake: Intake;
   readonly #admitter: BatchAdmitter;
   readonly #agents: AgentsTable;
   readonly #hosted: ReadonlyMap<number, HostedShard>;
-  readonly #router: Router;
+  readonly #forwarder: Forwarder;
   readonly #newId: () => string;
   /** Batches that are being stored, by what was sent. */
   readonly #inFlight = new Map<string, Promise<Stored>>();
-  gateway: Gateway | undefined;
 
   constructor(
     context: NodeContext,
+    intake: Intake,
     admitter: BatchAdmitter,
     agents: AgentsTable,
     hosted: ReadonlyMap<number, HostedShard>,
-    router: Router,
+    forwarder: Forwarder,
   ) {
     this.#context = context;
+    this.#intake = intake;
     this.#admitter = admitter;
     this.#agents = agents;
     this.#hosted = hosted;
-    this.#router = router;
+    this.#forwarder = forwarder;
     this.#newId = createIdFactory(context.random);
   }
 
   async take(message: Message): Promise<void> {
-    this.gateway?.requireRoom();
+    this.#intake.requireOpen();
     requireHeaders(message.headers(), "batch");
     const body = decodeBody(message.data, message.header(H.contentType));
     const ids = idsOf(body);
@@ -79,7 +81,7 @@ export class BatchDesk {
     const key = createHash("sha256").update(ids.join("\n")).digest("base64url");
     const shard = shardOf(key, this.#context.ports.records.shards);
     if (this.#hosted.get(shard)?.phase === "serving") return this.coordinate(message);
-    this.#router.forward(shard, "batch", key, message);
+    this.#forwarder.forward(shard, "batch", key, message);
   }
 
   /** A batch whose coordinator is this node: stored, or, while a copy of it is being stored, answered with that. */
@@ -119,9 +121,8 @@ export class BatchDesk {
     await inTurns(this.#context.clock, tasks, (task, index) => {
       try {
         const submission = parseTaskRequest(task);
-        const spec = this.gateway?.complete(submission);
-        if (spec === undefined) return;
-        const id = submission.spec.id ?? this.gateway?.localId().id ?? this.#newId();
+        const spec = this.#intake.specOf(submission);
+        const id = submission.spec.id ?? this.#intake.newPlace().id;
         if (ids.has(id))
           throw new InvalidError("INVALID_ID", `id "${id}" stands twice in the batch`, {
             issues: [{ field: "id", code: "INVALID_ID", message: "id: stands twice in the batch" }],

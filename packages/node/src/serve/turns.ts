@@ -1,6 +1,6 @@
 import { UnavailableError, type Clock, type Message } from "@ergon/core";
 
-import type { WaitingRoom } from "./waiting-room.ts";
+import type { WaitingMessages } from "./waiting-messages.ts";
 
 /** How long the steps of instances may take before the network and the timers get their turn: the code of a machine is its author's. */
 const TURN_MS = 10;
@@ -26,15 +26,15 @@ interface Waiting {
  */
 export class Turns {
   readonly #clock: Clock;
-  readonly #room: WaitingRoom;
+  readonly #waiting: WaitingMessages;
   readonly #lanes = new Map<string, Waiting[]>();
   #spent = 0;
   #restedAt = 0;
   #scheduled = false;
 
-  constructor(clock: Clock, room: WaitingRoom) {
+  constructor(clock: Clock, waiting: WaitingMessages) {
     this.#clock = clock;
-    this.#room = room;
+    this.#waiting = waiting;
   }
 
   /** Serves a message for an instance, now or in its turn. Throws what `run` throws, and `UnavailableError` (`OVERLOADED`) when too many wait. */
@@ -45,7 +45,7 @@ export class Turns {
       throw new UnavailableError("OVERLOADED", `${MOST_WAITING} messages for ${id} wait to be served; ask again`, {
         retryAfterMs: 500,
       });
-    const copy = this.#room.enter(message);
+    const copy = this.#waiting.enter(message);
     this.#lanes.set(id, lane);
     this.#schedule();
     return new Promise<void>((resolve, reject) => {
@@ -89,7 +89,7 @@ export class Turns {
   }
 
   #serve({ message, run, resolve, reject }: Waiting): void {
-    this.#room.leave(message);
+    this.#waiting.leave(message);
     try {
       resolve(this.#timed(() => run(message)));
     } catch (error) {

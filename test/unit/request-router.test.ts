@@ -1,5 +1,5 @@
 import { InvalidError, createNames, silentLogger, type Message } from "@ergon/core";
-import { Gateway, HostedShard, Router, WaitingRoom } from "@ergon/node/testing";
+import { Forwarder, HostedShard, RequestRouter, WaitingMessages } from "@ergon/node/testing";
 import { expect, test } from "vitest";
 
 const names = createNames("default");
@@ -10,12 +10,12 @@ function stage() {
     fail: (reply: string | undefined, { code, retryAfterMs }: { code: string; retryAfterMs: number }) =>
       failed.push(`${reply} ${code} ${retryAfterMs}`),
   };
-  const router = { room: new WaitingRoom() };
+  const forwarder = { waiting: new WaitingMessages() };
   const context = { names, logger: silentLogger, random: () => 0.5 };
-  const health = { of: () => undefined };
+  const intake = { requireStore: () => undefined };
   return {
     failed,
-    gateway: new Gateway(context as never, { listeners, router, health } as never),
+    requests: new RequestRouter(context as never, { listeners, forwarder, intake } as never),
     shard: new HostedShard(3, 0),
   };
 }
@@ -30,34 +30,34 @@ const messageOf = (reply: string | undefined, data = new Uint8Array()): Message 
 });
 
 test("a shard that cannot serve keeps what comes, but of very much only what nobody would send again", () => {
-  const { failed, gateway, shard } = stage();
+  const { failed, requests, shard } = stage();
 
-  for (let count = 0; count < 5_000; count++) gateway.shardMessage(shard, messageOf("_INBOX.a"));
+  for (let count = 0; count < 5_000; count++) requests.shardMessage(shard, messageOf("_INBOX.a"));
   expect(failed).toEqual([]);
-  gateway.shardMessage(shard, messageOf("_INBOX.b"));
-  gateway.shardMessage(shard, messageOf(undefined));
+  requests.shardMessage(shard, messageOf("_INBOX.b"));
+  requests.shardMessage(shard, messageOf(undefined));
 
   expect(failed).toEqual(["_INBOX.b SHARD_MOVED 500"]);
   expect(shard.buffer).toHaveLength(5_001);
 });
 
 test("what waits for all shards together has a bound in bytes, and what no longer waits makes room", () => {
-  const { failed, gateway, shard } = stage();
+  const { failed, requests, shard } = stage();
   const other = new HostedShard(4, 0);
   const large = new Uint8Array(1_000_000);
 
   for (let count = 0; count < 33; count++) {
-    gateway.shardMessage(shard, messageOf("_INBOX.a", large));
-    gateway.shardMessage(other, messageOf("_INBOX.a", large));
+    requests.shardMessage(shard, messageOf("_INBOX.a", large));
+    requests.shardMessage(other, messageOf("_INBOX.a", large));
   }
   expect(failed).toEqual([]);
-  gateway.shardMessage(shard, messageOf("_INBOX.b", large.subarray(0, 999_999)));
-  gateway.shardMessage(other, messageOf("_INBOX.c", large));
-  gateway.shardMessage(other, messageOf(undefined, large));
+  requests.shardMessage(shard, messageOf("_INBOX.b", large.subarray(0, 999_999)));
+  requests.shardMessage(other, messageOf("_INBOX.c", large));
+  requests.shardMessage(other, messageOf(undefined, large));
 
   expect(failed).toEqual(["_INBOX.c OVERLOADED 500", "undefined OVERLOADED 500"]);
   const [first] = shard.buffer.splice(0, 1);
-  if (first !== undefined) gateway.shardMessage(shard, first);
+  if (first !== undefined) requests.shardMessage(shard, first);
   expect(failed).toHaveLength(2);
   expect(shard.buffer).toHaveLength(34);
 });
@@ -76,11 +76,11 @@ test("a message that cannot be sent on to the next owner is refused, and keeps n
     ports: { bus: { publish } },
   };
   const listeners = { fail: (reply: string, { code }: { code: string }) => failed.push(`${reply} ${code}`) };
-  const router = new Router(context as never, { ownerOf: () => "n2" } as never, listeners as never);
+  const forwarder = new Forwarder(context as never, { ownerOf: () => "n2" } as never, listeners as never);
   const shard = new HostedShard(3, 0);
   shard.buffer = [messageOf("_INBOX.a", new Uint8Array(2)), messageOf("_INBOX.b")];
 
-  router.handOn(shard, () => false);
+  forwarder.handOn(shard, () => false);
 
   expect(failed).toEqual(["_INBOX.a PAYLOAD_TOO_LARGE"]);
   expect(sent).toEqual(["_INBOX.b"]);

@@ -6,12 +6,12 @@ const ENVELOPE_BYTES = 32_768;
 const RECORD_BYTES = 24_576;
 
 /** What a client may put into a task, in bytes, where the server takes messages of `maxMessageBytes`. */
-export function roomForTask(maxMessageBytes: number): number {
+export function mostForTask(maxMessageBytes: number): number {
   return maxMessageBytes - ENVELOPE_BYTES;
 }
 
 /** What an agent may answer, in bytes: the response shares its record with the payload. */
-export function roomForResponse(maxMessageBytes: number, task: TaskSpec): number {
+export function mostForResponse(maxMessageBytes: number, task: TaskSpec): number {
   return maxMessageBytes - RECORD_BYTES - bytesOf(task);
 }
 

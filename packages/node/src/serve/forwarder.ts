@@ -4,7 +4,7 @@ import type { Cluster } from "../membership/cluster.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { Listeners } from "./listeners.ts";
-import { WaitingRoom } from "./waiting-room.ts";
+import { WaitingMessages } from "./waiting-messages.ts";
 
 /** Messages kept for a shard without an owner, and how long: a take-over is quicker. */
 const MOST_KEPT = 2_000;
@@ -20,13 +20,13 @@ interface Kept {
 }
 
 /** Brings messages to the owner of their shard: here, at another node, or, while nobody owns it, as soon as somebody does. */
-export class Router {
+export class Forwarder {
   readonly #context: NodeContext;
   readonly #cluster: Cluster;
   readonly #listeners: Listeners;
   readonly #kept = new Map<number, Kept[]>();
-  /** Of all messages that wait at this node, those that {@link Gateway} keeps for its own shards too. */
-  readonly room: WaitingRoom = new WaitingRoom();
+  /** Of all messages that wait at this node, those that {@link RequestRouter} keeps for its own shards too. */
+  readonly waiting: WaitingMessages = new WaitingMessages();
 
   constructor(context: NodeContext, cluster: Cluster, listeners: Listeners) {
     this.#context = context;
@@ -50,7 +50,7 @@ export class Router {
     const until = this.#context.clock.monotonic() + KEPT_MS;
     let copy: Message;
     try {
-      copy = this.room.enter(message);
+      copy = this.waiting.enter(message);
     } catch (error) {
       return this.#listeners.fail(message.reply, error);
     }
@@ -64,7 +64,7 @@ export class Router {
     const { buffer } = shard;
     shard.buffer = [];
     for (const message of buffer) {
-      this.room.leave(message);
+      this.waiting.leave(message);
       const { verb, id, attempt } = this.#context.names.parseShard(message.subject);
       if (message.noResponders) continue;
       const whole = verb === "reply" ? `${id}.${attempt}` : id;
@@ -95,7 +95,7 @@ export class Router {
   take(shard: number): readonly Kept[] {
     const kept = this.#kept.get(shard) ?? [];
     this.#kept.delete(shard);
-    for (const { message } of kept) this.room.leave(message);
+    for (const { message } of kept) this.waiting.leave(message);
     return kept;
   }
 
@@ -116,7 +116,7 @@ export class Router {
     const rest = kept.filter(({ until }) => until > now);
     for (const { message, until } of kept) {
       if (until > now) continue;
-      this.room.leave(message);
+      this.waiting.leave(message);
       const text = `shard ${shard} has had no owner for ${KEPT_MS} ms; ask again`;
       this.#listeners.fail(message.reply, new UnavailableError("SHARD_MOVED", text));
     }

@@ -5,7 +5,6 @@ import {
   QUEUE,
   UnavailableError,
   actorVerbs,
-  createIdFactory,
   parseStartMessage,
   parseSubmitMessage,
   requireHeaders,
@@ -15,39 +14,32 @@ import {
   type MachineRegistry,
   type Message,
   type StartSpec,
-  type Submission,
   type Subscription,
   type TaskSpec,
 } from "@ergon/core";
 
-import type { HeapGauge } from "../heap.ts";
 import type { NodeContext } from "../node-context.ts";
-import { embeddedIn, liveIn, type HostedShard } from "../shard/hosted-shard.ts";
-import type { Backlog } from "../shard/hosting.ts";
-import type { StoreHealth } from "../shard/store-health.ts";
+import { embeddedIn, type HostedShard } from "../shard/hosted-shard.ts";
 import { decodeAdmission, encodeAdmission, type AdmissionDesk } from "./admission-desk.ts";
 import type { AnswerDesk } from "./answer-desk.ts";
 import type { BatchDesk } from "./batch-desk.ts";
 import type { ClusterDesk } from "./cluster-desk.ts";
+import type { Forwarder } from "./forwarder.ts";
 import type { HeldBatches } from "./held-batches.ts";
+import type { Intake } from "./intake.ts";
 import type { Listeners } from "./listeners.ts";
 import { decodeStart, encodeStart, type MachineDesk } from "./machine-desk.ts";
-import { bytesOf, roomForTask } from "./record-room.ts";
 import { mayAnswer } from "./reply-to.ts";
-import type { Router } from "./router.ts";
 import type { TaskDesk } from "./task-desk.ts";
 import { Turns, inTurn } from "./turns.ts";
 
-/** Writes that may wait for the store before submits are refused: work waits at its senders, not in this process's memory. */
-const MOST_WAITING_WRITES = 20_000;
-const MOST_LIVE = 2_000_000;
 /** Verbs whose senders repeat them. */
 const repeated: ReadonlySet<string> = new Set(["reply", "tell", "release", "discard"]);
 /** Messages that wait for one shard to serve: what comes in seconds under load. */
 const MOST_BUFFERED = 5_000;
 
-export interface GatewayParts {
-  readonly host: Backlog;
+export interface RequestRouterParts {
+  readonly intake: Intake;
   readonly admissions: AdmissionDesk;
   readonly answers: AnswerDesk;
   readonly tasks: TaskDesk;
@@ -56,29 +48,24 @@ export interface GatewayParts {
   readonly batches: BatchDesk;
   readonly held: HeldBatches;
   readonly cluster: ClusterDesk;
-  readonly router: Router;
+  readonly forwarder: Forwarder;
   readonly listeners: Listeners;
   readonly hosted: ReadonlyMap<number, HostedShard>;
-  readonly health: StoreHealth;
-  readonly heap: HeapGauge;
 }
 
 /** Everything that any node serves, and the shards' own subjects: takes a message, finds who answers it. */
-export class Gateway {
+export class RequestRouter {
   readonly #context: NodeContext;
-  readonly #parts: GatewayParts;
-  readonly #newId: () => string;
+  readonly #parts: RequestRouterParts;
   #subscriptions: Subscription[] = [];
   /** Requests that are being served. */
   readonly #open = new Set<Promise<void>>();
   readonly #turns: Turns;
-  #stopping = false;
 
-  constructor(context: NodeContext, parts: GatewayParts) {
+  constructor(context: NodeContext, parts: RequestRouterParts) {
     this.#context = context;
     this.#parts = parts;
-    this.#turns = new Turns(context.clock, parts.router.room);
-    this.#newId = createIdFactory(context.random);
+    this.#turns = new Turns(context.clock, parts.forwarder.waiting);
   }
 
   start(): void {
@@ -105,13 +92,13 @@ export class Gateway {
     const subscriptions = this.#subscriptions;
     this.#subscriptions = [];
     await Promise.all(subscriptions.map((subscription) => subscription.drain()));
-    this.#stopping = true;
+    this.#parts.intake.close();
     await Promise.all(this.#open);
   }
 
   /** A message on the subject of a hosted shard. */
   shardMessage(shard: HostedShard, message: Message): void {
-    this.#parts.router.room.leave(message);
+    this.#parts.forwarder.waiting.leave(message);
     if (!mayAnswer(this.#context.names, message)) return this.#ignore(message);
     // That nobody received an attempt is a fact of this process alone: it is taken in at once, and is nothing to a shard that is being loaded.
     const takes = shard.phase === "serving" || (message.noResponders && shard.phase === "suspended");
@@ -131,21 +118,21 @@ export class Gateway {
     return this.#turns.run(instance.id, message, (kept) =>
       shard.phase === "serving"
         ? this.#parts.answers.take(shard, id, attempt, kept)
-        : this.#parts.router.forward(shard.number, "reply", `${id}.${attempt}`, kept),
+        : this.#parts.forwarder.forward(shard.number, "reply", `${id}.${attempt}`, kept),
     );
   }
 
   /** Keeps a message until the shard serves. Of very many, those whose senders ask again are given back: without its store a shard may be long in coming. */
   #buffer(shard: HostedShard, message: Message): void {
-    const { listeners, router } = this.#parts;
+    const { listeners, forwarder } = this.#parts;
     try {
       // Agents and nodes repeat what they have to say until it is taken; everybody else is told why nothing is.
-      if (!repeated.has(this.#context.names.parseShard(message.subject).verb)) this.#requireStore(shard);
+      if (!repeated.has(this.#context.names.parseShard(message.subject).verb)) this.#parts.intake.requireStore(shard);
       if (shard.buffer.length >= MOST_BUFFERED && message.reply !== undefined) {
         const text = `shard ${shard.number} cannot serve at the moment; ask again`;
         throw new UnavailableError("SHARD_MOVED", text, { retryAfterMs: 500 });
       }
-      shard.buffer.push(router.room.enter(message));
+      shard.buffer.push(forwarder.waiting.enter(message));
     } catch (error) {
       listeners.fail(message.reply, error);
     }
@@ -153,8 +140,8 @@ export class Gateway {
 
   /** What a shard that left this node had not served yet goes to its next owner, which may be this node again. */
   handOn(shard: HostedShard): void {
-    const { router, hosted } = this.#parts;
-    router.handOn(shard, (verb, id, message) => {
+    const { forwarder, hosted } = this.#parts;
+    forwarder.handOn(shard, (verb, id, message) => {
       const again = hosted.get(shard.number);
       if (again?.phase !== "serving") return false;
       this.serveKept(again, verb, id, message);
@@ -188,30 +175,6 @@ export class Gateway {
     }
   }
 
-  /** A spec with an id of its own in a shard of this node, so that it needs no second hop. */
-  localId(): { id: string; shard: HostedShard | undefined } {
-    const { hosted } = this.#parts;
-    const { shards } = this.#context.ports.records;
-    const isUsable = this.#usable();
-    const most = isUsable === undefined ? 0 : 64 * shards;
-    for (let tries = 0; tries < most; tries++) {
-      const id = this.#newId();
-      const shard = hosted.get(shardOf(id, shards));
-      if (shard !== undefined && isUsable?.(shard) === true) return { id, shard };
-    }
-    return { id: this.#newId(), shard: undefined };
-  }
-
-  /** Which shards may take a new actor: those that serve and whose bucket takes writes, or all that serve where none does. `undefined`: none serves. */
-  #usable(): ((shard: HostedShard) => boolean) | undefined {
-    const { hosted, health } = this.#parts;
-    const serves = ({ phase }: HostedShard): boolean => phase === "serving";
-    const takesWrites = (shard: HostedShard): boolean => serves(shard) && health.of(shard.bucket) === undefined;
-    for (const shard of hosted.values()) if (takesWrites(shard)) return takesWrites;
-    for (const shard of hosted.values()) if (serves(shard)) return serves;
-    return undefined;
-  }
-
   #ignore({ subject, reply }: Message): void {
     this.#context.logger.warn({ subject, reply }, "a message asks for an answer where nodes do not answer; ignored");
   }
@@ -223,89 +186,38 @@ export class Gateway {
   }
 
   #submit(message: Message, driver: string): void {
-    this.requireRoom();
-    this.#checkSize(message.data.length);
+    const { intake } = this.#parts;
+    intake.requireOpen();
+    intake.requireSize(message.data.length);
     const submission = parseSubmitMessage(message, driver);
-    const spec = this.complete(submission);
-    if (submission.spec.id === undefined) {
-      const { id, shard } = this.localId();
-      if (shard === undefined) return this.#forwardSubmit(message, { ...spec, id });
-      return this.#admit(message, shard, { ...spec, id }, true);
-    }
-    const shard = this.#parts.hosted.get(shardOf(submission.spec.id, this.#context.ports.records.shards));
-    const full = { ...spec, id: submission.spec.id };
-    if (shard?.phase !== "serving") return this.#forwardSubmit(message, full);
-    this.#admit(message, shard, full, false);
+    const { id: given } = submission.spec;
+    const spec = intake.specOf(submission);
+    const { id, shard } = given === undefined ? intake.newPlace() : intake.placeOf(given);
+    if (shard === undefined) return this.#forwardSubmit(message, { ...spec, id });
+    this.#admit(message, shard, { ...spec, id }, given === undefined);
   }
 
   #start(message: Message, machine: string): void {
-    this.requireRoom();
+    const { intake } = this.#parts;
+    intake.requireOpen();
     const { spec, id: given } = parseStartMessage(message, machine);
-    const { id, shard } = given === undefined ? this.localId() : this.#placeOf(given);
+    const { id, shard } = given === undefined ? intake.newPlace() : intake.placeOf(given);
     this.#begin(message, id, spec, shard, given === undefined);
   }
 
   #begin(message: Message, id: string, spec: StartSpec, shard: HostedShard | undefined, fresh: boolean): void {
     if (shard !== undefined) {
-      this.#requireStore(shard);
+      this.#parts.intake.requireStore(shard);
       return this.#parts.instances.answerStart(shard, id, spec, message, fresh);
     }
     const begin: Message = { ...plain(message), data: encodeStart(spec) };
     this.#forward(shardOf(id, this.#context.ports.records.shards), "begin", id, begin);
   }
 
-  #placeOf(id: string): { id: string; shard: HostedShard | undefined } {
-    const shard = this.#parts.hosted.get(shardOf(id, this.#context.ports.records.shards));
-    return { id, shard: shard?.phase === "serving" ? shard : undefined };
-  }
-
-  /** A submission's spec with its delay turned into a time, and its payload in memory of its own. */
-  complete({ spec, delayMs }: Submission): Omit<TaskSpec, "id"> {
-    const { id: _, ...rest } = spec;
-    this.#checkSize(bytesOf(rest));
-    const payload = Buffer.from(spec.payload);
-    return delayMs > 0 ? { ...rest, payload, notBefore: this.#context.clock.now() + delayMs } : { ...rest, payload };
-  }
-
-  /** Throws `UnavailableError` when this node takes no new work. */
-  requireRoom(): void {
-    if (this.#stopping)
-      throw new UnavailableError("NODE_STOPPING", "this node is stopping; ask again", { retryAfterMs: 50 });
-    this.#requireMemory();
-  }
-
-  #requireMemory(): void {
-    const { host, hosted, heap } = this.#parts;
-    if (host.backlog > MOST_WAITING_WRITES || liveIn(hosted) > MOST_LIVE || heap.isFull()) {
-      const text = heap.isFull()
-        ? "this node's heap is full; ask again, or add nodes"
-        : "this node has all the work that it can hold; ask again";
-      throw new UnavailableError("OVERLOADED", text, { retryAfterMs: 200 });
-    }
-  }
-
   #forward(number: number, verb: string, id: string, message: Message): void {
     const shard = this.#parts.hosted.get(number);
-    if (shard !== undefined) this.#requireStore(shard);
-    this.#parts.router.forward(number, verb, id, message);
-  }
-
-  /** Throws `UnavailableError` (`STORE_UNAVAILABLE`) while the shard's bucket gives no answer: a request would wait as long. */
-  #requireStore({ bucket }: HostedShard): void {
-    const trouble = this.#parts.health.of(bucket);
-    if (trouble?.code !== "STORE_UNAVAILABLE") return;
-    const text = `bucket ${bucket} takes no writes: ${trouble.reason}; "ergon doctor" looks at it`;
-    throw new UnavailableError(trouble.code, text, { retryAfterMs: 500 });
-  }
-
-  /** Payload and arguments go into one record, with room for what comes of the task. */
-  #checkSize(bytes: number): void {
-    const room = roomForTask(this.#context.ports.bus.maxMessageBytes);
-    if (bytes <= room) return;
-    throw new InvalidError(
-      "PAYLOAD_TOO_LARGE",
-      `payload: ${bytes} bytes, arguments included; at most ${room} are allowed here (the server's max_payload less what a record needs)`,
-    );
+    if (shard !== undefined) this.#parts.intake.requireStore(shard);
+    this.#parts.forwarder.forward(number, verb, id, message);
   }
 
   #forwardSubmit(message: Message, spec: TaskSpec): void {
@@ -326,7 +238,7 @@ export class Gateway {
     return this.#turns.run(id, message, (kept) =>
       shard.phase === "serving"
         ? this.#serve(shard, verb, id, kept)
-        : this.#parts.router.forward(shard.number, verb, id, kept),
+        : this.#parts.forwarder.forward(shard.number, verb, id, kept),
     );
   }
 
@@ -342,17 +254,17 @@ export class Gateway {
       case "admit":
         return this.#admitForwarded(shard, id, message);
       case "begin":
-        this.#requireMemory();
+        this.#parts.intake.requireCapacity();
         return this.#parts.instances.answerStart(shard, id, decodeStart(message.data), message, false);
       case "tell":
-        return this.#parts.instances.tell(shard, id, message, () => this.#requireMemory());
+        return this.#parts.instances.tell(shard, id, message, () => this.#parts.intake.requireCapacity());
       case "send":
       case "can":
         return this.#parts.instances.take(shard, verb, id, message);
       case "migrate":
         return this.#parts.instances.migrate(shard, id, message);
       case "batch":
-        this.#requireMemory();
+        this.#parts.intake.requireCapacity();
         return this.#parts.batches.coordinate(message);
       case "release":
         return this.#parts.held.decided(textOf(message), "admitted");
@@ -365,23 +277,24 @@ export class Gateway {
 
   #admit(message: Message, shard: HostedShard, spec: TaskSpec, fresh: boolean, batch?: string): void {
     const { admissions, tasks } = this.#parts;
-    this.#requireStore(shard);
+    this.#parts.intake.requireStore(shard);
     admissions.submit(shard, spec, fresh, (outcome) => tasks.answerSubmit(message, outcome, shard), batch);
   }
 
   /** A task that another node took: its shard is here. */
   #admitForwarded(shard: HostedShard, id: string, message: Message): void {
-    this.#requireMemory();
+    this.#parts.intake.requireCapacity();
     const { spec, batch } = decodeAdmission(message.data, id);
     this.#admit(message, shard, spec, false, batch);
   }
 
   async #retry(shard: HostedShard, id: string, message: Message): Promise<void> {
-    this.requireRoom();
+    const { intake } = this.#parts;
+    intake.requireOpen();
     const newId = message.header(H.id);
     if (newId !== undefined) requireId(newId);
     const repetition = await this.#parts.tasks.repeatable(shard, id, newId);
-    const target = this.#placeOf(repetition.id).shard;
+    const target = intake.placeOf(repetition.id).shard;
     if (repetition.kind === "instance") return this.#begin(message, repetition.id, repetition.spec, target, false);
     if (target === undefined) return this.#forwardSubmit(message, repetition.spec);
     this.#admit(message, target, repetition.spec, false);

@@ -10,7 +10,7 @@ const OVERHEAD_BYTES = 512;
 const AGAIN_MS = 500;
 
 /** Counts the bytes of the messages that this node keeps until somebody serves their shards. */
-export class WaitingRoom {
+export class WaitingMessages {
   readonly #bytes = new Map<Message, number>();
   #total = 0;
 
