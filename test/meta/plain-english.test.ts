@@ -16,8 +16,14 @@ test.for(pages)("every sentence of %s names its subject first", (page) => {
   expect(faultsOf(readText(page))).toEqual([]);
 });
 
+test.for(pages)("every comment in the code of %s names its subject first", (page) => {
+  const fences = [...readText(page).matchAll(/^```.*\n([\s\S]*?)^```$/gm)].map(([, code = ""]) => code);
+
+  expect(fences.flatMap((code) => faultsOf(commentsOf(code)))).toEqual([]);
+});
+
 test("every comment of the examples and of docker/ names its subject first", () => {
-  const files = globSync(["examples/**/*.*", "docker/**/*"], { cwd: root }).filter((file) =>
+  const files = globSync(["examples/**/*.*", "docker/**/*", "docker/.*"], { cwd: root }).filter((file) =>
     statSync(path.join(root, file)).isFile(),
   );
 
