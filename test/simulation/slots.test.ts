@@ -145,3 +145,36 @@ describe("nodes whose tasks wait for too few slots", () => {
     expect(running).toEqual(ids);
   });
 });
+
+test("a task that waits for the node's own limit is told so, though the agents are idle", async () => {
+  const cluster = createMemoryCluster();
+  await cluster.addNode("n1", { drivers: { work: { limit: 1 } } });
+  await cluster.addAgent("a1", { concurrency: 50, handler: (attempt) => attempt.sleep(10_000) });
+  const client = cluster.client();
+  const ids = ["first", "second"];
+  for (const id of ids) await cluster.drive(client.submit({ driver: "work", id }));
+
+  const waiting = await cluster.drive(client.get("second"));
+  const ends = await cluster.drive(Promise.all(ids.map((id) => client.wait(id))));
+
+  expect([waiting.status, waiting.reason]).toEqual([
+    "scheduled",
+    "waiting for an attempt to end: this node's limit for driver work is reached",
+  ]);
+  expect(ends.map(({ status }) => status)).toEqual(["succeeded", "succeeded"]);
+});
+
+test("a task that got no attempt in time because of the node's own limit fails with that cause", async () => {
+  const cluster = createMemoryCluster();
+  await cluster.addNode("n1", { drivers: { work: { limit: 1 } } });
+  await cluster.addAgent("a1", { concurrency: 50, handler: (attempt) => attempt.sleep(10_000) });
+  const client = cluster.client();
+  await cluster.drive(client.submit({ driver: "work" }));
+
+  const { id } = await cluster.drive(client.submit({ driver: "work", queueTimeout: "5s" }));
+
+  expect((await cluster.drive(client.wait(id))).failure).toMatchObject({
+    code: "QUEUE_TIMEOUT",
+    message: "waited 5000 ms for an agent: this node's limit for driver work was reached",
+  });
+});

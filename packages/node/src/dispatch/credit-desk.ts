@@ -19,14 +19,14 @@ export class CreditDesk {
   readonly #context: NodeContext;
   readonly #agents: AgentsTable;
   readonly #onGranted: (driver: string) => void;
-  readonly #waits: (driver: string) => Waits;
+  readonly #waits: (driver: string, agent: string | undefined) => Waits;
 
-  /** `waits`: what waits here for the driver's agents. */
+  /** `waits`: what waits here for an agent of the driver, or for any. */
   constructor(
     context: NodeContext,
     agents: AgentsTable,
     onGranted: (driver: string) => void,
-    waits: (driver: string) => Waits,
+    waits: (driver: string, agent: string | undefined) => Waits,
   ) {
     this.#context = context;
     this.#agents = agents;
@@ -34,11 +34,12 @@ export class CreditDesk {
     this.#waits = waits;
   }
 
-  /** The idle slot of the least loaded agent that beats, or `undefined`. */
-  pick(driver: string): Credit | undefined {
+  /** The idle slot of the agent, or of the least loaded one, that beats; `undefined`: there is none. */
+  pick(driver: string, agent?: string): Credit | undefined {
     let best: Credit | undefined;
     let bestIdle = 0;
     for (const credit of this.#agents.credits(driver)) {
+      if (agent !== undefined && credit.agent.id !== agent) continue;
       const idle = credit.held - credit.used - credit.recalled;
       if (idle > bestIdle && !credit.agent.quiet) {
         best = credit;
@@ -73,17 +74,20 @@ export class CreditDesk {
   }
 
   /**
-   * Asks the driver's agents for as many slots as tasks wait, or `least`. What one cannot grant is asked of the next as well; it remembers the
+   * Asks the agent, or the driver's agents, for as many slots as tasks wait, or `least`. What one cannot grant is asked of the next as well; it remembers the
    * request, and is asked again for more than before, for something more urgent, or when it was heard ({@link CreditDesk.refresh}).
    */
-  ask(driver: string, least = 0): void {
+  ask(
+    driver: string,
+    { agent, least = 0 }: { readonly agent?: string | undefined; readonly least?: number } = {},
+  ): void {
     const credits = this.#agents.credits(driver);
     if (credits.length === 0) return;
-    const { count, priority } = this.#waits(driver);
+    const { count, priority } = this.#waits(driver, agent);
     let wanted = Math.max(count, least);
     for (const credit of credits) {
       if (wanted <= 0) return;
-      if (credit.agent.quiet) continue;
+      if (credit.agent.quiet || (agent !== undefined && credit.agent.id !== agent)) continue;
       if (credit.asking > 0) {
         wanted -= credit.asking;
         continue;
@@ -151,7 +155,7 @@ export class CreditDesk {
     if (count <= 0) return;
     credit.held -= count;
     credit.recalled -= count;
-    const waits = this.#waits(credit.driver);
+    const waits = this.#waits(credit.driver, credit.agent.id);
     credit.demand = Math.min(waits.count, credit.concurrency - credit.held);
     credit.priority = waits.priority;
     const { ports, names, node } = this.#context;

@@ -17,7 +17,7 @@ import type { Behaviour } from "../shard/behaviour.ts";
 import type { Stepping } from "../shard/hosting.ts";
 import { AgentsTable, type AgentEntry } from "./agents-table.ts";
 import { CreditDesk } from "./credit-desk.ts";
-import { Drivers, refusalOf, type Driver } from "./drivers.ts";
+import { Drivers, refusalOf, type Driver, type Place } from "./drivers.ts";
 import { Flights } from "./flights.ts";
 import { PlainAgents } from "./plain-agents.ts";
 import { Starter } from "./starter.ts";
@@ -65,7 +65,7 @@ export class Dispatcher implements Behaviour {
       context,
       this.agents,
       (driver) => this.pump(driver),
-      (driver) => this.#drivers.waits(driver),
+      (driver, agent) => this.#drivers.waits(driver, agent),
     );
     this.flights = new Flights(context, this.agents, this.credits);
     this.#drivers = new Drivers(context.names, options);
@@ -89,7 +89,7 @@ export class Dispatcher implements Behaviour {
     this.credits.refresh(entry);
     for (const { name } of view.drivers) {
       // A first slot before the first task, so that this one does not wait for the question.
-      this.credits.ask(name, known === undefined ? 1 : 0);
+      this.credits.ask(name, { least: known === undefined ? 1 : 0 });
       this.pump(name);
     }
   }
@@ -154,7 +154,7 @@ export class Dispatcher implements Behaviour {
   #deserted(actor: LiveActor, attempt: number, driver: Driver): void {
     driver.served = "no";
     this.#land(actor);
-    if (liveStateOf(this.#host.wake(actor)) === "unserved") this.#starter.enqueue(actor, driver);
+    if (liveStateOf(this.#host.wake(actor)) === "unserved") this.#starter.enqueue(actor, this.#placeOf(actor));
     else this.#host.advance(actor, { type: "unserved", attempt, reason: refusalOf(driver) });
   }
 
@@ -220,10 +220,10 @@ export class Dispatcher implements Behaviour {
     ) {
       this.#land(actor);
     }
-    if (live === "ready") this.#starter.admit(actor, this.#driverOf(actor));
+    if (live === "ready") this.#starter.admit(actor, this.#placeOf(actor));
     else if (live === "started" && actor.flight === undefined && task.agent !== undefined)
       this.flights.occupy(actor, this.#driverOf(actor), task.agent, task.attempt);
-    else if (live === "unserved") this.#starter.enqueue(actor, this.#driverOf(actor));
+    else if (live === "unserved") this.#starter.enqueue(actor, this.#placeOf(actor));
     else actor.queued?.queue.remove(actor);
   }
 
@@ -324,7 +324,7 @@ export class Dispatcher implements Behaviour {
   /** The attempt is over, for this node: its slot is free. */
   #land(actor: LiveActor): void {
     const driver = this.#driverOf(actor);
-    if (this.flights.land(actor, driver) && driver.queue.size > 0) queueMicrotask(() => this.pump(driver.name));
+    if (this.flights.land(actor, driver) && driver.waiting > 0) queueMicrotask(() => this.pump(driver.name));
   }
 
   #loseAttempt(actor: LiveActor, reason: string): void {
@@ -339,6 +339,11 @@ export class Dispatcher implements Behaviour {
 
   #waiting(view: AgentView): number {
     return view.drivers.reduce((sum, { name }) => sum + this.#drivers.waiting(name), 0);
+  }
+
+  /** Where the task waits for its turn. */
+  #placeOf(actor: LiveActor): Place {
+    return this.#driverOf(actor).any;
   }
 
   #driverOf(actor: LiveActor): Driver {

@@ -6,7 +6,6 @@ import type { Driver, Drivers } from "./drivers.ts";
 import type { Flights } from "./flights.ts";
 import { liveStateOf, taskOf } from "./task-state.ts";
 
-const DEFAULT_LIMIT = 256;
 /** A subject that this node may not publish to is tried again after so long: somebody may have granted it. */
 const REFUSED_MS = 10_000;
 /** What one look after unserved drivers tries at most: a payload goes out for each of them, mostly to nobody. */
@@ -36,11 +35,10 @@ export class PlainAgents {
   offer(actor: LiveActor, driver: Driver): boolean {
     const { agents, flights, host } = this.#parts;
     if (agents.credits(driver.name).length > 0) return false;
-    // Until it is known that somebody serves the subject, one task finds out for all.
-    if (driver.inFlight >= (driver.served === "yes" ? (driver.limit ?? DEFAULT_LIMIT) : 1)) return false;
+    if (driver.attemptsLeft("subject") <= 0) return false;
     const taken = host.transition(actor, { type: "offer" });
     // A queued task that cannot be started any more leaves the queue as well.
-    driver.queue.remove(actor);
+    driver.any.queue.remove(actor);
     if (taken) flights.launch(actor, driver, undefined, actor.state === undefined ? 0 : taskOf(actor.state).attempt, 0);
     return taken;
   }
@@ -83,7 +81,7 @@ export class PlainAgents {
     const { drivers, flights, host } = this.#parts;
     if (!flights.offered.delete(actor) || actor.state === undefined) return;
     const driver = drivers.get(taskOf(actor.state).driver);
-    driver.queue.remove(actor);
+    driver.any.queue.remove(actor);
     host.advance(actor, { type: "taken", attempt });
     this.served(driver);
   }
@@ -115,7 +113,7 @@ export class PlainAgents {
   /** Answers how many bytes went out. */
   #try(driver: Driver): number {
     const { host } = this.#parts;
-    const actor = driver.queue.peek();
+    const actor = driver.any.queue.peek();
     if (actor === undefined) return 0;
     const state = host.wake(actor);
     const { attempt, payload } = taskOf(state);

@@ -4,7 +4,7 @@ import type { LiveActor } from "../shard/actor.ts";
 import type { Stepping } from "../shard/hosting.ts";
 import type { AgentsTable } from "./agents-table.ts";
 import type { CreditDesk } from "./credit-desk.ts";
-import { refusalOf, room, type Driver, type Drivers } from "./drivers.ts";
+import { refusalOf, type Driver, type Drivers, type Place } from "./drivers.ts";
 import type { Flights } from "./flights.ts";
 import type { PlainAgents } from "./plain-agents.ts";
 import { liveStateOf, taskOf } from "./task-state.ts";
@@ -28,36 +28,41 @@ export class Starter {
 
   /** Starts what waits for the driver, as far as there are slots, and asks for those that lack. */
   pump(driver: Driver): void {
-    for (;;) {
-      const actor = driver.queue.peek();
-      if (actor === undefined || !this.#start(actor, driver)) break;
-      this.#parts.host.commit(actor, () => undefined);
+    let open = driver.waitedIn();
+    for (let place = mostUrgent(open); place !== undefined; place = mostUrgent(open)) {
+      const actor = place.queue.peek();
+      // The first task of a place that cannot start holds up those behind it, and no other place.
+      if (actor === undefined || !this.#start(actor, place)) open = open.filter((other) => other !== place);
+      else this.#parts.host.commit(actor, () => undefined);
     }
-    this.#parts.credits.ask(driver.name);
+    this.#ask(driver);
   }
 
   /** A task is ready: it starts, or waits for its turn. The caller commits. */
-  admit(actor: LiveActor, driver: Driver): void {
+  admit(actor: LiveActor, place: Place): void {
     const { agents, host } = this.#parts;
+    const { driver } = place;
     if (actor.queued !== undefined) return;
-    if (driver.queue.size === 0 && this.#start(actor, driver)) return;
+    if (place.queue.size === 0 && this.#start(actor, place)) return;
     if (driver.served === "no" && agents.credits(driver.name).length === 0)
       host.transition(actor, { type: "unserved", reason: refusalOf(driver) });
-    this.enqueue(actor, driver);
-    this.#parts.credits.ask(driver.name);
+    this.enqueue(actor, place);
+    this.#ask(driver);
   }
 
-  enqueue(actor: LiveActor, driver: Driver): void {
+  enqueue(actor: LiveActor, { queue }: Place): void {
     if (actor.state === undefined) return;
     const task = taskOf(actor.state);
-    driver.queue.add(actor, taskOption(task, "priority"), task.failures + task.lost > 0);
+    queue.add(actor, taskOption(task, "priority"), task.failures + task.lost > 0);
   }
 
   /** The agent that a new task may start with at once: one with a free slot, unless others wait for it. */
   agentFor(spec: TaskSpec): string | undefined {
     const { drivers, credits } = this.#parts;
-    const driver = drivers.get(spec.driver);
-    return driver.queue.size > 0 || room(driver) <= 0 ? undefined : credits.pick(spec.driver)?.agent.id;
+    const { driver, queue, agent } = drivers.get(spec.driver).any;
+    return queue.size > 0 || driver.attemptsLeft("agents") <= 0
+      ? undefined
+      : credits.pick(spec.driver, agent)?.agent.id;
   }
 
   /** Why a live task waits, when its record does not say so, or no longer says the truth. */
@@ -67,6 +72,7 @@ export class Starter {
     const agents = this.#parts.agents.credits(driver).length;
     const isOutdated = live === "unserved" && agents > 0;
     if (!isOutdated && (live !== "ready" || reason !== undefined)) return undefined;
+    if (this.#isFull(driver)) return `waiting for an attempt to end: this node's limit for driver ${driver} is reached`;
     if (agents > 0) return `waiting for a free slot of ${agents} agent${agents === 1 ? "" : "s"} of driver ${driver}`;
     return this.#absence(driver) ?? `waiting for the subject of driver ${driver}`;
   }
@@ -74,9 +80,15 @@ export class Starter {
   /** Why a task that waited for an agent has got none; `undefined`: nothing more is known than what its record says. */
   lackOf(state: ActorState): string | undefined {
     const { driver } = taskOf(state);
+    if (this.#isFull(driver)) return `this node's limit for driver ${driver} was reached`;
     return this.#parts.agents.credits(driver).length > 0
       ? `no agent of driver ${driver} had a free slot`
       : this.#absence(driver);
+  }
+
+  /** Whether this node itself begins no further attempt of the driver, whatever agents there are. */
+  #isFull(driver: string): boolean {
+    return this.#parts.drivers.get(driver).attemptsLeft("agents") <= 0;
   }
 
   /** Why nobody can be given work of a driver that no agent has announced; `undefined`: plain agents may serve it. */
@@ -85,18 +97,31 @@ export class Starter {
     return refusalOf(driver) ?? (driver.served === "no" ? `no agent serves driver ${name}` : undefined);
   }
 
+  /** Asks for the slots that those who wait lack: any agent for the tasks that any may take, and one agent for those that are its own. */
+  #ask(driver: Driver): void {
+    const { credits } = this.#parts;
+    for (const { agent } of driver.waitedIn()) credits.ask(driver.name, { agent });
+  }
+
   /** Begins an attempt if there is a slot. The caller commits. */
-  #start(actor: LiveActor, driver: Driver): boolean {
+  #start(actor: LiveActor, { driver, agent, queue }: Place): boolean {
     const { credits, flights, plainAgents, host } = this.#parts;
     // An attempt that is tried again is out already, though its task stands in the queue until somebody has it.
-    if (actor.flight !== undefined || room(driver) <= 0) return false;
-    const credit = credits.pick(driver.name);
-    if (credit === undefined) return driver.served !== "no" && plainAgents.offer(actor, driver);
+    if (actor.flight !== undefined || driver.attemptsLeft("agents") <= 0) return false;
+    const credit = credits.pick(driver.name, agent);
+    // Only an agent that announces itself has an id that a task can wait for.
+    if (credit === undefined) return agent === undefined && driver.served !== "no" && plainAgents.offer(actor, driver);
     const started = host.transition(actor, { type: "start", agent: credit.agent.id });
     // A queued task that cannot be started any more leaves the queue as well.
-    driver.queue.remove(actor);
+    queue.remove(actor);
     if (started && actor.state !== undefined)
       flights.occupy(actor, driver, credit.agent.id, taskOf(actor.state).attempt);
     return started;
   }
+}
+
+/** The place whose next task has the highest priority; of two that are equal, the first: the one for fewer agents. */
+function mostUrgent(places: readonly Place[]): Place | undefined {
+  if (places.length < 2) return places[0];
+  return places.reduce((first, place) => (place.queue.priority > first.queue.priority ? place : first));
 }
