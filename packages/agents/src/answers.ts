@@ -59,7 +59,6 @@ export class Answers {
   start(): void {
     const { agent, listen, names } = this.#options;
     listen(names.recorded(agent, ">"), (message) => this.#heard(message));
-    listen(names.ownedAll, (message) => this.#owned(message.subject));
   }
 
   stop(): void {
@@ -107,6 +106,12 @@ export class Answers {
       next = Math.min(next, pending.due);
     }
     return next;
+  }
+
+  /** A shard has a new owner; the subjects of its answers begin with `prefix`. */
+  owned(prefix: string): void {
+    for (const pending of this.#pending.values())
+      if (pending.answer.subject.startsWith(prefix)) this.#transmit(pending);
   }
 
   /** The connection's status: what waits goes out as soon as it is back. */
@@ -181,13 +186,6 @@ export class Answers {
     const waiting = this.#idle;
     this.#idle = [];
     for (const run of waiting) run();
-  }
-
-  #owned(subject: string): void {
-    const shard = Number(subject.slice(subject.lastIndexOf(".") + 1));
-    const prefix = this.#options.names.shard(shard, "reply", "");
-    for (const pending of this.#pending.values())
-      if (pending.answer.subject.startsWith(prefix)) this.#transmit(pending);
   }
 }
 

@@ -110,9 +110,13 @@ export class Executor {
     }
   }
 
-  /** Says of all that runs that it does, after a time out of reach: whoever has given an attempt up meanwhile answers that it is lost. */
-  claimAll(): void {
-    for (const run of this.#running.values()) this.#tell(run, "claimed", EMPTY);
+  /**
+   * Says of what runs that it does, after a time out of reach, or to the new owner of a shard, whose answers' subjects begin with `prefix`: whoever has
+   * given an attempt up meanwhile answers that it is lost.
+   */
+  claimAll(prefix = ""): void {
+    for (const run of this.#running.values())
+      if (run.dispatch.replyTo.startsWith(prefix)) this.#tell(run, "claimed", EMPTY);
   }
 
   /** Hands back what still runs; what their handlers still do counts for nothing. */

@@ -91,6 +91,7 @@ export class Session {
     const { agent, bus, lanes, names } = this.#options;
     bus.onStatus((status) => this.#onStatus(status));
     this.#answers.start();
+    this.#listen(names.ownedAll, ({ subject }) => this.#owned(subject));
     this.#credits.start();
     for (const lane of lanes.values())
       this.#dispatches.push(
@@ -174,6 +175,14 @@ export class Session {
     this.#replaced = true;
     this.#executor.forsake();
     this.#options.replaced();
+  }
+
+  /** A former owner may have had no time to tell what it had decided. */
+  #owned(subject: string): void {
+    const shard = Number(subject.slice(subject.lastIndexOf(".") + 1));
+    const prefix = this.#options.names.shard(shard, "reply", "");
+    this.#answers.owned(prefix);
+    this.#executor.claimAll(prefix);
   }
 
   #tick(): void {

@@ -249,6 +249,8 @@ class Agent:
         if event == "ping":
             self.nats.publish(message.reply)
         elif event == "abort":
+            if message.reply:
+                self.nats.publish(message.reply)
             attempt = self.attempts.get((message.headers["Ergon-Task"], int(message.headers["Ergon-Attempt"])))
             if attempt is not None and attempt.answer is None:
                 self.seen["aborted"] += 1
@@ -409,6 +411,8 @@ class Agent:
         for attempt in self.attempts.values():
             if attempt.shard == shard and attempt.answer is not None:
                 attempt.repeat.set()
+            elif attempt.shard == shard:
+                self.say(attempt, "claimed")
 
     # Stop
 

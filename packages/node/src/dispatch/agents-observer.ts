@@ -166,6 +166,7 @@ export class AgentsObserver {
       if (isSilent && (taskOf(state).attemptAt ?? 0) >= end)
         this.#host.send(actor, { type: "silent", attempt: flight.attempt });
     }
+    this.#dispatcher.aborts.sweep();
     if (now - this.#lastUnserved >= UNSERVED_MS) {
       this.#lastUnserved = now;
       this.#dispatcher.plainAgents.tryUnserved();

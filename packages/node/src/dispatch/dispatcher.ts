@@ -15,6 +15,7 @@ import type { DriverOptions } from "../options.ts";
 import type { Flight, LiveActor } from "../shard/actor.ts";
 import type { Behaviour } from "../shard/behaviour.ts";
 import type { Stepping } from "../shard/hosting.ts";
+import { Aborts } from "./aborts.ts";
 import { AgentsTable, type AgentEntry } from "./agents-table.ts";
 import { CreditDesk } from "./credit-desk.ts";
 import { Drivers, refusalOf, type Driver, type Place } from "./drivers.ts";
@@ -41,6 +42,7 @@ export interface TaskListeners {
 /** Hands tasks to agents: the `task` machine's behaviour on its host. */
 export class Dispatcher implements Behaviour {
   readonly agents: AgentsTable = new AgentsTable();
+  readonly aborts: Aborts;
   readonly credits: CreditDesk;
   readonly flights: Flights;
   readonly plainAgents: PlainAgents;
@@ -61,6 +63,7 @@ export class Dispatcher implements Behaviour {
     this.#host = host;
     this.#listeners = listeners;
     this.twins = new Twins(context);
+    this.aborts = new Aborts(context, this.agents);
     this.credits = new CreditDesk(
       context,
       this.agents,
@@ -97,6 +100,7 @@ export class Dispatcher implements Behaviour {
   /** An agent is gone: its attempts are lost. */
   lose(entry: AgentEntry, how: string): void {
     this.agents.remove(entry);
+    this.aborts.gone(entry.id);
     this.#context.logger.info({ agent: entry.id, attempts: entry.flights.size, how }, "an agent is gone");
     const reason = `agent ${entry.id} ${how}`;
     for (const actor of [...entry.flights]) this.#loseAttempt(actor, reason);
@@ -236,7 +240,7 @@ export class Dispatcher implements Behaviour {
       if (agent === undefined) this.plainAgents.watch(actor, this.#driverOf(actor));
     } else if (type === "abort") {
       const { attempt, agent, reason } = params as AbortParams;
-      if (agent !== undefined && attempt > 0) this.flights.abort(agent, actor.id, attempt, reason);
+      if (agent !== undefined && attempt > 0) this.aborts.tell(agent, actor.id, attempt, reason);
     }
   }
 
@@ -264,7 +268,7 @@ export class Dispatcher implements Behaviour {
     const entry = agent === undefined ? undefined : this.agents.get(agent);
     if (entry !== undefined) this.flights.adopt(actor, driver, entry);
     if (live === "cancelling") {
-      if (agent !== undefined) this.flights.abort(agent, actor.id, attempt, "cancelled");
+      if (agent !== undefined) this.aborts.tell(agent, actor.id, attempt, "cancelled");
     } else if (!atWork) {
       if (actor.flight !== undefined) actor.flight.again = true;
       this.#publish(actor, attempt, agent);

@@ -1,6 +1,6 @@
-import { H, type TaskContext } from "@ergon/core";
+import type { TaskContext } from "@ergon/core";
 
-import { NO_BYTES, type NodeContext } from "../node-context.ts";
+import type { NodeContext } from "../node-context.ts";
 import type { Flight, LiveActor } from "../shard/actor.ts";
 import type { AgentEntry, AgentsTable } from "./agents-table.ts";
 import type { CreditDesk } from "./credit-desk.ts";
@@ -83,13 +83,5 @@ export class Flights {
     const isAgain = agent !== undefined && actor.flight?.again === true;
     const headers = dispatchHeaders(task, attempt, { now: clock.now(), node, isAgain });
     ports.bus.publish(subject, task.payload, { headers, reply: names.reply(actor.shard.number, actor.id, attempt) });
-  }
-
-  /** Tells an agent that an attempt counts for nothing any more. */
-  abort(agent: string, task: string, attempt: number, reason: string): void {
-    const { ports, names, node } = this.#context;
-    ports.bus.publish(names.control(agent), NO_BYTES, {
-      headers: { [H.event]: "abort", [H.task]: task, [H.attempt]: String(attempt), [H.reason]: reason, [H.node]: node },
-    });
   }
 }

@@ -57,6 +57,7 @@ export class AnswerDesk {
     }
     const kind = message.header(H.event);
     const agent = agentOf(message);
+    if (!isNews(kind)) this.#dispatcher.aborts.answered(id, attempt);
     const isOut = flight === undefined ? !isNews(kind) && mayBeOut(actor, attempt) : flight.attempt === attempt;
     if (actor === undefined || !isOut) return this.#late(shard, id, attempt, message);
     if (flight !== undefined) this.#dispatcher.heardOf(actor, flight);
@@ -99,7 +100,7 @@ export class AnswerDesk {
     const kind = message.header(H.event);
     const agent = agentOf(message);
     if (reply === undefined) {
-      if (agent !== undefined) this.#dispatcher.flights.abort(agent, id, attempt, "lost");
+      if (agent !== undefined) this.#dispatcher.aborts.tell(agent, id, attempt, "lost");
       return;
     }
     if (isNews(kind)) return this.#stale(reply, id, attempt);
