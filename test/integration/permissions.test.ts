@@ -115,7 +115,7 @@ test("each role of docker/nats/permissions.conf does all of its part, and nothin
   expect(await local.node({ nats: as("client") }).catch((error: unknown) => error)).toMatchObject({
     code: "NOT_PERMITTED",
   });
-  expect(local.log.filter(({ text }) => text === "NATS reports an error")).toEqual([]);
+  expect(local.log.filter(({ text }) => text === "NATS reported an error")).toEqual([]);
   const complaints = local.log.filter(({ text }) => text.startsWith("the NATS user may not publish"));
   // Of the node that a client may not be.
   expect(complaints.map(({ fields }) => fields["subject"])).toEqual(["$JS.API.INFO"]);

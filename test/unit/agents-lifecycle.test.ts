@@ -305,8 +305,8 @@ describe("an agent that is cut off from NATS (M-11)", () => {
     await stage.clock.advance(50);
 
     expect(logged.filter((line) => line.includes("NATS"))).toEqual([
-      "warn: NATS is out of reach: what runs goes on, nothing new comes",
-      "info: NATS is there again",
+      "warn: NATS is unreachable; running attempts continue, and new ones wait until the agent reconnects",
+      "info: the agent has reconnected to NATS",
     ]);
     expect(stage.events("t1")).toEqual(["claimed", "succeeded"]);
     expect(stage.events("t2")).toEqual(["claimed", "claimed"]);

@@ -200,7 +200,7 @@ class ErgonAgent implements Agent {
     }
     this.#session = session;
     this.#deafen = listen(signals ?? (ports === undefined ? ["SIGTERM", "SIGINT"] : []), this);
-    this.#logger.info({ drivers: [...this.#lanes.keys()] }, "the agent is here");
+    this.#logger.info({ drivers: [...this.#lanes.keys()] }, "the agent has started");
   }
 
   async #stop(drainMs: number): Promise<void> {
@@ -211,7 +211,7 @@ class ErgonAgent implements Agent {
     await Promise.all([...this.#lanes.values()].map((lane) => this.#close(lane)));
     await this.#connection?.close();
     this.#deafen();
-    this.#logger.info({}, "the agent is gone");
+    this.#logger.info({}, "the agent has stopped");
   }
 
   #replaced(): void {
@@ -227,7 +227,10 @@ class ErgonAgent implements Agent {
     try {
       await close?.();
     } catch (error) {
-      this.#logger.warn({ driver, error: messageOf(error) }, "a driver could not be closed");
+      this.#logger.warn(
+        { driver, error: messageOf(error) },
+        "a driver's close function failed; the agent stops all the same",
+      );
     }
   }
 

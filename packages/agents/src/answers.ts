@@ -132,7 +132,7 @@ export class Answers {
       } catch (error) {
         // What the adapter will never send must not be tried for an hour.
         if (isErgonError(error) && error.kind === "invalid") return this.#unacceptable(key, pending, error);
-        logger.warn({ answer: key, error: messageOf(error) }, "an answer could not be sent; it is tried again");
+        logger.warn({ answer: key, error: messageOf(error) }, "an answer could not be sent; the agent sends it again");
       }
     }
     this.#options.wake(pending.due);

@@ -85,7 +85,7 @@ export class Credits {
           throw new InvalidError("INVALID_BODY", `an agent does not know the control event "${event ?? ""}"`);
       }
     } catch (error) {
-      this.#options.logger.warn({ event, error }, "a control message was refused");
+      this.#options.logger.warn({ event, error }, "the agent refused a malformed control message");
       const { data, headers } = encodeError(error);
       if (message.reply !== undefined) this.#options.bus.publish(message.reply, data, { headers });
     }

@@ -124,7 +124,10 @@ export class Executor {
     for (const run of this.#running.values()) {
       const lane = lanes.get(run.driver);
       if (lane === undefined) continue;
-      run.logger.warn({}, "the handler did not stop in time; its attempt goes back, and the handler may still run");
+      run.logger.warn(
+        {},
+        "the handler did not stop in time; the agent returns its attempt, and the handler may still run",
+      );
       this.#finish(lane, run, returned(this.#options.agent, "the agent stops"));
     }
   }
@@ -198,7 +201,10 @@ export class Executor {
         headers: { [H.event]: event, [H.agent]: this.#options.agent },
       });
     } catch (error) {
-      run.logger.warn({ event, error: messageOf(error) }, "a word about the attempt could not be sent");
+      run.logger.warn(
+        { event, error: messageOf(error) },
+        "an event of the attempt could not be sent; the attempt continues",
+      );
     }
   }
 
@@ -206,7 +212,7 @@ export class Executor {
   #refuse(message: Message, error: unknown): void {
     this.#options.logger.warn(
       { subject: message.subject, error: messageOf(error) },
-      "a malformed dispatch was refused",
+      "the agent refused a malformed dispatch",
     );
     if (message.reply === undefined) return;
     const { data, headers } = encodeError(error);

@@ -122,7 +122,7 @@ export class Session {
     if (acknowledged && (await this.#within(LAST_ANSWERS_MS, (done) => this.#answers.whenIdle(done)))) return;
     this.#options.logger.warn(
       { answers: this.#answers.size },
-      "answers were not acknowledged; their attempts will count as lost",
+      "no node acknowledged the last answers; their attempts will count as lost",
     );
   }
 
@@ -196,8 +196,12 @@ export class Session {
     const wasConnected = this.#connected;
     this.#connected = status === "connected";
     if (wasConnected && !this.#connected)
-      logger.warn({ attempts: this.running, cutOffMs }, "NATS is out of reach: what runs goes on, nothing new comes");
-    else if (!wasConnected && this.#connected) logger.info({ attempts: this.running }, "NATS is there again");
+      logger.warn(
+        { attempts: this.running, cutOffMs },
+        "NATS is unreachable; running attempts continue, and new ones wait until the agent reconnects",
+      );
+    else if (!wasConnected && this.#connected)
+      logger.info({ attempts: this.running }, "the agent has reconnected to NATS");
     this.#answers.connection(status);
     if (this.#cutOff !== undefined) clock.cancel(this.#cutOff);
     this.#cutOff = undefined;
@@ -210,7 +214,7 @@ export class Session {
         if (this.running > 0)
           logger.warn(
             { attempts: this.running, cutOffMs },
-            "cut off from NATS: what runs here counts as lost and is stopped",
+            "NATS was unreachable for too long; the agent stops its running attempts, which count as lost",
           );
         this.#executor.abortAll("lost");
       });

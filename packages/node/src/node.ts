@@ -54,7 +54,7 @@ export async function openNode(
     if (warnsOfSync && !ports.records.oneInFlight) {
       logger.warn(
         {},
-        "one server that does not sync every write: a power loss can cost up to two minutes of acknowledged tasks (docs/guarantees.md); set sync_interval: always, or use three replicas",
+        "the only NATS server does not sync every write: a power loss can lose up to two minutes of acknowledged tasks (docs/guarantees.md); set sync_interval: always, or use three replicas",
       );
     }
     const parts = { id: node, namespace, prefix, ports, clock, random: systemRandom, logger, sessionTtlMs };
@@ -87,7 +87,7 @@ async function openPatiently(
       return await open();
     } catch (error) {
       if (!isErgonError(error) || error.kind !== "unavailable" || clock.monotonic() >= end) throw error;
-      logger.info({ reason: error.message }, "the namespace cannot be opened yet; trying again");
+      logger.info({ reason: error.message }, "the namespace cannot be opened yet; the node tries again");
       await delay(clock, OPEN_AGAIN_MS);
     }
   }

@@ -218,8 +218,9 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   });
 
   ports.bus.onStatus((status) => {
-    if (status === "disconnected") logger.warn({ node: id }, "NATS is out of reach; going on as soon as it is back");
-    else if (status === "connected") logger.info({ node: id }, "NATS is back");
+    if (status === "disconnected")
+      logger.warn({ node: id }, "NATS is unreachable; the node continues once it has reconnected");
+    else if (status === "connected") logger.info({ node: id }, "the node has reconnected to NATS");
   });
   detector.listen();
   observer.start();

@@ -333,7 +333,10 @@ export class ActorTree {
   #relay(relay: InnerSystem["_relay"], source: InnerActor | undefined, target: InnerActor, event: EventObject): void {
     if (target._processingStatus === STOPPED) {
       const { id, logger } = this.#options;
-      return logger.debug({ id, actor: target.id, event: event.type }, "an event has no effect: its actor has ended");
+      return logger.debug(
+        { id, actor: target.id, event: event.type },
+        "an event was dropped because its actor has ended",
+      );
     }
     if (++this.#messages > MOST_MESSAGES)
       throw new Error(`the actors of this instance sent each other more than ${MOST_MESSAGES} messages over one event`);

@@ -52,7 +52,10 @@ export function createMemoryBus(link: Link): Bus {
         try {
           handler(asMessage(letter));
         } catch (error) {
-          link.logger.error({ subject: letter.subject, error: messageOf(error) }, "a message handler threw");
+          link.logger.error(
+            { subject: letter.subject, error: messageOf(error) },
+            "a message handler threw; the message is dropped",
+          );
         }
       },
     };

@@ -57,7 +57,7 @@ export async function openNamespace(link: NatsLink, names: Names, wanted: Namesp
   if (differences.length > 0) {
     link.logger.warn(
       { namespace: names.namespace, stands: shape, asked: wanted },
-      "the namespace was created with another shape, which stands",
+      "the settings differ from the shape of the existing namespace; its shape is used",
     );
   }
   const records: Keys[] = [];

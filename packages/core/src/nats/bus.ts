@@ -46,13 +46,16 @@ export function createNatsBus(link: NatsLink): Bus {
       requireSubject(subject);
       const callback = (error: Error | null, message: ConstructorParameters<typeof NatsMessage>[0]): void => {
         if (error !== null) {
-          logger.error({ subject, error: messageOf(error) }, "a subscription was ended by the server");
+          logger.error(
+            { subject, error: messageOf(error) },
+            "the NATS server refused a subscription; no message arrives on this subject",
+          );
           return options.onRefused?.(notPermitted(`subscribe to ${subject}`));
         }
         try {
           handler(new NatsMessage(message));
         } catch (thrown) {
-          logger.error({ subject, error: messageOf(thrown) }, "a message handler threw");
+          logger.error({ subject, error: messageOf(thrown) }, "a message handler threw; the message is dropped");
         }
       };
       const subscription = connection.subscribe(

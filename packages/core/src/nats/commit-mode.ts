@@ -32,7 +32,7 @@ export async function measureCommits(link: NatsLink, keys: Keys): Promise<"pipel
     // A slow or troubled server; single commits are right whatever it does, only perhaps not the fastest.
     return "pipelined";
   }
-  link.logger.debug({ singleMs: single, batchMs: batch }, "measured the bucket's commits");
+  link.logger.debug({ singleMs: single, batchMs: batch }, "measured how long commits to the bucket take");
   return single <= batch ? "pipelined" : "grouped";
 }
 

@@ -119,7 +119,7 @@ export async function connectNats(options: NatsOptions = {}, surroundings: NatsS
     } catch (error) {
       const failure = isErgonError(error) ? error : connectFailure(error, where);
       if (!isWorthRetrying(failure) || clock.monotonic() >= end) throw failure;
-      logger.debug({ servers: where }, "NATS is not there yet");
+      logger.debug({ servers: where }, "NATS is unreachable; trying again");
       await delay(clock, RETRY_MS);
     }
   }
@@ -160,7 +160,7 @@ function createLink(connection: NatsConnection, inboxPrefix: string, clock: Cloc
   void followStatus(connection, {
     become,
     isSilent: () => {
-      logger.warn({ server: connection.info?.server_name }, "the NATS server is silent; connecting to another");
+      logger.warn({ server: connection.info?.server_name }, "the NATS server does not answer pings; reconnecting");
       dropSocket(connection);
     },
     hasMoved: () => {
@@ -168,7 +168,7 @@ function createLink(connection: NatsConnection, inboxPrefix: string, clock: Cloc
     },
     report: (error) => {
       const denied = deniedSubject(error);
-      if (denied?.operation !== "publish") return logger.warn({ error: messageOf(error) }, "NATS reports an error");
+      if (denied?.operation !== "publish") return logger.warn({ error: messageOf(error) }, "NATS reported an error");
       const { subject } = denied;
       if (!told.has(subject) && told.size < MOST_TOLD) {
         told.add(subject);

@@ -44,7 +44,10 @@ export async function watchKeys(link: NatsLink, source: KeySource, tell: (state:
     try {
       tell(state);
     } catch (error) {
-      link.logger.error({ stream: source.stream, key: state.key, err: error }, "a change could not be taken in");
+      link.logger.error(
+        { stream: source.stream, key: state.key, err: error },
+        "a change of a key could not be processed; the watch skips it",
+      );
     }
   };
 
@@ -93,7 +96,7 @@ export async function watchKeys(link: NatsLink, source: KeySource, tell: (state:
     isLost = false;
     link.logger.error(
       { code: "STORE_UNAVAILABLE", stream: source.stream },
-      "a bucket that was gone is there again: what this node knows of it is of the one before. Start the node again",
+      "the bucket was recreated; this node still holds state from the old one. Restart the node",
     );
   };
 
@@ -104,17 +107,20 @@ export async function watchKeys(link: NatsLink, source: KeySource, tell: (state:
     isLost = true;
     link.logger.error(
       { code: "STORE_UNAVAILABLE", stream: source.stream },
-      "a bucket is gone: NATS is there without its files. Nothing is taken until it is restored or all nodes are started again",
+      "the bucket is gone: NATS runs without its files. This node stores nothing until the bucket is restored or all nodes are restarted",
     );
   };
 
   const restart = (reason: string): void => {
-    link.logger.debug({ stream: source.stream, reason }, "a watch starts over");
+    link.logger.debug({ stream: source.stream, reason }, "a watch was interrupted; it starts again");
     consumer?.stop();
     const started = start();
     const mine = round;
     started.catch((error: unknown) => {
-      link.logger.debug({ stream: source.stream, error: messageOf(error) }, "a watch could not start over yet");
+      link.logger.debug(
+        { stream: source.stream, error: messageOf(error) },
+        "a watch could not start again; trying again",
+      );
       if (mine !== round) return;
       // Whether NATS answers is what the next try finds out too.
       reportLoss().catch(() => undefined);

@@ -96,7 +96,10 @@ export class AgentsObserver {
     try {
       this.#dispatcher.credits.take(message);
     } catch (error) {
-      this.#context.logger.warn({ reason: messageOf(error) }, "an agent's word on slots cannot be read; it is ignored");
+      this.#context.logger.warn(
+        { reason: messageOf(error) },
+        "an agent's message about its slots is malformed; it is ignored",
+      );
     }
   }
 

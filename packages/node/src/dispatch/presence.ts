@@ -92,7 +92,7 @@ export class PresenceReader {
       this.#toldAt.delete(oldest);
     }
     this.#toldAt.set(agent, now);
-    this.#logger.warn({ agent, reason }, "an agent's beat cannot be read: the agent gets no work from this node");
+    this.#logger.warn({ agent, reason }, "an agent's beat is malformed; the agent gets no work from this node");
   }
 }
 

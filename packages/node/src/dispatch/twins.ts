@@ -49,7 +49,7 @@ export class Twins {
     entry.twin.toldAt = now;
     this.#context.logger.warn(
       { agent: entry.id, host: view.host, pid: view.pid, otherHost: other.host, otherPid: other.pid },
-      "two agents live under one id: the older one is told to stop; give each an id of its own",
+      "two running agents have the same id; the older one is told to stop. Give every agent a unique id",
     );
   }
 }

@@ -63,7 +63,10 @@ export class InstanceAsks implements AskHost {
       ports.bus.publish(names.emitted(machine.name, id), encodeBody(event, JSON_TYPE));
     } catch (error) {
       // One that is too large is lost.
-      logger.warn({ id, event: event.type, reason: messageOf(error) }, "an emitted event was not published");
+      logger.warn(
+        { id, event: event.type, reason: messageOf(error) },
+        "an emitted event could not be published; it is not sent again",
+      );
     }
   }
 }

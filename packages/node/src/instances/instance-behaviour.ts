@@ -86,7 +86,7 @@ export class InstanceBehaviour implements Behaviour {
     if (ending === undefined)
       return this.#context.logger.info(
         { id: actor.id, to, kind: what.kind, reason: error.message },
-        "a message has nobody to take it",
+        "a message could not be delivered; it is dropped",
       );
     if (actor.state?.snapshot.status !== "active") return;
     this.#host.advance(actor, { type: "ergon.task", key, ending });

@@ -155,7 +155,10 @@ export class Outbox {
       });
       return decodeError(reply);
     } catch (error) {
-      this.#context.logger.debug({ id: actor.id, to, reason: messageOf(error) }, "a message was not taken; sent again");
+      this.#context.logger.debug(
+        { id: actor.id, to, reason: messageOf(error) },
+        "a message could not be delivered; it is sent again",
+      );
       return error instanceof Error ? error : new Error(messageOf(error));
     }
   }

@@ -94,7 +94,10 @@ export class Cluster {
     try {
       await this.#context.ports.leases.end(this.#context.node);
     } catch (error) {
-      this.#context.logger.warn({ reason: messageOf(error) }, "the session could not be ended; it ends by its time");
+      this.#context.logger.warn(
+        { reason: messageOf(error) },
+        "the node's session could not be deleted; it expires by itself",
+      );
     }
   }
 
@@ -183,7 +186,7 @@ export class Cluster {
 
   /** A witness's word: the node is dead. Everyone hears of it through the store. */
   async declareDead(node: string): Promise<void> {
-    this.#context.logger.warn({ dead: node }, "a node is gone; its shards are taken over");
+    this.#context.logger.warn({ dead: node }, "a node is gone; the other nodes take over its shards");
     await this.#context.ports.leases.end(node);
   }
 
@@ -202,7 +205,10 @@ export class Cluster {
     try {
       await this.#renew();
     } catch (error) {
-      this.#context.logger.warn({ reason: messageOf(error) }, "the session could not be renewed; tried again");
+      this.#context.logger.warn(
+        { reason: messageOf(error) },
+        "the node's session could not be renewed; the node tries again",
+      );
     }
   }
 
@@ -220,7 +226,7 @@ export class Cluster {
       this.#machinesMap = undefined;
       // Judged dead while paused or cut off: this node lives again with its next renewal, and gets shards then.
       if (id === this.#context.node && !this.#stopped) {
-        this.#context.logger.warn({}, "this node's session has ended; opening it again");
+        this.#context.logger.warn({}, "this node's session has expired; the node opens a new one");
         void this.#tryToRenew();
       }
     } else {
@@ -240,7 +246,7 @@ export class Cluster {
     } catch (error) {
       this.#context.logger.warn(
         { session: id, reason: messageOf(error) },
-        "a session cannot be read; it counts as a node's",
+        "a session cannot be read; it counts as a running node's",
       );
       return { id, host: "", pid: 0, version: "", startedAt: "", machines: [], needs: {} };
     }

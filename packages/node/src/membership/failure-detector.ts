@@ -65,7 +65,10 @@ export class FailureDetector {
       if (this.#stopped) return;
       this.#probe()
         .catch((error: unknown) =>
-          this.#context.logger.warn({ reason: messageOf(error) }, "a node could not be probed"),
+          this.#context.logger.warn(
+            { reason: messageOf(error) },
+            "a node could not be probed; this node probes it again",
+          ),
         )
         .finally(() => {
           if (!this.#stopped) this.#probeLater();

@@ -91,7 +91,7 @@ export class ServerSpread {
     const { placement, logger } = this.#parts;
     logger.info(
       { server: placement.server },
-      "more nodes are on this NATS server than on others; connecting to another",
+      "this NATS server has more nodes than others; the node reconnects to another",
     );
     this.#tries += 1;
     placement.move();

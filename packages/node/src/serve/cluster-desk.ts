@@ -267,7 +267,7 @@ export class ClusterDesk {
       const reply = await ports.bus.request(names.nodeVerb(node, verb), body, { timeoutMs: NODE_TIMEOUT_MS });
       return decodeBody(reply.data, reply.header(H.contentType)) as T;
     } catch (error) {
-      logger.warn({ node, verb, reason: messageOf(error) }, "a node did not answer for its part");
+      logger.warn({ node, verb, reason: messageOf(error) }, "a node did not answer; the reply lacks its part");
       return undefined;
     }
   }

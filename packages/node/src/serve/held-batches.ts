@@ -173,7 +173,10 @@ export class HeldBatches {
       else this.#host.erase(actor);
     } catch (error) {
       const { id } = actor;
-      this.#context.logger.error({ id, batch, err: error }, "a held task cannot go on; the others of its batch do");
+      this.#context.logger.error(
+        { id, batch, err: error },
+        "a held task could not be released; the other tasks of its batch continue",
+      );
     }
   }
 

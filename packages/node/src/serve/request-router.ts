@@ -176,12 +176,18 @@ export class RequestRouter {
   }
 
   #ignore({ subject, reply }: Message): void {
-    this.#context.logger.warn({ subject, reply }, "a message asks for an answer where nodes do not answer; ignored");
+    this.#context.logger.warn(
+      { subject, reply },
+      "a request's reply-to is a subject of Ergon or of the server; the request is ignored",
+    );
   }
 
   #failed(message: Message, error: unknown): void {
     if (!(error instanceof Error && "code" in error))
-      this.#context.logger.error({ subject: message.subject, err: error }, "a message could not be served");
+      this.#context.logger.error(
+        { subject: message.subject, err: error },
+        "a request failed unexpectedly; its sender gets INTERNAL",
+      );
     this.#parts.listeners.fail(message.reply, error);
   }
 

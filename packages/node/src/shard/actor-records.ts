@@ -151,7 +151,10 @@ export class ActorRecords {
   setAside(shard: HomeShard, id: string, reason: string, missing?: string): undefined {
     shard.setAside(id, reason, missing);
     const { logger } = this.#options.context;
-    logger.warn({ shard: shard.number, id, reason }, "a record cannot be read here; it is left as it is");
+    logger.warn(
+      { shard: shard.number, id, reason },
+      "this node cannot read a record; it sets the record aside, unchanged",
+    );
   }
 
   #unpack(actor: LiveActor, fields: RecordFields, data: Uint8Array): void {

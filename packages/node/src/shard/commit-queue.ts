@@ -185,7 +185,7 @@ export class CommitQueue {
       case "unknown":
         this.#options.logger.warn(
           { writes: entries.length, reason: result.kind === "fenced" ? "fenced" : result.message },
-          "a commit is in doubt; taking its shards again",
+          "a commit is in doubt; this node claims its shards again",
         );
         for (const entry of present) if (result.kind === "unknown") entry.doubtful = true;
         this.#requeue(present);
@@ -211,7 +211,7 @@ export class CommitQueue {
         call(refusal);
       } catch (error) {
         // What is stored is stored: the queue goes on, whoever waited for it.
-        this.#options.logger.error({ shard: shard.number, err: error }, "what follows a commit failed");
+        this.#options.logger.error({ shard: shard.number, err: error }, "the steps after a commit failed");
       }
     }
     this.#leave(shard);
@@ -267,7 +267,7 @@ export class CommitQueue {
     const pauseMs = backoffMs(refusedPauses, entry.refusals, 0);
     logger.error(
       { shard: actor.shard.number, id: actor.id, code, reason: message, refusals: entry.refusals, pauseMs },
-      "the store refuses the record of an actor; it stays as it was stored last, and is tried again",
+      "the store refuses an actor's record; the last stored one stays, and the node tries again",
     );
     entry.most = 1;
     // It has changed meanwhile, and goes as it is now.

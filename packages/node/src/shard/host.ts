@@ -232,7 +232,7 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
     const { machine, shard } = actor;
     this.#options.context.logger.warn(
       { shard: shard.number, id: actor.id, machine: machine.name, code, reason: message },
-      "an instance fails",
+      "an instance failed",
     );
     actor.takeEffects();
     // Who works on what the failed step had no use for any more is still to be told; nothing is begun.

@@ -73,7 +73,10 @@ export class Migrations {
     } catch (error) {
       if (!isErgonError(error)) throw error;
       actor.stays = true;
-      context.logger.warn({ shard: shard.number, id, reason: error.message }, "an instance stays on its version");
+      context.logger.warn(
+        { shard: shard.number, id, reason: error.message },
+        "an instance could not be migrated; it stays on its version",
+      );
     }
   }
 }

@@ -91,7 +91,7 @@ export class Residents implements Residence {
     if (within !== undefined) return this.setAside(within.actor, error);
     if (shard.actors.get(id) !== actor) return;
     const { logger } = this.#parts.context;
-    logger.error({ shard: shard.number, id, err: error }, "an actor cannot go on; it is set aside");
+    logger.error({ shard: shard.number, id, err: error }, "an actor failed unexpectedly; this node sets it aside");
     this.putAside(actor, messageOf(error));
   }
 
@@ -120,7 +120,7 @@ export class Residents implements Residence {
     try {
       run();
     } catch (error) {
-      this.#parts.context.logger.error({ shard: shard.number, id, err: error }, "what follows a commit failed");
+      this.#parts.context.logger.error({ shard: shard.number, id, err: error }, "the steps after a commit failed");
     }
   }
 

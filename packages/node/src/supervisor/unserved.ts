@@ -13,7 +13,7 @@ export class Unserved {
   failed(shards: readonly number[], reason: string): void {
     const isNew = this.#reasons.size === 0;
     for (const shard of shards) this.#reasons.set(shard, reason);
-    const line = "shards cannot be served; tried again until they can";
+    const line = "this node cannot serve some of its shards; it tries again until it can";
     if (isNew) this.#logger.warn({ shards, reason }, line);
     else this.#logger.debug({ shards, reason }, line);
   }
@@ -21,7 +21,7 @@ export class Unserved {
   /** The shard is served, or is another node's. */
   over(shard: number): void {
     if (!this.#reasons.delete(shard) || this.#reasons.size > 0) return;
-    this.#logger.info({}, "all shards of this node that could not be served are, or have left");
+    this.#logger.info({}, "this node serves all of its shards again");
   }
 
   view(): NodeView["unserved"] {
