@@ -3,9 +3,9 @@ import type { ErrorKind } from "@ergon/core";
 
 /**
  * Why an attempt has to stop:
- * `cancelled`, `ended`: somebody decided so over the task; `timeout`: its deadline has passed; `lost`: the node gave the
- * attempt up, or this agent was cut off from NATS for too long; `stale`: its task has ended, and a later one of the same id has
- * begun; `drain`: the agent stops.
+ * `cancelled`, `ended`: a client cancelled or ended the task. `timeout`: the deadline has passed. `lost`: the node gave the
+ * attempt up, or this agent was cut off from NATS for too long. `stale`: the task has ended, and a later task with the same id has
+ * begun. `drain`: the agent stops.
  */
 export type AbortReason = "cancelled" | "timeout" | "ended" | "lost" | "stale" | "drain";
 
@@ -24,7 +24,7 @@ const meanings: Readonly<Record<AbortReason, Meaning>> = {
   drain: { kind: "retryable", code: "AGENT_DRAINING", message: "the agent stops; the attempt goes to another" },
 };
 
-/** The reason of an attempt's `AbortSignal`. A handler may throw it on, as `fetch` and its like do. */
+/** The reason of an attempt's `AbortSignal`. A handler may throw it again, as `fetch` and similar functions do. */
 export class AttemptAborted extends ErgonError {
   override readonly name = "AttemptAborted";
   readonly reason: AbortReason;
@@ -38,7 +38,7 @@ export class AttemptAborted extends ErgonError {
 
 const controlReasons: ReadonlySet<string> = new Set(["cancelled", "timeout", "ended", "lost"] satisfies AbortReason[]);
 
-/** The reason that an `abort` on the wire names; one that this version does not know counts as `ended`. */
+/** The reason in an `abort` on the wire. A reason that this version does not know counts as `ended`. */
 export function parseAbortReason(text: string | undefined): AbortReason {
   return text !== undefined && controlReasons.has(text) ? (text as AbortReason) : "ended";
 }

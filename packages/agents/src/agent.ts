@@ -24,7 +24,7 @@ import { Session } from "./session.ts";
 import { listen } from "./signals.ts";
 import { VERSION } from "./version.ts";
 
-/** What an agent reaches the world by, where it does not connect itself. The bus stays open when the agent stops. */
+/** An agent's access to the outside, if it does not connect by itself. The bus stays open when the agent stops. */
 export interface AgentPorts {
   readonly bus: Bus;
   readonly clock: Clock;
@@ -33,36 +33,36 @@ export interface AgentPorts {
 }
 
 interface CommonOptions {
-  /** A connection of the caller's. Without it the agent connects by `nats` when it starts. */
+  /** A connection of the caller. Without it, the agent connects by `nats` when it starts. */
   readonly ports?: AgentPorts | undefined;
-  /** Where NATS is, and who we are. @defaultValue one try at `nats://127.0.0.1:4222` */
+  /** The servers and the credentials. @defaultValue one try at `nats://127.0.0.1:4222` */
   readonly nats?: NatsOptions | undefined;
   /** @defaultValue "default" */
   readonly namespace?: string | undefined;
-  /** What every subject begins with. @defaultValue "ergon" */
+  /** The first part of every subject. @defaultValue "ergon" */
   readonly prefix?: string | undefined;
   /**
-   * The agent's id, a name. Two that live at once must differ: of two with one id the older one is stopped ({@link CommonOptions.onReplaced}). One that is started again under the id of a former life takes its
-   * place at once, and the attempts of that one are lost. @defaultValue the host's name and 21 random characters
+   * The agent's unique id, a name. If two running agents have the same id, the older one is stopped ({@link CommonOptions.onReplaced}). A restarted agent with the same id takes the place of its
+   * former incarnation at once, and the attempts of the former one are lost. @defaultValue the host's name and 21 random characters
    */
   readonly id?: string | undefined;
-  /** Around every driver's handler. The last is the outermost. @defaultValue none */
+  /** Middleware around every driver's handler. The last one is the outermost. @defaultValue none */
   readonly middleware?: readonly Middleware[] | undefined;
-  /** How long NATS may be out of reach before what runs is told to stop as `lost`, in milliseconds. @defaultValue 10,000 */
+  /** How long NATS may be unreachable before running attempts are aborted as `lost`, in milliseconds. @defaultValue 10,000 */
   readonly cutOffMs?: number | undefined;
-  /** How long what runs may go on after `stop`, in milliseconds, unless that says otherwise. @defaultValue 30,000 */
+  /** How long running attempts may continue after `stop`, in milliseconds, unless the call gives another time. @defaultValue 30,000 */
   readonly drainMs?: number | undefined;
   /**
-   * Signals that stop the agent; a second one stops it at once. When it has stopped, the signal goes on to the process, unless
-   * somebody else listens to it. @defaultValue SIGTERM and SIGINT where the agent connects itself, else none
+   * Signals that stop the agent; a second signal stops it at once. When the agent has stopped, the signal takes its usual effect on the process,
+   * unless another listener handles it. @defaultValue SIGTERM and SIGINT if the agent connects by itself, else none
    */
   readonly signals?: readonly NodeJS.Signals[] | undefined;
   /**
-   * Called when the agent has stopped because another one with its id was started later and lives, with the error that says so
-   * (`AGENT_REPLACED`). @defaultValue nothing but a line in the log
+   * Called with the error `AGENT_REPLACED` when the agent has stopped because a running agent with the same id was started later.
+   * @defaultValue only a line in the log
    */
   readonly onReplaced?: ((error: ErgonError) => void) | undefined;
-  /** @defaultValue none: nothing is written */
+  /** @defaultValue none: no log */
   readonly logger?: Logger | undefined;
 }
 
@@ -70,7 +70,7 @@ interface CommonOptions {
 export type AgentOptions = CommonOptions & (DriverDefinition | { readonly drivers: readonly DriverDefinition[] });
 
 export interface StopOptions {
-  /** How long what runs may go on. @defaultValue the agent's `drainMs` */
+  /** How long running attempts may continue. @defaultValue the agent's `drainMs` */
   readonly drainMs?: number | undefined;
 }
 
@@ -78,16 +78,16 @@ export interface Agent {
   readonly id: string;
   /** `gone` before the start and after the stop. */
   readonly state: AgentState;
-  /** Attempts that run now. */
+  /** The number of running attempts. */
   readonly running: number;
   /**
-   * Connects if need be, and takes work from when it resolves. Idempotent; after a failure it may be called again. Throws what connecting
-   * throws (`NATS_UNREACHABLE`, `NOT_PERMITTED`, `SERVER_UNSUITABLE`), `NOT_PERMITTED` when it may not listen to one of its subjects, and
-   * `INVALID_OPTION` once the agent has stopped: a new incarnation is a new agent.
+   * Connects if necessary. The agent takes work once this resolves. Idempotent; after a failure you may call it again. Throws the errors of a
+   * connection (`NATS_UNREACHABLE`, `NOT_PERMITTED`, `SERVER_UNSUITABLE`), `NOT_PERMITTED` if the agent may not listen to one of its subjects, and
+   * `INVALID_OPTION` if the agent has stopped: create a new agent instead.
    */
   start(): Promise<void>;
   /**
-   * Takes nothing new, lets what runs finish for `drainMs`, tells the rest to stop and hands it back, waits (5 s at most) until
+   * Takes no new work, lets running attempts finish for `drainMs`, aborts the others and gives them back, waits (5 s at most) until
    * every answer is recorded, and says goodbye. Idempotent; never throws. A later call with `drainMs: 0` ends the wait.
    */
   stop(options?: StopOptions): Promise<void>;
@@ -102,9 +102,9 @@ interface Connection {
 }
 
 /**
- * An agent: runs attempts of one or more drivers, at most `concurrency` of each at once, and answers for each until its
- * outcome is recorded. An attempt runs once in an agent however often it is dispatched to it; a task may run more than once
- * over several attempts and agents, and its outcome is recorded once.
+ * Creates an agent. It runs attempts of one or more drivers, at most `concurrency` of each at once, and repeats each answer until the
+ * outcome is recorded. An attempt runs once in an agent, however often it is dispatched. A task may run more than once, over several
+ * attempts and agents; its outcome is recorded once.
  *
  * Throws `InvalidError`: `INVALID_DRIVER`, `INVALID_OPTION`.
  *
@@ -204,7 +204,7 @@ class ErgonAgent implements Agent {
   }
 
   async #stop(drainMs: number): Promise<void> {
-    // A start that failed has told its caller.
+    // The caller of the failed start has got the error.
     await this.#starting?.catch(() => undefined);
     await this.#session?.drain(drainMs);
     await this.#session?.close();
@@ -252,7 +252,7 @@ function requireTime(field: string, ms: number): number {
   );
 }
 
-/** The host's name, as far as a name may hold it, and what makes this incarnation another. */
+/** The host's name, as far as a name may contain it, and a random part that makes this incarnation unique. */
 function createAgentId(unique: string): string {
   const host = hostname()
     .split(".", 1)[0]

@@ -14,7 +14,7 @@ import type { Answer } from "./answer.ts";
 import { Recent } from "./recent.ts";
 import { EARLY_MS } from "./sweep.ts";
 
-/** Takes what comes on a subject, for as long as the agent lives. */
+/** Receives the messages of a subject while the agent runs. */
 export type Listen = (subject: string, take: (message: Message) => void) => Subscription;
 
 interface Pending {
@@ -40,8 +40,8 @@ const LAST_RESEND_MS = 5_000;
 const GIVE_UP_MS = HOUR;
 
 /**
- * Sends each answer until its shard's owner has recorded or refused it. Nobody there: again as soon as a new owner says
- * that it serves the shard, or after 250 ms. No word: again after 1 s, then 2, 4, 5.
+ * Sends each answer until its shard's owner has recorded or refused it. If nobody listens, it sends again as soon as a new owner says
+ * that it serves the shard, or after 250 ms. Without any reply it sends again after 1 s, then 2, 4, 5 s.
  */
 export class Answers {
   readonly #options: AnswersOptions;
@@ -65,7 +65,7 @@ export class Answers {
     this.#pending.clear();
   }
 
-  /** Answers that nobody has recorded yet. */
+  /** The number of answers that no owner has recorded yet. */
   get size(): number {
     return this.#pending.size;
   }
@@ -114,7 +114,7 @@ export class Answers {
       if (pending.answer.subject.startsWith(prefix)) this.#transmit(pending);
   }
 
-  /** The connection's status: what waits goes out as soon as it is back. */
+  /** The connection's status: pending answers are sent as soon as the connection is back. */
   connection(status: BusStatus): void {
     const was = this.#connected;
     this.#connected = status === "connected";
@@ -130,7 +130,7 @@ export class Answers {
       try {
         bus.publish(subject, data, { headers, reply: this.#inbox + key });
       } catch (error) {
-        // What the adapter will never send must not be tried for an hour.
+        // An answer that the adapter can never send must not be retried for an hour.
         if (isErgonError(error) && error.kind === "invalid") return this.#unacceptable(key, pending, error);
         logger.warn({ answer: key, error: messageOf(error) }, "an answer could not be sent; the agent sends it again");
       }
@@ -163,7 +163,7 @@ export class Answers {
     }
   }
 
-  /** The owner will never take this answer (too large, say): the attempt fails for the owner's reason, for good. */
+  /** The owner will never take this answer (it may be too large): the attempt fails for good, with the owner's reason. */
   #unacceptable(key: string, pending: Pending, error: ErgonError): void {
     const { answer } = pending;
     if (answer.headers[H.event] !== "succeeded")

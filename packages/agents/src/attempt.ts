@@ -7,8 +7,8 @@ import type { Dispatch } from "./dispatch.ts";
 import { EARLY_MS } from "./sweep.ts";
 
 /**
- * What a handler gets: one attempt of one task. Work may run twice (a node may think an attempt lost that is not), so what a
- * handler writes elsewhere should carry `taskId` and `number`: the number grows with every attempt, so the receiver can
+ * One attempt of one task, as its handler gets it. Work may run twice, because a node may take a running attempt for lost. So a handler
+ * should send `taskId` and `number` with everything that it writes elsewhere: the number grows with every attempt, and the receiver can
  * refuse an older one.
  */
 export interface Attempt {
@@ -22,30 +22,30 @@ export interface Attempt {
   /** The task's resource URI. */
   readonly resource: string | undefined;
   readonly arguments: Readonly<Record<string, string>>;
-  /** When the attempt must have ended, in epoch milliseconds of the node's clock; `undefined` without a limit. */
+  /** The time by which the attempt must have ended, in epoch milliseconds of the node's clock; `undefined` without a limit. */
   readonly deadline: number | undefined;
   /** Milliseconds until the signal fires for the deadline; `Infinity` without a limit. */
   readonly remainingMs: number;
   /** Fires, with an {@link AttemptAborted} as its reason, when the attempt has to stop. */
   readonly signal: AbortSignal;
-  /** Lines carry task, attempt and driver. */
+  /** Each line carries task, attempt and driver. */
   readonly logger: Logger;
   /**
-   * Says that the attempt goes on, where the task asks for heartbeats (`heartbeatTimeout`); else it does nothing. As cheap as a
-   * function call: at most three a timeout are sent, and the node never sees a longer silence than the handler made.
+   * Sends a heartbeat if the task asks for heartbeats (`heartbeatTimeout`); else it does nothing. A call is cheap: the agent sends
+   * at most three heartbeats per timeout, and the node never sees a longer silence than that of the handler.
    */
   readonly heartbeat: () => void;
-  /** Tells how far the work is: any JSON value. At most ten a second are sent, the last one always. Counts as a heartbeat. */
+  /** Reports the progress of the work: any JSON value. The agent sends at most ten a second, and always the last one. Counts as a heartbeat. */
   readonly progress: (value: unknown) => void;
   /** The payload as UTF-8 text. */
   readonly text: () => string;
-  /** The payload as its content type says: JSON (also without one) or MessagePack. Throws `InvalidError` (final). */
+  /** The payload by its content type: JSON (also without a content type) or MessagePack. Throws `InvalidError` (final). */
   readonly json: <T = unknown>() => T;
-  /** Resolves after `ms`; rejects with the signal's reason as soon as that fires. */
+  /** Resolves after `ms`; rejects with the signal's reason as soon as the signal fires. */
   readonly sleep: (ms: number) => Promise<void>;
 }
 
-/** What a running attempt needs of its agent. */
+/** The functions of the agent that a running attempt uses. */
 export interface RunHost {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -53,20 +53,20 @@ export interface RunHost {
   tell(run: Run, event: "claimed" | "heartbeat" | "progress", data: Uint8Array): void;
 }
 
-/** After this the node is told that an attempt runs; shorter ones are heard of by their answer. */
+/** After this time, the agent tells the node that the attempt runs; a shorter attempt only sends its answer. */
 const CLAIM_MS = 250;
 const PROGRESS_MS = 100;
 const EMPTY = new Uint8Array();
 
-/** An attempt that runs: {@link Attempt} for its handler, and what the agent has to do about it. */
+/** A running attempt: the {@link Attempt} for its handler, and its timers in the agent. */
 export class Run implements Attempt {
   readonly dispatch: Dispatch;
-  /** The node whose credit it uses. */
+  /** The node whose credit the attempt uses. */
   node: string;
   aborted: AttemptAborted | undefined;
-  /** Its answer is given: whatever the handler still does counts for nothing. */
+  /** The answer is given: later results of the handler are ignored. */
   over = false;
-  /** A later task has its id, and an attempt of its number: what this one says would be taken for the word of that. */
+  /** A later task has the same id, and an attempt with the same number: a message of this attempt would be taken for one of that attempt. */
   superseded = false;
   readonly #host: RunHost;
   readonly #deadlineAt: number;
@@ -190,7 +190,7 @@ export class Run implements Attempt {
     this.#controller?.abort(this.aborted);
   }
 
-  /** Sends the last progress that is not sent yet. */
+  /** Sends the last progress, if it is not sent yet. */
   flushProgress(): void {
     if (this.#latest === undefined) return;
     const now = this.#host.clock.monotonic();
@@ -201,13 +201,13 @@ export class Run implements Attempt {
     this.#latest = undefined;
   }
 
-  /** When the next thing is due, on the monotonic clock. */
+  /** The due time of the next action, on the monotonic clock. */
   get due(): number {
     const deadline = this.aborted === undefined ? this.#deadlineAt : Infinity;
     return Math.min(deadline, this.#claimAt, this.#beatAt, this.#progressAt);
   }
 
-  /** Does what is due, and answers when the next thing is. */
+  /** Performs the due actions, and returns the due time of the next one. */
   sweep(now: number): number {
     const limit = now + EARLY_MS;
     if (this.#deadlineAt <= limit) this.abort("timeout");

@@ -2,7 +2,7 @@ import { taskDefaults } from "@ergon/core";
 
 import { nextInLine, owed, type Holder } from "./sharing.ts";
 
-/** What a node is to be told: credits that are now its own, how many this agent wants back, or how many it holds in all. */
+/** A message to a node: the credits that it gets, how many this agent wants back, or how many it holds in all. */
 export interface CreditChange {
   readonly node: string;
   readonly granted?: number;
@@ -12,16 +12,16 @@ export interface CreditChange {
 
 const NOTHING: readonly CreditChange[] = [];
 
-/** A node that waits, or is asked for credits, has no idle ones for long; after so many reviews it has not heard that they are its own. */
+/** A node that waits, or is asked for credits, soon uses or returns its idle ones. If it still has some after this many reviews, it has not heard that it holds them. */
 const UNHEARD_REVIEWS = 3;
 
 /**
- * The slots of one driver, as credits that nodes hold: whoever dispatches holds a credit for it. Pure: no clock, no wire.
+ * The slots of one driver, as credits that nodes hold: a node needs a credit for each dispatch. Pure: no clock, no wire.
  *
  * - The credits of all nodes together are never more than the slots.
  * - A credit stays with its node after an attempt, until the node releases it or is gone.
- * - While a node waits for credits, none is free, and whoever holds more than the fair share, or has less urgent work, is asked for some.
- * - A credit that is given back goes to the node whose waiting work is the most urgent; among equals they take turns.
+ * - While a node waits for credits, none is free, and the agent recalls some from nodes that hold more than the fair share, or have less urgent work.
+ * - A returned credit goes to the node whose waiting work is the most urgent; among equals they take turns.
  */
 export class Capacity {
   readonly slots: number;
@@ -39,12 +39,12 @@ export class Capacity {
     return this.#free;
   }
 
-  /** What a node holds: the word that mends a belief of its own. */
+  /** The number of credits that a node holds: this message corrects a wrong count of the node. */
   holding(node: string): CreditChange {
     return { node, held: this.#holders.get(node)?.reserved ?? 0 };
   }
 
-  /** A node asks for `want` more, for work of this priority. What it does not get is remembered as its demand, until it asks again. */
+  /** A node asks for `want` more, for work of this priority. The agent remembers the rest as the node's demand, until the node asks again. */
   reserve(
     node: string,
     want: number,
@@ -61,7 +61,7 @@ export class Capacity {
     return { granted, changes };
   }
 
-  /** A node gives idle credits back, and says what it would have instead, if anything. */
+  /** A node gives idle credits back, and says how many it wants instead, if any. */
   release(node: string, count: number, want?: number, priority?: number): readonly CreditChange[] {
     const holder = this.#holders.get(node);
     if (holder === undefined) return NOTHING;
@@ -75,7 +75,7 @@ export class Capacity {
   /** An attempt of `node` begins; false when it has no idle credit and no slot is free. */
   begin(node: string): boolean {
     const holder = this.#holder(node);
-    // A dispatch without a node's name is nobody's credit for longer than it runs.
+    // A dispatch without a node's name uses a slot only while it runs: no node holds the credit afterwards.
     holder.gone = node === "";
     if (holder.running === holder.reserved) {
       if (this.#free === 0) {
@@ -114,7 +114,7 @@ export class Capacity {
     taker.running++;
   }
 
-  /** A node is no more: its idle credits are free, those in use when their attempts end. */
+  /** A node is gone: its idle credits are free at once, and the others when their attempts end. */
   gone(node: string): readonly CreditChange[] {
     const holder = this.#holders.get(node);
     if (holder === undefined) return NOTHING;
@@ -127,8 +127,8 @@ export class Capacity {
   }
 
   /**
-   * Says again what may not have been heard: a recall to who still has idle credits, and how many it holds to who waits, or keeps what it
-   * was asked for, although it has idle ones. To be called now and then, with the nodes that were heard of since.
+   * Repeats messages that may have been lost: a recall, to a node that still has idle credits; and the number of its credits, to a node with idle
+   * credits that waits for more, or keeps the recalled ones. Call it at regular times, with the nodes that were heard since the last call.
    */
   review(isHeard: (node: string) => boolean): readonly CreditChange[] {
     const changes: CreditChange[] = [];
@@ -179,14 +179,14 @@ export class Capacity {
     if (count > 0) this.#give(holder, -count);
   }
 
-  /** Who begins to wait goes to the end of the line. */
+  /** A node that begins to wait goes to the end of the line. */
   #waits(holder: Holder, demand: number, priority: number): void {
     if (holder.demand === 0) holder.place = ++this.#places;
     holder.demand = demand;
     holder.priority = priority;
   }
 
-  /** Free credits go to who waits, one by one; who gets one and waits for more goes to the end of the line. */
+  /** Free credits go to waiting nodes, one by one. A node that gets one and waits for more goes to the end of the line. */
   #distribute(): readonly CreditChange[] {
     const granted = new Map<string, number>();
     while (this.#free > 0) {

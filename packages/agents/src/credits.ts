@@ -16,17 +16,17 @@ export interface CreditsOptions {
   readonly logger: Logger;
   readonly lanes: ReadonlyMap<string, Lane>;
   readonly listen: Listen;
-  /** Answers whether the attempt runs here. */
+  /** Returns whether the attempt runs here. */
   abort(task: string, attempt: number, reason: AbortReason): boolean;
-  /** Another agent lives under this one's id; the incarnation that is named is to stop. */
+  /** Another running agent has the same id; the named incarnation must stop. */
   replaced(incarnation: unknown): void;
-  /** A node that this agent did not know is there. */
+  /** This agent has heard of a new node. */
   met(node: string): void;
 }
 
 const EMPTY = new Uint8Array();
 
-/** What nodes and an agent say to each other beside the work: credits, aborts, pings, and who is there. */
+/** The messages between nodes and an agent beside the work: credits, aborts, pings, and beats. */
 export class Credits {
   readonly #options: CreditsOptions;
   readonly #nodes: Nodes;
@@ -42,12 +42,12 @@ export class Credits {
     listen(names.roll, (message) => this.#roll(message));
   }
 
-  /** A node's word, whatever it was about. */
+  /** A message from a node, with any content. */
   heard(node: string): void {
     if (this.#nodes.heard(node, this.#options.clock.monotonic())) this.#options.met(node);
   }
 
-  /** Takes the idle credits of nodes that are silent; repeats what was not answered. */
+  /** Frees the idle credits of silent nodes, and repeats messages without a reply. */
   tick(): void {
     const now = this.#options.clock.monotonic();
     for (const node of this.#nodes.silent(now)) this.#gone(node);
@@ -96,7 +96,7 @@ export class Credits {
     const node = message.header(H.node) ?? "";
     const reason = parseAbortReason(message.header(H.reason));
     const runs = this.#options.abort(task, Number(message.header(H.attempt)), reason);
-    // The node has given up the credit under an attempt whose answer is on its way: it is told that the credit is still its own.
+    // The node has given up the credit of an attempt whose answer is in flight: the agent tells it that it still holds the credit.
     if (!runs && isId(node))
       for (const lane of this.#options.lanes.values()) this.publish(lane, [lane.capacity.holding(node)]);
     this.#reply(message, EMPTY);
@@ -121,7 +121,7 @@ export class Credits {
   #body(message: Message): { node: string; lane: Lane; want?: unknown; count?: unknown; priority?: unknown } {
     const body = (decodeBody(message.data, message.header(H.contentType)) ?? {}) as Record<string, unknown>;
     const { node, driver, want, count, priority } = body;
-    // It becomes part of a subject.
+    // The id becomes part of a subject.
     if (typeof node !== "string" || !isId(node)) throw new InvalidError("INVALID_BODY", "node must be a node's id");
     const lane = typeof driver === "string" ? this.#options.lanes.get(driver) : undefined;
     if (lane === undefined)

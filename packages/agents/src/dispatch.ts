@@ -3,26 +3,26 @@ import type { Message } from "@ergon/core";
 
 /** An attempt as a node handed it over. */
 export interface Dispatch {
-  /** Task and attempt: what makes a repeated dispatch the same one. */
+  /** Task and attempt: a repeated dispatch has the same key. */
   readonly key: string;
   readonly task: string;
   readonly attempt: number;
   readonly driver: string;
   readonly replyTo: string;
-  /** The node that dispatched; empty when it does not say. */
+  /** The node that dispatched; empty if the dispatch does not name it. */
   readonly node: string;
   readonly payload: Uint8Array;
   readonly contentType: string | undefined;
   readonly correlationId: string | undefined;
   readonly resource: string | undefined;
   readonly arguments: Readonly<Record<string, string>>;
-  /** What is left of the attempt's time, counted from now: clocks differ. `Infinity` when there is no limit. */
+  /** The remaining time of the attempt, counted from now, because clocks differ. `Infinity` without a limit. */
   readonly timeoutMs: number;
-  /** The same as the sender's wall clock saw it. */
+  /** The deadline by the sender's wall clock. */
   readonly deadline: number | undefined;
-  /** 0: no heartbeats are asked for. */
+  /** 0: the task asks for no heartbeats. */
   readonly heartbeatMs: number;
-  /** It was given to this agent before, perhaps to a former life of it. */
+  /** The attempt was dispatched to this agent before, perhaps to a former incarnation. */
   readonly isAgain: boolean;
 }
 
@@ -33,7 +33,7 @@ export function attemptKey(task: string, attempt: number): string {
   return `${task}.${attempt}`;
 }
 
-/** Reads a dispatch; throws `InvalidError` (`INVALID_BODY`) that names the header at fault. */
+/** Reads a dispatch. Throws `InvalidError` (`INVALID_BODY`), which names the faulty header. */
 export function parseDispatch(driver: string, message: Message): Dispatch {
   const task = message.header(H.task) ?? "";
   if (!isTaskId(task)) throw malformed(H.task, task);

@@ -9,16 +9,16 @@ export interface DriverDefinition {
   /** The driver's name: 1 to 64 letters, digits, `_` or `-`. */
   readonly driver: string;
   readonly handler: Handler;
-  /** Attempts that run at once, 1 to 100,000. @defaultValue 10 */
+  /** The most attempts that run at once, 1 to 100,000. @defaultValue 10 */
   readonly concurrency?: number | undefined;
-  /** Around this driver's handler, inside the agent's own. The last is the outermost. @defaultValue none */
+  /** Middleware around this driver's handler, inside that of the agent. The last one is the outermost. @defaultValue none */
   readonly middleware?: readonly Middleware[] | undefined;
   /**
-   * Who sends the heartbeats that a task asks for: the handler, by `attempt.heartbeat()`, so that one that hangs is noticed;
-   * or the agent, so that only the agent's own death is. @defaultValue "handler"
+   * The sender of the heartbeats that a task asks for. `handler`: the handler calls `attempt.heartbeat()`, so the node notices a handler that
+   * hangs. `agent`: the agent sends them, so the node notices only the death of the agent. @defaultValue "handler"
    */
   readonly heartbeats?: "handler" | "agent" | undefined;
-  /** Frees what the driver holds; called once, when its agent has stopped. */
+  /** Frees the driver's resources; called once, when its agent has stopped. */
   readonly close?: (() => Promise<void>) | undefined;
 }
 
@@ -34,7 +34,7 @@ export interface Lane {
 const DEFAULT_CONCURRENCY = 10;
 const MAX_CONCURRENCY = 100_000;
 
-/** Checks drivers and builds each a chain of its own. Throws `InvalidError` (`INVALID_DRIVER`, `INVALID_OPTION`). */
+/** Checks drivers, and builds a separate chain for each. Throws `InvalidError` (`INVALID_DRIVER`, `INVALID_OPTION`). */
 export function createLanes(
   drivers: readonly DriverDefinition[],
   middleware: readonly Middleware[],

@@ -22,11 +22,11 @@ export interface ExecutorOptions {
   wake(due: number): void;
   /** A node has dispatched. */
   heard(node: string): void;
-  /** Nodes have to be told of credits. */
+  /** The agent has credit messages for nodes. */
   credits(lane: Lane, changes: readonly CreditChange[]): void;
 }
 
-/** Runs attempts: each once, however often it is dispatched. */
+/** Runs each attempt once, however often it is dispatched. */
 export class Executor {
   readonly #options: ExecutorOptions;
   readonly #host: RunHost;
@@ -48,7 +48,7 @@ export class Executor {
     return this.#running.size;
   }
 
-  /** From now on dispatches go back. */
+  /** From now on, the executor returns every dispatch. */
   drain(): void {
     this.#draining = true;
   }
@@ -72,7 +72,7 @@ export class Executor {
       return this.#supersede(running, dispatch);
     if (running !== undefined) return this.#adopt(lane, running, dispatch.node);
     if (this.#options.answers.again(dispatch)) return;
-    // A former life of this agent may have run it: it must not run twice under one number.
+    // A former incarnation of this agent may have run it: it must not run twice under one number.
     if (dispatch.isAgain)
       return this.#answer(dispatch, returned(this.#options.agent, "the agent does not know the attempt"));
     if (this.#draining) return this.#answer(dispatch, returned(this.#options.agent, "the agent stops"));
@@ -84,8 +84,8 @@ export class Executor {
   }
 
   /**
-   * Tells one attempt to stop. Unless its node waits for how it ends, the node has let go of it: the credit under it is nobody's, and its slot is
-   * free when its handler has stopped. Answers whether the attempt runs.
+   * Aborts one attempt. Unless its node waits for its end, the node has given it up: no node holds its credit, and its slot is
+   * free when its handler has stopped. Returns whether the attempt runs.
    */
   abort(task: string, attempt: number, reason: AbortReason): boolean {
     const run = this.#running.get(attemptKey(task, attempt));
@@ -102,7 +102,7 @@ export class Executor {
     for (const run of this.#running.values()) run.abort(reason);
   }
 
-  /** Tells all that runs to stop, and says nothing more of it: another agent has this one's id, and what it runs has the same numbers. */
+  /** Aborts all attempts, and sends nothing more about them: another agent has the same id, and runs attempts under the same numbers. */
   forsake(): void {
     for (const run of this.#running.values()) {
       run.superseded = true;
@@ -111,15 +111,15 @@ export class Executor {
   }
 
   /**
-   * Says of what runs that it does, after a time out of reach, or to the new owner of a shard, whose answers' subjects begin with `prefix`: whoever has
-   * given an attempt up meanwhile answers that it is lost.
+   * Claims running attempts again: all of them after a time without NATS, or those of a shard with a new owner (the subjects of its answers begin with
+   * `prefix`). A node that has given an attempt up meanwhile replies that it is lost.
    */
   claimAll(prefix = ""): void {
     for (const run of this.#running.values())
       if (run.dispatch.replyTo.startsWith(prefix)) this.#tell(run, "claimed", EMPTY);
   }
 
-  /** Hands back what still runs; what their handlers still do counts for nothing. */
+  /** Gives back the attempts that still run; later results of their handlers are ignored. */
   abandon(lanes: ReadonlyMap<string, Lane>): void {
     for (const run of this.#running.values()) {
       const lane = lanes.get(run.driver);
@@ -164,7 +164,7 @@ export class Executor {
     for (const notify of waiting) notify();
   }
 
-  /** The node counts on credits that it does not hold: it is told, before it chooses the next agent. */
+  /** The node counts on credits that it does not hold: the agent tells it so, before the node chooses the next agent. */
   #busy(lane: Lane, dispatch: Dispatch): void {
     if (dispatch.node !== "") this.#options.credits(lane, [lane.capacity.holding(dispatch.node)]);
     this.#answer(dispatch, returned(this.#options.agent, "AGENT_BUSY"));
@@ -180,14 +180,14 @@ export class Executor {
     });
   }
 
-  /** A later task has the id of one that has ended while its handler still runs, and the same number: the two cannot be told apart on the wire. */
+  /** A later task has the same id and number as an ended one whose handler still runs: on the wire, nobody can distinguish the two. */
   #supersede(run: Run, dispatch: Dispatch): void {
     run.superseded = true;
     run.abort("stale");
     this.#answer(dispatch, returned(this.#options.agent, "an attempt of an earlier task with this id still runs"));
   }
 
-  /** The attempt is dispatched again while it runs: by its shard's new owner, or because nothing was heard of it. */
+  /** The attempt is dispatched again while it runs: by its shard's new owner, or because its node has heard nothing of it. */
   #adopt(lane: Lane, run: Run, node: string): void {
     lane.capacity.move(run.node, node);
     run.node = node;
@@ -208,7 +208,7 @@ export class Executor {
     }
   }
 
-  /** A dispatch that cannot be read: its sender is told once, with a final failure. */
+  /** The dispatch cannot be read: its sender gets one final failure. */
   #refuse(message: Message, error: unknown): void {
     this.#options.logger.warn(
       { subject: message.subject, error: messageOf(error) },
@@ -222,5 +222,5 @@ export class Executor {
 }
 
 const EMPTY = new Uint8Array();
-/** Whose credit an attempt uses that its node has let go of. */
+/** The holder of a credit whose node has given up the attempt. */
 const NOBODY = "";

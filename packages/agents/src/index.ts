@@ -1,6 +1,6 @@
-// The public API. What is not here cannot be imported.
+// The public API. Nothing else can be imported.
 
-// Agents, and what their handlers get.
+// Agents, and the attempts that their handlers get.
 export { AttemptAborted } from "./abort.ts";
 export { createAgent } from "./agent.ts";
 export type { AbortReason } from "./abort.ts";
@@ -11,7 +11,7 @@ export type { Handler, Middleware } from "./middleware.ts";
 export type { AgentState, PresenceBody } from "./presence.ts";
 export type { AttemptResponse } from "./response.ts";
 
-// The drivers we ship.
+// The bundled drivers.
 export { command } from "./drivers/command.ts";
 export { echo } from "./drivers/echo.ts";
 export { http } from "./drivers/http.ts";
@@ -21,5 +21,5 @@ export type { CommandDriverOptions } from "./drivers/command.ts";
 export type { HttpDriverOptions } from "./drivers/http.ts";
 export type { SimpleDriverOptions } from "./drivers/echo.ts";
 
-// What handlers throw, from core.
+// The errors for handlers, from core.
 export { RetryableError, TerminalError } from "@ergon/core";

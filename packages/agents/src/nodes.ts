@@ -1,10 +1,10 @@
-/** A node that says nothing for this long counts as gone. */
+/** A node that is silent for this long counts as gone. */
 const SILENT_MS = 5_000;
 const LATELY_MS = 1_500;
-/** Looked at later than this after the last look, this agent was paused or cut off: that it heard nobody proves nothing. */
+/** If the time since the last check is longer than this, this agent was paused or cut off, and the silence of the nodes proves nothing. */
 const STALL_MS = 2_500;
 
-/** The nodes that this agent hears of, by the monotonic time of their last word. */
+/** The nodes that this agent hears, by the monotonic time of their last message. */
 export class Nodes {
   readonly #heardAt: Map<string, number> = new Map();
   #lookedAt: number;
@@ -13,14 +13,14 @@ export class Nodes {
     this.#lookedAt = now;
   }
 
-  /** Answers whether the node was unknown. */
+  /** Returns whether the node was unknown. */
   heard(node: string, now: number): boolean {
     const unknown = !this.#heardAt.has(node);
     this.#heardAt.set(node, now);
     return unknown;
   }
 
-  /** Whether the node has said something lately. */
+  /** Whether the node has sent a message lately. */
   isHeard(node: string, now: number): boolean {
     return now - (this.#heardAt.get(node) ?? -Infinity) < LATELY_MS;
   }
@@ -29,7 +29,7 @@ export class Nodes {
     this.#heardAt.delete(node);
   }
 
-  /** The nodes that have fallen silent; they are forgotten. To be called once a second while there is a connection. */
+  /** Removes and returns the nodes that have fallen silent. Call it once a second while there is a connection. */
   silent(now: number): readonly string[] {
     if (now - this.#lookedAt > STALL_MS) for (const node of this.#heardAt.keys()) this.#heardAt.set(node, now);
     this.#lookedAt = now;

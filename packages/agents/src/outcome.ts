@@ -11,10 +11,10 @@ export interface Outcome {
 }
 
 const EMPTY = new Uint8Array();
-/** Below the server's limit by more than this, nobody needs to count headers. */
+/** An answer this far below the server's limit fits with any headers, so nothing counts them. */
 const HEADERS_BYTES = 4_096;
 
-/** A handler's value as an answer; one that the server would not take is a final failure, `RESPONSE_TOO_LARGE`. */
+/** A handler's value as an answer. A value that the server would not take is a final failure, `RESPONSE_TOO_LARGE`. */
 export function succeeded(agent: string, value: unknown, maxMessageBytes: number): Outcome {
   const { data, contentType } = toResponse(value);
   const limit = maxMessageBytes - HEADERS_BYTES;
@@ -33,14 +33,14 @@ export function returned(agent: string, reason: string): Outcome {
 
 /**
  * Anything thrown as an answer; never throws itself. Ergon's errors keep their code, up to 64 characters of it: `retryable` and
- * `unavailable` ones may be tried again, the rest is final. Anything else is retryable, `AGENT_FAILED`, with its message.
+ * `unavailable` errors allow a retry, the others are final. Anything else is retryable, `AGENT_FAILED`, with its message.
  */
 export function failed(agent: string, error: unknown): Outcome {
   const { headers, data } = encodeError(failureOf(error));
   return { headers: { ...headers, [H.event]: "failed", [H.agent]: agent }, data };
 }
 
-/** What the handler threw, once its attempt was told to stop: where the reason is ours and not the work's, the attempt goes back. */
+/** The error of a handler whose attempt was aborted. If the abort is the cause and not the work, the attempt is given back. */
 export function stopped(agent: string, error: unknown, aborted: AttemptAborted): Outcome {
   if (isOwnVerdict(error)) return failed(agent, error);
   if (aborted.reason === "drain" || aborted.reason === "lost") return returned(agent, aborted.message);
@@ -53,7 +53,7 @@ function isOwnVerdict(error: unknown): boolean {
   );
 }
 
-/** What of an error goes on the wire. The record keeps no issues, and these may be anything: they stay here. */
+/** The part of an error that goes on the wire. Its issues stay here: the record does not keep them, and they may be anything. */
 function failureOf(error: unknown): ErgonError {
   const message = textOf(error);
   if (!isErgonError(error)) return new RetryableError("AGENT_FAILED", message);
@@ -64,7 +64,7 @@ function failureOf(error: unknown): ErgonError {
     : new TerminalError(code, message, options);
 }
 
-/** The text of anything thrown. A handler may throw what cannot be turned into one, and its attempt has to end all the same. */
+/** The text of anything thrown. A handler may throw a value that has no text, and its attempt must end all the same. */
 function textOf(error: unknown): string {
   try {
     return messageOf(error).slice(0, 1_024);

@@ -3,21 +3,21 @@ import type { Bus, Clock, Names, TimerHandle } from "@ergon/core";
 
 export type AgentState = "here" | "draining" | "gone";
 
-/** What an agent says of itself. */
+/** The body of an agent's beat. */
 export interface PresenceBody {
   readonly agent: string;
-  /** Random, of this start: what another incarnation of the same id had claimed is lost. */
+  /** Random at each start: the attempts that another incarnation of the same id had claimed are lost. */
   readonly incarnation: string;
   readonly drivers: readonly { readonly name: string; readonly concurrency: number }[];
   readonly state: AgentState;
-  /** Attempts that run now. */
+  /** The number of running attempts. */
   readonly running: number;
   readonly version: string;
   readonly host: string;
   readonly pid: number;
-  /** When this incarnation began, by the clock of its host. */
+  /** The start of this incarnation, by the clock of its host. */
   readonly startedAt: string;
-  /** With `gone`: a younger agent has the id. */
+  /** With `gone`: a younger agent has the same id. */
   readonly replaced?: true;
 }
 
@@ -26,13 +26,13 @@ export interface PresenceOptions {
   readonly clock: Clock;
   readonly names: Names;
   describe(): PresenceBody;
-  /** Called once a second: it is time to say it, if there is a connection to say it on. */
+  /** Called once a second: sends the beat if there is a connection. */
   tick(): void;
 }
 
 const BEAT_MS = 1_000;
 
-/** Says once a second, and at each change, that the agent is there. */
+/** Sends the agent's beat once a second, and at each change. */
 export class Presence {
   readonly #options: PresenceOptions;
   #timer: TimerHandle;

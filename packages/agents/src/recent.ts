@@ -4,12 +4,12 @@ const ANSWERS = 10_000;
 const BYTES = 16 * 1_024 * 1_024;
 
 /**
- * The answers recorded last, so that an attempt that is dispatched again gets its answer again and never runs twice: at least
+ * The answers recorded last, so that a repeated dispatch gets its answer again and never runs twice: at least
  * the last 10,000 or 16 MiB, whichever is less, and at most twice that.
  */
 export class Recent {
-  // Two generations: a young one that is full becomes the old one, and the old one goes whole. Dropping the oldest entry of a
-  // Map one by one would step over the holes of those dropped before.
+  // There are two generations. A full young generation becomes the old one, and the former old one is dropped as a whole. Dropping the
+  // oldest entries of a Map one by one would step over the holes of earlier entries.
   #young: Map<string, Answer> = new Map();
   #old: Map<string, Answer> = new Map();
   #bytes = 0;

@@ -9,9 +9,9 @@ export interface AttemptResponse {
 const NOTHING: AttemptResponse = { data: new Uint8Array() };
 
 /**
- * What a handler's value means: `undefined` an empty response; bytes (an `ArrayBuffer`, or any view of one) themselves; a string
- * `text/plain`; an object of nothing but `data` (bytes, or a string with a `contentType`) and `contentType` exactly that; anything
- * else JSON. Throws `RetryableError` (`AGENT_FAILED`) for what JSON cannot tell.
+ * The response for a handler's value. `undefined` is an empty response; bytes (an `ArrayBuffer`, or any view of one) stay bytes; a string is
+ * `text/plain`; an object with only `data` (bytes, or a string with a `contentType`) and `contentType` is exactly that; anything
+ * else is JSON. Throws `RetryableError` (`AGENT_FAILED`) for a value that JSON cannot express.
  */
 export function toResponse(value: unknown): AttemptResponse {
   if (value === undefined) return NOTHING;
@@ -31,7 +31,7 @@ function typedResponse(value: unknown): AttemptResponse | undefined {
   return typeof data === "string" && contentType !== undefined ? { data: Buffer.from(data), contentType } : undefined;
 }
 
-/** The answer is kept and sent again until it is recorded, when the handler may long have put its bytes to another use. */
+/** The agent keeps the answer and repeats it until it is recorded. The handler may use the bytes for something else meanwhile. */
 function copyOfBytes(value: unknown): Uint8Array | undefined {
   if (ArrayBuffer.isView(value))
     return new Uint8Array(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));

@@ -17,20 +17,20 @@ export interface SessionOptions {
   readonly logger: Logger;
   readonly lanes: ReadonlyMap<string, Lane>;
   readonly cutOffMs: number;
-  /** What presence says that does not change. */
+  /** The fields of the beat that do not change. */
   readonly identity: Pick<PresenceBody, "incarnation" | "version" | "host" | "pid" | "startedAt">;
-  /** A younger agent has the id: this one is to stop. Called once. */
+  /** A younger agent has the same id, so this one must stop. Called once. */
   replaced(): void;
 }
 
-/** How long handlers have to stop once a drain has told them to, before their attempts go back without them. */
+/** How long handlers have after the abort of a drain, before the agent gives their attempts back without them. */
 const ABANDON_MS = 3_000;
 /** How long the last answers may wait for their acknowledgement. */
 const LAST_ANSWERS_MS = 5_000;
 /** How long the goodbye may take to reach the server. */
 const GOODBYE_MS = 2_000;
 
-/** An agent from its hello to its goodbye, on one connection. */
+/** An agent on one connection, from its first beat to its goodbye. */
 export class Session {
   readonly #options: SessionOptions;
   readonly #answers: Answers;
@@ -39,7 +39,7 @@ export class Session {
   readonly #presence: Presence;
   readonly #sweep: Sweep;
   readonly #subscriptions: Subscription[] = [];
-  /** Of these: those that bring attempts. */
+  /** The subscriptions among these that bring attempts. */
   readonly #dispatches: Subscription[] = [];
   #refusal: ErgonError | undefined;
   #state: AgentState = "here";
@@ -86,7 +86,7 @@ export class Session {
     return this.#executor.running;
   }
 
-  /** Subscribes, and says that the agent is there once the server knows where to reach it. Throws `NOT_PERMITTED` when that refuses. */
+  /** Subscribes, and sends the first beat once the server knows the subscriptions. Throws `NOT_PERMITTED` if the server refuses one. */
   async start(): Promise<void> {
     const { agent, bus, lanes, names } = this.#options;
     bus.onStatus((status) => this.#onStatus(status));
@@ -98,13 +98,13 @@ export class Session {
         this.#listen(names.agent(lane.driver, agent), (message) => this.#executor.dispatched(lane, message)),
       );
     await bus.flush();
-    // Whoever does not hear all that it is told must not ask for work.
+    // An agent that misses a subscription must not ask for work.
     if (this.#refusal !== undefined) throw this.#refusal;
     this.#announced = true;
     this.#presence.start();
   }
 
-  /** Nothing new; what runs may finish for `drainMs`, then is told to stop and goes back. Resolves when all is said. */
+  /** Takes no new work. Running attempts may finish for `drainMs`; then they are aborted and given back. Resolves when every answer is sent. */
   async drain(drainMs: number): Promise<void> {
     const { lanes } = this.#options;
     if (this.#state !== "here") return;
@@ -116,7 +116,7 @@ export class Session {
       if (!(await this.#within(ABANDON_MS, (done) => this.#executor.whenIdle(done)))) this.#executor.abandon(lanes);
     }
     const acknowledged = await this.#within(LAST_ANSWERS_MS, (done) => this.#answers.whenIdle(done));
-    // A dispatch that is on its way goes back: not answered, it would count as lost. Before now a dispatch may be of an attempt that runs here.
+    // A dispatch that is in flight is given back: without an answer it would count as lost. Before this point, a dispatch may repeat an attempt that runs here.
     const drained = Promise.all(this.#dispatches.map((subscription) => subscription.drain()));
     await this.#within(GOODBYE_MS, (done) => void settled(drained).finally(done));
     if (acknowledged && (await this.#within(LAST_ANSWERS_MS, (done) => this.#answers.whenIdle(done)))) return;
@@ -126,12 +126,12 @@ export class Session {
     );
   }
 
-  /** Ends the time that a drain gives what runs. */
+  /** Ends the time that a drain gives to running attempts. */
   hurry(): void {
     this.#hurry();
   }
 
-  /** Says goodbye and lets go of everything. */
+  /** Says goodbye, and frees everything. */
   async close(): Promise<void> {
     const { bus, clock } = this.#options;
     this.#presence.stop();
@@ -141,7 +141,7 @@ export class Session {
     this.#answers.stop();
     this.#sweep.stop();
     if (this.#cutOff !== undefined) clock.cancel(this.#cutOff);
-    // The goodbye may fail with the connection: then the agent's silence says it.
+    // The goodbye may fail with the connection: then the nodes notice the agent's silence.
     if (this.#connected) await this.#within(GOODBYE_MS, (done) => void settled(bus.flush()).finally(done));
   }
 
@@ -221,7 +221,7 @@ export class Session {
     }
   }
 
-  /** Whether `begin` calls back within `ms`, or before somebody is in a hurry. */
+  /** Whether `begin` calls back within `ms`, or before a second stop ends the wait. */
   #within(ms: number, begin: (done: () => void) => void, mayHurry = false): Promise<boolean> {
     const { clock } = this.#options;
     return new Promise((resolve) => {

@@ -3,19 +3,19 @@ export interface Holder {
   readonly node: string;
   /** Credits that are this node's, idle or in use. */
   reserved: number;
-  /** Those in use: attempts that run for it. */
+  /** The credits in use: attempts that run for the node. */
   running: number;
-  /** What it asked for and did not get. */
+  /** The credits that the node asked for and did not get. */
   demand: number;
-  /** The highest priority of what waits there, as it said last. */
+  /** The highest priority of the waiting work, from the node's last message. */
   priority: number;
-  /** Its place in the line of those that wait: lower came first. */
+  /** The node's place in the line: a lower number came first. */
   place: number;
-  /** Credits that it was asked to give back and has not given back. */
+  /** Recalled credits that the node has not given back. */
   recalled: number;
-  /** It is no more: a credit of it is free once it is idle. */
+  /** The node is gone: each of its credits is free once it is idle. */
   gone: boolean;
-  /** Fewest idle credits since the last review, and how many reviews in a row found some although the node waits, or was asked for some. */
+  /** The fewest idle credits since the last review, and the number of successive reviews that found some although the node waits, or was asked for some. */
   leastIdle: number;
   idleReviews: number;
 }
@@ -28,8 +28,8 @@ export function nextInLine(holders: Iterable<Holder>): Holder | undefined {
 }
 
 /**
- * How many credits to ask back from each node, beside those that are on their way back. A waiting node gets its fair share from nodes that hold more,
- * and all that it asks for from nodes with less urgent work. A credit that comes back goes to the node whose turn it is then.
+ * How many credits to recall from each node, beside those already recalled. A waiting node gets its fair share from nodes that hold more,
+ * and all that it asks for from nodes with less urgent work. A returned credit goes to the node whose turn it is then.
  */
 export function owed(holders: readonly Holder[], slots: number): ReadonlyMap<Holder, number> {
   const living = holders.filter(({ gone }) => !gone);

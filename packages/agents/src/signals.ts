@@ -1,9 +1,9 @@
-/** An agent, as far as it can be stopped. */
+/** The part of an agent that stops it. */
 interface Stoppable {
   stop(options?: { readonly drainMs?: number }): Promise<void>;
 }
 
-/** Stops the agent at a signal, at once at a second one, and then lets the signal have its usual effect. Answers how to stop listening. */
+/** Stops the agent at a signal, at once at a second signal, and then lets the signal have its usual effect. Returns a function that stops listening. */
 export function listen(signals: readonly NodeJS.Signals[], agent: Stoppable): () => void {
   let heard = false;
   const deafen = (): void => {

@@ -1,14 +1,14 @@
 import type { Clock, TimerHandle } from "@ergon/core";
 
-/** Sweeps are at least this far apart, so that many short-lived things cost one timer. */
+/** Sweeps are at least this far apart, so that many short-lived attempts cost one timer. */
 const REST_MS = 10;
 
 /** Timers of a real clock may come this early. */
 export const EARLY_MS = 0.5;
 
 /**
- * One timer for all that is due in an agent: whoever expects something says when (`wake`), and a sweep, which looks at
- * everything, answers when the next thing is due.
+ * One timer for everything that is due in an agent. Code that expects something calls `wake` with its due time. A sweep looks at
+ * everything, and returns the next due time.
  */
 export class Sweep {
   readonly #clock: Clock;
@@ -22,12 +22,12 @@ export class Sweep {
     this.#run = run;
   }
 
-  /** Sees to it that a sweep runs at `due` (monotonic) or before. */
+  /** Ensures that a sweep runs at `due` (monotonic) or before. */
   wake(due: number): void {
     if (due >= this.#armedFor || this.#stopped) return;
     if (this.#timer !== undefined) this.#clock.cancel(this.#timer);
     this.#armedFor = due;
-    // A due time beyond a day is looked at again in a day: no platform timer holds more than 24.8 of them.
+    // A sweep looks again in a day at a due time beyond a day: no platform timer holds more than 24.8 days.
     const delayMs = Math.min(86_400_000, Math.max(0, due - this.#clock.monotonic()));
     this.#timer = this.#clock.after(delayMs, () => this.#fire());
   }

@@ -1,2 +1,2 @@
-/** This package's version, as presence tells it; a test holds it to `package.json`. */
+/** This package's version, as in the beat; a test compares it with `package.json`. */
 export const VERSION = "0.1.0";

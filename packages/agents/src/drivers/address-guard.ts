@@ -8,10 +8,10 @@ import { buildConnector } from "undici";
 
 type Range = readonly [ipaddr.IPv4 | ipaddr.IPv6, number];
 
-/** What the public part of IPv6 lies in: much of what is outside carries an IPv4 address within (mapped, compatible, NAT64). */
+/** The range of public IPv6 addresses. Many addresses outside of it contain an IPv4 address (mapped, compatible, NAT64). */
 const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR("2000::/3");
 
-/** Looks public, and is Azure's own within each of its machines: settings, and credentials for extensions. */
+/** An address that looks public, but serves settings, and credentials for extensions, inside every machine of Azure. */
 const NOT_PUBLIC: ReadonlySet<string> = new Set(["168.63.129.16"]);
 
 /** Which addresses a connection may go to. */
@@ -19,7 +19,7 @@ export type AddressGuard = (address: string) => boolean;
 
 /**
  * Allows public unicast addresses, and those of `allowed` ranges (`10.0.0.0/8`, `::1/128`); everything with `all`.
- * Throws `InvalidError` (`INVALID_OPTION`) for what is not a range.
+ * Throws `InvalidError` (`INVALID_OPTION`) for a text that is no range.
  */
 export function createAddressGuard(allowed: readonly string[] | "all"): AddressGuard {
   if (allowed === "all") return () => true;
@@ -31,12 +31,12 @@ export function createAddressGuard(allowed: readonly string[] | "all"): AddressG
   };
 }
 
-/** Connects only where the guard allows: what a name means is judged in the very look-up that the connection uses. */
+/** Connects only to allowed addresses. The guard checks the result of the same look-up that the connection uses. */
 export function createGuardedConnector(guard: AddressGuard): buildConnector.connector {
   const connect = buildConnector({ lookup: createGuardedLookup(guard) });
   return (options, callback) => {
     const host = options.hostname.replace(/^\[|\]$/g, "");
-    // An address is not looked up, so it is judged here.
+    // An address needs no look-up, so the guard checks it here.
     if (isIP(host) !== 0 && !guard(host)) callback(refusal(host), null);
     else connect(options, callback);
   };

@@ -11,17 +11,17 @@ import type { ProgramEnd } from "./program.ts";
 export interface CommandDriverOptions {
   /** The driver's name. */
   readonly driver: string;
-  /** The program and its arguments; no shell reads them. */
+  /** The program and its arguments; no shell interprets them. */
   readonly command: readonly string[];
-  /** Programs that run at once. @defaultValue the number of processors */
+  /** The most programs that run at once. @defaultValue the number of processors */
   readonly concurrency?: number | undefined;
-  /** Names of variables of this process that the program gets too, beside PATH, HOME, LANG and TMPDIR. @defaultValue none */
+  /** Names of environment variables that the program gets, in addition to PATH, HOME, LANG and TMPDIR. @defaultValue none */
   readonly env?: readonly string[] | undefined;
-  /** Its working directory. @defaultValue this process's */
+  /** The program's working directory. @defaultValue that of this process */
   readonly cwd?: string | undefined;
   /** The response's content type. @defaultValue none */
   readonly contentType?: string | undefined;
-  /** Most bytes of its standard output. @defaultValue 1 MiB */
+  /** The most bytes of the program's standard output. @defaultValue 1 MiB */
   readonly responseLimit?: number | undefined;
   /** How long the program has between SIGTERM and SIGKILL, in milliseconds. @defaultValue 2,000 */
   readonly killAfterMs?: number | undefined;
@@ -36,10 +36,10 @@ const KILL_AFTER_MS = 2_000;
  * its standard error in the log. `ERGON_TASK`, `ERGON_ATTEMPT`, `ERGON_DRIVER`, `ERGON_RESOURCE` and `ERGON_ARGUMENTS` (JSON) are
  * in its environment.
  *
- * Exit 0 succeeds. Any other fails with `EXIT_<n>`, a death by a signal with `SIGNAL_<name>`, and a program that cannot be
- * started with `COMMAND_NOT_STARTED`; all of these, 75 (`EX_TEMPFAIL`) among them, may be tried again as the task's retry policy says
+ * Exit code 0 succeeds. Any other code fails with `EXIT_<n>`, a death by a signal with `SIGNAL_<name>`, and a program that cannot be
+ * started with `COMMAND_NOT_STARTED`. All of these, including 75 (`EX_TEMPFAIL`), retry by the task's retry policy
  * (`retryNever: ["EXIT_1"]` makes one final). The message ends with the last 1,024 bytes of standard error. Too much output is
- * `RESPONSE_TOO_LARGE`, final. At deadline or cancel the whole process group gets SIGTERM, and SIGKILL 2 s later; nothing of the
+ * `RESPONSE_TOO_LARGE`, final. At a deadline or a cancel, the whole process group gets SIGTERM, and SIGKILL 2 s later; no process of the
  * group outlives the attempt. The agent sends the heartbeats.
  */
 export function command(options: CommandDriverOptions): DriverDefinition {

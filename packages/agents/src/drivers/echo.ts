@@ -1,13 +1,13 @@
 import type { DriverDefinition } from "../driver.ts";
 
 export interface SimpleDriverOptions {
-  /** The driver's name. @defaultValue the factory's own */
+  /** The driver's name. @defaultValue the name of the function */
   readonly driver?: string | undefined;
-  /** Attempts that run at once. @defaultValue 1,000 */
+  /** The most attempts that run at once. @defaultValue 1,000 */
   readonly concurrency?: number | undefined;
 }
 
-/** Answers the payload, with its content type. */
+/** Returns the payload, with its content type. */
 export function echo(options: SimpleDriverOptions = {}): DriverDefinition {
   return {
     driver: options.driver ?? "echo",

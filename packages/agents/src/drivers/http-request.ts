@@ -4,7 +4,7 @@ import type { Attempt } from "../attempt.ts";
 import { parseStatusList } from "./status-list.ts";
 import type { StatusList } from "./status-list.ts";
 
-/** A request as it goes to one URL; a redirect makes another of it. */
+/** A request to one URL; a redirect turns it into another request. */
 export interface HttpRequest {
   readonly url: URL;
   readonly method: string;
@@ -15,7 +15,7 @@ export interface HttpRequest {
 
 const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 const WITH_BODY: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
-/** What frames the message is the connection's, not the task's. */
+/** Headers that frame the message: the connection sets them, not the task. */
 const RESERVED: ReadonlySet<string> = new Set([
   ...[
     "connection",
@@ -29,7 +29,7 @@ const RESERVED: ReadonlySet<string> = new Set([
     "upgrade",
   ],
 ]);
-/** What is meant for the origin that the task names, and for no other. */
+/** Headers for the origin in the task's URL, and for no other origin. */
 const OF_ORIGIN = ["authorization", "cookie", "host", "proxy-authorization"] as const;
 const OF_BODY = ["content-encoding", "content-language", "content-location", "content-type"] as const;
 
@@ -45,7 +45,7 @@ export function readRequest(attempt: Attempt): HttpRequest {
   return { url, method, headers, body };
 }
 
-/** The task's own word on which statuses fail, or the agent's. */
+/** The failing statuses: those of the task, or else those of the agent. */
 export function readFailing(attempt: Attempt, otherwise: StatusList): StatusList {
   const text = attempt.arguments["agent.fail"];
   if (text === undefined) return otherwise;
@@ -55,7 +55,7 @@ export function readFailing(attempt: Attempt, otherwise: StatusList): StatusList
   return list;
 }
 
-/** Where a redirect leads: as `fetch` does it, and with no credentials and no `Host` of the task's to another origin. */
+/** The request after a redirect, as in `fetch`. To another origin it goes without the task's credentials and `Host`. */
 export function redirected(request: HttpRequest, status: number, location: string): HttpRequest {
   const url = readUrl(location, request.url);
   const headers = { ...request.headers };
@@ -66,7 +66,7 @@ export function redirected(request: HttpRequest, status: number, location: strin
   return { url, method: "GET", headers, body: undefined };
 }
 
-/** A URL for texts: without user, password and query, where secrets are. */
+/** A URL for messages: without user, password and query, which may be secret. */
 export function describeUrl(url: URL): string {
   return `${url.origin}${url.pathname}`;
 }

@@ -13,18 +13,18 @@ import { parseStatusList } from "./status-list.ts";
 export interface HttpDriverOptions {
   /** The driver's name. @defaultValue "http" */
   readonly driver?: string | undefined;
-  /** Requests that run at once. @defaultValue 100 */
+  /** The most requests that run at once. @defaultValue 100 */
   readonly concurrency?: number | undefined;
   /**
-   * Addresses beside public ones that requests may go to, as ranges (`127.0.0.0/8`), or `"all"`. Whoever may submit a task can
-   * reach these through this agent. Where clouds tell machines their secrets counts as not public. @defaultValue none
+   * The addresses, in addition to public ones, to which requests may go: ranges (`127.0.0.0/8`), or `"all"`. Everyone who may submit a task can
+   * reach these through this agent. The addresses where clouds give secrets to machines do not count as public. @defaultValue none
    */
   readonly allow?: readonly string[] | "all" | undefined;
-  /** Statuses that fail the attempt, unless the task's argument `agent.fail` says otherwise: `500-599,404`, `none`. @defaultValue "400-599" */
+  /** The statuses that fail the attempt, unless the task's argument `agent.fail` says otherwise: `500-599,404`, `none`. @defaultValue "400-599" */
   readonly fail?: string | undefined;
   /** Largest response body, in bytes. @defaultValue 1 MiB */
   readonly responseLimit?: number | undefined;
-  /** What a larger one does: fail the task (`RESPONSE_TOO_LARGE`), or be cut there. @defaultValue "fail" */
+  /** The effect of a larger body: it fails the task (`RESPONSE_TOO_LARGE`), or it is cut at the limit. @defaultValue "fail" */
   readonly overLimit?: "fail" | "cut" | undefined;
 }
 
@@ -41,14 +41,14 @@ const EXCERPT = 256;
 const AGAIN: ReadonlySet<number> = new Set([408, 425, 429]);
 
 /**
- * Sends a request to the task's resource, an http or https URL, and answers the response's body with its content type.
- * Arguments: `agent.method` (default GET), `agent.fail` (see `fail`); every other that does not begin with `agent.` is a
- * header, by its name or as `headers.NAME`. The payload is the body of POST, PUT and PATCH. Up to 5 redirects are followed, to another
- * origin without `Authorization`, `Proxy-Authorization`, `Cookie` and `Host`.
+ * Sends a request to the task's resource, an http or https URL, and returns the response's body with its content type.
+ * Arguments: `agent.method` (default GET), `agent.fail` (see `fail`); every other argument that does not begin with `agent.` is a
+ * header, by its name or as `headers.NAME`. The payload is the body of POST, PUT and PATCH. The agent follows up to 5 redirects, and sends no
+ * `Authorization`, `Proxy-Authorization`, `Cookie` and `Host` to another origin.
  *
- * Fails with `HTTP_<status>`: 408, 425, 429 and 5xx may be tried again, not before their `Retry-After`; the rest is final. A
- * target out of reach is `HTTP_UNREACHABLE` (tried again), one that is not allowed `ADDRESS_REFUSED` (final), too many
- * redirects `HTTP_REDIRECTS` (final), a request that cannot be made `INVALID_OPTION` (final). Messages hold neither credentials
+ * Fails with `HTTP_<status>`: 408, 425, 429 and 5xx allow a retry, not before their `Retry-After`; the others are final. An
+ * unreachable target is `HTTP_UNREACHABLE` (allows a retry), a forbidden address `ADDRESS_REFUSED` (final), too many
+ * redirects `HTTP_REDIRECTS` (final), an invalid request `INVALID_OPTION` (final). Messages contain neither credentials
  * nor the query of a URL. The agent sends the heartbeats.
  */
 export function http(options: HttpDriverOptions = {}): DriverDefinition {
@@ -56,7 +56,7 @@ export function http(options: HttpDriverOptions = {}): DriverDefinition {
   if (fails === undefined)
     throw new InvalidError("INVALID_OPTION", `fail is not a list of statuses such as 400-599: "${options.fail ?? ""}"`);
   const connect = createGuardedConnector(createAddressGuard(options.allow ?? []));
-  // The attempt's deadline bounds the whole; undici's own limits would only get in the way of long ones.
+  // The attempt's deadline bounds the whole request; undici's own limits would only break long requests.
   const dispatcher = new Agent({ connect, headersTimeout: 0, bodyTimeout: 0 });
   const settings = {
     dispatcher,

@@ -25,7 +25,7 @@ export type ProgramEnd =
 const TAIL_BYTES = 1_024;
 const LINE_CHARACTERS = 4_096;
 
-/** Runs a program in a process group of its own, of which nothing is left when it resolves; it waits for nobody else. Never rejects. */
+/** Runs a program in a process group of its own. When it resolves, no process of the group is left. It waits for no other process. Never rejects. */
 export function startProgram(options: ProgramOptions): Promise<ProgramEnd> {
   return new Promise((resolve) => {
     let child: ChildProcessWithoutNullStreams;
@@ -43,10 +43,10 @@ export function startProgram(options: ProgramOptions): Promise<ProgramEnd> {
     const stop = (): void => group.stop();
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
-    // A program that does not read its input is none of our business.
+    // A program may ignore its input.
     child.stdin.on("error", () => undefined);
     child.stdin.end(options.input);
-    // What the program leaves behind in its group keeps the pipes open: it gets as long as it would have after a SIGTERM.
+    // Processes that the program leaves behind in its group keep the pipes open: they get the same time as after a SIGTERM.
     child.once("exit", () => group.killLater());
     child.once("error", (error) => finish({ kind: "not-started", reason: error.message }));
     child.once("close", (code, by) => {
@@ -81,13 +81,13 @@ class ProcessGroup {
     this.#timer ??= setTimeout(() => this.#kill(), this.#killAfterMs);
   }
 
-  /** What has let go of the program's output and still runs is killed. */
+  /** Kills processes that have closed the program's output and still run. */
   end(): void {
     clearTimeout(this.#timer);
     this.#send("SIGKILL");
   }
 
-  /** Who has left the group lives on, and may keep the pipes open: once what the program itself wrote has been read, nobody listens any more. */
+  /** A process that has left the group survives, and may keep the pipes open: after the program's own output, nothing more is read. */
   #kill(): void {
     this.#send("SIGKILL");
     this.#timer = setTimeout(() => {
@@ -102,7 +102,7 @@ class ProcessGroup {
     try {
       process.kill(-pid, signal);
     } catch {
-      // The group is gone already.
+      // The group has ended already.
     }
   }
 }
@@ -127,7 +127,7 @@ function followErrors(child: ChildProcessWithoutNullStreams, onLine: (line: stri
     tail = Buffer.concat([tail, chunk]).subarray(-TAIL_BYTES);
     const lines = (rest + decoder.write(chunk)).split("\n");
     rest = lines.pop() ?? "";
-    // A line without an end is logged in pieces: nobody may fill this process's memory with one.
+    // A line without an end is logged in pieces, so that it cannot fill this process's memory.
     if (rest.length > LINE_CHARACTERS) {
       lines.push(rest);
       rest = "";

@@ -5,8 +5,8 @@ import type { DriverDefinition } from "../driver.ts";
 import type { SimpleDriverOptions } from "./echo.ts";
 
 /**
- * Succeeds after the time that the argument `ms` or `duration` (`250ms`, `1h30m`) says, or else the payload: such a text, a
- * number of milliseconds, or JSON `{"ms": …}` or `{"duration": …}`. No time at all is 0. What is none of these fails for good,
+ * Succeeds after a time. The argument `ms` or `duration` (`250ms`, `1h30m`) gives it, or else the payload: such a text, a
+ * number of milliseconds, or JSON `{"ms": …}` or `{"duration": …}`. Without a time, it is 0. Anything else fails for good with
  * `INVALID_OPTION`. The agent sends the heartbeats.
  */
 export function sleep(options: SimpleDriverOptions = {}): DriverDefinition {
@@ -32,7 +32,7 @@ function readPayload(text: string): string {
     const value = JSON.parse(text) as string | { readonly ms?: number; readonly duration?: string };
     return typeof value === "string" ? value : `${value.ms ?? value.duration ?? text}`;
   } catch {
-    // Not JSON: it is judged as the text that it is.
+    // The payload is not JSON, so it is read as a text.
     return text;
   }
 }
