@@ -8,8 +8,9 @@ const layers: Record<string, readonly string[]> = {
   wire: ["task", "actor", "base"],
   machines: ["wire", "task", "actor", "base"],
   views: ["machines", "wire", "task", "base"],
-  plan: ["views", "machines", "wire", "task", "actor", "base"],
-  schedule: ["plan", "views", "machines", "wire", "task", "actor", "base"],
+  coordinator: ["machines", "wire", "task", "actor", "base"],
+  plan: ["coordinator", "views", "machines", "wire", "task", "actor", "base"],
+  schedule: ["plan", "coordinator", "views", "machines", "wire", "task", "actor", "base"],
   ports: ["wire", "base"],
   memory: ["ports", "wire", "base"],
   nats: ["ports", "wire", "base"],
@@ -52,7 +53,7 @@ const layerBans = Object.entries(layers).map(([layer, below]) => {
 /** Time and chance come in by ports, so that a test can hold them. */
 const ambient: OxlintOverride = {
   files: [
-    "packages/core/src/{base,actor,task,wire,machines,views,plan,client,memory}/**",
+    "packages/core/src/{base,actor,task,wire,machines,coordinator,views,plan,client,memory}/**",
     "packages/agents/src/**",
     "packages/node/src/**",
   ],

@@ -14,6 +14,11 @@ export function packBehind(byte: number, value: unknown): Uint8Array {
   return bytes;
 }
 
+/** The bytes of a value in a record. */
+export function sizeOf(value: unknown): number {
+  return value === undefined ? 0 : msgpack.pack(value).length;
+}
+
 /** Whether a decoded value is a map. */
 export function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);

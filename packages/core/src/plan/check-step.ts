@@ -1,12 +1,11 @@
 import { PLAN, TASK } from "../base/built-in.ts";
 import { isErgonError, type ErrorCode, type InvalidError } from "../base/errors.ts";
 import { isName } from "../base/id.ts";
-import { isMap } from "../base/msgpack.ts";
+import { isMap, sizeOf } from "../base/msgpack.ts";
 import { unknownName, type Faults } from "../wire/option-checks.ts";
 import { parseTaskRequest, requestFields } from "../wire/submit.ts";
 import { faultOfRule } from "./condition.ts";
 import { planLimits } from "./definition.ts";
-import { sizeOf } from "./size.ts";
 
 /** What a step is: what it starts. */
 export type StepKind = "driver" | "machine" | "plan";

@@ -1,5 +1,5 @@
 import type { Issue } from "../base/errors.ts";
-import { isMap } from "../base/msgpack.ts";
+import { isMap, sizeOf } from "../base/msgpack.ts";
 import { Faults, plainNumber } from "../wire/option-checks.ts";
 import { checkContinuation } from "./check-continuation.ts";
 import { checkFields, checkStep, isStepId } from "./check-step.ts";
@@ -17,7 +17,6 @@ import {
 } from "./definition.ts";
 import { findCycle } from "./order.ts";
 import { isPath, referencesIn, stepOf } from "./references.ts";
-import { sizeOf } from "./size.ts";
 
 /** A step with its id, and with the steps whose end it waits for in a graph, or whose outcome it refers to. */
 export type CheckedStep = StepDefinition & { readonly id: string };

@@ -1,9 +1,10 @@
+import { sizeOf } from "../base/msgpack.ts";
+import { segmentsOf } from "../coordinator/segments.ts";
 import { needsOf, type CheckedPlan, type CheckedStep } from "./check.ts";
 import { planLimits, type Known, type PlanDefinition, type PlanMode } from "./definition.ts";
 import { knownIn } from "./known.ts";
 import { sortedByDependencies } from "./order.ts";
 import { referencesIn, stepOf } from "./references.ts";
-import { sizeOf } from "./size.ts";
 
 /** Steps of a large plan that run as a plan with a record of its own. */
 export interface Segment {
@@ -41,29 +42,24 @@ export function cut(plan: CheckedPlan): Pieces | undefined {
   const steps = mode === "graph" ? sortedSteps(plan) : plan.steps;
   if (steps.length <= planLimits.segmentSteps && sizeOf(steps) <= planLimits.segmentBytes) return undefined;
   const open = steps.filter((step) => !isDone(step, plan));
-  const chunks = chunksOf(open);
-  const atOnce = mode === "parallel" ? Math.min(planLimits.segmentsAtOnce, limit, chunks.length) : 1;
-  const needs = chunks.map((chunk) => new Set(chunk.flatMap((step) => [...needsOf(step).steps])));
   const wanted = new Set(referencesIn(output).flatMap((path) => stepOf(path) ?? []));
-  const users = lastUsers(needs);
-  const readers = lastUsers(chunks.map((chunk) => new Set(chunk.flatMap((step) => [...needsOf(step).outputs]))));
-  const { onFailure, standalone, input } = plan;
-  const segments = chunks.map((chunk, index): Segment => {
-    const inside = new Set(chunk.map(({ id }) => id));
-    const [first, last] = [chunk[0]?.id ?? "", chunk.at(-1)?.id ?? ""];
-    const own = needs[index] ?? new Set<string>();
-    const exports = [...inside].filter((id) => wanted.has(id) || lastUser(users, id) > index);
-    return {
-      id: first === last ? first : `${first}..${last}`,
-      steps: chunk.length,
-      definition: { mode, limit: Math.max(1, Math.floor(limit / atOnce)), onFailure, standalone, input, steps: chunk },
-      exports,
-      outputs: exports.filter((id) => wanted.has(id) || lastUser(readers, id) > index),
-      uses: [...own].filter((id) => !inside.has(id)),
-    };
+  const cuts = segmentsOf(open, {
+    needsOf: (step) => {
+      const { steps: pieces, outputs } = needsOf(step);
+      return { pieces, outputs };
+    },
+    wanted,
+    most: { pieces: planLimits.segmentSteps, bytes: planLimits.segmentBytes },
   });
-  const needed = new Set([...wanted, ...needs.flatMap((ids) => [...ids])]);
-  for (const { id } of open) needed.add(id);
+  const atOnce = mode === "parallel" ? Math.min(planLimits.segmentsAtOnce, limit, cuts.length) : 1;
+  const { onFailure, standalone, input } = plan;
+  const shared = { mode, limit: Math.max(1, Math.floor(limit / atOnce)), onFailure, standalone, input };
+  const segments = cuts.map(({ pieces, ...rest }): Segment => ({
+    ...rest,
+    steps: pieces.length,
+    definition: { ...shared, steps: pieces },
+  }));
+  const needed = new Set([...wanted, ...open.flatMap((step) => [step.id, ...needsOf(step).steps])]);
   const chosen = Object.entries(plan.known).filter(([id]) => needed.has(id) || needed.has("*"));
   return {
     segments,
@@ -85,33 +81,4 @@ function isDone({ id, compensate }: CheckedStep, { known }: CheckedPlan): boolea
   const before = knownIn(known, id);
   if (before === undefined || before.blocked === true) return false;
   return before.status === "skipped" || (before.status === "succeeded" && compensate === undefined);
-}
-
-function chunksOf(steps: readonly CheckedStep[]): CheckedStep[][] {
-  const chunks: CheckedStep[][] = [];
-  let chunk: CheckedStep[] = [];
-  let bytes = 0;
-  for (const step of steps) {
-    const size = sizeOf(step);
-    if (chunk.length >= planLimits.segmentSteps || (chunk.length > 0 && bytes + size > planLimits.segmentBytes)) {
-      chunks.push(chunk);
-      chunk = [];
-      bytes = 0;
-    }
-    chunk.push(step);
-    bytes += size;
-  }
-  if (chunk.length > 0) chunks.push(chunk);
-  return chunks;
-}
-
-/** The last segment that refers to a step. */
-function lastUsers(needs: readonly ReadonlySet<string>[]): ReadonlyMap<string, number> {
-  const users = new Map<string, number>();
-  for (const [index, ids] of needs.entries()) for (const id of ids) users.set(id, index);
-  return users;
-}
-
-function lastUser(users: ReadonlyMap<string, number>, id: string): number {
-  return Math.max(users.get(id) ?? -1, users.get("*") ?? -1);
 }

@@ -1,3 +1,4 @@
+import { sizeOf } from "../base/msgpack.ts";
 import type { Failure } from "../task/task-context.ts";
 import type { CheckedPlan, CheckedStep } from "./check.ts";
 import { needsOf } from "./check.ts";
@@ -5,7 +6,6 @@ import { cut, type Segment } from "./cut.ts";
 import { planLimits, type Known, type Part, type PlanContinuation, type StepStatus } from "./definition.ts";
 import { knownIn } from "./known.ts";
 import { referencesIn, stepOf } from "./references.ts";
-import { sizeOf } from "./size.ts";
 
 /** Where a plan stands; each is a state of its machine. */
 export type PlanPhase =

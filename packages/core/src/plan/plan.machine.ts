@@ -1,59 +1,46 @@
-import { sendParent, setup, type AnyStateMachine } from "xstate";
+import { setup, type AnyStateMachine } from "xstate";
 
 import type { Machine } from "../actor/machine.ts";
 import type { ActorState } from "../actor/step.ts";
 import { PLAN } from "../base/built-in.ts";
 import { ConflictError } from "../base/errors.ts";
 import { fromPlain, toPlain } from "../base/plain.ts";
+import { coordinatorActions, decided } from "../coordinator/decided.ts";
+import { endingOf, onWorkEnded, type WorkEnded } from "../coordinator/ended.ts";
+import { work } from "../coordinator/work.ts";
 import { CANCELLED_TAG, FAILED_TAG, machineEngine } from "../machines/machine-engine.ts";
 import type { MachineRecordState } from "../machines/machine-state.ts";
 import { checkPlan, isContinuation } from "./check.ts";
 import { planMeaning } from "./meaning.ts";
 import { planShape } from "./plan-shape.ts";
 import { newPlan, type PlanPhase, type PlanState } from "./plan-state.ts";
-import { onCancel, onClose, onOutcome, onStart, type Progress } from "./progress.ts";
+import { onCancel, onClose, onOutcome, onStart } from "./progress.ts";
 import { outputOf, restOf, type Report } from "./report.ts";
 import { PLAN_VERSION } from "./start-step.ts";
-import { leftBehind } from "./undo.ts";
+import { CLOSE, HELD, UNDO, leftBehind } from "./undo.ts";
 import { planFields } from "./view.ts";
-import { work } from "./work.ts";
 
 type PlanEvent =
-  | { readonly type: `xstate.done.actor.${string}`; readonly actorId: string; readonly output: unknown }
-  | { readonly type: `xstate.error.actor.${string}`; readonly actorId: string; readonly error: unknown }
+  | WorkEnded
   | { readonly type: "cancel"; readonly reason?: unknown }
-  | { readonly type: "ergon.plan.undo" | "ergon.plan.close" }
-  | { readonly type: "ergon.plan.held"; readonly actor: string; readonly report: Report };
+  | { readonly type: typeof UNDO | typeof CLOSE }
+  | { readonly type: typeof HELD; readonly actor: string; readonly report: Report };
 
 const plans = setup({
   types: {} as { context: PlanState; input: unknown; events: PlanEvent; output: unknown },
   actors: { work },
+  actions: coordinatorActions<PlanState, PlanEvent>("work"),
   guards: { is: ({ context }, phase: PlanPhase) => context.phase === phase },
 });
 
-/** Makes what was decided happen: the context is changed, steps are started and stopped, other plans are told. */
-const decided = (decide: (plan: PlanState, event: PlanEvent) => Progress) =>
-  plans.enqueueActions(({ context, event, enqueue }) => {
-    const { plan, orders } = decide(context, event);
-    enqueue.assign(plan);
-    for (const order of orders) {
-      if (order.type === "start") enqueue.spawnChild("work", { id: order.actor, input: order.work });
-      else if (order.type === "stop") enqueue.stopChild(order.actor);
-      else if (order.type === "send") enqueue.sendTo(order.actor, order.event);
-      else enqueue(sendParent({ type: "ergon.plan.held", actor: plan.part?.actor, report: order.report }));
-    }
-  });
-
-const ended = decided((plan, event) => {
-  const { actorId } = event as PlanEvent & { actorId: string };
-  if ("output" in event) return onOutcome(plan, actorId, { kind: "done", output: event.output });
-  return onOutcome(plan, actorId, { kind: "error", error: (event as { error?: unknown }).error });
-});
-const held = decided((plan, event) => {
-  const { actor, report } = event as PlanEvent & { type: "ergon.plan.held" };
+const ended = decided((plan: PlanState, event: PlanEvent) =>
+  onOutcome(plan, (event as WorkEnded).actorId, endingOf(event as WorkEnded)),
+);
+const held = decided((plan: PlanState, event: PlanEvent) => {
+  const { actor, report } = event as PlanEvent & { type: typeof HELD };
   return onOutcome(plan, actor, { kind: "held", report });
 });
-const cancelled = decided((plan, event) => {
+const cancelled = decided((plan: PlanState, event: PlanEvent) => {
   const { reason } = event as { readonly reason?: unknown };
   return onCancel(plan, typeof reason === "string" && reason !== "" ? reason : "cancelled");
 });
@@ -68,9 +55,8 @@ const logic = plans.createMachine({
   entry: decided(onStart),
   initial: "running",
   on: {
-    "xstate.done.actor.*": { actions: ended },
-    "xstate.error.actor.*": { actions: ended },
-    "ergon.plan.held": { actions: held },
+    ...onWorkEnded({ actions: ended } as const),
+    [HELD]: { actions: held },
     // Taken at every moment: a plan that undoes itself is not stopped in the middle of that.
     cancel: { actions: cancelled },
   },
@@ -81,8 +67,8 @@ const logic = plans.createMachine({
     held: {
       always: follows("compensating", "succeeded", "failed", "cancelled"),
       on: {
-        "ergon.plan.undo": { actions: decided((plan) => onCancel(plan, "undone with the plan that it is a part of")) },
-        "ergon.plan.close": { actions: decided((plan) => onClose(plan)) },
+        [UNDO]: { actions: decided((plan) => onCancel(plan, "undone with the plan that it is a part of")) },
+        [CLOSE]: { actions: decided((plan) => onClose(plan)) },
       },
     },
     succeeded: { type: "final" },

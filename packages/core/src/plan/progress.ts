@@ -1,3 +1,5 @@
+import type { Decision, Order } from "../coordinator/order.ts";
+import type { Ending } from "../machines/command.ts";
 import { failureOf } from "../machines/failure.ts";
 import { needsOf } from "./check.ts";
 import type { Known } from "./definition.ts";
@@ -5,37 +7,16 @@ import { knownIn } from "./known.ts";
 import { idOf, isPlan, type PlanCause, type PlanState, type Unit, type UnitState } from "./plan-state.ts";
 import { faultOfOutput, heldReport, isReport, type Report } from "./report.ts";
 import { faultOfKnown, fitOutput, workOf } from "./start-step.ts";
-import { isUndoable, nextToUndo, undoingOf } from "./undo.ts";
-import { STOP_STEP, type Work } from "./work.ts";
-
-/** What a plan wants done. Actors are named by what they do for which unit: `step.3`, `undo.3`. */
-export type Order =
-  | { readonly type: "start"; readonly actor: string; readonly work: Work }
-  /** It has ended, or is not wanted. */
-  | { readonly type: "stop"; readonly actor: string }
-  /** To the actor, or the plan that it stands for. */
-  | { readonly type: "send"; readonly actor: string; readonly event: PartEvent }
-  /** To the plan that this one is a part of. */
-  | { readonly type: "report"; readonly report: Report };
-
-/** What a plan tells a plan in it, and the actor of any other step. */
-interface PartEvent {
-  readonly type: "cancel" | "ergon.plan.close" | "ergon.plan.undo" | typeof STOP_STEP;
-  readonly reason?: string;
-}
+import { CLOSE, HELD, isUndoable, nextToUndo, undoingOf } from "./undo.ts";
 
 /** What has come of a unit, or of its compensation. */
 export type Outcome =
-  | { readonly kind: "done"; readonly output: unknown }
-  | { readonly kind: "error"; readonly error: unknown }
+  | Ending
   /** Its plan is done, and waits whether it is to be undone. */
   | { readonly kind: "held"; readonly report: Report };
 
-/** A plan after something has happened to it, and what follows. */
-export interface Progress {
-  readonly plan: PlanState;
-  readonly orders: readonly Order[];
-}
+/** What a plan is after something has happened to it, and what follows. It names actors by what they do for which unit: `step.3`, `undo.3`. */
+export type Progress = Decision<PlanState>;
 
 type Draft = { -readonly [K in keyof PlanState]: PlanState[K] } & { states: UnitState[] };
 
@@ -60,7 +41,7 @@ export function onOutcome(plan: PlanState, actor: string, outcome: Outcome): Pro
 /** It is to be cancelled; a part of another plan also to be undone. */
 export function onCancel(plan: PlanState, reason: string): Progress {
   const { phase, cause } = plan;
-  if (phase !== "running" && phase !== "held") return { plan, orders: [] };
+  if (phase !== "running" && phase !== "held") return { context: plan, orders: [] };
   return progress(plan, (draft) => {
     draft.cause = cause ?? {
       kind: "cancelled",
@@ -80,7 +61,7 @@ function progress(plan: PlanState, change: (draft: Draft, orders: Order[]) => vo
   const orders: Order[] = [];
   change(draft, orders);
   settle(draft, orders);
-  return { plan: draft, orders };
+  return { context: draft, orders };
 }
 
 /** Goes on until there is something to wait for. */
@@ -106,7 +87,7 @@ function run(draft: Draft, orders: Order[]): void {
   // Failures are isolated: what has succeeded beside them stays.
   if (draft.part !== undefined && nextToUndo(draft) !== undefined) {
     draft.phase = "held";
-    orders.push({ type: "report", report: heldReport(draft) });
+    orders.push({ type: "report", event: { type: HELD, actor: draft.part.actor, report: heldReport(draft) } });
   } else close(draft, orders);
 }
 
@@ -237,8 +218,8 @@ function stopAll(draft: Draft, orders: Order[]): void {
       draft.states[index] =
         draft.cause?.kind === "cancelled" ? { status: "cancelled" } : { status: "skipped", blocked: true };
     if (status !== "running") continue;
-    const type = isPlan(draft.units[index] as Unit) ? "cancel" : STOP_STEP;
-    orders.push({ type: "send", actor, event: { type, reason } });
+    if (isPlan(draft.units[index] as Unit)) orders.push({ type: "send", actor, event: { type: "cancel", reason } });
+    else orders.push({ type: "cancel", actor, reason });
   }
 }
 
@@ -303,7 +284,6 @@ function namesIn(unit: Unit, steps: readonly string[]): readonly string[] {
 /** It ends as its cause says; plans that wait whether to be undone need not any longer. */
 function close(draft: Draft, orders: Order[]): void {
   for (const [index, { held, gone }] of draft.states.entries())
-    if (held === true && gone !== true)
-      orders.push({ type: "send", actor: `step.${index}`, event: { type: "ergon.plan.close" } });
+    if (held === true && gone !== true) orders.push({ type: "send", actor: `step.${index}`, event: { type: CLOSE } });
   draft.phase = draft.undone.length > 0 ? "failed" : (draft.cause?.kind ?? "succeeded");
 }

@@ -1,7 +1,6 @@
 import { InvalidError } from "../base/errors.ts";
-import { isMap } from "../base/msgpack.ts";
+import { isMap, sizeOf } from "../base/msgpack.ts";
 import type { Known } from "./definition.ts";
-import { sizeOf } from "./size.ts";
 
 /** What texts of a plan can refer to. */
 export interface Values {

@@ -1,12 +1,11 @@
 import { messageOf } from "../base/errors.ts";
-import { isMap } from "../base/msgpack.ts";
+import { isMap, sizeOf } from "../base/msgpack.ts";
 import type { Failure } from "../task/task-context.ts";
 import type { CheckedStep } from "./check.ts";
 import { planLimits, type Known, type PlanContinuation, type StepDefinition, type StepStatus } from "./definition.ts";
 import { knownIn } from "./known.ts";
 import { idOf, type PlanState, type StepCounts, type Unit, type UnitState } from "./plan-state.ts";
 import { resolveReferences } from "./references.ts";
-import { sizeOf } from "./size.ts";
 import { continuationOf, knownOf, valuesOf } from "./start-step.ts";
 
 /** What a plan tells the plan that it is a part of. */

@@ -1,4 +1,7 @@
+import { PLAN } from "../base/built-in.ts";
 import { isErgonError, messageOf } from "../base/errors.ts";
+import { sizeOf } from "../base/msgpack.ts";
+import type { Work } from "../coordinator/work.ts";
 import type { Failure } from "../task/task-context.ts";
 import type { TaskRequest } from "../wire/submit.ts";
 import type { CheckedStep } from "./check.ts";
@@ -9,8 +12,6 @@ import { planLimits, type Known, type PlanContinuation, type PlanDefinition, typ
 import { knownIn } from "./known.ts";
 import { idOf, type PlanState, type Unit, type UnitState } from "./plan-state.ts";
 import { resolveReferences, type Values } from "./references.ts";
-import { sizeOf } from "./size.ts";
-import type { Work } from "./work.ts";
 
 /** The version of the machine that runs plans, and the plans in them. */
 export const PLAN_VERSION = "1";
@@ -61,7 +62,7 @@ function stepWork(plan: PlanState, step: CheckedStep, index: number): Begun {
   const part = { actor: `step.${index}` };
   return {
     kind: "start",
-    work: { kind: "plan", version: PLAN_VERSION, input: { ...inner, definition, part } },
+    work: { kind: "machine", machine: PLAN, version: PLAN_VERSION, input: { ...inner, definition, part } },
     state,
   };
 }
@@ -77,7 +78,7 @@ function segmentWork(plan: PlanState, segment: Segment, index: number): Begun {
   const input: PlanContinuation = { definition, known, part: { actor: `step.${index}`, exports, outputs } };
   return {
     kind: "start",
-    work: { kind: "plan", version: PLAN_VERSION, input },
+    work: { kind: "machine", machine: PLAN, version: PLAN_VERSION, input },
     state: { status: "running" },
     unit: { segment: rest },
   };

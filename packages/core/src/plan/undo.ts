@@ -1,7 +1,13 @@
+import type { Order } from "../coordinator/order.ts";
 import type { Failure } from "../task/task-context.ts";
 import { idOf, type PlanState, type Unit, type UnitState } from "./plan-state.ts";
-import type { Order } from "./progress.ts";
 import { failureAt, resolveTask, valuesOf } from "./start-step.ts";
+
+/** What a plan that is a part of another one tells that: it is done, and waits whether it is to be undone. */
+export const HELD = "ergon.plan.held";
+/** What such a plan is told: to undo itself, or that nobody will ask for that. */
+export const UNDO = "ergon.plan.undo";
+export const CLOSE = "ergon.plan.close";
 
 /** The last unit that is done and can be undone. */
 export function nextToUndo(plan: PlanState): number | undefined {
@@ -47,8 +53,7 @@ export function undoingOf(
   const unit = plan.units[index] as Unit;
   const { held, gone } = plan.states[index] as UnitState;
   if (gone === true) return { kind: "failed", failure: failureAt(new Error("it was ended by force")) };
-  if (held === true)
-    return { kind: "undo", order: { type: "send", actor: `step.${index}`, event: { type: "ergon.plan.undo" } } };
+  if (held === true) return { kind: "undo", order: { type: "send", actor: `step.${index}`, event: { type: UNDO } } };
   try {
     const task = resolveTask(("step" in unit && unit.step.compensate) as never, valuesOf(plan));
     return {

@@ -1,4 +1,5 @@
 import { PLAN } from "../base/built-in.ts";
+import { sizeOf } from "../base/msgpack.ts";
 import { readable } from "../base/plain.ts";
 import type { MachineRecordState } from "../machines/machine-state.ts";
 import type { Failure } from "../task/task-context.ts";
@@ -7,7 +8,6 @@ import type { CheckedStep } from "./check.ts";
 import type { StepStatus } from "./definition.ts";
 import { idOf, type PlanState, type StepCounts, type Unit, type UnitState } from "./plan-state.ts";
 import { countsOf, isReport } from "./report.ts";
-import { sizeOf } from "./size.ts";
 import { payloadBytesOf } from "./start-step.ts";
 import { leftBehind } from "./undo.ts";
 

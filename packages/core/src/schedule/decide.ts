@@ -1,3 +1,5 @@
+import type { Decision, Order } from "../coordinator/order.ts";
+import type { Work } from "../coordinator/work.ts";
 import type { Ending } from "../machines/command.ts";
 import { failureOf } from "../machines/failure.ts";
 import { overdue } from "./overdue.ts";
@@ -5,31 +7,25 @@ import { runId, triggeredRunId } from "./run-id.ts";
 import { left, withNext, type Run, type ScheduleContext, type ScheduleCounts } from "./schedule-context.ts";
 import { LATE_MS, scheduleLimits } from "./spec.ts";
 
-/** What follows from something that has happened to a schedule. */
-export interface Decision {
-  readonly context: ScheduleContext;
-  readonly start: readonly Run[];
-  /** Ids of runs. */
-  readonly cancel: readonly string[];
-}
+type Next = Decision<ScheduleContext>;
 
 /** The alarm of the next due time has gone off. */
-export function onDue(context: ScheduleContext, now: number): Decision {
+export function onDue(context: ScheduleContext, now: number): Next {
   return catchUp(context, now, LATE_MS, context.next?.due);
 }
 
 /** It goes on after a pause: whatever was due meanwhile was missed. */
-export function onResume(context: ScheduleContext, now: number): Decision {
-  const { context: after, ...rest } = catchUp(context, now, 0);
-  const drained = drain(after, now);
-  return { context: withNext(drained.context), start: [...rest.start, ...drained.start], cancel: rest.cancel };
+export function onResume(context: ScheduleContext, now: number): Next {
+  const caughtUp = catchUp(context, now, 0);
+  const drained = drain(caughtUp.context, now);
+  return { context: withNext(drained.context), orders: [...caughtUp.orders, ...drained.orders] };
 }
 
 /** Somebody wants a run now, whatever else runs. */
-export function onTrigger(context: ScheduleContext, now: number): Decision {
+export function onTrigger(context: ScheduleContext, now: number): Next {
   const number = context.counts.triggered + 1;
   const run = { id: triggeredRunId(context.id, now, number), startedAt: now };
-  return { context: started(counted(context, "triggered"), run), start: [run], cancel: [] };
+  return { context: started(counted(context, "triggered"), run), orders: [orderOf(context, run)] };
 }
 
 /** A run has ended. `paused`: nothing that waits is started. */
@@ -38,24 +34,24 @@ export function onEnded(
   run: string,
   ending: Ending,
   { now, paused }: { readonly now: number; readonly paused: boolean },
-): Decision {
+): Next {
   const running = context.running.filter(({ id }) => id !== run);
   const after = noted({ ...context, running }, run, ending, now);
-  return paused ? { context: after, start: [], cancel: [] } : drain(after, now);
+  return paused ? { context: after, orders: [] } : drain(after, now);
 }
 
-function catchUp(context: ScheduleContext, now: number, lateMs: number, sure?: number): Decision {
+function catchUp(context: ScheduleContext, now: number, lateMs: number, sure?: number): Next {
   const { dues, missed, upTo } = overdue(context, now, lateMs, sure);
   // Of several that come at once each would cancel the one before it.
   const replaced = context.schedule.overlap === "cancel" ? Math.max(0, dues.length - 1) : 0;
   const after = counted(counted(context, "missed", missed), "skipped", replaced);
-  let decision: Decision = { context: { ...after, upTo }, start: [], cancel: [] };
+  let decision: Next = { context: { ...after, upTo }, orders: [] };
   for (const due of dues.slice(replaced)) decision = admit(decision, due, now);
   return { ...decision, context: withNext(decision.context) };
 }
 
 /** A due time has come: its run starts, waits, or is passed over. */
-function admit(decision: Decision, due: number, now: number): Decision {
+function admit(decision: Next, due: number, now: number): Next {
   const { context } = decision;
   const { running, queued, schedule } = context;
   if (left(context) <= 0) return decision;
@@ -73,29 +69,36 @@ function admit(decision: Decision, due: number, now: number): Decision {
   }
 }
 
-function skip(decision: Decision): Decision {
+function skip(decision: Next): Next {
   return { ...decision, context: counted(decision.context, "skipped") };
 }
 
 /** What runs is cancelled; what waited for it is passed over, and `due` waits in its place. */
-function replace({ context, start, cancel }: Decision, due: number): Decision {
-  const fresh = context.running.filter(({ cancelling }) => cancelling !== true).map(({ id }) => id);
+function replace({ context, orders }: Next, due: number): Next {
+  const fresh = context.running.filter(({ cancelling }) => cancelling !== true);
+  const cancels = fresh.map(({ id }): Order => ({ type: "cancel", actor: id, reason: "the next run is due" }));
   const running = context.running.map((run) => ({ ...run, cancelling: true }));
   const replaced = { ...counted(context, "skipped", context.queued.length), running, queued: [due] };
-  return { context: replaced, start, cancel: [...cancel, ...fresh] };
+  return { context: replaced, orders: [...orders, ...cancels] };
 }
 
-function begin({ context, start, cancel }: Decision, due: number, now: number): Decision {
+function begin({ context, orders }: Next, due: number, now: number): Next {
   const run = { id: runId(context.id, due), due, startedAt: now };
-  return { context: started(counted(context, "started"), run), start: [...start, run], cancel };
+  return { context: started(counted(context, "started"), run), orders: [...orders, orderOf(context, run)] };
 }
 
 /** The first of those that wait is started when nothing runs. */
-function drain(context: ScheduleContext, now: number): Decision {
+function drain(context: ScheduleContext, now: number): Next {
   const [due, ...queued] = context.queued;
-  const idle: Decision = { context, start: [], cancel: [] };
+  const idle: Next = { context, orders: [] };
   if (due === undefined || context.running.length > 0) return idle;
   return begin({ ...idle, context: { ...context, queued } }, due, now);
+}
+
+/** The order to start a run: a task or an instance under the id of the run. */
+function orderOf({ schedule: { run } }: ScheduleContext, { id }: Run): Order {
+  const work: Work = run.kind === "task" ? { ...run, id, standalone: true } : { input: undefined, ...run, id };
+  return { type: "start", actor: id, work };
 }
 
 function started(context: ScheduleContext, run: Run): ScheduleContext {

@@ -1,9 +1,8 @@
 import { PLAN } from "../base/built-in.ts";
 import { InvalidError, isErgonError } from "../base/errors.ts";
 import { isName } from "../base/id.ts";
-import { isMap } from "../base/msgpack.ts";
+import { isMap, sizeOf } from "../base/msgpack.ts";
 import { checkPlan } from "../plan/check.ts";
-import { sizeOf } from "../plan/size.ts";
 import { taskLimits } from "../task/spec.ts";
 import { Faults, duration, plainNumber, text, time, unknownName } from "../wire/option-checks.ts";
 import { parseTaskRequest, type TaskRequest } from "../wire/submit.ts";

@@ -1,14 +1,15 @@
-import { assign, sendTo, setup, stopChild, type AnyStateMachine } from "xstate";
+import { setup, type AnyStateMachine } from "xstate";
 
 import type { Machine } from "../actor/machine.ts";
 import { SCHEDULE } from "../base/built-in.ts";
 import { isErgonError } from "../base/errors.ts";
+import { coordinatorActions, decided, timeOf } from "../coordinator/decided.ts";
+import { endingOf, onWorkEnded, type WorkEnded } from "../coordinator/ended.ts";
+import { detachedWork } from "../coordinator/work.ts";
 import { alarm } from "../machines/alarm.ts";
-import type { Ending } from "../machines/command.ts";
 import { machineEngine } from "../machines/machine-engine.ts";
-import { ActorTree } from "../machines/tree.ts";
-import { onDue, onEnded, onResume, onTrigger, type Decision } from "./decide.ts";
-import { CANCEL_RUN, birth, run, type Birth } from "./logic.ts";
+import { birth, type Birth } from "./birth.ts";
+import { onDue, onEnded, onResume, onTrigger } from "./decide.ts";
 import { sameSchedule, scheduleMeaning } from "./meaning.ts";
 import { parseSchedule } from "./parse-schedule.ts";
 import { begun, newContext, type ScheduleContext } from "./schedule-context.ts";
@@ -21,17 +22,11 @@ export type ScheduleEvent =
   /** Another spec in the place of this one; its due times begin now. */
   | { readonly type: "update"; readonly spec: unknown };
 
-/** The end of a run, as XState tells it. */
-interface RunEnded {
-  readonly type: `xstate.done.actor.${string}` | `xstate.error.actor.${string}`;
-  readonly actorId: string;
-  readonly output?: unknown;
-  readonly error?: unknown;
-}
+type Happening = ScheduleEvent | WorkEnded;
 
 const schedules = setup({
-  types: {} as { context: ScheduleContext; input: unknown; events: ScheduleEvent | RunEnded; output: object },
-  actors: { alarm, run, birth },
+  types: {} as { context: ScheduleContext; input: unknown; events: Happening; output: object },
+  actors: { alarm, run: detachedWork, birth },
   guards: {
     isDue: ({ context }) => context.next !== undefined,
     isOver: ({ context }) => context.next === undefined && context.running.length + context.queued.length === 0,
@@ -39,17 +34,11 @@ const schedules = setup({
     isInForce: ({ context, event }) =>
       event.type === "update" && isSchedule(event.spec) && sameSchedule(context.schedule, parseSchedule(event.spec)),
     hasRoom: ({ context }) => context.running.length < scheduleLimits.running,
-    isRun: ({ context, event }) => context.running.some(({ id }) => id === (event as RunEnded).actorId),
+    isRun: ({ context, event }) => context.running.some(({ id }) => id === (event as WorkEnded).actorId),
   },
   actions: {
-    // What an action makes happen is named here: XState warns of what is made while an action runs, as a shard's supervisor has it.
-    become: assign(({ spawn }, { context, start }: Decision) => {
-      for (const { id } of start) spawn("run", { id, input: { id, run: context.schedule.run } });
-      return context;
-    }),
-    cancelRun: sendTo((_, { id }: { id: string }) => id, { type: CANCEL_RUN }),
+    ...coordinatorActions<ScheduleContext, Happening>("run"),
     keep: () => undefined,
-    forgetRun: stopChild(({ event }) => (event as unknown as RunEnded).actorId),
   },
 });
 
@@ -62,23 +51,22 @@ const update = schedules.assign(({ context, event, self }) => {
   return begun(context, parseSchedule(spec), timeOf(self));
 });
 
-/** Makes what was decided happen: the context is changed, runs are started and cancelled. */
-const decided = (decide: (context: ScheduleContext, now: number) => Decision) =>
-  schedules.enqueueActions(({ context, self, enqueue }) => {
-    const decision = decide(context, timeOf(self));
-    for (const id of decision.cancel) enqueue({ type: "cancelRun", params: { id } });
-    enqueue({ type: "become", params: decision });
-  });
+const runEnded = (paused: boolean) =>
+  onWorkEnded({
+    guard: "isRun",
+    actions: decided((context: ScheduleContext, event: Happening, now) => {
+      const { actorId } = event as WorkEnded;
+      const { context: after, orders } = onEnded(context, actorId, endingOf(event as WorkEnded), {
+        now: now(),
+        paused,
+      });
+      return { context: after, orders: [{ type: "stop", actor: actorId }, ...orders] };
+    }),
+  } as const);
 
-const runEnded = (paused: boolean) => {
-  const ended = schedules.enqueueActions(({ context, event, self, enqueue }) => {
-    const ending = endingOf(event as RunEnded);
-    const decision = onEnded(context, (event as RunEnded).actorId, ending, { now: timeOf(self), paused });
-    enqueue({ type: "become", params: decision });
-  });
-  const transition = { guard: "isRun", actions: ["forgetRun", ended] } as const;
-  return { "xstate.done.actor.*": transition, "xstate.error.actor.*": transition };
-};
+const onAlarm = decided((context: ScheduleContext, _: Happening, now) => onDue(context, now()));
+const triggered = decided((context: ScheduleContext, _: Happening, now) => onTrigger(context, now()));
+const resumed = decided((context: ScheduleContext, _: Happening, now) => onResume(context, now()));
 
 /** A spec that is in force goes on as it is: its due times keep their phase. */
 const unchanged = { guard: "isInForce", actions: "keep" } as const;
@@ -90,7 +78,7 @@ const logic = schedules.createMachine({
   initial: "added",
   on: {
     ...runEnded(false),
-    trigger: { guard: "hasRoom", actions: decided(onTrigger) },
+    trigger: { guard: "hasRoom", actions: triggered },
   },
   states: {
     added: { invoke: { src: "birth", onDone: { target: "deciding", actions: begin } } },
@@ -103,7 +91,7 @@ const logic = schedules.createMachine({
         id: "alarm",
         src: "alarm",
         input: ({ context }) => ({ dueAt: context.next?.at ?? 0 }),
-        onDone: { target: "deciding", actions: decided(onDue) },
+        onDone: { target: "deciding", actions: onAlarm },
       },
       on: { pause: "paused", update: [unchanged, changed] },
     },
@@ -115,7 +103,7 @@ const logic = schedules.createMachine({
     paused: {
       on: {
         ...runEnded(true),
-        resume: { target: "deciding", actions: decided(onResume) },
+        resume: { target: "deciding", actions: resumed },
         update: [unchanged, { guard: "isValid", actions: update }],
       },
     },
@@ -144,12 +132,4 @@ function isSchedule(spec: unknown): boolean {
     if (!isErgonError(error)) throw error;
     return false;
   }
-}
-
-function endingOf({ type, output, error }: RunEnded): Ending {
-  return type.startsWith("xstate.done.") ? { kind: "done", output } : { kind: "error", error };
-}
-
-function timeOf(self: { readonly system: unknown }): number {
-  return ActorTree.of(self, "a schedule").now;
 }

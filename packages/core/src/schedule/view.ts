@@ -1,6 +1,6 @@
 import { isoTime } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
-import { sizeOf } from "../plan/size.ts";
+import { sizeOf } from "../base/msgpack.ts";
 import { payloadBytesOf } from "../plan/start-step.ts";
 import type { Failure } from "../task/task-context.ts";
 import type { MachineView } from "../views/machine-view.ts";
