@@ -1,7 +1,10 @@
 import { defineConfig, type OxlintOverride } from "oxlint";
 
-/** What each folder of packages/core/src may import from its siblings; `base` is at the bottom. */
-const layers: Record<string, readonly string[]> = {
+/** What each folder of a package may import from its siblings. */
+type Layers = Readonly<Record<string, readonly string[]>>;
+
+/** Of packages/core/src; `base` is at the bottom. */
+const coreLayers: Layers = {
   base: [],
   actor: ["base"],
   task: ["actor", "base"],
@@ -18,6 +21,18 @@ const layers: Record<string, readonly string[]> = {
   testing: ["memory", "ports", "views", "machines", "wire", "task", "actor", "base"],
 };
 
+/** Of packages/node/src; `shard` is at the bottom. The files beside the folders put them together. */
+const nodeLayers: Layers = {
+  shard: [],
+  membership: ["shard"],
+  dispatch: ["membership", "shard"],
+  instances: ["dispatch", "shard"],
+  supervisor: ["membership", "shard"],
+  serve: ["dispatch", "membership", "shard"],
+  "nats-server": [],
+  cli: ["nats-server"],
+};
+
 interface Ban {
   group: string[];
   message: string;
@@ -28,6 +43,7 @@ const bans = {
   upwards: { group: ["@ergon/agents", "@ergon/node"], message: "core knows neither agents nor node." },
   node: { group: ["@ergon/node"], message: "agents do not know the node." },
   timers: { group: ["node:timers", "node:timers/*"], message: "Take the Clock." },
+  shipped: { group: ["./drivers/**"], message: "The SDK does not know the drivers that are shipped with it." },
   internals: {
     group: ["**/packages/**", "@ergon/*/src/**", "@ergon/*/dist/**"],
     message: "Import a package by its public entries.",
@@ -40,15 +56,23 @@ const importBans = (files: string[], ...patterns: Ban[]): OxlintOverride => ({
   rules: { "eslint/no-restricted-imports": ["error", { patterns }] },
 });
 
-const layerBans = Object.entries(layers).map(([layer, below]) => {
-  const above = Object.keys(layers).filter((other) => other !== layer && !below.includes(other));
-  const ladder: Ban = {
-    group: [...above.map((other) => `**/${other}/**`), "../index.ts", "../testing.ts"],
-    message: `${layer}/ may import ${below.length === 0 ? "nothing of core" : `only ${below.join(", ")}`}.`,
-  };
-  const adapter = layer === "nats" ? [] : [bans.nats, bans.timers];
-  return importBans([`packages/core/src/${layer}/**`], ladder, bans.upwards, ...adapter);
-});
+/** Each folder imports from those below it only; `bansOf`: what else it may not import. */
+const layerBans = (name: string, layers: Layers, roots: string[], bansOf: (layer: string) => Ban[]): OxlintOverride[] =>
+  Object.entries(layers).map(([layer, below]) => {
+    const above = Object.keys(layers).filter((other) => other !== layer && !below.includes(other));
+    const ladder: Ban = {
+      group: [...above.map((other) => `**/${other}/**`), ...roots.map((file) => `../${file}`)],
+      message: `${layer}/ may import ${below.length === 0 ? "no other folder" : `only ${below.join(", ")}`} of ${name}.`,
+    };
+    return importBans([`packages/${name}/src/${layer}/**`], ladder, ...bansOf(layer));
+  });
+
+const coreBans = layerBans("core", coreLayers, ["index.ts", "testing.ts"], (layer) =>
+  layer === "nats" ? [bans.upwards] : [bans.upwards, bans.nats, bans.timers],
+);
+const nodeBans = layerBans("node", nodeLayers, ["index.ts", "testing.ts", "node.ts", "start-node.ts"], (layer) =>
+  layer === "cli" || layer === "nats-server" ? [bans.nats] : [bans.nats, bans.timers],
+);
 
 /** Time and chance come in by ports, so that a test can hold them. */
 const ambient: OxlintOverride = {
@@ -104,17 +128,17 @@ export default defineConfig({
   },
   overrides: [
     importBans(["packages/core/src/*.ts"], bans.upwards, bans.nats),
-    ...layerBans,
-    importBans(["packages/agents/src/**"], bans.node, bans.nats, bans.timers),
+    ...coreBans,
+    importBans(["packages/agents/src/*.ts"], bans.node, bans.nats, bans.timers, bans.shipped),
+    importBans(["packages/agents/src/index.ts"], bans.node, bans.nats, bans.timers),
     importBans(["packages/agents/src/drivers/**"], bans.node, bans.nats),
-    importBans(["packages/node/src/**"], bans.nats, bans.timers),
-    importBans(["packages/node/src/{cli,nats-server}/**"], bans.nats),
+    importBans(["packages/node/src/*.ts"], bans.nats, bans.timers),
+    ...nodeBans,
     importBans(["test/**", "examples/**"], bans.internals),
     ambient,
     // Types too: a file whose types circle cannot be read alone.
     {
       files: ["packages/agents/src/**", "packages/node/src/**"],
-      excludeFiles: ["packages/node/src/serve/{batch-desk,gateway}.ts"],
       rules: { "import/no-cycle": ["error", { ignoreTypes: false }] },
     },
     {

@@ -14,9 +14,9 @@ import {
 } from "@ergon/core";
 
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import { answeredOf } from "../dispatch/recorded-answer.ts";
 import { taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
-import { answeredOf } from "../serve/recorded-answer.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import type { Behaviour } from "../shard/behaviour.ts";
 import type { Embedding } from "../shard/hosting.ts";

@@ -15,6 +15,7 @@ import {
 } from "@ergon/core";
 
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import { isRecorded, wasRecorded, type AnswerEvent } from "../dispatch/recorded-answer.ts";
 import { liveStateOf, taskOf } from "../dispatch/task-state.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
@@ -22,7 +23,6 @@ import { embeddedIn, type HostedShard } from "../shard/hosted-shard.ts";
 import type { Sending } from "../shard/hosting.ts";
 import type { Listeners } from "./listeners.ts";
 import { mostForResponse } from "./record-size.ts";
-import { isRecorded, wasRecorded, type AnswerEvent } from "./recorded-answer.ts";
 import { readStored } from "./stored-tasks.ts";
 
 /** Takes what agents say of their attempts. */
