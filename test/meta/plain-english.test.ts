@@ -23,7 +23,13 @@ test.for(pages)("every comment in the code of %s names its subject first", (page
 });
 
 /** Sources whose comments hold to the rule. The list only grows. */
-const sources = ["examples/**/*.*", "docker/**/*", "docker/.*", "packages/agents/src/**/*.ts"];
+const sources = [
+  "examples/**/*.*",
+  "docker/**/*",
+  "docker/.*",
+  "packages/agents/src/**/*.ts",
+  "packages/core/src/client/**/*.ts",
+];
 
 test.for(sources)("every comment in %s names its subject first", (pattern) => {
   const files = globSync(pattern, { cwd: root }).filter((file) => statSync(path.join(root, file)).isFile());

@@ -4,15 +4,15 @@ import { createNatsBus } from "./nats/bus.ts";
 import { connectNats, type NatsOptions } from "./nats/connection.ts";
 
 export interface ConnectOptions extends Omit<ClientOptions, "bus" | "inboxPrefix"> {
-  /** Where NATS is, and who we are. @defaultValue `nats://127.0.0.1:4222` */
+  /** The servers and the credentials. @defaultValue `nats://127.0.0.1:4222` */
   readonly nats?: NatsOptions | undefined;
-  /** Hears what the connection does. @defaultValue none */
+  /** Gets the events of the connection. @defaultValue none */
   readonly logger?: Logger | undefined;
 }
 
 /**
- * Connects to NATS and makes a client on that connection, which `close` closes. Throws `NATS_UNREACHABLE`, `NOT_PERMITTED` and
- * `SERVER_UNSUITABLE`; once it has resolved, the connection comes back by itself however long the server is away.
+ * Connects to NATS, and creates a client on that connection. The client's `close` closes the connection. Throws `NATS_UNREACHABLE`, `NOT_PERMITTED` and
+ * `SERVER_UNSUITABLE`. Once it has resolved, the connection comes back by itself, however long the server is away.
  *
  * @example
  * const client = await connect({ nats: { servers: "nats://127.0.0.1:4222" } });

@@ -9,75 +9,75 @@ import { H } from "../wire/headers.ts";
 import { followConnection } from "./follow-connection.ts";
 import type { Moves } from "./moves.ts";
 
-/** Longest wait that one request asks a node for. */
+/** The longest wait of one request to a node. */
 const ROUND_MS = 10_000;
-/** How much later than the wait it asked for an answer may come. */
+/** The delay of an answer after the requested wait. */
 const GRACE_MS = 3_000;
 /**
- * How long a try of a request waits for its answer. A node that stands still keeps getting its share of the requests until its session ends: the
- * next try may reach another. After three tries that heard nothing for their whole length, each further one lasts twice as long as the one before,
- * for an answer that takes its time. A try that failed at once says nothing about how long an answer takes, and what was silent before a
- * reconnect says nothing about what comes after it.
+ * How long one try of a request waits for its answer. A paused node gets its share of the requests until its session ends; the
+ * next try may reach another node. After three tries without an answer for their whole length, each further try lasts twice as long as the one
+ * before, in case the answer is slow. A try that failed at once says nothing about the time of an answer, and silence before a
+ * reconnect says nothing about the time after it.
  */
 const TRY_MS = 1_000;
 const SHORT_TRIES = 3;
 /**
- * A try that has heard nothing for so long asks once more beside its question, which may have gone to a node that stands still: with one of
- * three nodes stopped, the median of submits measures 300 ms instead of 1,070. Of all tries no more than so many in a second do: when everything
- * is slow, asking twice makes it slower (of 20,000 submits at once, 81,000 more questions and twice the time).
+ * A try without an answer for this long sends a second request beside the first, which may have gone to a paused node: with one of
+ * three nodes stopped, the median of submits is 300 ms instead of 1,070 ms. At most so many tries per second do this: when everything
+ * is slow, second requests make it slower (20,000 submits at once caused 81,000 more requests, and took twice the time).
  */
 const BESIDE_MS = 300;
 const MOST_BESIDE = 100;
 const SECOND_MS = 1_000;
-/** A call that finds no node for so long says so. */
+/** A call that finds no node for this long reports it. */
 const ALONE_MS = 1_000;
-/** A question that a node remembers for a limited time is repeated for no longer: the last repetition has a minute to arrive. */
+/** A node remembers such a request for a limited time, so the client repeats it for a minute less: the last repetition has that minute to arrive. */
 const LONGEST_REPEAT_MS = eventMemory.ms - 60_000;
-/** A request that is not there to wait is repeated after a change of owner only when it is older than this. */
+/** After a change of owner, a request that is not a wait is repeated only if it is older than this. */
 const OVERDUE_MS = 250;
 
 const pauses = { initialMs: 50, factor: 2, maxMs: 2_000, jitter: 0.5 };
 
-/** A question that may be asked any number of times: what it does is done once. */
+/** A request that may be sent any number of times: its effect happens once. */
 export interface Question<T> {
   readonly subject: string;
   readonly data?: Uint8Array | undefined;
   readonly headers?: Headers | undefined;
-  /** Asks the node to hold the answer back until the task has ended, or until this moment of the monotonic clock. */
+  /** The node holds the answer back until the task has ended, or until this moment of the monotonic clock. */
   readonly waitUntil?: number | undefined;
-  /** Of a wait: the id of what goes on when the wait is given up. */
+  /** For a wait: the id of the actor that continues when the wait is given up. */
   readonly waitFor?: string | undefined;
   /**
-   * Of a wait: a node remembers the question, an event's id, for a limited time only, so it is not repeated through an outage of any length.
+   * For a wait: a node remembers the event id of the request for a limited time only, so the client does not repeat it through an outage of any length.
    * @defaultValue false
    */
   readonly forgettable?: boolean | undefined;
-  /** Only a change of this shard's owner makes the question be asked again at once; `undefined`: of any. */
+  /** Only a change of this shard's owner repeats the request at once; `undefined`: a change of any shard. */
   readonly shard?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** How long the first tries wait, where an answer takes its time. */
+  /** The length of the first tries, if the answer is slow. */
   readonly tryMs?: number | undefined;
-  /** When a try asks once more beside its question, where an answer takes its time or much work; not less than a try: never. */
+  /** The time after which a try sends a second request, if the answer is slow or much work. A time as long as a try means never. */
   readonly besideMs?: number | undefined;
-  /** Reads the answer in the turn in which it comes; throws the error that it carries. */
+  /** Reads the answer in the turn in which it arrives; throws the error that it carries. */
   read(message: Message): T;
 }
 
 export interface Caller {
   readonly clock: Clock;
-  /** The longest that a call goes on without an answer. */
+  /** The longest time of a call without an answer. */
   readonly timeoutMs: number;
   /**
-   * Asks until there is an answer: again after errors of kind `unavailable`, and at once when the task's shard has a new owner or the connection
-   * is back. Throws the last such error once `timeoutMs` have passed, any other at once. A wait goes on through any outage until its `waitUntil`;
-   * only where no node has ever answered this client, `timeoutMs` bounds it too. A `REQUEST_TIMEOUT` names all of that time.
+   * Sends the request until there is an answer: again after errors of kind `unavailable`, and at once when the task's shard has a new owner or the
+   * connection is back. Throws the last such error once `timeoutMs` have passed, and any other error at once. A wait continues through any outage
+   * until its `waitUntil`; `timeoutMs` bounds it only if no node has ever answered this client. A `REQUEST_TIMEOUT` names the whole time.
    */
   ask<T>(question: Question<T>): Promise<T>;
   /** Waits before the next try; shorter when an owner changes or the connection is back. */
   pause(failures: number, error: unknown, shard: number | undefined): Promise<void>;
   /** Whether no node has ever answered this client, on a connection that was never lost: it may be in a wrong namespace. */
   readonly lonely: boolean;
-  /** A node has answered by another way than {@link Caller.ask}. */
+  /** A node has answered by a way other than {@link Caller.ask}. */
   noteServed(): void;
   /** Throws `UnavailableError` once the client is closed. */
   requireOpen(): void;
@@ -90,17 +90,17 @@ export interface CallerParts {
   readonly random: Random;
   readonly moves: Moves;
   readonly timeoutMs: number;
-  /** Hears, once a call, that no node has served it for a second; it goes on. */
+  /** Called once per call when no node has served it for a second; the call continues. */
   readonly onNoNode?: (() => void) | undefined;
-  /** Hears that there has been no connection for a second, and then that there is one again. */
+  /** Called when there has been no connection for a second, and again when it is back. */
   readonly onNatsAway?: ((away: boolean) => void) | undefined;
 }
 
-/** What the tries of one call share. */
+/** The state that the tries of one call share. */
 interface Call<T> {
-  /** Ends the try that is under way. */
+  /** Ends the running try. */
   settle: ((outcome: Outcome<T>) => void) | undefined;
-  /** The answer to a former try that came between two tries. */
+  /** The answer to a former try, if it came between two tries. */
   late: Outcome<T> | undefined;
 }
 
@@ -161,7 +161,7 @@ export function createCaller(parts: CallerParts): Caller {
       let open = 0;
       const send = (): void => {
         open += 1;
-        // The answer of a slow node counts after the end of the try, too: what is asked again then would have to wait again.
+        // The answer of a slow node counts after the end of its try too: a repeated request would have to wait again.
         bus.request(subject, data ?? new Uint8Array(), { headers, timeoutMs: Math.max(tryMs, leftMs) }).then(
           (message) => {
             served = true;
@@ -235,7 +235,7 @@ export function createCaller(parts: CallerParts): Caller {
       const noNode = isErgonError(error) && error.code === "NO_NODE";
       const askedMs = clock.monotonic() - begin;
       const givesUp = waitUntil === Infinity && isLonely() && askedMs >= timeoutMs;
-      // The silence of a try that the end of the call has cut short says less than the try before it.
+      // If the end of the call has cut the last try short, its silence says less than the try before it.
       const wasCut = deadline - now < patience && isErgonError(error) && error.code === "REQUEST_TIMEOUT";
       if (givesUp || begin + askedMs >= deadline)
         throw ofWholeCall(wasCut ? (lastError ?? error) : error, question, askedMs);
@@ -274,13 +274,13 @@ export function createCaller(parts: CallerParts): Caller {
   };
 }
 
-/** When a question is given up. */
+/** The time at which a request is given up. */
 function deadlineOf({ waitUntil, forgettable }: Question<unknown>, begin: number, timeoutMs: number): number {
   const most = forgettable === true ? begin + LONGEST_REPEAT_MS : Infinity;
   return Math.min(most, waitUntil === undefined ? begin + timeoutMs : waitUntil + GRACE_MS);
 }
 
-/** The last try may have had a moment left; what was waited for is the whole call. Of a wait it is said what goes on. */
+/** The error names the time of the whole call, since the last try may have lasted a moment only. For a wait, it names the actor that continues. */
 function ofWholeCall(cause: unknown, { subject, waitFor, forgettable }: Question<unknown>, askedMs: number): unknown {
   if (!isErgonError(cause)) return cause;
   const silent = cause.code === "REQUEST_TIMEOUT";
@@ -318,7 +318,7 @@ function waitMs(until: number | undefined, now: number): number {
   return until === undefined ? 0 : Math.floor(Math.min(ROUND_MS, Math.max(0, until - now)));
 }
 
-/** The server drops a connection that sends more than it takes, so what is too large never leaves. */
+/** The server drops a connection that sends more than it takes, so a message that is too large is never sent. */
 function requireFitting(data: Uint8Array | undefined, headers: Headers | undefined, most: number): void {
   let bytes = data?.length ?? 0;
   if (headers !== undefined) {

@@ -24,11 +24,11 @@ import { readBody, readTask, type TaskReply, type TaskResponse } from "./task-re
 import { untilEnded, untilResponse, type WaitOptions } from "./wait.ts";
 import { watchTask, type WatchOptions } from "./watch.ts";
 
-/** Thousands of tasks are stored before a batch is answered. */
+/** A node replies to a batch only when thousands of tasks are stored. */
 const BATCH_TRY_MS = 5_000;
-/** What a schedule has done is in its runs; its id is wanted for another. */
+/** The results of a schedule are in its runs, so its own record is short-lived: its id is soon free for another schedule. */
 const SCHEDULE_RETENTION = "10s";
-/** Who is asked of the whole asks all nodes, and waits 5 s for one that does not answer. A list may be much work. */
+/** A node that answers for the cluster asks all nodes, and waits 5 s for a silent one. A list may be much work. */
 const CLUSTER_TRY_MS = 6_000;
 const CLUSTER_BESIDE_MS = 1_000;
 
@@ -37,20 +37,20 @@ export interface ClientOptions {
   readonly bus: Bus;
   /** @defaultValue "default" */
   readonly namespace?: string | undefined;
-  /** What every subject begins with. @defaultValue "ergon" */
+  /** The first part of every subject. @defaultValue "ergon" */
   readonly prefix?: string | undefined;
   /**
-   * How long a call goes on without an answer, its repetitions included, in milliseconds. It does not bound waits and watches, which go on through
-   * any outage, except where no node has ever answered this client. @defaultValue 30,000
+   * The longest time of a call without an answer, including its retries, in milliseconds. Waits and watches continue through any outage: this
+   * bounds them only if no node has ever answered this client. @defaultValue 30,000
    */
   readonly timeoutMs?: number | undefined;
-  /** Who `cancel`, `end` and `retry` say they are for. @defaultValue "client" */
+  /** The name that `cancel`, `end` and `retry` record. @defaultValue "client" */
   readonly by?: string | undefined;
-  /** What the client's own inboxes begin with, where permissions ask for another. @defaultValue "_INBOX" */
+  /** The prefix of the client's inboxes, if its permissions require another. @defaultValue "_INBOX" */
   readonly inboxPrefix?: string | undefined;
-  /** Hears, once a call, that no node has served it for a second; the call goes on until its `timeoutMs`. @defaultValue none */
+  /** Called once per call when no node has served it for a second; the call continues until its `timeoutMs`. @defaultValue none */
   readonly onNoNode?: (() => void) | undefined;
-  /** Hears that NATS has been out of reach for a second (`true`), and then that it is back (`false`). @defaultValue none */
+  /** Called with `true` when NATS has been unreachable for a second, and with `false` when it is back. @defaultValue none */
   readonly onNatsAway?: ((away: boolean) => void) | undefined;
   /** @defaultValue the system's */
   readonly clock?: Clock | undefined;
@@ -58,18 +58,18 @@ export interface ClientOptions {
   readonly random?: Random | undefined;
 }
 
-/** Who decides over a task, and why; both are kept in its record. */
+/** The author of a decision about a task, and the reason. The record keeps both. */
 export interface DecisionOptions {
   readonly by?: string | undefined;
   readonly reason?: string | undefined;
 }
 
 export interface RetryOptions extends DecisionOptions {
-  /** The new task's id; made up when absent. */
+  /** The new task's id. @defaultValue generated */
   readonly id?: string | undefined;
 }
 
-/** How a namespace is laid out, and who hosts what. */
+/** The layout of a namespace, and the owner of each shard. */
 export interface ShardMap {
   readonly namespace: string;
   readonly buckets: number;
@@ -77,31 +77,31 @@ export interface ShardMap {
 }
 
 /**
- * A client of one namespace. Every call may be repeated and is: errors of kind `unavailable` are tried again with growing pauses until
- * `timeoutMs` have passed, under the same id, so that a task is stored once (M-7). Durations are milliseconds. All errors are
- * `ErgonError`s; `code` says why (docs/errors.md).
+ * A client of one namespace. Every call is safe to repeat. The client retries errors of kind `unavailable` with growing pauses until
+ * `timeoutMs` have passed, under the same id, so a task is stored once. Durations are milliseconds. All errors are
+ * `ErgonError`s; docs/errors.md explains each `code`.
  */
 export interface Client {
   /**
-   * Stores a task: when it resolves, the task survives every crash and is found by its id (B-9). The id is the idempotency key.
+   * Stores a task: when it resolves, the task survives every crash, and its id finds it. The id is the idempotency key.
    * Throws `INVALID_…` and `UNKNOWN_OPTION` with an issue per fault, `ID_CONFLICT`, `PAYLOAD_TOO_LARGE`.
    */
   submit(request: TaskRequest): Promise<TaskHandle>;
-  /** Submits and waits for the response, in one round trip when the task is short. Throws as `submit` and `response` do. */
+  /** Submits a task and waits for the response, in one round trip if the task is short. Throws the errors of `submit` and `response`. */
   run(request: TaskRequest, options?: WaitOptions): Promise<TaskResponse>;
-  /** Stores all of the tasks or none (B-4), answered in their order. Throws `BATCH_REJECTED` with an issue per fault. */
+  /** Stores all of the tasks or none, and returns them in their order. Throws `BATCH_REJECTED` with an issue per fault. */
   batch(request: BatchRequest): Promise<BatchReply>;
-  /** Throws `TASK_NOT_FOUND` (B-16), as all that take an id do. */
+  /** Throws `TASK_NOT_FOUND`, like every method that takes an id. */
   get(id: string): Promise<TaskView>;
   /** The task once it has ended, or as it is after `timeoutMs`. */
   wait(id: string, options?: WaitOptions): Promise<TaskView>;
-  /** The exact bytes that the agent answered. Throws the task's failure, `TASK_CANCELLED`, or `REQUEST_TIMEOUT` after `timeoutMs`. */
+  /** The exact bytes of the agent's response. Throws the task's failure, `TASK_CANCELLED`, or `REQUEST_TIMEOUT` after `timeoutMs`. */
   response(id: string, options?: WaitOptions): Promise<TaskResponse>;
-  /** The task as it is, then every change of it, until it has ended (B-35, B-38); throws `TASK_NOT_FOUND` (B-37). */
+  /** The task as it is, then every change of it, until it has ended. Throws `TASK_NOT_FOUND`. */
   watch(id: string, options?: WatchOptions): AsyncIterable<TaskView>;
-  /** Asks for a cancel: a running attempt gets its grace to stop first. Throws `TASK_ENDED`. */
+  /** Requests a cancel: a running attempt first gets its `cancelGrace` to stop. Throws `TASK_ENDED`. */
   cancel(id: string, options?: DecisionOptions): Promise<TaskView>;
-  /** Submits a failed or cancelled task once more, as a new task whose `origin` is this one. Throws `TASK_NOT_FAILED`. */
+  /** Submits a failed or cancelled task again, as a new task whose `origin` is this one. Throws `TASK_NOT_FAILED`. */
   retry(id: string, options?: RetryOptions): Promise<TaskHandle>;
   /** Fails a live task by force, whatever its agent does. Throws `TASK_ENDED`. */
   end(id: string, options?: DecisionOptions): Promise<TaskView>;
@@ -112,8 +112,8 @@ export interface Client {
   start(machine: string, input?: unknown, options?: StartOptions): Promise<Instance>;
   /**
    * Adds a schedule, an instance of the machine `schedule`: pause, resume, trigger and update it by events of these names, `cancel` removes it.
-   * The id is the idempotency key; once the schedule has ended it is free again after `retention`, ten seconds unless told. Throws as `start` does,
-   * and `INVALID_OPTION` or `UNKNOWN_OPTION` with an issue for each fault of the spec.
+   * The id is the idempotency key; it is free again when `retention` has passed after the schedule's end (default: ten seconds). Throws the errors
+   * of `start`, and `INVALID_OPTION` or `UNKNOWN_OPTION` with an issue for each fault of the spec.
    */
   schedule(
     spec: ScheduleSpec & { readonly id?: string | undefined },
@@ -121,11 +121,11 @@ export interface Client {
   ): Promise<Instance>;
   /** Starts a plan: `start` of the machine `plan`. Throws `INVALID_…` and `UNKNOWN_OPTION` with an issue per fault. */
   plan(definition: PlanDefinition, options?: Omit<StartOptions, "version">): Promise<Instance>;
-  /** An instance by its id; asks nobody. */
+  /** An instance by its id, without a request. */
   instance(id: string): Instance;
-  /** One page of the live tasks and instances, with `all` of the ended ones too. Throws `INVALID_OPTION` naming the field. */
+  /** One page of the live tasks and instances; with `all`, of the ended ones too. Throws `INVALID_OPTION`, which names the field. */
   list(request?: ListRequest): Promise<ListReply>;
-  /** Every page of `list`, line by line. */
+  /** The tasks and instances of every page of `list`, one by one. */
   listAll(request?: ListRequest): AsyncIterable<ActorSummary>;
   nodes(): Promise<readonly NodeView[]>;
   agents(): Promise<readonly AgentView[]>;
@@ -144,7 +144,7 @@ const defaults = {
 const NOTHING = new Uint8Array();
 
 /**
- * A client on a bus: a NATS connection's or the memory network's. Throws `InvalidError` when the namespace is not a name.
+ * Creates a client on a bus, of a NATS connection or of the memory network. Throws `InvalidError` if the namespace is not a name.
  *
  * @example
  * const client = createClient({ bus, namespace: "default" });

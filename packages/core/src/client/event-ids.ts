@@ -1,9 +1,9 @@
-/** Instances whose last number is kept: one that was forgotten gets ids under a new name. */
+/** The number of instances whose last number is kept. A forgotten instance gets ids under a new name. */
 const MOST_INSTANCES = 1_000;
 const NAME_LENGTH = 12;
 
 /**
- * Ids for the events that one client sends: for each instance a name and a number that grows by one, so that the instance remembers all of them as one
+ * Ids for the events of one client. Each instance gets a name and a number that grows by one, so the instance remembers all of them as one
  * range.
  */
 export function createEventIds(newId: () => string): (instance: string) => string {

@@ -1,19 +1,19 @@
 import type { Clock, TimerHandle } from "../base/clock.ts";
 import type { Bus } from "../ports/bus.ts";
 
-/** A connection that is lost for so long is reported. */
+/** A connection that is lost for this long is reported. */
 const AWAY_MS = 1_000;
 
-/** What a client knows of its connection. */
+/** The state of a client's connection. */
 export interface Connection {
-  /** Whether it has ever been lost. */
+  /** Whether the connection has ever been lost. */
   readonly wasLost: boolean;
   readonly closed: boolean;
-  /** Tells no more. */
+  /** Ends the reports. */
   forget(): void;
 }
 
-/** Follows the connection, and tells when it has been gone for a second and when it is back. */
+/** Follows the connection, and reports when it has been lost for a second and when it is back. */
 export function followConnection(bus: Bus, clock: Clock, onNatsAway?: (away: boolean) => void): Connection {
   let timer: TimerHandle;
   let [wasLost, closed, told, over] = [false, false, false, false];

@@ -10,45 +10,45 @@ import { readBody, readTask, type TaskReply } from "./task-reply.ts";
 import type { WaitOptions } from "./wait.ts";
 import type { WatchOptions } from "./watch.ts";
 
-/** An event for an instance: a type, and whatever its machine reads of it. Plain data. */
+/** An event for an instance: a type, and the fields that its machine reads. Plain data. */
 export interface InstanceEvent {
   readonly type: string;
   readonly [field: string]: unknown;
 }
 
-/** What a wait waits for: a state (or one above it), a tag, or, by default, the end. */
+/** The goal of a wait: a state (or a parent of it), a tag, or, by default, the end. */
 export interface Until {
-  /** A state as its view names it: `paid`, `order.paid`; a state above it is enough. */
+  /** A state as its view names it: `paid`, `order.paid`. A parent state matches every state below it. */
   readonly state?: string | undefined;
   readonly tag?: string | undefined;
 }
 
 export interface SendOptions {
-  /** What makes a repeated event the same one. @defaultValue a new one for each call */
+  /** The event's unique id: a repeated event with the same id applies once. @defaultValue a new id for each call */
   readonly eventId?: string | undefined;
 }
 
-/** Which events an instance takes where it stands. */
+/** The events that an instance takes in its present state. */
 export interface AcceptedEvents {
   readonly id: string;
   readonly status: string;
   readonly value: unknown;
-  /** Types, `*` for any. Whether a guard lets one pass depends on the event. */
+  /** Types of events, `*` for any. A guard may still refuse an event. */
   readonly events: readonly string[];
 }
 
-/** One instance of a machine. Every call may be repeated and is, as a client's are; throws `TASK_NOT_FOUND` when there is none. */
+/** One instance of a machine. Every call is safe to repeat, and the client retries it. Throws `TASK_NOT_FOUND` if there is no such instance. */
 export interface Instance {
   readonly id: string;
   get(): Promise<MachineView>;
   /**
-   * Sends an event; resolves when what follows from it is stored. It is applied once, however often the call is repeated under one `eventId`.
-   * Throws `EVENT_NOT_ACCEPTED` with the events that are taken, `NOT_SERIALISABLE`, `TASK_ENDED`.
+   * Sends an event; resolves when its result is stored. The event applies once, however often the call is repeated under one `eventId`.
+   * Throws `EVENT_NOT_ACCEPTED` with the events that the state takes, `NOT_SERIALISABLE`, `TASK_ENDED`.
    */
   send(event: InstanceEvent, options?: SendOptions): Promise<MachineView>;
-  /** Sends an event and waits for what `until` says. Throws as `send` does, and `REQUEST_TIMEOUT` after `timeoutMs`. */
+  /** Sends an event, and waits for `until`. Throws the errors of `send`, and `REQUEST_TIMEOUT` after `timeoutMs`. */
   ask(event: InstanceEvent, options?: SendOptions & WaitOptions & Until): Promise<MachineView>;
-  /** Waits until the instance has ended, or is where `until` says. After `timeoutMs` it is answered as it stands. */
+  /** Waits until the instance has ended, or `until` holds. After `timeoutMs`, it returns the instance as it is. */
   wait(options?: WaitOptions & Until): Promise<MachineView>;
   /** The machine's output. Throws its failure, `TASK_CANCELLED`, or `REQUEST_TIMEOUT` after `timeoutMs`. */
   output(options?: WaitOptions): Promise<unknown>;
@@ -56,18 +56,19 @@ export interface Instance {
   watch(options?: WatchOptions): AsyncIterable<MachineView>;
   can(): Promise<AcceptedEvents>;
   /**
-   * Moves it to another version of its machine; without one to the newest that has a migration from its own, and is answered as it is when there is
-   * none. Throws `MIGRATION_FAILED`, with the instance as it was, `MACHINE_NOT_FOUND`, `TASK_ENDED`.
+   * Migrates the instance to another version of its machine. Without a version, the target is the newest one that has a migration from the
+   * instance's own; if there is none, the instance stays as it is. Throws `MIGRATION_FAILED`, `MACHINE_NOT_FOUND` and `TASK_ENDED`; the instance
+   * then stays as it was.
    */
   migrate(version?: string): Promise<MachineView>;
-  /** A machine that takes an event `cancel` gets it, and decides what follows; every other one is stopped. Throws `TASK_ENDED`. */
+  /** Sends the event `cancel` to a machine that takes it, and the machine decides; otherwise stops the instance. Throws `TASK_ENDED`. */
   cancel(options?: DecisionOptions): Promise<MachineView>;
   /**
-   * Goes on where a plan has failed or was cancelled, as a new instance whose `origin` is this one: steps that have succeeded are not run again.
-   * Throws `TASK_NOT_FAILED`, also for machines that cannot be run again.
+   * Continues a failed or cancelled plan, as a new instance whose `origin` is this one. Succeeded steps do not run again.
+   * Throws `TASK_NOT_FAILED`, also for machines that cannot be retried.
    */
   retry(options?: RetryOptions): Promise<Instance>;
-  /** Stops it by force; it has failed then. Throws `TASK_ENDED`. */
+  /** Stops the instance by force, as failed. Throws `TASK_ENDED`. */
   end(options?: DecisionOptions): Promise<MachineView>;
 }
 
@@ -81,7 +82,7 @@ export interface InstanceParts {
 
 const NO_INPUT = { data: new Uint8Array(), contentType: MSGPACK_TYPE };
 
-/** Starts an instance; the same id again finds the same one. */
+/** Starts an instance. The same id again finds the same instance. */
 export async function startInstance(
   parts: InstanceParts,
   machine: string,

@@ -2,14 +2,14 @@ import type { Clock, TimerHandle } from "../base/clock.ts";
 import type { Bus } from "../ports/bus.ts";
 import type { Names } from "../wire/subjects.ts";
 
-/** A take-over moves many shards within moments; those who wait are told once. */
+/** A take-over moves many shards within moments; each waiting call is notified once. */
 const DEBOUNCE_MS = 50;
 
-/** Tells whoever waits for a shard's answer that its owner has changed: the new one has never heard the question. */
+/** Notifies calls that wait for a shard's answer when its owner has changed: the new owner has never received their requests. */
 export interface Moves {
-  /** Calls `run` after each change that may concern `shard` (`undefined`: not known, so any). Answers how to stop it. */
+  /** Calls `run` after each change that may concern `shard` (`undefined`: any shard). Returns a function that stops it. */
   listen(shard: number | undefined, run: () => void): () => void;
-  /** How often the connection has come back. Each time everyone is called. */
+  /** How often the connection has come back. Each return notifies every waiting call. */
   readonly connections: number;
   close(): void;
 }
@@ -42,7 +42,7 @@ export function createMoves(bus: Bus, names: Names, clock: Clock): Moves {
   let lost = false;
   let connections = 0;
   bus.onStatus((status) => {
-    // What was said while the connection was gone was not heard.
+    // The client missed every message while the connection was lost.
     if (status === "connected" && lost) {
       connections += 1;
       all();

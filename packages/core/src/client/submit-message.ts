@@ -5,7 +5,7 @@ import { numberFields } from "../wire/number-fields.ts";
 import type { TaskRequest } from "../wire/submit.ts";
 import { parseTaskRequest } from "../wire/submit.ts";
 
-/** A submit as it goes on the wire. */
+/** A submit on the wire. */
 export interface SubmitMessage {
   readonly driver: string;
   readonly id: string;
@@ -13,7 +13,7 @@ export interface SubmitMessage {
   readonly headers: Headers;
 }
 
-/** Checks a request and spells it as payload and headers. Throws `InvalidError` with an issue for each fault. */
+/** Checks a request, and turns it into payload and headers. Throws `InvalidError` with an issue for each fault. */
 export function encodeSubmit(request: TaskRequest, newId: () => string): SubmitMessage {
   const { spec, delayMs } = parseTaskRequest(request);
   const id = spec.id ?? newId();
@@ -39,14 +39,14 @@ export function encodeSubmit(request: TaskRequest, newId: () => string): SubmitM
   return { driver: spec.driver, id, data: spec.payload, headers };
 }
 
-/** A task of a batch, checked, with an id and its payload as bytes, so that sending it again is the same again. */
+/** A checked task of a batch, with an id and its payload as bytes, so that a repetition is identical. */
 function normalizeTask(request: TaskRequest, newId: () => string): TaskRequest {
   const { spec } = parseTaskRequest(request);
   const { text: _text, base64: _base64, ...rest } = request;
   return { ...rest, id: spec.id ?? newId(), payload: spec.payload, contentType: spec.contentType };
 }
 
-/** The tasks of a batch made fit to be sent again. Throws `BATCH_REJECTED` with the faults of all of them, as `tasks[3].driver`. */
+/** The tasks of a batch, in a form that is safe to repeat. Throws `BATCH_REJECTED` with the faults of all tasks, such as `tasks[3].driver`. */
 export function normalizeTasks(requests: readonly TaskRequest[], newId: () => string): TaskRequest[] {
   const issues: Issue[] = [];
   const tasks = requests.map((request, index) => {

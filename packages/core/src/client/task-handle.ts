@@ -4,10 +4,10 @@ import type { TaskResponse } from "./task-reply.ts";
 import type { WaitOptions } from "./wait.ts";
 import type { WatchOptions } from "./watch.ts";
 
-/** One task, as the client that submitted it holds it. Everything here is also there by id, in {@link Client}. */
+/** A handle of one submitted task. {@link Client} has the same methods by id. */
 export interface TaskHandle {
   readonly id: string;
-  /** The task when it was stored, or stored again. */
+  /** The task at the moment of the submit, or of its repetition. */
   readonly view: TaskView;
   get(): Promise<TaskView>;
   wait(options?: WaitOptions): Promise<TaskView>;

@@ -4,30 +4,30 @@ import { decodeBody } from "../wire/codec.ts";
 import { decodeError } from "../wire/error-headers.ts";
 import { H } from "../wire/headers.ts";
 
-/** What an agent answered, exactly. */
+/** The exact response of an agent. */
 export interface TaskResponse {
   readonly data: Uint8Array;
   readonly contentType: string | undefined;
   /** The bytes as UTF-8. */
   text(): string;
-  /** The bytes as JSON; throws `SyntaxError` when they are none. */
+  /** The bytes as JSON. Throws `SyntaxError` if they are no JSON. */
   json(): unknown;
 }
 
-/** A node's word about a task. */
+/** A node's reply about a task. */
 export interface TaskReply {
   readonly view: TaskView;
-  /** Whether the task has ended: the status never changes again (I-1). */
+  /** Whether the task has ended. Its status then never changes again. */
   readonly final: boolean;
   readonly shard: number | undefined;
 }
 
-/** A task's response, or what is known of the task while there is none. */
+/** A task's response, or the task while there is no response. */
 export type ResponseReply =
   | { readonly kind: "response"; readonly response: TaskResponse }
   | ({ readonly kind: "pending" } & TaskReply);
 
-/** Reads a body that is no task. Throws the error that the message carries instead. */
+/** Reads a body that is not a task. Throws the error that the message carries instead. */
 export function readBody(message: Message): unknown {
   const error = decodeError(message);
   if (error !== undefined) throw error;

@@ -8,18 +8,18 @@ import { readResponse, readTask } from "./task-reply.ts";
 
 export interface WaitOptions {
   /**
-   * Longest wait in milliseconds, outages of NATS and of nodes included. A wait that it ends in an outage throws, and says that the task goes on.
-   * @defaultValue as long as the task lives (its `totalTimeout`, 7 days unless told), or, where no node has ever answered, the client's `timeoutMs`
+   * The longest wait in milliseconds, including outages of NATS and of nodes. A wait that ends in an outage throws an error, which says that the task
+   * continues. @defaultValue the life of the task (its `totalTimeout`, by default 7 days); if no node has ever answered, the client's `timeoutMs`
    */
   readonly timeoutMs?: number | undefined;
   /** Gives up the wait, not the task. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The first request of {@link untilResponse}, where it is to be another than a wait. */
+/** The first request of {@link untilResponse}, if it is not a wait. */
 export type FirstQuestion = Pick<Question<ResponseReply>, "subject" | "data" | "headers">;
 
-/** Asks in rounds until the task has ended; after `timeoutMs` answers the task as it is then. No outage ends it before. */
+/** Sends wait requests until the task has ended. After `timeoutMs`, it returns the task as it is then. No outage ends it earlier. */
 export async function untilEnded(
   caller: Caller,
   names: Names,
@@ -43,8 +43,8 @@ export async function untilEnded(
 }
 
 /**
- * Asks in rounds until the task has succeeded. Throws the failure of a task that failed, `TASK_CANCELLED` of a cancelled one, and
- * `REQUEST_TIMEOUT` when it has not ended after `timeoutMs`.
+ * Sends wait requests until the task has succeeded. Throws the failure of a failed task, `TASK_CANCELLED` for a cancelled one, and
+ * `REQUEST_TIMEOUT` if the task has not ended after `timeoutMs`.
  */
 export async function untilResponse(
   caller: Caller,

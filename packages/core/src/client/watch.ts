@@ -9,7 +9,7 @@ import { isUnavailable, type Caller } from "./caller.ts";
 import type { Moves } from "./moves.ts";
 import { readTask, type TaskReply } from "./task-reply.ts";
 
-/** Nodes send something every 5 s; a watch that has heard nothing for longer asks again. */
+/** Nodes send a message every 5 s. A watch that hears nothing for longer asks again. */
 const SILENCE_MS = 12_000;
 
 export interface WatchOptions {
@@ -22,7 +22,7 @@ export interface WatchParts {
   readonly caller: Caller;
   readonly moves: Moves;
   readonly names: Names;
-  /** A subject that nobody else listens to. */
+  /** A subject without any other listener. */
   readonly newInbox: () => string;
 }
 
@@ -34,8 +34,8 @@ type Item =
   | { readonly kind: "ended" };
 
 /**
- * The task as it is, then each change of it, until it has ended. After a change of owner it is asked for again: what happened in between
- * is in the history, the same view never comes twice in a row. It goes on through any outage; only where no node has ever answered this client it
+ * The task as it is, then each change of it, until it has ended. After a change of owner, the watch asks again: the history contains the changes in
+ * between, and the same view never comes twice in a row. The watch continues through any outage. Only if no node has ever answered this client, it
  * gives up after the client's `timeoutMs`.
  */
 export async function* watchTask(
@@ -81,7 +81,7 @@ interface Stream {
   close(): void;
 }
 
-/** One request to watch, with an inbox of its own, so that what a former owner still sends goes nowhere. */
+/** One watch request with an inbox of its own, so that late messages of a former owner are dropped. */
 function openStream(
   { bus, caller, moves, names, newInbox }: WatchParts,
   id: string,
