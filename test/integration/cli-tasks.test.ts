@@ -290,6 +290,18 @@ describe("batch", () => {
     expect(await ergon(["get", "lonely"])).toMatchObject({ code: 3 });
   });
 
+  test("--require-agents stores nothing unless an agent announces each driver (B-4, B-5)", async ({ ergon }) => {
+    const lines = '{"driver": "echo", "id": "announced"}\n{"driver": "absent-1"}\n{"driver": "absent-2"}\n';
+    const refused = await ergon(["batch", "--require-agents"], lines);
+    const stored = await ergon(["batch", "--require-agents"], '{"driver": "echo", "id": "served"}\n');
+
+    expect(refused).toMatchObject({ code: 2, out: "" });
+    for (const driver of ["absent-1", "absent-2"])
+      expect(refused.err).toContain(`driver ${driver} not found: no agent announces it`);
+    expect(await ergon(["get", "announced"])).toMatchObject({ code: 3 });
+    expect(stored).toMatchObject({ code: 0, out: expect.stringContaining('"id":"served"') });
+  });
+
   test("--no-wait prints what was stored, in order", async ({ ergon }) => {
     const said = await ergon(
       ["batch", "--no-wait"],

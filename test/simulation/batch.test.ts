@@ -1,4 +1,4 @@
-import type { BatchReply } from "@ergon/core";
+import type { BatchReply, ErgonError } from "@ergon/core";
 import { describe, expect, test } from "vitest";
 
 import { createMemoryCluster, type MemoryCluster } from "../support/memory-cluster.ts";
@@ -9,6 +9,16 @@ const tasksOf = (count: number, more: object = {}): { driver: string; id: string
 /** What a client gets: the reply, or the code of the error. */
 async function outcomeOf(cluster: MemoryCluster, batch: Promise<BatchReply>): Promise<BatchReply | string> {
   return cluster.drive(batch.catch((error: { code: string }) => error.code));
+}
+
+/** The error of a batch that is refused. */
+async function errorOf(cluster: MemoryCluster, batch: Promise<BatchReply>): Promise<ErgonError> {
+  return cluster.drive(
+    batch.then(
+      () => expect.fail("the batch is stored"),
+      (error: unknown) => error as ErgonError,
+    ),
+  );
 }
 
 describe("a batch", () => {
@@ -49,6 +59,49 @@ describe("a batch", () => {
     expect(error.code).toBe("BATCH_REJECTED");
     expect(error.issues.map(({ field }) => field)).toEqual(["tasks[1].driver", "tasks[2].priority"]);
     expect(await cluster.stored()).toEqual([]);
+  });
+
+  test("that requires agents is refused as a whole when none announces a driver, and the error names it (B-4)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1", "n2");
+    await cluster.addAgent("a1");
+    const client = cluster.client();
+    const tasks = [{ driver: "work" }, { driver: "unknown" }, { driver: "work" }];
+
+    const error = await errorOf(cluster, client.batch({ tasks, requireAgents: true }));
+
+    expect(error).toMatchObject({ code: "BATCH_REJECTED", kind: "invalid" });
+    expect(error.message).toContain("driver unknown not found");
+    expect(error.issues.map(({ field, code }) => [field, code])).toEqual([["tasks[1].driver", "INVALID_DRIVER"]]);
+    expect(await cluster.stored()).toEqual([]);
+    // Without that, the task waits for an agent.
+    expect((await cluster.drive(client.batch({ tasks }))).tasks).toHaveLength(3);
+  });
+
+  test("that requires agents is refused with every driver that none announces (B-5)", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1", "n2");
+    await cluster.addAgent("a1");
+    const tasks = [{ driver: "first" }, { driver: "second" }, { driver: "work" }, { driver: "first" }];
+
+    const error = await errorOf(cluster, cluster.client().batch({ tasks, requireAgents: true }));
+
+    expect(error.issues.map(({ field }) => field)).toEqual(["tasks[0].driver", "tasks[1].driver", "tasks[3].driver"]);
+    expect(error.issues.map(({ message }) => message).join("\n")).toMatch(
+      /driver first not found[^]*driver second not/,
+    );
+    expect(await cluster.stored()).toEqual([]);
+  });
+
+  test("that requires agents is not refused by a node that has just started and has not heard them yet", async () => {
+    const cluster = createMemoryCluster();
+    await cluster.addAgent("a1", { distanceMs: 200 });
+    await cluster.addNode("n1");
+    await cluster.waitForOwners();
+    const client = cluster.client();
+    const batch = client.batch({ tasks: tasksOf(3), requireAgents: true });
+
+    expect((await cluster.drive(batch)).tasks).toHaveLength(3);
   });
 
   test("without a task is refused (B-6)", async () => {

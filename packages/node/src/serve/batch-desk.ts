@@ -22,10 +22,11 @@ import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import { askingOf } from "./asking.ts";
 import type { Admitted, BatchAdmitter } from "./batch-admitter.ts";
-import { idsOf, issuesOf, rejected, requireBatch } from "./batch-request.ts";
+import { driversOf, idsOf, issuesOf, rejected, requireBatch } from "./batch-request.ts";
 import type { Forwarder } from "./forwarder.ts";
 import { inTurns } from "./in-turns.ts";
 import type { Intake } from "./intake.ts";
+import { unannounced } from "./unannounced.ts";
 
 interface Batch {
   readonly specs: readonly TaskSpec[];
@@ -114,6 +115,8 @@ export class BatchDesk {
       });
     }
     const correlationId = body.correlationId ?? this.#newId();
+    const unserved =
+      body.requireAgents === true ? await unannounced(this.#context, this.#agents, driversOf(tasks)) : NONE;
     const issues: Issue[] = [];
     const ids = new Set<string>();
     const made = new Set<string>();
@@ -129,7 +132,7 @@ export class BatchDesk {
           });
         ids.add(id);
         if (submission.spec.id === undefined) made.add(id);
-        if (body.requireAgents === true && this.#agents.credits(spec.driver).length === 0) {
+        if (unserved.has(spec.driver)) {
           const text = `driver ${spec.driver} not found: no agent announces it`;
           throw new InvalidError("INVALID_DRIVER", text, {
             issues: [{ field: "driver", code: "INVALID_DRIVER", message: text }],
@@ -159,3 +162,5 @@ export class BatchDesk {
     });
   }
 }
+
+const NONE: ReadonlySet<string> = new Set();

@@ -37,6 +37,13 @@ export function idsOf(body: unknown): readonly string[] | undefined {
   return ids.every((id) => typeof id === "string") ? ids : undefined;
 }
 
+/** The drivers of the tasks, as far as they name one. */
+export function driversOf(tasks: readonly unknown[]): readonly string[] {
+  return tasks
+    .map((task) => (task as { driver?: unknown } | null)?.driver)
+    .filter((driver) => typeof driver === "string");
+}
+
 /** The refusal of a batch, with the fault of each of its tasks. */
 export function rejected(issues: readonly Issue[]): InvalidError {
   const more = issues.length === 1 ? "" : ` (and ${issues.length - 1} more)`;

@@ -20,6 +20,7 @@ Exit code 1 when one of them has failed.`;
 interface Flags {
   readonly wait: boolean;
   readonly correlationId?: string;
+  readonly requireAgents?: boolean;
 }
 
 /** Waits under way at once; the others' tasks go on all the same. */
@@ -33,15 +34,14 @@ export function batch(program: Command, cli: Cli): void {
     .argument("[file]", "a JSON object a line (default: standard input)")
     .option("--no-wait", "don't wait until they have ended")
     .option("--correlation-id <id>", "what the tasks share; made up when absent")
+    .option("--require-agents", "store none of them unless an agent announces each driver")
     .addHelpText("after", examples)
     .action(
-      cli.clientAction(async (session, client, file: string | undefined, { wait, correlationId }: Flags) => {
+      cli.clientAction(async (session, client, file: string | undefined, { wait, ...options }: Flags) => {
         const { io, output } = session;
         const fromStdin = file === undefined || file === "-";
         const tasks = parseLines(await (fromStdin ? readStdin(io, "tasks, a JSON object a line,") : readInput(file)));
-        const { tasks: stored, correlationId: common } = await client.batch(
-          correlationId === undefined ? { tasks } : { tasks, correlationId },
-        );
+        const { tasks: stored, correlationId: common } = await client.batch({ tasks, ...options });
         if (wait) {
           session.waitsFor = `${stored.length} tasks`;
           session.farewell = `ergon: the tasks go on, "ergon ls --all --correlation-id ${common}" lists them`;

@@ -1,0 +1,28 @@
+import { UnavailableError, delay } from "@ergon/core";
+
+import type { AgentsTable } from "../dispatch/agents-table.ts";
+import type { NodeContext } from "../node-context.ts";
+
+const LOOK_MS = 50;
+/** A node hears every agent within 1.5 s, unless it has lost NATS. */
+const LONGEST_MS = 5_000;
+
+/**
+ * Which of these drivers no agent announces. A node that has not listened long enough to have heard every agent waits until it has. Throws
+ * `UnavailableError` when it hears none for longer than that takes.
+ */
+export async function unannounced(
+  { clock }: NodeContext,
+  agents: AgentsTable,
+  drivers: Iterable<string>,
+): Promise<ReadonlySet<string>> {
+  const wanted = [...new Set(drivers)];
+  const end = clock.monotonic() + LONGEST_MS;
+  for (;;) {
+    const missing = wanted.filter((driver) => agents.credits(driver).length === 0);
+    if (missing.length === 0 || agents.isSettled(clock.monotonic())) return new Set(missing);
+    if (clock.monotonic() >= end)
+      throw new UnavailableError("NATS_UNREACHABLE", "this node hears no agents at present; ask again");
+    await delay(clock, LOOK_MS);
+  }
+}
