@@ -29,6 +29,9 @@ const sources = [
   "docker/.*",
   "packages/agents/src/**/*.ts",
   "packages/core/src/client/**/*.ts",
+  "packages/core/src/{plan/definition,schedule/spec,schedule/view,task/spec,wire/submit,machines/define,base/errors}.ts",
+  "packages/core/src/testing/{explore,moves,test-instance}.ts",
+  "packages/node/src/{node,options}.ts",
 ];
 
 test.for(sources)("every comment in %s names its subject first", (pattern) => {

@@ -1,4 +1,4 @@
-// A whole cluster in one process, under a clock and a source of chance that the test holds.
+// A whole cluster in one process, with a clock and random numbers that the test controls.
 export { createSystemClock } from "./base/clock.ts";
 export { seededRandom } from "./base/random.ts";
 export { createManualClock } from "./memory/clock.ts";
@@ -8,7 +8,7 @@ export { createMemoryNetwork } from "./memory/network.ts";
 export { ExplorationError, explore } from "./testing/explore.ts";
 export { createTestInstance } from "./testing/test-instance.ts";
 
-// What every adapter must do, as tests that run on any of them.
+// The rules for every adapter, as tests that run on any of them.
 export { describeBus } from "./testing/bus.ts";
 export { describeLeaseStore } from "./testing/lease.ts";
 export { describeRecordStore } from "./testing/store.ts";

@@ -19,11 +19,11 @@ import { startNode, type Node } from "./start-node.ts";
 import { VERSION } from "./version.ts";
 
 const OPEN_AGAIN_MS = 500;
-/** A new cluster of servers elects its leaders within this, at least. */
+/** A new cluster of servers may need this long to elect its leaders. */
 const OPEN_MS = 10_000;
 
 /**
- * Connects to NATS and starts a node, which joins the cluster of its namespace and serves its share of the shards. Creates the namespace when it
+ * Connects to NATS, and starts a node. The node joins the cluster of its namespace, and serves its share of the shards. Creates the namespace if it
  * is new. Throws `INVALID_CONFIGURATION` with an issue per fault, `NATS_UNREACHABLE`, `SERVER_UNSUITABLE` (version, JetStream) and `NOT_PERMITTED`.
  */
 export function createNode(options: NodeOptions = {}, logger: Logger = createLogger(options.log)): Promise<Node> {
@@ -41,7 +41,7 @@ export async function openNode(
     resolved;
   const machines = await loadMachines(resolved.machines);
   const clock = createSystemClock();
-  // A session is one life of a process: the name is the user's, the end is ours.
+  // The id is unique for each process: the user's name and a random suffix.
   const node = `${id ?? hostLabel()}-${createIdFactory(systemRandom)().slice(0, 8)}`;
   const link = await connectNats({ name: `ergon-node ${node}`, ...nats }, { clock, logger });
   try {

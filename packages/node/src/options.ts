@@ -11,45 +11,45 @@ const logFormats = ["auto", "json", "pretty"] as const;
 export interface LogOptions {
   /** @defaultValue "info" */
   readonly level?: (typeof logLevels)[number] | undefined;
-  /** `auto`: pretty on a terminal, JSON lines elsewhere. @defaultValue "auto" */
+  /** `auto`: pretty on a terminal, else JSON lines. @defaultValue "auto" */
   readonly format?: (typeof logFormats)[number] | undefined;
 }
 
-/** What a node knows of a driver beforehand; a driver needs no such entry. */
+/** The settings of a driver. A driver needs no such entry. */
 export interface DriverOptions {
-  /** Where its plain agents listen, when that is not `<prefix>.<namespace>.agent.<driver>`: any NATS micro service. */
+  /** The subject of the driver's plain agents, such as that of any NATS micro service. @defaultValue `<prefix>.<namespace>.agent.<driver>` */
   readonly subject?: string | undefined;
-  /** Most attempts in flight per node. @defaultValue what the agents announce; for plain agents 256 */
+  /** The most attempts in flight per node. @defaultValue the number that the agents announce; for plain agents 256 */
   readonly limit?: number | undefined;
 }
 
-/** Options of a node. `shards`, `buckets` and `replicas` are fixed when the namespace is created: later nodes take what stands. */
+/** Options of a node. `shards`, `buckets` and `replicas` are fixed when the namespace is created: later nodes take its values. */
 export interface NodeOptions {
   readonly nats?: NatsOptions | undefined;
   /** Namespaces share nothing. @defaultValue "default" */
   readonly namespace?: string | undefined;
-  /** What every subject and bucket begins with. @defaultValue "ergon" */
+  /** The first part of every subject and bucket name. @defaultValue "ergon" */
   readonly prefix?: string | undefined;
-  /** What the node is called; made unique by the process when absent. */
+  /** The first part of the node's id; the node appends a unique part. @defaultValue the host's name */
   readonly id?: string | undefined;
-  /** Units of ownership: more spread finer, and cost a key each. @defaultValue 64 */
+  /** The number of shards, the units of ownership. More shards spread the load more evenly, and cost a key each. @defaultValue 64 */
   readonly shards?: number | undefined;
-  /** Streams that the shards are spread over: more write faster where sync is always. @defaultValue 1 */
+  /** The number of streams that hold the shards. More streams write faster if sync is always. @defaultValue 1 */
   readonly buckets?: number | undefined;
   /** Copies of everything stored, on as many servers: 1, 3 or 5. @defaultValue 1 */
   readonly replicas?: number | undefined;
-  /** How long a node that vanished without a word still counts as alive, in milliseconds. @defaultValue 6,000 */
+  /** How long a vanished node still counts as alive, in milliseconds. @defaultValue 6,000 */
   readonly sessionTtlMs?: number | undefined;
   /**
-   * How writes go into a bucket with one replica: `pipelined`, many at a time; `grouped`, one atomic batch at a time, which is faster where the
+   * How a node writes to a bucket with one replica: `pipelined`, many writes at a time; `grouped`, one atomic batch at a time, which is faster if the
    * server syncs every write. `auto` measures which when the node starts. Replicated buckets are always grouped. @defaultValue "auto"
    */
   readonly commitMode?: CommitMode | undefined;
   readonly drivers?: Readonly<Record<string, DriverOptions>> | undefined;
-  /** Users' machines that the node runs: XState machines, what `defineMachine` gives, or files that export such. @defaultValue none */
+  /** Users' machines that the node runs: XState machines, results of `defineMachine`, or files that export them. @defaultValue none */
   readonly machines?: readonly MachineSource[] | undefined;
   readonly log?: LogOptions | undefined;
-  /** Longest a stop waits for what is under way, in milliseconds. @defaultValue 30,000 */
+  /** The longest time that a stop waits for pending work, in milliseconds. @defaultValue 30,000 */
   readonly drainMs?: number | undefined;
 }
 
@@ -74,7 +74,7 @@ const fault = (message: string) => ({ error: message });
 const text = z.string(fault("must be a text")).min(1, fault("must not be empty"));
 const name = z.string(fault("must be a text")).refine(isName, fault('must be 1 to 64 letters, digits, "_" or "-"'));
 
-/** Texts stand for values too, as environment variables and flags have nothing else (B-52). */
+/** Accepts texts for values, because environment variables and flags have only texts. */
 const integer = (min: number, max: number) =>
   z.preprocess(
     (value) => (typeof value === "string" && /^\s*[+-]?\d+\s*$/.test(value) ? Number(value) : value),
@@ -126,7 +126,7 @@ const drivers = z.preprocess(
 );
 
 const MACHINES = "must be machines, or files that export them";
-/** The environment names several with commas. */
+/** A list in the environment is a text with commas. */
 const machines = z.preprocess(
   (value) => (typeof value === "string" ? value.split(",").map((file) => file.trim()) : value),
   z.array(
@@ -179,15 +179,15 @@ const schema = strict({
 const SECRETS: ReadonlySet<string> = new Set(["nats.password", "nats.token", "nats.nkeySeed"]);
 
 /**
- * Fills in the defaults. Throws `InvalidError` (`INVALID_CONFIGURATION`) that names every key that is wrong, not only the first (B-53);
- * `nameOf` says what the user calls a key, such as its environment variable.
+ * Fills in the defaults. Throws `InvalidError` (`INVALID_CONFIGURATION`), which names every faulty key, not only the first one.
+ * `nameOf` returns the user's name of a key, such as its environment variable.
  */
 export function resolveNodeOptions(
   options: object = {},
   nameOf: (key: string) => string = (key) => key,
 ): ResolvedNodeOptions {
   const result = schema.safeParse(options);
-  // Absent and `undefined` are the same to every reader of these options.
+  // Every reader of these options treats absent and `undefined` alike.
   if (result.success) return { id: undefined, ...result.data } as ResolvedNodeOptions;
   throw invalidConfiguration(result.error.issues.flatMap((issue) => issuesOf(issue, options, nameOf)));
 }

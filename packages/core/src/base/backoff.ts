@@ -1,12 +1,12 @@
-/** How long to wait between attempts. */
+/** The pauses between attempts. */
 export interface Backoff {
-  /** Pause before the second attempt. */
+  /** The pause before the second attempt. */
   readonly initialMs: number;
   /** Each pause is this many times the one before. */
   readonly factor: number;
   /** No pause is longer. */
   readonly maxMs: number;
-  /** Share of the pause that chance may take away or add: 0 none, 0.5 between half and one and a half. */
+  /** The random share of a pause: 0 gives none, 0.5 gives between half and one and a half of the pause. */
   readonly jitter: number;
 }
 
@@ -15,7 +15,7 @@ export interface Backoff {
  * `jitter` around it and never above `max`. `chance` is a number in [0, 1).
  */
 export function backoffMs(policy: Backoff, failures: number, chance: number): number {
-  // What has grown beyond all numbers is still nothing when it began as nothing.
+  // A pause that began as 0 stays 0, even if the factor has grown to infinity.
   const grown = policy.initialMs === 0 ? 0 : policy.initialMs * policy.factor ** Math.max(0, failures - 1);
   const exact = Math.min(policy.maxMs, grown);
   const spread = exact * (1 + policy.jitter * (2 * chance - 1));

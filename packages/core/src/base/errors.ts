@@ -1,7 +1,7 @@
 /**
- * Every code that a user can meet, with the kind that says what follows from it and a status in the style of HTTP that
+ * Every code that a user can meet, with its kind, which says how to react, and a status in the style of HTTP, which
  * goes into `Nats-Service-Error-Code`. Codes are API and never change their meaning; texts may change (NATS ADR-7).
- * `docs/errors.md` explains each; a test holds the two together.
+ * `docs/errors.md` explains each code; a test compares the two.
  */
 export const errorCodes = {
   INVALID_ID: { kind: "invalid", status: 400 },
@@ -57,16 +57,16 @@ export const errorCodes = {
 } as const;
 
 /**
- * What follows from an error:
- * `invalid`: mend the input; `not-found`, `conflict`: the request does not fit what is stored; `stale`: the attempt is
- * no longer the current one, stop it; `unavailable`: try again; `retryable`: this attempt failed, another may not;
- * `terminal`: never tried again.
+ * The reaction to an error:
+ * `invalid`: fix the input. `not-found`, `conflict`: the request does not fit the stored state. `stale`: the attempt is
+ * no longer the current one; stop it. `unavailable`: retry. `retryable`: this attempt failed, another one may succeed.
+ * `terminal`: there is no retry.
  */
 export type ErrorKind = "invalid" | "not-found" | "conflict" | "stale" | "unavailable" | "retryable" | "terminal";
 
 export type ErrorCode = keyof typeof errorCodes;
 
-/** One thing that is wrong with an input, by the name of its field. */
+/** One fault of an input, by the name of its field. */
 export interface Issue {
   readonly field: string;
   readonly code: string;
@@ -77,18 +77,18 @@ export interface ErgonErrorOptions {
   readonly cause?: unknown;
   /** The input's faults, when there are several or when they have field names. */
   readonly issues?: readonly Issue[];
-  /** Earliest moment at which trying again makes sense. */
+  /** The earliest time at which a retry makes sense. */
   readonly retryAfterMs?: number;
 }
 
 /**
- * The base of every error that Ergon throws. The class says what the runtime will do, `code` why, the text what to do
- * next. The same class and code arrive in-process and over the wire (M-21). Test with {@link isErgonError}, not
+ * The base of every error that Ergon throws. The class says how the runtime reacts, `code` gives the reason, and the text says what to do
+ * next. The same class and code arrive in-process and over the wire. Test with {@link isErgonError}, not
  * `instanceof`: two copies of the package may be loaded.
  */
 export class ErgonError extends Error {
   override readonly name: string = "ErgonError";
-  /** Stable reason; one of {@link errorCodes}, or an agent's own. */
+  /** The stable reason: one of {@link errorCodes}, or an agent's own. */
   readonly code: string;
   readonly kind: ErrorKind;
   readonly issues: readonly Issue[];
@@ -108,7 +108,7 @@ export class ErgonError extends Error {
   }
 }
 
-/** The input must be mended; nothing was stored. */
+/** The input must be fixed; nothing was stored. */
 export class InvalidError extends ErgonError {
   override readonly name = "InvalidError";
   constructor(code: ErrorCode, message: string, options?: ErgonErrorOptions) {
@@ -132,7 +132,7 @@ export class ConflictError extends ErgonError {
   }
 }
 
-/** The attempt is no longer the current one: its work counts for nothing, stop it. */
+/** The attempt is no longer the current one: its outcome is ignored, so stop it. */
 export class StaleError extends ErgonError {
   override readonly name = "StaleError";
   constructor(message: string, options?: ErgonErrorOptions) {

@@ -10,16 +10,16 @@ import { machineEngine } from "./machine-engine.ts";
 export interface DefineOptions {
   /** @defaultValue the machine's `id` */
   readonly name?: string;
-  /** What tells instances of this definition from those of others by the same name. @defaultValue the machine's `version`, or "1" */
+  /** The version, which distinguishes instances of this definition from those of others with the same name. @defaultValue the machine's `version`, or "1" */
   readonly version?: string;
   /**
-   * How instances of former versions become ones of this, by the version that they have. One is moved when the next event or timer reaches it on a
-   * node that knows this version, or by `ergon migrate`. @defaultValue none: instances stay on the version that they were started with
+   * The migrations from former versions, by version. An instance migrates when the next event or timer reaches it on a
+   * node that knows this version, or by `ergon migrate`. @defaultValue none: instances stay on the version with which they were started
    */
   readonly migrate?: Readonly<Record<string, Migration>>;
 }
 
-/** An XState machine, whatever its types: those of machines with actors do not fit each other under `exactOptionalPropertyTypes`. */
+/** An XState machine of any type: the types of machines with actors are incompatible under `exactOptionalPropertyTypes`. */
 export interface MachineLogic {
   readonly id: string;
   readonly version?: string | undefined;
@@ -27,8 +27,8 @@ export interface MachineLogic {
 }
 
 /**
- * Makes an XState machine one that nodes run durably. Throws `InvalidError` (`INVALID_CONFIGURATION`) when its name or its version is none, or
- * belongs to Ergon.
+ * Turns an XState machine into one that nodes run durably. Throws `InvalidError` (`INVALID_CONFIGURATION`) if its name or its version is not valid, or
+ * if the name belongs to Ergon.
  */
 export function defineMachine(machine: MachineLogic, options: DefineOptions = {}): Machine {
   const logic = machine as AnyStateMachine;

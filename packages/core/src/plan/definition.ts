@@ -1,27 +1,27 @@
 import type { TaskRequest } from "../wire/submit.ts";
 
-/** How the steps of a plan follow each other. */
+/** The order of a plan's steps. */
 export const planModes = ["sequence", "parallel", "graph"] as const;
 export type PlanMode = (typeof planModes)[number];
 
-/** What a plan does when a step has failed. */
+/** The reaction of a plan to a failed step. */
 export const failurePolicies = ["stop", "continue"] as const;
 export type FailurePolicy = (typeof failurePolicies)[number];
 
-/** What can be said of a task in a plan: the options of a submit, but its id. Texts in its payload, arguments and resource may refer to steps. */
+/** A task in a plan: the options of a submit, except the id. Texts in its payload, arguments and resource may refer to steps. */
 export type StepTask = Omit<TaskRequest, "id">;
 
-/** What undoes a step that has succeeded. */
+/** The task that undoes a succeeded step. */
 export type Compensation = StepTask;
 
 interface StepBase {
-  /** @defaultValue the step's place in its plan: "0", "1", … */
+  /** @defaultValue the step's position in its plan: "0", "1", … */
   readonly id?: string | undefined;
-  /** Steps that must have ended before; their plan is a graph then. */
+  /** Steps that must be done before this one. The plan is then a graph. */
   readonly dependsOn?: readonly string[] | undefined;
-  /** A JSON-logic rule over `{input, steps: {a: {status, output}}}`; when it is not true the step is skipped. */
+  /** A JSON-logic rule over `{input, steps: {a: {status, output}}}`; if it is not true, the step is skipped. */
   readonly when?: unknown;
-  /** The task that undoes the step, when the plan fails or is cancelled after it. */
+  /** The task that undoes the step if the plan fails or is cancelled later. */
   readonly compensate?: Compensation | undefined;
 }
 
@@ -32,14 +32,14 @@ export interface TaskStep extends StepBase, StepTask {
 
 export interface MachineStep extends StepBase {
   readonly machine: string;
-  /** The newest that the node knows when absent. */
+  /** The version of the machine. @defaultValue the newest that the node knows */
   readonly version?: string | undefined;
   readonly input?: unknown;
 }
 
 export interface PlanStep extends StepBase {
   readonly plan: PlanDefinition | PlanContinuation | readonly StepDefinition[];
-  /** The inner plan's input, in place of its own. */
+  /** The inner plan's input. It replaces the input in the inner plan's definition. */
   readonly input?: unknown;
 }
 
@@ -49,20 +49,20 @@ export type StepDefinition = TaskStep | MachineStep | PlanStep;
 export interface PlanDefinition {
   /** @defaultValue "sequence"; "graph" when a step has `dependsOn` */
   readonly mode?: PlanMode | undefined;
-  /** Most steps that run at once. @defaultValue 100; of a sequence 1 */
+  /** The most steps that run at once. @defaultValue 100; in a sequence 1 */
   readonly limit?: number | undefined;
-  /** `stop`: no further step is started, and what has succeeded is compensated. `continue`: failures are isolated. @defaultValue "stop"; of a parallel plan "continue" */
+  /** `stop`: no further step starts, and succeeded steps are compensated. `continue`: failures are isolated. @defaultValue "stop"; in a parallel plan "continue" */
   readonly onFailure?: FailurePolicy | undefined;
-  /** Whether its tasks have records of their own. @defaultValue false */
+  /** Whether the plan's tasks have records of their own. @defaultValue false */
   readonly standalone?: boolean | undefined;
-  /** What steps refer to as `${input}`. */
+  /** The value of the reference `${input}`. */
   readonly input?: unknown;
-  /** What the plan's output is; texts in it may refer to steps. @defaultValue the outputs by step, as far as they are kept */
+  /** The plan's output; texts in it may refer to steps. @defaultValue the outputs by step, as far as they are kept */
   readonly output?: unknown;
   readonly steps: readonly StepDefinition[];
 }
 
-/** How a step stands. */
+/** The status of a step. */
 export const stepStatuses = [
   "waiting",
   "running",
@@ -76,36 +76,36 @@ export const stepStatuses = [
 ] as const;
 export type StepStatus = (typeof stepStatuses)[number];
 
-/** What later steps can know of an earlier one. */
+/** The result of a step, as later steps see it. */
 export interface Known {
   readonly status: StepStatus;
   readonly output?: unknown;
-  /** Of a step that was skipped: because of a failure before it, and not by its condition. */
+  /** Whether a skipped step was skipped because of an earlier failure, and not by its condition. */
   readonly blocked?: boolean;
 }
 
-/** A plan that goes on where another has stopped, or a part of one: what is known of steps comes with it. */
+/** A plan that continues another one, or a part of a plan, with the known results of its steps. */
 export interface PlanContinuation {
   readonly definition: PlanDefinition;
-  /** By step: of steps in the definition, which are not run again, and of steps before it. */
+  /** Results by step: for steps in the definition, which do not run again, and for steps before it. */
   readonly known: Readonly<Record<string, Known>>;
-  /** Steps that are done and left out of the definition. */
+  /** Steps that are done, and left out of the definition. */
   readonly done?: number;
-  /** Of a part of another plan. */
+  /** Present in a part of another plan. */
   readonly part?: Part;
 }
 
-/** How a plan that is a step of another one answers to that. */
+/** The link from an inner plan to its outer plan. */
 export interface Part {
-  /** Its actor in the other plan. */
+  /** The inner plan's actor in the outer plan. */
   readonly actor: string;
-  /** Of a segment: steps whose outcome others refer to. Absent: its output is wanted as a whole. */
+  /** In a segment: the steps to whose results others refer. Absent: the outer plan needs the output as a whole. */
   readonly exports?: readonly string[];
-  /** Those of them whose output is wanted. */
+  /** The steps among these whose output is needed. */
   readonly outputs?: readonly string[];
 }
 
-/** Bounds of plans; what is larger is refused by the name of its field, or fails its step. Sizes are bytes of MessagePack. */
+/** The limits of plans. A larger value is refused by the name of its field, or fails its step. Sizes are bytes of MessagePack. */
 export const planLimits = {
   steps: 10_000,
   /** Plans within plans. */
@@ -115,30 +115,30 @@ export const planLimits = {
   defaultLimit: 100,
   inputBytes: 65_536,
   stepBytes: 262_144,
-  /** Of the outputs that one record keeps because something refers to them. */
+  /** All outputs in one record to which something refers. */
   outputBytes: 262_144,
-  /** Of outputs that nothing refers to: kept up to these sizes, each and together. */
+  /** Outputs to which nothing refers: a record keeps them up to these sizes, each and together. */
   looseOutputBytes: 16_384,
   looseOutputsBytes: 65_536,
-  /** Of a large plan, once it has begun: what is left of its definition, and what is known of steps; or as much as it began with. */
+  /** A running large plan: the rest of its definition and the known results of steps, or the size with which it began. */
   planBytes: 900_000,
-  /** Of the payloads of tasks that run at once in one record. */
+  /** All payloads of tasks that run at once in one record. */
   runningBytes: 262_144,
-  /** A plan with more is cut into segments with records of their own. */
+  /** A plan with more steps is cut into segments with records of their own. */
   segmentSteps: 100,
   segmentBytes: 131_072,
   /** Segments of a parallel plan that run at once. */
   segmentsAtOnce: 4,
-  /** What a condition may take: each operator that is run, each item of a list and each 16 characters of a text that it makes. */
+  /** The operations of a condition: each operator that runs, and each item of a list and each 16 characters of a text that it makes. */
   conditionOperations: 20_000,
-  /** Steps that a failure names. */
+  /** The most steps that a failure names. */
   undoneNamed: 20,
 } as const;
 
-/** Options of {@link plan}: everything of a definition but its steps. */
+/** Options of {@link plan}: the definition without its steps. */
 export type PlanOptions = Omit<PlanDefinition, "steps">;
 
-/** A plan's definition in code: `plan([{ driver: "reserve" }, { driver: "pay" }])`. Nothing is checked before it is started. */
+/** A plan's definition in code: `plan([{ driver: "reserve" }, { driver: "pay" }])`. The checks happen at its start. */
 export function plan(steps: readonly StepDefinition[], options: PlanOptions = {}): PlanDefinition {
   return { ...options, steps };
 }

@@ -1,44 +1,44 @@
 import type { PlanDefinition } from "../plan/definition.ts";
 import type { TaskRequest } from "../wire/submit.ts";
 
-/** What happens to a due time that comes while an earlier run goes on. */
+/** The treatment of a due time while an earlier run is running. */
 export const overlapPolicies = ["skip", "queue", "allow", "cancel"] as const;
 /**
- * `skip`: it is passed over. `queue`: it runs when the runs before it have ended. `allow`: it runs beside them. `cancel`: the running one is
- * cancelled, and this one runs when that has ended.
+ * `skip`: the due time is skipped. `queue`: it runs when the runs before it have ended. `allow`: it runs beside them. `cancel`: the running run is
+ * cancelled, and the due time runs when that run has ended.
  */
 export type Overlap = (typeof overlapPolicies)[number];
 
-/** What a schedule starts, and when. Durations are milliseconds, or text like `5m`; times are ISO 8601 with a zone, or milliseconds since 1970. */
+/** A schedule: the work of its runs, and their times. Durations are milliseconds, or text like `5m`; times are ISO 8601 with a zone, or milliseconds since 1970. */
 export interface ScheduleSpec {
   /** Five fields, or six with seconds first, in `timeZone`. Give one of `cron`, `every`, `at` and `after`. */
   readonly cron?: string | undefined;
   /** Counted from `start`, or from the moment at which the schedule is added. At least a second. */
   readonly every?: number | string | undefined;
-  /** Once; what is past is run at once. */
+  /** Once, at this time; at once if the time is in the past. */
   readonly at?: number | string | undefined;
-  /** Once, so long after the schedule was added. */
+  /** Once, this long after the schedule was added. */
   readonly after?: number | string | undefined;
   /** The IANA time zone of `cron`, such as `Europe/Berlin`. @defaultValue "UTC" */
   readonly timeZone?: string | undefined;
-  /** Of `cron` and `every`: nothing is due before it; the first due time of `every`. */
+  /** For `cron` and `every`: nothing is due before it. It is the first due time of `every`. */
   readonly start?: number | string | undefined;
-  /** Of `cron` and `every`: nothing is due after it. */
+  /** For `cron` and `every`: nothing is due after it. */
   readonly end?: number | string | undefined;
-  /** Each run starts up to so long after its due time, differently for each schedule and due time. At most a day. @defaultValue 0 */
+  /** The longest delay of a start after its due time, at most a day. The delay differs for each schedule and due time. @defaultValue 0 */
   readonly jitter?: number | string | undefined;
   /** @defaultValue "skip" */
   readonly overlap?: Overlap | undefined;
-  /** What becomes of due times at which the schedule was paused, or nobody was there to run it. */
+  /** The treatment of missed due times: the schedule was paused, or no node was running. */
   readonly catchUp?:
     | {
-        /** So many of them are run, the newest: 0 to 1,000. @defaultValue 1 */
+        /** The number of missed due times that run, the newest ones: 0 to 1,000. @defaultValue 1 */
         readonly limit?: number | undefined;
-        /** Only those are run that are not older. @defaultValue any age */
+        /** Missed due times that are older do not run. @defaultValue any age */
         readonly window?: number | string | undefined;
       }
     | undefined;
-  /** The schedule ends after so many runs. @defaultValue it does not */
+  /** The number of runs after which the schedule ends. @defaultValue unlimited */
   readonly runs?: number | undefined;
   /** Each run is this task. Give one of `task`, `machine` and `plan`. */
   readonly task?: Omit<TaskRequest, "id"> | undefined;
@@ -52,14 +52,14 @@ export interface ScheduleSpec {
   readonly plan?: PlanDefinition | undefined;
 }
 
-/** When a schedule is due. Times and durations are milliseconds. */
+/** The rule of a schedule's due times. Times and durations are milliseconds. */
 export type When =
   | { readonly kind: "cron"; readonly cron: string; readonly timeZone: string }
   | { readonly kind: "every"; readonly everyMs: number }
   | { readonly kind: "at"; readonly at: number }
   | { readonly kind: "after"; readonly afterMs: number };
 
-/** What each run is. */
+/** The work of each run. */
 export type RunSpec =
   | { readonly kind: "task"; readonly task: Omit<TaskRequest, "id"> }
   | {
@@ -81,7 +81,7 @@ export interface Schedule {
   readonly run: RunSpec;
 }
 
-/** So late a due time is still on its way: what one host that vanishes costs at most. A later one was missed. */
+/** A due time is late until this time has passed: the loss of a host costs at most this much. After it, the due time was missed. */
 export const LATE_MS = 10_000;
 
 /** The limits of a schedule. */
@@ -90,12 +90,12 @@ export const scheduleLimits = {
   /** A day. */
   maxJitterMs: 86_400_000,
   catchUp: 1_000,
-  /** Runs at one time. */
+  /** The most runs at one time. */
   running: 100,
-  /** What the runs that start at once are together: bytes of MessagePack. */
+  /** The size of the runs that start at once: bytes of MessagePack. */
   startBytes: 800_000,
-  /** Due times that wait for the runs before them. */
+  /** The most due times that wait for the runs before them. */
   queued: 1_000,
-  /** The last moment that a NATS server counts: in the year 2262. */
+  /** The last time that a NATS server can express, in the year 2262. */
   lastTime: 9_223_372_036_854,
 } as const;

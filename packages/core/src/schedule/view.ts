@@ -18,27 +18,27 @@ export interface RunView {
 /** A schedule as readers see it. Times are ISO 8601 in UTC. */
 export interface ScheduleView {
   readonly id: string;
-  /** `waiting`, `paused`, `finishing` (nothing more is due, runs go on), or how it has ended. */
+  /** `waiting`, `paused`, `finishing` (nothing more is due, but runs are running), or the status of its end. */
   readonly status: string;
-  /** When it runs, as a text for people. */
+  /** The rule of its due times, as a text for people. */
   readonly when: string;
-  /** What each run is: the task's driver, or the machine. */
+  /** The work of each run: the task's driver, or the machine. */
   readonly what: string;
-  /** Of a task: how large its payload is, of a machine or plan: its input. */
+  /** The size of a task's payload, or of the input of a machine or plan. */
   readonly payloadBytes: number;
-  /** Of a task: its options beside the driver and the payload. Of a machine: its version, where one was asked for. */
+  /** A task's options without driver and payload, or the requested version of a machine. */
   readonly options?: Readonly<Record<string, unknown>>;
-  /** Of a cron rule: the IANA zone that its times are of. */
+  /** The IANA time zone of a cron rule. */
   readonly timeZone?: string;
-  /** Nothing is due before, nothing after. */
+  /** Nothing is due before `start`, or after `end`. */
   readonly start?: string;
   readonly end?: string;
   readonly jitterMs: number;
   readonly catchUp: { readonly limit: number; readonly windowMs?: number | undefined };
-  /** It ends after so many. */
+  /** The number of runs after which the schedule ends. */
   readonly runs?: number;
   readonly overlap: Overlap;
-  /** The next due times, without jitter; none of a schedule that is paused or has ended. */
+  /** The next due times, without jitter; empty if the schedule is paused or has ended. */
   readonly next: readonly string[];
   readonly last?: RunView;
   readonly running: readonly RunView[];

@@ -1,21 +1,21 @@
 import { DAY, HOUR, MINUTE, SECOND } from "../base/duration.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
 
-/** What a task may be told about its own running, complete: every default filled in. */
+/** The complete options of a task: every default is filled in. */
 export interface TaskOptions {
-  /** 0 to 9; of waiting tasks of a driver the highest goes first, then first come. */
+  /** 0 to 9. The waiting task of a driver with the highest priority goes first, then first come. */
   readonly priority: number;
-  /** Longest wait for an agent, each time the task waits for one. */
+  /** The longest wait for an agent, each time the task waits for one. */
   readonly queueTimeoutMs: number;
-  /** Longest run of one attempt (Boltzmann's complete-by). */
+  /** The longest run of one attempt (Boltzmann's complete-by). */
   readonly attemptTimeoutMs: number;
-  /** Longest silence of a running attempt; 0 asks for no heartbeats. */
+  /** The longest silence of a running attempt; 0 asks for no heartbeats. */
   readonly heartbeatTimeoutMs: number;
-  /** Longest life of the task from its submit, or from its `notBefore`, to its end; waits for agents and retries included. */
+  /** The longest life of the task, from its submit or its `notBefore` to its end, including waits for agents and retries. */
   readonly totalTimeoutMs: number;
   /** How long an agent may take to stop after a cancel, before the task is cancelled without it. */
   readonly cancelGraceMs: number;
-  /** Most attempts that may be lost with their agent; they do not count as failed. */
+  /** The most attempts that may be lost with their agent; lost attempts do not count as failed. */
   readonly maxLost: number;
   /** How long the record stays readable after the end. */
   readonly retentionMs: number;
@@ -35,7 +35,7 @@ export const taskDefaults: TaskOptions = {
   retry: { maxAttempts: 3, initialMs: 500, factor: 2, maxMs: MINUTE, jitter: 0.5, never: [] },
 };
 
-/** Limits that hold for every submit; larger input is refused by the name of its field. */
+/** The limits of every submit. A larger input is refused by the name of its field. */
 export const taskLimits = {
   tags: 16,
   tagLength: 64,
@@ -54,10 +54,10 @@ export const taskLimits = {
 
 type Sparse<T> = { readonly [K in keyof T]?: T[K] | undefined };
 
-/** Options as a record keeps them: only those that differ from {@link taskDefaults}. */
+/** Options in a record: only those that differ from {@link taskDefaults}. */
 export type SparseTaskOptions = Sparse<Omit<TaskOptions, "retry">> & { readonly retry?: Sparse<RetryPolicy> };
 
-/** A task as it was asked for, checked: what a submit hands to the machine. */
+/** A checked request for a task: the input of the task machine. */
 export interface TaskSpec {
   readonly id: string;
   readonly driver: string;
@@ -67,16 +67,16 @@ export interface TaskSpec {
   readonly resource?: string | undefined;
   readonly arguments?: Readonly<Record<string, string>> | undefined;
   readonly tags?: readonly string[] | undefined;
-  /** Epoch milliseconds before which no attempt begins. */
+  /** The time before which no attempt begins, in epoch milliseconds. */
   readonly notBefore?: number | undefined;
   /** The task that this one repeats (`retry`). */
   readonly origin?: string | undefined;
-  /** The instance of a machine that asked for the task, and hears of its end. */
+  /** The instance that started the task, and hears of its end. */
   readonly parent?: { readonly id: string; readonly key: number } | undefined;
   readonly options?: SparseTaskOptions | undefined;
 }
 
-/** One option, its default filled in. */
+/** One option, with its default filled in. */
 export function taskOption<K extends Exclude<keyof TaskOptions, "retry">>(
   spec: { readonly options?: SparseTaskOptions | undefined },
   name: K,
@@ -85,7 +85,7 @@ export function taskOption<K extends Exclude<keyof TaskOptions, "retry">>(
   return own ?? taskDefaults[name];
 }
 
-/** One field of the retry policy, its default filled in. */
+/** One field of the retry policy, with its default filled in. */
 export function retryOption<K extends keyof RetryPolicy>(
   spec: { readonly options?: SparseTaskOptions | undefined },
   name: K,

@@ -9,17 +9,17 @@ import { Crash, World, startOf, type WorldOptions } from "./world.ts";
 
 export interface ExploreOptions {
   readonly input?: unknown;
-  /** Other machines that it starts as durable children: they run beside it. */
+  /** Machines that it starts as durable children: they run beside it. */
   readonly machines?: readonly GivenMachine[];
-  /** Events that clients may send; each is sent wherever the machine takes it. */
+  /** Events that clients may send. Each is sent in every state that takes it. */
   readonly events?: readonly StoredEvent[];
-  /** By driver: the answers that its agents may give, or what makes them of a payload. Each of them is tried. */
+  /** By driver: the possible answers of its agents, or a function that makes them from a payload. Each of them is tried. */
   readonly agents?: Readonly<Record<string, Answers>>;
-  /** Whether a client may cancel it, anywhere. @defaultValue false */
+  /** Whether a client may cancel the instance in any state. @defaultValue false */
   readonly cancel?: boolean;
-  /** Most moves one after another. What could go on after so many is named in {@link Exploration.cut}. @defaultValue 20 */
+  /** The most moves of a path. {@link Exploration.cut} lists the paths that could continue after these. @defaultValue 20 */
   readonly depth?: number;
-  /** Most states; a machine that has more is refused, since nobody would wait for its end. @defaultValue 500 */
+  /** The most states. A machine with more states is refused, because the exploration would take too long. @defaultValue 500 */
   readonly states?: number;
 }
 
@@ -31,21 +31,21 @@ interface Cast {
   readonly beside: readonly Machine[];
 }
 
-/** What was looked at. */
+/** The result of an exploration. */
 export interface Exploration {
-  /** Different standings of the instance and its children. */
+  /** The number of different states of the instance and its children. */
   readonly states: number;
-  /** Ways that were gone: the shortest to each state, and from there each move. */
+  /** The number of paths: the shortest one to each state, and each move from there. */
   readonly paths: number;
-  /** How often a way was gone, with all crashes and repetitions. */
+  /** The number of runs, with all crashes and repetitions. */
   readonly runs: number;
-  /** The ends that it can come to. At least one. */
+  /** The ends that the machine can reach. At least one. */
   readonly ends: readonly Outcome[];
-  /** The ways that were not gone on from after `depth` moves, although something could still happen: what lies behind them was not looked at. */
+  /** The paths that stopped after `depth` moves, although they could continue. The states behind them were not explored. */
   readonly cut: readonly string[];
 }
 
-/** What went wrong in the midst of a way, or that everything was repeated. */
+/** The disturbance of a path: a fault at one point of it, or the repetition of everything. */
 type Disturbance =
   | { readonly kind: "none" }
   | { readonly kind: "crash"; readonly commit: number; readonly when: "before" | "after" }
@@ -54,7 +54,7 @@ type Disturbance =
   | { readonly kind: "late answers" };
 
 interface Run {
-  /** Absent: it could not go on. */
+  /** Absent: the path could not continue. */
   readonly outcome?: Outcome;
   readonly error?: string;
   readonly commits: number;
@@ -65,11 +65,11 @@ interface Run {
 interface Way {
   readonly moves: readonly Move[];
   readonly clean: Run;
-  /** It was as long as a way may be, and led to a state that is new and no end. */
+  /** The path has the greatest length, and led to a new state that is no end. */
   readonly cut: boolean;
 }
 
-/** A machine came to something with a crash, or with a repeated or late message, that it does not come to without; or it came to no end at all. */
+/** With a crash, or with a repeated or late message, the machine ended otherwise than without; or it reached no end at all. */
 export class ExplorationError extends Error {
   readonly violations: readonly string[];
 
@@ -84,11 +84,11 @@ export class ExplorationError extends Error {
 }
 
 /**
- * Goes every way of a machine on the durable engine (breadth first: the shortest way to each state, and each move from there), and each of them
- * again with a crash before and after each commit, with a crash after each step, with every message and answer delivered twice, and with answers
- * that come when nobody waits any more. Throws `ExplorationError` when one of these ends otherwise than without: the machine then depends on
- * something that is not in its record, such as a variable beside it, the time of day, or chance. Throws it also when no way comes to an end. Throws `InvalidError` (`INVALID_CONFIGURATION`) for what is no
- * machine.
+ * Tries every path of a machine on the durable engine (breadth first: the shortest path to each state, and each move from there). It repeats each path
+ * with a crash before and after each commit, with a crash after each step, with every message and answer delivered twice, and with answers
+ * that arrive when nobody waits any more. Throws `ExplorationError` if one of these runs ends otherwise than the undisturbed one: the machine then depends
+ * on something outside of its record, such as a variable beside it, the time of day, or a random number. Throws it also if no path reaches an end.
+ * Throws `InvalidError` (`INVALID_CONFIGURATION`) for a value that is no machine.
  */
 export async function explore(machine: GivenMachine, options: ExploreOptions = {}): Promise<Exploration> {
   const cast = { machine: machineOf(machine, "machine"), beside: machinesOf(options.machines) };
@@ -116,7 +116,7 @@ export async function explore(machine: GivenMachine, options: ExploreOptions = {
   return { states, paths: ways.length, runs, ends: [...ends.values()], cut };
 }
 
-/** Nothing was shown of a machine whose ends were not reached. */
+/** The error for a machine without a reached end: its exploration proves nothing. */
 function noEnd(paths: number, cut: readonly string[], { depth = DEPTH }: ExploreOptions): string {
   const [first] = cut;
   return first === undefined
@@ -164,7 +164,7 @@ function disturbancesOf(commits: number): Disturbance[] {
   return [...crashes, { kind: "crash at each step" }, { kind: "repeated" }, { kind: "late answers" }];
 }
 
-/** Goes one way. `look`: sees how it stands at its end. */
+/** Runs one path. `look` sees the state at its end. */
 async function go(
   cast: Cast,
   options: ExploreOptions,
@@ -181,7 +181,7 @@ async function go(
     } catch (error) {
       if (!(error instanceof Crash)) throw error;
       diedIn = index;
-      // Whoever made the move has had no answer, and makes it again. What moves a machine of ours knows what is stored.
+      // A client without an answer repeats the move. The sender to another kind of machine knows whether the move was stored.
       if (machine.engine === machineEngine || error.when === "before") await move();
     }
   };
@@ -221,7 +221,7 @@ function worldOptions({ machine, beside }: Cast, disturbance: Disturbance): Worl
   }
 }
 
-/** One violation for people: the way, where it was disturbed, what was expected and what came. */
+/** One violation as text: the path, the disturbance, the expected end and the actual end. */
 function report(moves: readonly Move[], disturbance: Disturbance, run: Run, expected: Outcome | undefined): string {
   const steps = ["start", ...moves.map(describeMove)].map((text, index) => {
     const died = disturbance.kind === "crash" && run.diedIn === index;
@@ -240,7 +240,7 @@ function titleOf({ kind }: Disturbance): string {
   return kind === "none" ? "nothing going wrong" : kind === "repeated" ? "everything delivered twice" : kind;
 }
 
-/** Of both, only the instances that differ. */
+/** Only the instances that differ in the two. */
 function differing(a: Outcome = {}, b: Outcome = {}): [Outcome, Outcome] {
   const ids = [...new Set([...Object.keys(a), ...Object.keys(b)])].filter((id) => textOf(a[id]) !== textOf(b[id]));
   const only = (all: Outcome): Outcome => Object.fromEntries(Object.entries(all).filter(([id]) => ids.includes(id)));

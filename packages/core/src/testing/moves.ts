@@ -8,13 +8,13 @@ import type { Failure } from "../task/task-context.ts";
 import { asked, failureFrom, payloadOf } from "./test-instance.ts";
 import type { World } from "./world.ts";
 
-/** What an agent may make of a task: a response, or a failure once its retries are used up. */
+/** A possible answer of an agent: a response, or a failure with the retries used up. */
 export type Answer = { readonly output: unknown } | { readonly error: Partial<Failure> };
 
-/** The answers that the agents of a driver may give, or what makes them of a payload. */
+/** The possible answers of a driver's agents, or a function that makes them from a payload. */
 export type Answers = readonly Answer[] | ((payload: unknown) => readonly Answer[]);
 
-/** One thing that happens to an instance from outside. */
+/** An event from outside of an instance. */
 export type Move =
   | { readonly kind: "event"; readonly event: StoredEvent; readonly id: string }
   | {
@@ -56,7 +56,7 @@ export function movesFrom(world: World, possible: Possibilities, step: number): 
   ];
 }
 
-/** Makes a move. One that was made already, as far as the record knows, changes nothing. */
+/** Makes a move. A move that the record already contains changes nothing. */
 export async function make(world: World, move: Move): Promise<void> {
   switch (move.kind) {
     case "event":
@@ -103,7 +103,7 @@ function takes(world: World, event: StoredEvent): boolean {
     return machine.engine.step(machine, state, timed).state !== state;
   } catch (error) {
     if (!isErgonError(error)) throw error;
-    // A guard that throws: a client is refused.
+    // If a guard throws, the client is refused.
     return false;
   }
 }

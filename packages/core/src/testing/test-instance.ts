@@ -15,18 +15,18 @@ import { machineOf, machinesOf, type GivenMachine } from "./given-machine.ts";
 import type { AskedTask, Resident } from "./resident.ts";
 import { World, startOf, type WorldOptions } from "./world.ts";
 
-/** What a fake agent answers: returns the task's response, or throws what it failed with. */
+/** A fake agent: it returns the task's response, or throws the task's failure. */
 export type FakeAgent = (payload: unknown, task: { readonly driver: string; readonly instance: string }) => unknown;
 
 export interface TestInstanceOptions {
   readonly input?: unknown;
   /** @defaultValue "test" */
   readonly id?: string;
-  /** Other machines that it starts as durable children: they run beside it. */
+  /** Machines that the instance starts as durable children: they run beside it. */
   readonly machines?: readonly GivenMachine[];
-  /** By driver: who answers its tasks at once. Tasks of other drivers wait in {@link TestInstance.tasks}. */
+  /** Fake agents by driver, which answer at once. Tasks of other drivers wait in {@link TestInstance.tasks}. */
   readonly agents?: Readonly<Record<string, FakeAgent>>;
-  /** Whether it is dropped from memory and brought back from its record after each step. @defaultValue false */
+  /** Whether the instance is dropped from memory and restored from its record after each step. @defaultValue false */
   readonly crashEachStep?: boolean;
   readonly logger?: Logger;
 }
@@ -36,53 +36,53 @@ export interface TestTask {
   /** The instance that waits for it. */
   readonly instance: string;
   readonly driver: string;
-  /** As a handler would read it: JSON and MessagePack as values, text as a text, everything else as bytes. */
+  /** The payload as a handler would read it: JSON and MessagePack as values, text as a string, everything else as bytes. */
   readonly payload: unknown;
-  /** Ends it with a response. Once it has ended, or is not wanted any more, an answer changes nothing. */
+  /** Ends the task with a response. If the task has ended, or nobody waits for it any more, an answer changes nothing. */
   succeed(response?: unknown): Promise<void>;
-  /** Ends it as failed, its retries used up. */
+  /** Ends the task as failed, with its retries used up. */
   fail(failure: Partial<Failure>): Promise<void>;
 }
 
 /**
- * One instance of a machine with its durable children, run by the durable engine in the test's own process: records are encoded, time stands still
- * unless it is moved, and nothing needs NATS. Every call resolves when all that follows from it at this time has happened.
+ * One instance of a machine with its durable children, on the durable engine in the test's own process. Records are encoded, time stands still
+ * unless the test moves it, and nothing needs NATS. Every call resolves when all its results at the present time have happened.
  */
 export interface TestInstance {
   readonly id: string;
   readonly clock: ManualClock;
-  /** Tasks that wait for an answer, in the order in which they were asked for. */
+  /** The tasks that wait for an answer, in the order of their starts. */
   readonly tasks: readonly TestTask[];
   /** Durable children that have not ended. */
   readonly children: readonly ChildView[];
   /** Messages to other instances that nobody has taken. */
   readonly outbox: readonly Tell[];
-  /** The size of its record. A record must fit a NATS message: `max_payload`, 1 MiB unless the server says otherwise. */
+  /** The size of the record. A record must fit into a NATS message: `max_payload` of the server, by default 1 MiB. */
   readonly recordBytes: number;
-  /** What it and its children have emitted. */
+  /** The events that the instance and its children have emitted. */
   readonly emitted: readonly StoredEvent[];
-  /** Sends an event. Throws `EVENT_NOT_ACCEPTED`, `TASK_ENDED` and `NOT_SERIALISABLE`, as a client's call does. */
+  /** Sends an event. Throws `EVENT_NOT_ACCEPTED`, `TASK_ENDED` and `NOT_SERIALISABLE`, like the call of a client. */
   send(event: StoredEvent, options?: { readonly eventId?: string }): Promise<void>;
   can(event: StoredEvent): boolean;
-  /** Moves time on by `ms`: timers that fall due fire in order. */
+  /** Moves the time by `ms`; due timers fire in order. */
   advance(ms: number): Promise<void>;
-  /** Moves time to the next timer and fires it. Answers whether there was one. */
+  /** Moves the time to the next timer, and fires it. Returns whether there was one. */
   advanceToNextTimer(): Promise<boolean>;
-  /** As a client's cancel: a machine that takes an event `cancel` gets it, every other one is stopped. */
+  /** Cancels like a client: a machine that takes the event `cancel` gets it; any other machine is stopped. */
   cancel(reason?: string): Promise<void>;
-  /** The node dies and another goes on from the records: whatever was only in memory is gone. */
+  /** Kills the node, and another node continues from the records: everything that was only in memory is lost. */
   crash(): Promise<void>;
-  /** As readers see it. `id`: of a durable child instead. */
+  /** The instance as readers see it. With `id`: a durable child instead. */
   view(id?: string): MachineView;
-  /** XState's snapshot. `id`: of a durable child instead. */
+  /** XState's snapshot of the instance. With `id`: of a durable child instead. */
   snapshot(id?: string): AnyMachineSnapshot;
-  /** Stops what it runs in this process. */
+  /** Stops the actors that run in this process. */
   close(): void;
 }
 
 /**
- * Starts an instance of a machine for a test. Throws `InvalidError` (`INVALID_CONFIGURATION`) for what is no machine, and what its machine throws at
- * the start.
+ * Starts an instance of a machine for a test. Throws `InvalidError` (`INVALID_CONFIGURATION`) for a value that is no machine, and any error of the
+ * machine's start.
  */
 export async function createTestInstance(
   given: GivenMachine,
@@ -138,7 +138,7 @@ function stage(world: World, id: string, agents: Readonly<Record<string, FakeAge
     can: (event) => canTake(stateOf(id).snapshot, event),
     advance: async (ms) => {
       const end = world.clock.now() + ms;
-      // Fake agents answer at the moment at which they are asked.
+      // Fake agents answer at once.
       for (let due = world.nextDue; due !== undefined && due <= end; due = world.nextDue)
         await then(world.pass(Math.max(0, due - world.clock.now())));
       await then(world.pass(end - world.clock.now()));

@@ -11,7 +11,7 @@ import { Faults, duration, argumentsMap, words, text, time, unknownName, whole }
 import { isName } from "./subjects.ts";
 
 /**
- * A submit as it came in: the spec, its id still to be given when the client gave none. `delayMs` becomes `notBefore` by the clock of
+ * A submit as it arrived: the spec, still without an id if the client gave none. `delayMs` becomes `notBefore` by the clock of
  * the node that takes the task.
  */
 export interface Submission {
@@ -19,16 +19,16 @@ export interface Submission {
   readonly delayMs: number;
 }
 
-/** What a client may say of a task, in code, in JSON and in MessagePack. Durations are milliseconds, or text like `30s`. */
+/** A client's request for a task, in code, in JSON and in MessagePack. Durations are milliseconds, or text like `30s`. */
 export interface TaskRequest {
   readonly driver: string;
   readonly id?: string | undefined;
   readonly correlationId?: string | undefined;
   readonly resource?: string | undefined;
   readonly arguments?: Readonly<Record<string, string>> | undefined;
-  /** Bytes as they are, or a JSON value, which is stored as JSON. */
+  /** Bytes, which are stored unchanged, or a JSON value, which is stored as JSON. */
   readonly payload?: unknown;
-  /** Instead of `payload`, where the form has no bytes. */
+  /** Replaces `payload` in forms without bytes. */
   readonly text?: string | undefined;
   readonly base64?: string | undefined;
   readonly contentType?: string | undefined;
@@ -56,7 +56,7 @@ export interface TaskRequest {
     | undefined;
 }
 
-/** What a task of a batch, of the SDK or of a plan may have. */
+/** The fields of a task in a batch, in the SDK or in a plan. */
 export const requestFields: ReadonlySet<string> = new Set([
   "driver",
   "id",
@@ -78,11 +78,11 @@ const retryFields: ReadonlySet<string> = new Set([
   ...numberFields.filter((field) => field.retry).map((field) => field.path.slice("retry.".length)),
 ]);
 const numberHeaders: ReadonlyMap<string, NumberField> = new Map(numberFields.map((field) => [field.header, field]));
-/** Headers of a submit that are not options of the task, but of the asking. */
+/** Headers of a submit that are options of the request, and not of the task. */
 const askingHeaders: ReadonlySet<string> = new Set([H.wait, H.answer, H.driver, H.protocol, H.by, H.reason]);
 
 interface Parts {
-  /** How the sender has spelled an option: a path in a body, or a header. */
+  /** The sender's name of an option: a path in a body, or a header. */
   readonly spelled: (option: string) => string;
   readonly driver: unknown;
   readonly id: unknown;
@@ -96,7 +96,7 @@ interface Parts {
   readonly never: unknown;
 }
 
-/** Reads a submit message: body is the payload, headers are the options. Throws `InvalidError` with an issue for each fault. */
+/** Reads a submit message: the body is the payload, the headers are the options. Throws `InvalidError` with an issue for each fault. */
 export function parseSubmitMessage(message: Message, driver: string): Submission {
   const faults = new Faults();
   const headers = message.headers();
@@ -128,7 +128,7 @@ export function parseSubmitMessage(message: Message, driver: string): Submission
   return complete(parts, message.data, options, policy, faults);
 }
 
-/** Options that a submit has as headers, by header. */
+/** The options of a submit by header. */
 const headerParts: Readonly<Record<string, string>> = {
   [H.id]: "id",
   [H.correlationId]: "correlationId",
