@@ -1,7 +1,9 @@
 import type { Logger } from "./base/logger.ts";
-import { createClient, type Client, type ClientOptions } from "./client/client.ts";
+import { type Client } from "./client/api.ts";
+import { createClient, type ClientOptions } from "./client/client.ts";
 import { createNatsBus } from "./nats/bus.ts";
-import { connectNats, type NatsOptions } from "./nats/connection.ts";
+import { connectNats } from "./nats/connection.ts";
+import { type NatsOptions } from "./nats/options.ts";
 
 export interface ConnectOptions extends Omit<ClientOptions, "bus" | "inboxPrefix"> {
   /** The servers and the credentials. @defaultValue `nats://127.0.0.1:4222` */

@@ -34,19 +34,21 @@ export { seededRandom, systemRandom } from "./base/random.ts";
 export type { Random } from "./base/random.ts";
 
 // The engine: machines, records, steps.
-export { createMachineRegistry } from "./actor/machine.ts";
-export type { Machine, MachineRegistry } from "./actor/machine.ts";
+export { createMachineRegistry } from "./actor/registry.ts";
+export type { Machine } from "./actor/machine.ts";
+export type { MachineRegistry } from "./actor/registry.ts";
 export type { ParentLink } from "./actor/parent-link.ts";
 export type { Migratable, Migration } from "./actor/migration.ts";
-export type { Engine, Surroundings } from "./actor/engine.ts";
+export type { Engine, Surroundings } from "./actor/machine.ts";
 export { misshapen, type Shape } from "./base/shape.ts";
 export { taskSpecShape } from "./task/task-shape.ts";
 export { RECORD_VERSION, decodeFields, decodeRecord, decodeTimers, encodeRecord, encodeTimer } from "./actor/record.ts";
-export type { PersistedSnapshot, ReadableRecord, RecordFields, UnreadableRecord } from "./actor/record.ts";
+export type { PersistedSnapshot, RecordFields } from "./actor/record-fields.ts";
+export type { ReadableRecord, UnreadableRecord } from "./actor/record.ts";
 export { compile, type CompiledMachine, type Leaf } from "./actor/compile.ts";
 export type { Step } from "./actor/operations.ts";
 export { begin, step } from "./actor/step.ts";
-export type { ActorState, Effect, Gap, TimedEvent, Timer, Turn } from "./actor/step.ts";
+export type { ActorState, Effect, Gap, TimedEvent, Timer, Turn } from "./actor/state.ts";
 
 // Users' machines.
 export { checkRecord } from "./machines/check.ts";
@@ -186,12 +188,13 @@ export type {
 
 // The client.
 export { createClient } from "./client/client.ts";
-export type { Client, ClientOptions, DecisionOptions, RetryOptions, ShardMap } from "./client/client.ts";
-export type { AcceptedEvents, Instance, InstanceEvent, SendOptions, Until } from "./client/instance.ts";
-export type { TaskHandle } from "./client/task-handle.ts";
+export type { Client, DecisionOptions, RetryOptions, ShardMap } from "./client/api.ts";
+export type { ClientOptions } from "./client/client.ts";
+export type { AcceptedEvents, Instance, InstanceEvent, SendOptions, Until } from "./client/api.ts";
+export type { TaskHandle } from "./client/api.ts";
 export type { TaskResponse } from "./client/task-reply.ts";
 export type { WaitOptions } from "./client/wait.ts";
 export type { WatchOptions } from "./client/watch.ts";
 export { connect } from "./connect.ts";
 export type { ConnectOptions } from "./connect.ts";
-export type { NatsOptions } from "./nats/connection.ts";
+export type { NatsOptions } from "./nats/options.ts";

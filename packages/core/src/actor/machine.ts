@@ -1,11 +1,10 @@
 import type { AnyStateMachine } from "xstate";
 
-import { TASK } from "../base/built-in.ts";
-import { NotFoundError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
 import type { Shape } from "../base/shape.ts";
-import type { Engine } from "./engine.ts";
 import type { Migration } from "./migration.ts";
-import type { ActorState } from "./step.ts";
+import type { RecordFields } from "./record-fields.ts";
+import type { ActorState, TimedEvent, Timer, Turn } from "./state.ts";
 
 /** A machine that the engine can run, by the name and version that records carry. */
 export interface Machine {
@@ -32,61 +31,38 @@ export interface Machine {
   readonly migrate?: Readonly<Record<string, Migration>>;
 }
 
-/** The machines that a node knows. Versions of one name live side by side. */
-export interface MachineRegistry {
-  /** Throws `NotFoundError` (`MACHINE_NOT_FOUND`) when the machine, or that version of it, is unknown. */
-  get(name: string, version: string): Machine;
-  has(name: string, version: string): boolean;
-  /** The newest version of the machine: the highest, numbers in it compared as numbers. Throws like {@link MachineRegistry.get}. */
-  newest(name: string): Machine;
-  /** The newest version of a machine that can take over its instances of the version, and is newer; `undefined`: they stay. */
-  upgradeOf(name: string, version: string): Machine | undefined;
-  /** Every machine with its version, as `name@version`. */
-  names(): string[];
-  /** The versions of machines that are not known themselves, but whose instances a newer one takes over, as `name@version`. */
-  migratable(): string[];
-  /** The machines that are started by name. */
-  startable(): string[];
+/** What surrounds an actor on its host. */
+export interface Surroundings {
+  readonly id: string;
+  readonly logger: Logger;
+  /** Takes a turn that something inside the node began: the result of a promise, say. */
+  readonly onLocal: (run: () => void) => void;
 }
 
-export function createMachineRegistry(machines: readonly Machine[]): MachineRegistry {
-  const newest = new Map<string, Machine>();
-  for (const machine of machines) {
-    const other = newest.get(machine.name);
-    if (other === undefined || compareVersions(other.version, machine.version) < 0) newest.set(machine.name, machine);
-  }
-  const upgrades = upgradesOf(machines);
-  const byKey = new Map(machines.map((machine) => [`${machine.name}@${machine.version}`, machine]));
-  return {
-    get(name, version) {
-      return byKey.get(`${name}@${version}`) ?? unknown(`${name}@${version}`);
-    },
-    newest: (name) => newest.get(name) ?? unknown(name),
-    has: (name, version) => byKey.has(`${name}@${version}`),
-    startable: () => [...newest.keys()].filter((name) => name !== TASK),
-    upgradeOf: (name, version) => (upgrades.size === 0 ? undefined : upgrades.get(`${name}@${version}`)),
-    names: () => [...byKey.keys()],
-    migratable: () => [...upgrades.keys()].filter((key) => !byKey.has(key)),
-  };
-}
-
-function compareVersions(a: string, b: string): number {
-  return a.localeCompare(b, "en", { numeric: true });
-}
-
-function upgradesOf(machines: readonly Machine[]): ReadonlyMap<string, Machine> {
-  const upgrades = new Map<string, Machine>();
-  for (const machine of machines) {
-    for (const from of Object.keys(machine.migrate ?? {})) {
-      const key = `${machine.name}@${from}`;
-      const other = upgrades.get(key);
-      const isNewer = other === undefined || compareVersions(other.version, machine.version) < 0;
-      if (isNewer && compareVersions(from, machine.version) < 0) upgrades.set(key, machine);
-    }
-  }
-  return upgrades;
-}
-
-function unknown(machine: string): never {
-  throw new NotFoundError("MACHINE_NOT_FOUND", `machine ${machine} is not known here; start a node that registers it`);
+/** How machines of a kind are run. Its steps do no I/O; whatever they want done is in the turn's effects (law 9). */
+export interface Engine {
+  /** Starts an actor. Throws what the machine threw. */
+  begin(machine: Machine, input: unknown, at: number, surroundings: Surroundings): Turn;
+  /** Takes one event. The same state comes back when the event changes nothing. */
+  step(machine: Machine, state: ActorState, event: TimedEvent): Turn;
+  /** Takes the event of a timer that is due. */
+  fire(machine: Machine, state: ActorState, timer: Timer, time: Omit<TimedEvent, "type">): Turn;
+  /** What is wrong with the form of a record of the machine; `undefined`: it can be read. What is unknown in it is let be. */
+  misshapen(machine: Machine, fields: RecordFields): string | undefined;
+  /** The state that a record holds, for readers. */
+  read(machine: Machine, fields: RecordFields): ActorState;
+  /** The state that a record holds, to go on from. Throws when it does not fit the machine. */
+  restore(machine: Machine, fields: RecordFields, surroundings: Surroundings): ActorState;
+  /** What the record holds beside the machine and the timers; with a `snapshot`. */
+  fields(state: ActorState): Readonly<Record<string, unknown>>;
+  /** Whether a record says nothing more to anybody: its actor has ended, and has nothing left to tell. A damaged one is not over. */
+  isOver(fields: RecordFields): boolean;
+  /** The id of the actor that a record is of. */
+  idOf(fields: RecordFields): unknown;
+  /** Lets go of what of the actor runs in this process. */
+  close(state: ActorState): void;
+  /** When the actor was started, in epoch milliseconds. */
+  startedAt(state: ActorState): number;
+  /** When it changed last. */
+  updatedAt(state: ActorState): number;
 }

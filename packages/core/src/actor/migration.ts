@@ -1,4 +1,4 @@
-import type { Timer } from "./step.ts";
+import type { Timer } from "./state.ts";
 
 /** What of an instance a migration sees, and may give anew. A copy: it may be changed. */
 export interface Migratable {

@@ -2,35 +2,13 @@ import type { EventObject } from "xstate";
 
 import { LAST_TIME } from "../base/clock.ts";
 import { isMap, msgpack, packBehind } from "../base/msgpack.ts";
-import type { Surroundings } from "./engine.ts";
-import type { Machine, MachineRegistry } from "./machine.ts";
-import type { ActorState, Timer } from "./step.ts";
+import type { Machine, Surroundings } from "./machine.ts";
+import type { PersistedSnapshot, RecordFields } from "./record-fields.ts";
+import type { MachineRegistry } from "./registry.ts";
+import type { ActorState, Timer } from "./state.ts";
 
 /** The version byte that a record begins with. */
 export const RECORD_VERSION = 1;
-
-/** What the bucket holds for an actor, after the version byte. Unknown fields are kept in `rest`. */
-export interface RecordFields {
-  readonly machine: string;
-  readonly version: string;
-  readonly snapshot: PersistedSnapshot;
-  readonly timers: readonly Timer[];
-  /** Of an instance of a user's machine: what is kept beside its snapshot. */
-  readonly meta?: unknown;
-  /** The tasks that are embedded in it, by number. */
-  readonly tasks?: Readonly<Record<string, unknown>> | undefined;
-  /** Nothing but an event or a timer moves it: it need not be unpacked before. */
-  readonly idle: boolean;
-  readonly rest: Readonly<Record<string, unknown>> | undefined;
-}
-
-export interface PersistedSnapshot {
-  readonly status: string;
-  readonly value: unknown;
-  readonly context: unknown;
-  /** What else its engine keeps. */
-  readonly [field: string]: unknown;
-}
 
 /** Why a record cannot be used here; it is set aside and left as it is (B-21, M-13). */
 export interface UnreadableRecord {

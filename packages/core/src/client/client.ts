@@ -2,27 +2,23 @@ import { PLAN, SCHEDULE } from "../base/built-in.ts";
 import { createSystemClock, type Clock } from "../base/clock.ts";
 import { createIdFactory } from "../base/id.ts";
 import { systemRandom, type Random } from "../base/random.ts";
-import type { PlanDefinition } from "../plan/definition.ts";
 import type { Bus, Headers } from "../ports/bus.ts";
-import type { ScheduleSpec } from "../schedule/spec.ts";
 import type { ActorSummary, ListReply, ListRequest } from "../views/list.ts";
-import type { TaskView } from "../views/task-view.ts";
 import { encodeBody } from "../wire/codec.ts";
 import { headerText } from "../wire/error-headers.ts";
 import { H, JSON_TYPE, MSGPACK_TYPE } from "../wire/headers.ts";
-import type { AgentView, BatchReply, BatchRequest, NodeView, ShardView } from "../wire/messages.ts";
-import type { StartOptions } from "../wire/start.ts";
+import type { AgentView, BatchReply, BatchRequest, NodeView } from "../wire/messages.ts";
 import { createNames, requireActorId, requireId, type ActorVerb, type ClusterVerb } from "../wire/subjects.ts";
-import type { TaskRequest } from "../wire/submit.ts";
+import type { Client, DecisionOptions, ShardMap } from "./api.ts";
 import { createCaller } from "./caller.ts";
 import { createEventIds } from "./event-ids.ts";
-import { createInstance, startInstance, type Instance, type InstanceParts } from "./instance.ts";
+import { createInstance, startInstance, type InstanceParts } from "./instance.ts";
 import { createMoves } from "./moves.ts";
 import { encodeSubmit, normalizeTasks } from "./submit-message.ts";
-import { createTaskHandle, type TaskHandle } from "./task-handle.ts";
-import { readBody, readTask, type TaskReply, type TaskResponse } from "./task-reply.ts";
-import { untilEnded, untilResponse, type WaitOptions } from "./wait.ts";
-import { watchTask, type WatchOptions } from "./watch.ts";
+import { createTaskHandle } from "./task-handle.ts";
+import { readBody, readTask, type TaskReply } from "./task-reply.ts";
+import { untilEnded, untilResponse } from "./wait.ts";
+import { watchTask } from "./watch.ts";
 
 /** A node replies to a batch only when thousands of tasks are stored. */
 const BATCH_TRY_MS = 5_000;
@@ -56,82 +52,6 @@ export interface ClientOptions {
   readonly clock?: Clock | undefined;
   /** @defaultValue the system's */
   readonly random?: Random | undefined;
-}
-
-/** The author of a decision about a task, and the reason. The record keeps both. */
-export interface DecisionOptions {
-  readonly by?: string | undefined;
-  readonly reason?: string | undefined;
-}
-
-export interface RetryOptions extends DecisionOptions {
-  /** The new task's id. @defaultValue generated */
-  readonly id?: string | undefined;
-}
-
-/** The layout of a namespace, and the owner of each shard. */
-export interface ShardMap {
-  readonly namespace: string;
-  readonly buckets: number;
-  readonly shards: readonly ShardView[];
-}
-
-/**
- * A client of one namespace. Every call is safe to repeat. The client retries errors of kind `unavailable` with growing pauses until
- * `timeoutMs` have passed, under the same id, so a task is stored once. Durations are milliseconds. All errors are
- * `ErgonError`s; docs/errors.md explains each `code`.
- */
-export interface Client {
-  /**
-   * Stores a task: when it resolves, the task survives every crash, and its id finds it. The id is the idempotency key.
-   * Throws `INVALID_…` and `UNKNOWN_OPTION` with an issue per fault, `ID_CONFLICT`, `PAYLOAD_TOO_LARGE`.
-   */
-  submit(request: TaskRequest): Promise<TaskHandle>;
-  /** Submits a task and waits for the response, in one round trip if the task is short. Throws the errors of `submit` and `response`. */
-  run(request: TaskRequest, options?: WaitOptions): Promise<TaskResponse>;
-  /** Stores all of the tasks or none, and returns them in their order. Throws `BATCH_REJECTED` with an issue per fault. */
-  batch(request: BatchRequest): Promise<BatchReply>;
-  /** Throws `TASK_NOT_FOUND`, like every method that takes an id. */
-  get(id: string): Promise<TaskView>;
-  /** The task once it has ended, or as it is after `timeoutMs`. */
-  wait(id: string, options?: WaitOptions): Promise<TaskView>;
-  /** The exact bytes of the agent's response. Throws the task's failure, `TASK_CANCELLED`, or `REQUEST_TIMEOUT` after `timeoutMs`. */
-  response(id: string, options?: WaitOptions): Promise<TaskResponse>;
-  /** The task as it is, then every change of it, until it has ended. Throws `TASK_NOT_FOUND`. */
-  watch(id: string, options?: WatchOptions): AsyncIterable<TaskView>;
-  /** Requests a cancel: a running attempt first gets its `cancelGrace` to stop. Throws `TASK_ENDED`. */
-  cancel(id: string, options?: DecisionOptions): Promise<TaskView>;
-  /** Submits a failed or cancelled task again, as a new task whose `origin` is this one. Throws `TASK_NOT_FAILED`. */
-  retry(id: string, options?: RetryOptions): Promise<TaskHandle>;
-  /** Fails a live task by force, whatever its agent does. Throws `TASK_ENDED`. */
-  end(id: string, options?: DecisionOptions): Promise<TaskView>;
-  /**
-   * Starts an instance of a machine: when it resolves, the instance survives every crash. The id is the idempotency key. Throws
-   * `NO_NODE` when no node knows the machine, `MACHINE_FAILED` when it cannot start, `ID_CONFLICT`, `NOT_SERIALISABLE`.
-   */
-  start(machine: string, input?: unknown, options?: StartOptions): Promise<Instance>;
-  /**
-   * Adds a schedule, an instance of the machine `schedule`: pause, resume, trigger and update it by events of these names, `cancel` removes it.
-   * The id is the idempotency key; it is free again when `retention` has passed after the schedule's end (default: ten seconds). Throws the errors
-   * of `start`, and `INVALID_OPTION` or `UNKNOWN_OPTION` with an issue for each fault of the spec.
-   */
-  schedule(
-    spec: ScheduleSpec & { readonly id?: string | undefined },
-    options?: Omit<StartOptions, "id" | "version">,
-  ): Promise<Instance>;
-  /** Starts a plan: `start` of the machine `plan`. Throws `INVALID_…` and `UNKNOWN_OPTION` with an issue per fault. */
-  plan(definition: PlanDefinition, options?: Omit<StartOptions, "version">): Promise<Instance>;
-  /** An instance by its id, without a request. */
-  instance(id: string): Instance;
-  /** One page of the live tasks and instances; with `all`, of the ended ones too. Throws `INVALID_OPTION`, which names the field. */
-  list(request?: ListRequest): Promise<ListReply>;
-  /** The tasks and instances of every page of `list`, one by one. */
-  listAll(request?: ListRequest): AsyncIterable<ActorSummary>;
-  nodes(): Promise<readonly NodeView[]>;
-  agents(): Promise<readonly AgentView[]>;
-  shards(): Promise<ShardMap>;
-  /** Ends watches and waits with an error; the bus stays open unless `connect` made it. Idempotent. */
-  close(): Promise<void>;
 }
 
 const defaults = {

@@ -4,73 +4,10 @@ import type { MachineView } from "../views/machine-view.ts";
 import { H, MSGPACK_TYPE } from "../wire/headers.ts";
 import { encodeValue, type StartOptions } from "../wire/start.ts";
 import { requireActorId, requireId, requireName, type Names } from "../wire/subjects.ts";
+import type { AcceptedEvents, Client, Instance, InstanceEvent, SendOptions, Until } from "./api.ts";
 import type { Caller } from "./caller.ts";
-import type { Client, DecisionOptions, RetryOptions } from "./client.ts";
 import { readBody, readTask, type TaskReply } from "./task-reply.ts";
 import type { WaitOptions } from "./wait.ts";
-import type { WatchOptions } from "./watch.ts";
-
-/** An event for an instance: a type, and the fields that its machine reads. Plain data. */
-export interface InstanceEvent {
-  readonly type: string;
-  readonly [field: string]: unknown;
-}
-
-/** The goal of a wait: a state (or a parent of it), a tag, or, by default, the end. */
-export interface Until {
-  /** A state as its view names it: `paid`, `order.paid`. A parent state matches every state below it. */
-  readonly state?: string | undefined;
-  readonly tag?: string | undefined;
-}
-
-export interface SendOptions {
-  /** The event's unique id: a repeated event with the same id applies once. @defaultValue a new id for each call */
-  readonly eventId?: string | undefined;
-}
-
-/** The events that an instance takes in its present state. */
-export interface AcceptedEvents {
-  readonly id: string;
-  readonly status: string;
-  readonly value: unknown;
-  /** Types of events, `*` for any. A guard may still refuse an event. */
-  readonly events: readonly string[];
-}
-
-/** One instance of a machine. Every call is safe to repeat, and the client retries it. Throws `TASK_NOT_FOUND` if there is no such instance. */
-export interface Instance {
-  readonly id: string;
-  get(): Promise<MachineView>;
-  /**
-   * Sends an event; resolves when its result is stored. The event applies once, however often the call is repeated under one `eventId`.
-   * Throws `EVENT_NOT_ACCEPTED` with the events that the state takes, `NOT_SERIALISABLE`, `TASK_ENDED`.
-   */
-  send(event: InstanceEvent, options?: SendOptions): Promise<MachineView>;
-  /** Sends an event, and waits for `until`. Throws the errors of `send`, and `REQUEST_TIMEOUT` after `timeoutMs`. */
-  ask(event: InstanceEvent, options?: SendOptions & WaitOptions & Until): Promise<MachineView>;
-  /** Waits until the instance has ended, or `until` holds. After `timeoutMs`, it returns the instance as it is. */
-  wait(options?: WaitOptions & Until): Promise<MachineView>;
-  /** The machine's output. Throws its failure, `TASK_CANCELLED`, or `REQUEST_TIMEOUT` after `timeoutMs`. */
-  output(options?: WaitOptions): Promise<unknown>;
-  /** The instance as it is, then each change, until it has ended. */
-  watch(options?: WatchOptions): AsyncIterable<MachineView>;
-  can(): Promise<AcceptedEvents>;
-  /**
-   * Migrates the instance to another version of its machine. Without a version, the target is the newest one that has a migration from the
-   * instance's own; if there is none, the instance stays as it is. Throws `MIGRATION_FAILED`, `MACHINE_NOT_FOUND` and `TASK_ENDED`; the instance
-   * then stays as it was.
-   */
-  migrate(version?: string): Promise<MachineView>;
-  /** Sends the event `cancel` to a machine that takes it, and the machine decides; otherwise stops the instance. Throws `TASK_ENDED`. */
-  cancel(options?: DecisionOptions): Promise<MachineView>;
-  /**
-   * Continues a failed or cancelled plan, as a new instance whose `origin` is this one. Succeeded steps do not run again.
-   * Throws `TASK_NOT_FAILED`, also for machines that cannot be retried.
-   */
-  retry(options?: RetryOptions): Promise<Instance>;
-  /** Stops the instance by force, as failed. Throws `TASK_ENDED`. */
-  end(options?: DecisionOptions): Promise<MachineView>;
-}
 
 export interface InstanceParts {
   readonly client: Client;

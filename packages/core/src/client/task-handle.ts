@@ -1,22 +1,5 @@
 import type { TaskView } from "../views/task-view.ts";
-import type { Client, DecisionOptions, RetryOptions } from "./client.ts";
-import type { TaskResponse } from "./task-reply.ts";
-import type { WaitOptions } from "./wait.ts";
-import type { WatchOptions } from "./watch.ts";
-
-/** A handle of one submitted task. {@link Client} has the same methods by id. */
-export interface TaskHandle {
-  readonly id: string;
-  /** The task at the moment of the submit, or of its repetition. */
-  readonly view: TaskView;
-  get(): Promise<TaskView>;
-  wait(options?: WaitOptions): Promise<TaskView>;
-  response(options?: WaitOptions): Promise<TaskResponse>;
-  watch(options?: WatchOptions): AsyncIterable<TaskView>;
-  cancel(options?: DecisionOptions): Promise<TaskView>;
-  retry(options?: RetryOptions): Promise<TaskHandle>;
-  end(options?: DecisionOptions): Promise<TaskView>;
-}
+import type { Client, TaskHandle } from "./api.ts";
 
 export function createTaskHandle(client: Client, view: TaskView): TaskHandle {
   const { id } = view;

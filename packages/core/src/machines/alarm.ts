@@ -1,6 +1,6 @@
 import type { EventObject } from "xstate";
 
-import type { Timer } from "../actor/step.ts";
+import type { Timer } from "../actor/state.ts";
 import type { Ending } from "./command.ts";
 import { durable, type DriverLogic } from "./logic.ts";
 

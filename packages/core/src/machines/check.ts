@@ -1,5 +1,5 @@
-import type { MachineRegistry } from "../actor/machine.ts";
-import type { RecordFields } from "../actor/record.ts";
+import type { RecordFields } from "../actor/record-fields.ts";
+import type { MachineRegistry } from "../actor/registry.ts";
 import { isBuiltIn } from "../base/built-in.ts";
 import { messageOf } from "../base/errors.ts";
 import { misshapen } from "../base/shape.ts";

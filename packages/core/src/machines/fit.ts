@@ -6,8 +6,8 @@ import {
   type AnyStateMachine,
 } from "xstate";
 
-import type { RecordFields } from "../actor/record.ts";
-import type { Timer } from "../actor/step.ts";
+import type { RecordFields } from "../actor/record-fields.ts";
+import type { Timer } from "../actor/state.ts";
 import { messageOf } from "../base/errors.ts";
 import { DURABLE } from "./inner-actor.ts";
 import { forXState } from "./restored.ts";

@@ -1,9 +1,8 @@
 import type { AnyMachineSnapshot } from "xstate";
 
-import type { Engine, Surroundings } from "../actor/engine.ts";
-import type { Machine } from "../actor/machine.ts";
-import type { RecordFields } from "../actor/record.ts";
-import type { ActorState, Effect, TimedEvent, Timer, Turn } from "../actor/step.ts";
+import type { Engine, Machine, Surroundings } from "../actor/machine.ts";
+import type { RecordFields } from "../actor/record-fields.ts";
+import type { ActorState, Effect, TimedEvent, Timer, Turn } from "../actor/state.ts";
 import { TerminalError, isErgonError, messageOf } from "../base/errors.ts";
 import { isMap } from "../base/msgpack.ts";
 import { fromPlain } from "../base/plain.ts";

@@ -1,6 +1,6 @@
 import type { EventObject } from "xstate";
 
-import type { Timer } from "../actor/step.ts";
+import type { Timer } from "../actor/state.ts";
 import type { HeardEvent } from "./asks/asks.ts";
 import type { Tell } from "./tell.ts";
 

@@ -1,7 +1,7 @@
 import { __unsafe_getAllOwnEventDescriptors, type AnyMachineSnapshot, type EventObject } from "xstate";
 
 import type { Machine } from "../actor/machine.ts";
-import type { ActorState } from "../actor/step.ts";
+import type { ActorState } from "../actor/state.ts";
 import { TerminalError, messageOf } from "../base/errors.ts";
 import type { MachineMeta } from "./machine-meta.ts";
 import type { ActorTree } from "./tree.ts";

@@ -1,10 +1,10 @@
 import type { AnyMachineSnapshot } from "xstate";
 
-import type { Surroundings } from "../actor/engine.ts";
-import type { Machine } from "../actor/machine.ts";
+import type { Machine, Surroundings } from "../actor/machine.ts";
 import type { Migratable } from "../actor/migration.ts";
-import { decodeTimer, encodeTimer, type RecordFields } from "../actor/record.ts";
-import type { Turn } from "../actor/step.ts";
+import { type RecordFields } from "../actor/record-fields.ts";
+import { decodeTimer, encodeTimer } from "../actor/record.ts";
+import type { Turn } from "../actor/state.ts";
 import { ConflictError, messageOf } from "../base/errors.ts";
 import { isMap } from "../base/msgpack.ts";
 import { ACTOR_MARK, fromPlain, toPlain } from "../base/plain.ts";

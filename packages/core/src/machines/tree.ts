@@ -1,6 +1,6 @@
 import { createActor, type AnyActor, type AnyActorLogic, type EventObject } from "xstate";
 
-import type { Timer } from "../actor/step.ts";
+import type { Timer } from "../actor/state.ts";
 import { LAST_TIME } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import { fromPlain, readable, toPlain } from "../base/plain.ts";

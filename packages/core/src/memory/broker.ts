@@ -4,7 +4,7 @@ import { createIdFactory } from "../base/id.ts";
 import { seededRandom } from "../base/random.ts";
 import type { Random } from "../base/random.ts";
 import type { Headers } from "../ports/bus.ts";
-import type { Interest, Letter, Link } from "./link.ts";
+import type { Interest, Letter, Party } from "./letter.ts";
 import { SubjectTree } from "./subject-tree.ts";
 
 /** What goes wrong on the way, as shares of 1. All 0 unless told. */
@@ -84,7 +84,7 @@ export class Broker {
     return max > min ? min + (max - min) * this.random() : min;
   }
 
-  publish(sender: Link, letter: Letter): void {
+  publish(sender: Party, letter: Letter): void {
     if (sender.denied.has(letter.subject)) return sender.refuse(letter.subject);
     const groups = new Map<string, Interest[]>();
     let reached = false;
@@ -106,7 +106,7 @@ export class Broker {
   }
 
   /** The server's 503: to the sender's own subscriptions of the reply-to, to nobody else's. */
-  #sayNobody(sender: Link, subject: string): void {
+  #sayNobody(sender: Party, subject: string): void {
     const letter: Letter = {
       subject,
       data: new Uint8Array(),

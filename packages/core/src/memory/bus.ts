@@ -2,8 +2,9 @@ import type { TimerHandle } from "../base/clock.ts";
 import { InvalidError, UnavailableError, messageOf } from "../base/errors.ts";
 import type { Bus, Headers, Message, PublishOptions, RequestOptions, Subscription } from "../ports/bus.ts";
 import { requireHeaders } from "./broker.ts";
+import type { Interest, Letter } from "./letter.ts";
 import { unreachable } from "./link.ts";
-import type { Interest, Letter, Link } from "./link.ts";
+import type { Link } from "./link.ts";
 
 interface PendingRequest {
   readonly timer: TimerHandle;

@@ -1,34 +1,18 @@
 import type { Clock, TimerHandle } from "../base/clock.ts";
 import { UnavailableError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import type { BusStatus, Headers } from "../ports/bus.ts";
+import type { BusStatus } from "../ports/bus.ts";
 import type { Broker } from "./broker.ts";
 import { Hop } from "./hop.ts";
 import type { Road } from "./hop.ts";
-
-/** A message on its way. */
-export interface Letter {
-  readonly subject: string;
-  readonly data: Uint8Array;
-  readonly reply: string | undefined;
-  readonly headers: Headers | undefined;
-  readonly noResponders: boolean;
-}
-
-/** A subscription as the broker knows it. */
-export interface Interest {
-  readonly link: Link;
-  readonly subject: string;
-  readonly queue: string | undefined;
-  readonly deliver: (letter: Letter) => void;
-}
+import type { Interest, Party } from "./letter.ts";
 
 interface Call {
   fail(error: UnavailableError): void;
 }
 
 /** A process's connection: two directions, each in order. */
-export class Link {
+export class Link implements Party {
   readonly broker: Broker;
   readonly name: string;
   readonly clock: Clock;

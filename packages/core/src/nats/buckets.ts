@@ -1,10 +1,10 @@
 import { ErgonError } from "../base/errors.ts";
 import type { Names } from "../wire/subjects.ts";
 import type { Api } from "./api.ts";
-import type { NatsLink } from "./connection.ts";
 import { apiFailure, isNameInUse, isStreamMissing } from "./errors.ts";
 import { createKeys } from "./keys.ts";
 import type { Keys } from "./keys.ts";
+import type { NatsLink } from "./link.ts";
 import { requireJetStream } from "./server-check.ts";
 
 /** What is fixed when a namespace is created. */

@@ -1,9 +1,9 @@
 import { InvalidError, UnavailableError, messageOf } from "../base/errors.ts";
 import type { Bus, Message, PublishOptions, RequestOptions } from "../ports/bus.ts";
-import type { NatsLink } from "./connection.ts";
 import { notPermitted, unreachable } from "./errors.ts";
 import { encodeHeaders } from "./headers.ts";
 import type { EncodedHeaders } from "./headers.ts";
+import type { NatsLink } from "./link.ts";
 import { NatsMessage } from "./message.ts";
 import type { Silence, Waiter } from "./replies.ts";
 

@@ -1,8 +1,8 @@
 import { nuid } from "@nats-io/nats-core";
 
-import type { NatsLink } from "./connection.ts";
 import { EncodedHeaders } from "./headers.ts";
 import type { Keys } from "./keys.ts";
+import type { NatsLink } from "./link.ts";
 
 /**
  * How commits go into a bucket that has one replica: `pipelined`, many singles under way at once; or `grouped`, one atomic batch at a time of

@@ -1,10 +1,10 @@
 import { nuid } from "@nats-io/nats-core";
 
 import type { CommitResult, Fence, Write } from "../ports/store.ts";
-import type { NatsLink } from "./connection.ts";
 import { isFenced, isUndecided, refusalOf } from "./errors.ts";
 import { EncodedHeaders } from "./headers.ts";
 import { readAcknowledgement, ttlHeader } from "./keys.ts";
+import type { NatsLink } from "./link.ts";
 import type { NatsMessage } from "./message.ts";
 import { asBuffer } from "./message.ts";
 import type { Silence, Waiter } from "./replies.ts";

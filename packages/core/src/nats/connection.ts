@@ -11,10 +11,11 @@ import { silentLogger } from "../base/logger.ts";
 import type { Logger } from "../base/logger.ts";
 import type { BusStatus } from "../ports/bus.ts";
 import { createApi } from "./api.ts";
-import type { Api } from "./api.ts";
 import { checkTls, readAuthenticator } from "./credentials.ts";
 import { connectFailure, deniedSubject, isWorthRetrying, unreachable } from "./errors.ts";
+import type { NatsLink } from "./link.ts";
 import { checkInsides } from "./message.ts";
+import type { NatsOptions } from "./options.ts";
 import { coalesceWrites } from "./outbound.ts";
 import { chooseServer, dropSocket } from "./placement.ts";
 import type { Placement } from "./placement.ts";
@@ -23,63 +24,9 @@ import { requireVersion } from "./server-check.ts";
 import { readServers } from "./servers.ts";
 import type { ServerAddress } from "./servers.ts";
 
-/** Where NATS is and who we are. */
-export interface NatsOptions {
-  /** One or more URLs, as a list or with commas. The first that names a user does so for all. @defaultValue `nats://127.0.0.1:4222` */
-  readonly servers?: string | readonly string[];
-  /** What `nats server report connections` shows. @defaultValue `ergon` */
-  readonly name?: string;
-  /** Path of a `.creds` file (JWT and seed). */
-  readonly credsFile?: string;
-  readonly user?: string;
-  readonly password?: string;
-  readonly token?: string;
-  /** The seed of an nkey (`SU…`). */
-  readonly nkeySeed?: string;
-  readonly tls?: {
-    readonly caFile?: string;
-    readonly certFile?: string;
-    readonly keyFile?: string;
-    /** TLS before the server's first word, for servers that are set so. */
-    readonly handshakeFirst?: boolean;
-  };
-  /** What inboxes start with, for users who may subscribe to no other. @defaultValue `_INBOX` */
-  readonly inboxPrefix?: string;
-  /** How long to wait for a server that is not there yet. @defaultValue 0: one try */
-  readonly waitMs?: number;
-  /**
-   * How often to ask the server whether it is there. One that has left two such questions without an answer counts as silent, and is left for another
-   * server. Raise it where a connection is so slow that a large message takes seconds. @defaultValue 1,500
-   */
-  readonly pingMs?: number;
-}
-
 export interface NatsSurroundings {
   readonly clock?: Clock;
   readonly logger?: Logger;
-}
-
-/** A connection and what all adapters on it share. */
-export interface NatsLink {
-  readonly connection: NatsConnection;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** What JetStream answers. */
-  readonly replies: Replies;
-  /** What anybody else answers. They see the inbox, and must not guess from it where acknowledgements are awaited: who may answer could forge one. */
-  readonly requests: Replies;
-  readonly api: Api;
-  readonly status: BusStatus;
-  readonly placement: Placement;
-  onStatus(handler: (status: BusStatus) => void): void;
-  /** Calls `handler` with the subject of each message that the server refuses to take. */
-  onRefused(handler: (subject: string) => void): void;
-  /** A subject of our own that nobody else listens to. */
-  newInbox(): string;
-  /** Sends what is waiting, lets handlers finish what has come in, then closes. Idempotent. */
-  drain(): Promise<void>;
-  /** Closes at once. Idempotent. */
-  close(): Promise<void>;
 }
 
 /** Between tries to come back: 250 to 750 ms, so that a thousand agents do not come in the same moment. */

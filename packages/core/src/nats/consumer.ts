@@ -1,6 +1,6 @@
 import type { TimerHandle } from "../base/clock.ts";
 import { UnavailableError, messageOf } from "../base/errors.ts";
-import type { NatsLink } from "./connection.ts";
+import type { NatsLink } from "./link.ts";
 import { NatsMessage } from "./message.ts";
 
 const NANOS_PER_MS = 1_000_000;

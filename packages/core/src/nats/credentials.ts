@@ -10,7 +10,7 @@ import {
 import type { Authenticator } from "@nats-io/nats-core";
 
 import { InvalidError } from "../base/errors.ts";
-import type { NatsOptions } from "./connection.ts";
+import type { NatsOptions } from "./options.ts";
 import type { ServerAddress } from "./servers.ts";
 
 type Credentials = Pick<NatsOptions, "credsFile" | "nkeySeed" | "token" | "user" | "password">;

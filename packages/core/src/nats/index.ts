@@ -7,10 +7,12 @@ import type { NamespaceShape } from "./buckets.ts";
 import { createNatsBus } from "./bus.ts";
 import type { CommitMode } from "./commit-mode.ts";
 import { connectNats } from "./connection.ts";
-import type { NatsLink, NatsOptions, NatsSurroundings } from "./connection.ts";
+import type { NatsSurroundings } from "./connection.ts";
 import { inspectNats } from "./inspect.ts";
 import type { BucketFacts, NatsFacts, Permission } from "./inspect.ts";
 import { createNatsLeases } from "./lease.ts";
+import type { NatsLink } from "./link.ts";
+import type { NatsOptions } from "./options.ts";
 import type { Placement } from "./placement.ts";
 import { createNatsRecords } from "./store.ts";
 

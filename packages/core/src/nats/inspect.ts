@@ -2,8 +2,8 @@ import { isErgonError } from "../base/errors.ts";
 import type { Names } from "../wire/subjects.ts";
 import type { NamespaceShape } from "./buckets.ts";
 import { createNatsBus } from "./bus.ts";
-import type { NatsLink } from "./connection.ts";
 import { isMessageMissing, isStreamMissing } from "./errors.ts";
+import type { NatsLink } from "./link.ts";
 import { probeBucket } from "./probe.ts";
 
 /** What a user may publish or subscribe to. No `allow` allows everything that `deny` does not hold. */

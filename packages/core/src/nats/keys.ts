@@ -1,9 +1,9 @@
 import { UnavailableError } from "../base/errors.ts";
 import { silenceOf } from "./api.ts";
-import type { NatsLink } from "./connection.ts";
 import { apiFailure, isFenced, isMessageMissing, isUndecided, unreachable } from "./errors.ts";
 import type { ApiError } from "./errors.ts";
 import { encodeHeaders, findHeader } from "./headers.ts";
+import type { NatsLink } from "./link.ts";
 import { asBuffer } from "./message.ts";
 import type { NatsMessage } from "./message.ts";
 import type { Silence } from "./replies.ts";

@@ -1,7 +1,7 @@
 import { InvalidError } from "../base/errors.ts";
 import type { LeaseStore } from "../ports/lease.ts";
-import type { NatsLink } from "./connection.ts";
 import type { Keys } from "./keys.ts";
+import type { NatsLink } from "./link.ts";
 import { watchKeys } from "./watch.ts";
 
 /** How long the word that a session was ended is kept, for watchers that were away. */

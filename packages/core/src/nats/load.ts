@@ -2,11 +2,11 @@ import type { TimerHandle } from "../base/clock.ts";
 import { UnavailableError } from "../base/errors.ts";
 import type { LoadRange, StoredRecord } from "../ports/store.ts";
 import { silenceOf } from "./api.ts";
-import type { NatsLink } from "./connection.ts";
 import { openConsumer } from "./consumer.ts";
 import type { OrderedConsumer } from "./consumer.ts";
 import type { Keys } from "./keys.ts";
 import { isGoneHeader } from "./keys.ts";
+import type { NatsLink } from "./link.ts";
 import type { NatsMessage } from "./message.ts";
 import type { Silence } from "./replies.ts";
 

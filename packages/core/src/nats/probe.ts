@@ -1,8 +1,8 @@
 import { isErgonError, isUnreachable, messageOf } from "../base/errors.ts";
 import type { CommitResult } from "../ports/store.ts";
-import type { NatsLink } from "./connection.ts";
 import { refusalOf } from "./errors.ts";
 import { publishStored } from "./keys.ts";
+import type { NatsLink } from "./link.ts";
 
 const DATA = Buffer.from("ergon");
 

@@ -1,7 +1,7 @@
 import { delay } from "../base/clock.ts";
 import { ErgonError, isErgonError } from "../base/errors.ts";
-import type { NatsLink } from "./connection.ts";
 import { apiFailure } from "./errors.ts";
+import type { NatsLink } from "./link.ts";
 
 /** Atomic batches, per-key time to live and schedules with time zones: all of them are there from here on. */
 const REQUIRED = [2, 14] as const;

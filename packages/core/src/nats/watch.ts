@@ -1,10 +1,10 @@
 import { messageOf } from "../base/errors.ts";
 import type { Watch } from "../ports/store.ts";
-import type { NatsLink } from "./connection.ts";
 import { openConsumer } from "./consumer.ts";
 import type { OrderedConsumer } from "./consumer.ts";
 import { isStreamMissing } from "./errors.ts";
 import { isGoneHeader } from "./keys.ts";
+import type { NatsLink } from "./link.ts";
 
 /** A key's state. */
 export interface KeyState {

@@ -1,7 +1,7 @@
 import { setup, type AnyStateMachine } from "xstate";
 
 import type { Machine } from "../actor/machine.ts";
-import type { ActorState } from "../actor/step.ts";
+import type { ActorState } from "../actor/state.ts";
 import { PLAN } from "../base/built-in.ts";
 import { ConflictError } from "../base/errors.ts";
 import { fromPlain, toPlain } from "../base/plain.ts";

@@ -1,4 +1,4 @@
-import type { Gap } from "../actor/step.ts";
+import type { Gap } from "../actor/state.ts";
 import type { TaskSpec } from "./spec.ts";
 import type { TaskStatus } from "./status.ts";
 

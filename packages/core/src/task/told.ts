@@ -1,4 +1,4 @@
-import type { ActorState } from "../actor/step.ts";
+import type { ActorState } from "../actor/state.ts";
 
 /** An ended task whose parent has heard of its end. The mark enters the record with its next write. */
 export function toldTask(state: ActorState): ActorState {

@@ -1,7 +1,7 @@
-import type { Surroundings } from "../actor/engine.ts";
-import type { Machine, MachineRegistry } from "../actor/machine.ts";
+import type { Machine, Surroundings } from "../actor/machine.ts";
 import { decodeRecord, encodeRecord } from "../actor/record.ts";
-import type { ActorState } from "../actor/step.ts";
+import type { MachineRegistry } from "../actor/registry.ts";
+import type { ActorState } from "../actor/state.ts";
 import { isMap } from "../base/msgpack.ts";
 import type { AskHost } from "../machines/asks/asks.ts";
 import type { StoredEvent } from "../machines/command.ts";

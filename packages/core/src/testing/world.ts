@@ -1,7 +1,8 @@
-import type { Surroundings } from "../actor/engine.ts";
-import { createMachineRegistry, type Machine, type MachineRegistry } from "../actor/machine.ts";
+import type { Surroundings } from "../actor/machine.ts";
+import { type Machine } from "../actor/machine.ts";
 import type { ParentLink } from "../actor/parent-link.ts";
-import type { Effect, Timer, Turn } from "../actor/step.ts";
+import { createMachineRegistry, type MachineRegistry } from "../actor/registry.ts";
+import type { Effect, Timer, Turn } from "../actor/state.ts";
 import { isErgonError } from "../base/errors.ts";
 import { silentLogger, type Logger } from "../base/logger.ts";
 import { toPlain } from "../base/plain.ts";

@@ -1,4 +1,4 @@
-import type { Effect } from "../../actor/step.ts";
+import type { Effect } from "../../actor/state.ts";
 import type { Shape } from "../../base/shape.ts";
 import type { Ending } from "../command.ts";
 import type { Draft } from "../draft.ts";
