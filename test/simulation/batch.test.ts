@@ -1,4 +1,4 @@
-import type { BatchReply, ErgonError } from "@ergon/core";
+import { decodeError, type BatchReply, type ErgonError } from "@ergon/core";
 import { describe, expect, test } from "vitest";
 
 import { createMemoryCluster, type MemoryCluster } from "../support/memory-cluster.ts";
@@ -102,6 +102,31 @@ describe("a batch", () => {
     const batch = client.batch({ tasks: tasksOf(3), requireAgents: true });
 
     expect((await cluster.drive(batch)).tasks).toHaveLength(3);
+  });
+
+  test.for<[fault: string, tasks: readonly object[], field: string, range: string]>([
+    ["no task", [], "tasks", "1 to 10000 tasks"],
+    ["10,001 tasks", Array.from({ length: 10_001 }, () => ({ driver: "work" })), "tasks", "1 to 10000 tasks"],
+    ["a task without a driver", [{ driver: "work" }, { text: "x" }], "tasks[1].driver", "1 to 64 letters"],
+    ["a resource that is too long", [{ driver: "work", resource: "x".repeat(2_049) }], "tasks[0].resource", "2048"],
+    [
+      "65 arguments",
+      [{ driver: "work", arguments: Object.fromEntries(Array.from({ length: 65 }, (_, n) => [`a${n}`, "x"])) }],
+      "tasks[0].arguments",
+      "64",
+    ],
+  ])("of %s is refused by the name and the range of the field, and nothing is stored (B-44)", async (fault) => {
+    const [, tasks, field, range] = fault;
+    const cluster = createMemoryCluster();
+    await cluster.addNodes("n1");
+    const { bus } = cluster.connect("stranger");
+    const body = Buffer.from(JSON.stringify({ tasks }));
+
+    const refusal = decodeError(await cluster.drive(bus.request(cluster.names.batch, body, { timeoutMs: 10_000 })));
+
+    expect(refusal).toMatchObject({ code: "BATCH_REJECTED", kind: "invalid" });
+    expect(refusal?.issues).toEqual([expect.objectContaining({ field, message: expect.stringContaining(range) })]);
+    expect(await cluster.stored()).toEqual([]);
   });
 
   test("without a task is refused (B-6)", async () => {

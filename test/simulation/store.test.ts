@@ -94,7 +94,7 @@ describe("a record that cannot be read", () => {
 
 describe("a full disk", () => {
   test.for([false, true])(
-    "refuses submits and tries the writes of running tasks again until there is room (B-23; one in flight: %s)",
+    "refuses submits, retries the writes of running tasks for as long as it takes, and shows in the health of its node (B-23; one in flight: %s)",
     async (oneInFlight) => {
       const cluster = createMemoryCluster({ shards: 4, oneInFlight });
       await cluster.addNodes("n1");
@@ -120,10 +120,16 @@ describe("a full disk", () => {
       const commits = cluster.writes.commits;
       await cluster.clock.advance(60_000);
       expect(cluster.writes.commits - commits).toBeLessThan(60 * 8);
+      expect(cluster.writes.commits - commits).toBeGreaterThan(10);
+      const [sick] = await cluster.drive(client.nodes());
+      expect(sick?.store).toMatchObject({ bucket: 0, code: "STORE_FULL" });
+      expect(Date.parse(sick?.store?.since ?? "")).toBeLessThan(cluster.clock.now() - 110_000);
 
       cluster.network.storage = "ok";
       const ends = await cluster.drive(Promise.all(running.map((task) => task.wait())));
       expect(ends.map(({ status, attempt }) => [status, attempt])).toEqual(running.map(() => ["succeeded", 1]));
+      await cluster.clock.advance(12_000);
+      expect(await cluster.drive(client.nodes())).not.toHaveProperty("0.store");
       expect(await cluster.drive(codeOf(client.get("refused")))).toBe("TASK_NOT_FOUND");
       expect((await cluster.drive(client.submit({ driver: "work", id: "refused" }))).id).toBe("refused");
     },
