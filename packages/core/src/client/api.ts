@@ -10,7 +10,7 @@ import type { TaskResponse } from "./task-reply.ts";
 import type { WaitOptions } from "./wait.ts";
 import type { WatchOptions } from "./watch.ts";
 
-// What a client offers: itself, the handle of a task, and an instance.
+// The interfaces of the SDK: the client, the handle of a task, and an instance.
 
 /** The author of a decision about a task, and the reason. The record keeps both. */
 export interface DecisionOptions {
