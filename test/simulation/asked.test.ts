@@ -1,4 +1,4 @@
-import { H, SECOND } from "@ergon/core";
+import { H, SECOND, decodeBody, type TaskView } from "@ergon/core";
 import { expect, test } from "vitest";
 
 import { createMemoryCluster } from "../support/memory-cluster.ts";
@@ -61,4 +61,28 @@ test("a decision taken through one node reaches the agent of another's task with
   await cluster.clock.advance(50);
   expect(toldAt).toHaveLength(8);
   expect(Math.max(...toldAt) - decidedAt).toBeLessThan(50);
+});
+
+test("a get, a wait whose time is over and a watch all show the same reason why a task waits", async () => {
+  const cluster = createMemoryCluster();
+  await cluster.addNode("n1");
+  await cluster.waitForOwners();
+  await cluster.addAgent("a1", { concurrency: 1, handler: (attempt) => attempt.sleep(60 * SECOND) });
+  await cluster.drive(cluster.client().submit({ driver: "work", id: "first" }));
+  const { bus } = cluster.connect("stranger");
+  const ask = async (subject: string, headers: Readonly<Record<string, string>>): Promise<string | undefined> => {
+    const reply = await cluster.drive(bus.request(subject, new Uint8Array(), { headers, timeoutMs: 5 * SECOND }));
+    return (decodeBody(reply.data, reply.header(H.contentType)) as TaskView).reason;
+  };
+  const { names } = cluster;
+
+  const reasons = {
+    submit: await ask(names.submit("work"), { [H.id]: "second", [H.wait]: "1s" }),
+    get: await ask(names.verb("get", "second"), {}),
+    wait: await ask(names.verb("wait", "second"), { [H.wait]: "1s" }),
+    watch: await ask(names.verb("watch", "second"), {}),
+  };
+
+  const reason = "waiting for a free slot of 1 agent of driver work";
+  expect(reasons).toEqual({ submit: reason, get: reason, wait: reason, watch: reason });
 });

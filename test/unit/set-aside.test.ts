@@ -1,4 +1,4 @@
-import { HostedShard, setAside } from "@ergon/node/testing";
+import { HostedShard, unreadableError } from "@ergon/node/testing";
 import { expect, test } from "vitest";
 
 test("a record that was set aside is said to be unreadable, unless a node is there that knows its machine: then the shard goes to it (B-21)", () => {
@@ -6,12 +6,16 @@ test("a record that was set aside is said to be unreadable, unless a node is the
   shard.setAside("damaged", "not a map");
   shard.setAside("order-1", "machine order@2 is not known here", "order@2");
 
-  expect(setAside(shard, "other")).toBeUndefined();
-  expect(setAside(shard, "damaged")).toMatchObject({ code: "TASK_UNREADABLE", kind: "conflict" });
-  expect(setAside(shard, "order-1")).toMatchObject({ code: "TASK_UNREADABLE", kind: "conflict" });
+  expect(unreadableError(shard, "other")).toBeUndefined();
+  expect(unreadableError(shard, "damaged")).toMatchObject({ code: "TASK_UNREADABLE", kind: "conflict" });
+  expect(unreadableError(shard, "order-1")).toMatchObject({ code: "TASK_UNREADABLE", kind: "conflict" });
   shard.isKnownElsewhere = (machine) => machine === "order@2";
-  expect(setAside(shard, "order-1")).toMatchObject({ code: "SHARD_MOVED", kind: "unavailable", retryAfterMs: 250 });
-  expect(setAside(shard, "damaged")).toMatchObject({ code: "TASK_UNREADABLE" });
+  expect(unreadableError(shard, "order-1")).toMatchObject({
+    code: "SHARD_MOVED",
+    kind: "unavailable",
+    retryAfterMs: 250,
+  });
+  expect(unreadableError(shard, "damaged")).toMatchObject({ code: "TASK_UNREADABLE" });
 });
 
 test("a shard needs the machines of what waits in it, and what was wanted until that is over", () => {

@@ -137,13 +137,15 @@ export type {
 } from "./task/task-context.ts";
 
 // The wire.
+export { LONGEST_WAIT_MS, parseAsking } from "./wire/asking.ts";
+export type { Asking, WaitTarget } from "./wire/asking.ts";
 export { decodeBody, decodeContent, describeContent, encodeBody, mediaType } from "./wire/codec.ts";
 export type { Content } from "./wire/codec.ts";
 export { decodeError, encodeError, headerText } from "./wire/error-headers.ts";
 export { BYTES_TYPE, H, JSON_TYPE, MSGPACK_TYPE, PROTOCOL, TEXT_TYPE } from "./wire/headers.ts";
 export type { Headers, Message } from "./wire/message.ts";
 export type { AgentView, BatchEntry, BatchReply, BatchRequest, NodeView, ShardView } from "./wire/messages.ts";
-export { LONGEST_WAIT_MS, requireHeaders } from "./wire/header-checks.ts";
+export { requireHeaders } from "./wire/header-checks.ts";
 export { Faults, unknownName } from "./wire/option-checks.ts";
 export {
   QUEUE,

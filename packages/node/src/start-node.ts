@@ -23,20 +23,29 @@ import { FailureDetector } from "./membership/failure-detector.ts";
 import { ServerSpread } from "./membership/server-spread.ts";
 import { ShardNeeds } from "./membership/shard-needs.ts";
 import type { NodeContext } from "./node-context.ts";
-import { AdmissionDesk } from "./serve/admission-desk.ts";
-import { AnswerDesk } from "./serve/answer-desk.ts";
+import { Admissions } from "./serve/admissions.ts";
+import { AgentAnswers } from "./serve/agent-answers.ts";
 import { BatchAdmitter } from "./serve/batch-admitter.ts";
-import { BatchDesk } from "./serve/batch-desk.ts";
-import { ClusterDesk } from "./serve/cluster-desk.ts";
+import { Batches } from "./serve/batches.ts";
+import { Cancellations } from "./serve/cancellations.ts";
+import { ClusterQueries } from "./serve/cluster-queries.ts";
 import { Forwarder } from "./serve/forwarder.ts";
+import { Guard } from "./serve/guard.ts";
 import { HeldBatches } from "./serve/held-batches.ts";
+import { InstanceEvents } from "./serve/instance-events.ts";
+import { InstanceStarts } from "./serve/instance-starts.ts";
 import { Intake } from "./serve/intake.ts";
 import { Listeners } from "./serve/listeners.ts";
-import { MachineDesk } from "./serve/machine-desk.ts";
+import { Lists } from "./serve/lists.ts";
 import { MicroService } from "./serve/micro-service.ts";
+import { NewWork } from "./serve/new-work.ts";
+import { Queries } from "./serve/queries.ts";
 import { moved } from "./serve/refusals.ts";
+import { Repeats } from "./serve/repeats.ts";
+import { Replies } from "./serve/replies.ts";
 import { RequestRouter } from "./serve/request-router.ts";
-import { TaskDesk } from "./serve/task-desk.ts";
+import { ShardMessages } from "./serve/shard-messages.ts";
+import { Tells } from "./serve/tells.ts";
 import { UnknownMachines } from "./serve/unknown-machines.ts";
 import { ServerTime } from "./server-time.ts";
 import { Host } from "./shard/host.ts";
@@ -115,7 +124,8 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     placement === undefined
       ? undefined
       : new ServerSpread({ id, placement, nodes: () => cluster.sessions(), clock, logger });
-  const listeners = new Listeners(context);
+  const replies = new Replies(context, (state) => dispatcher.waitingFor(state));
+  const listeners = new Listeners(context, replies);
   const host: Host = new Host({
     context,
     machines,
@@ -154,33 +164,53 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     dropped: (actor) => listeners.dropped(actor, moved(actor.shard)),
   });
   const observer = new AgentsObserver(context, dispatcher, host, host.patience);
-  const forwarder = new Forwarder(context, cluster, listeners);
+  const forwarder = new Forwarder(context, cluster, replies);
   const held: HeldBatches = new HeldBatches(context, host, (node) => cluster.isAlive(node));
-  const admissions = new AdmissionDesk(context, host, dispatcher, machines, held);
-  const answers = new AnswerDesk(context, host, dispatcher, listeners, machines);
-  const tasks = new TaskDesk(context, host, dispatcher, listeners, machines);
-  const strangers = new UnknownMachines(context, cluster);
-  const instances = new MachineDesk(context, host, listeners, tasks, admissions, machines, strangers);
-  const clusterDesk = new ClusterDesk(context, cluster, dispatcher, machines, hosted, () => ({
-    store: health.view(),
-    unserved: supervisor.unserved.view(),
-  }));
-  const admitter = new BatchAdmitter(context, admissions, held, hosted);
   const intake = new Intake(context, { host, hosted, health, heap });
-  const batches = new BatchDesk(context, intake, admitter, dispatcher.agents, hosted, forwarder);
-  const requests = new RequestRouter(context, {
-    intake,
-    admissions,
-    answers,
-    tasks,
-    instances,
-    machines,
-    batches,
-    held,
-    cluster: clusterDesk,
-    forwarder,
-    listeners,
+  const admissions = new Admissions(context, { host, dispatcher, machines, held });
+  const unknown = new UnknownMachines(context, cluster);
+  const starts = new InstanceStarts(context, { host, machines, unknown, listeners });
+  const work = new NewWork(context, { intake, admissions, starts, forwarder, listeners });
+  const guard = new Guard(context, replies);
+  const lists = new Lists(context, { cluster, dispatcher, machines, hosted });
+  const clusterQueries = new ClusterQueries(context, {
+    cluster,
+    dispatcher,
     hosted,
+    lists,
+    guard,
+    replies,
+    troubles: () => ({ store: health.view(), unserved: supervisor.unserved.view() }),
+  });
+  const admitter = new BatchAdmitter(context, admissions, held, hosted);
+  const batches = new Batches(context, { intake, admitter, agents: dispatcher.agents, hosted, forwarder, replies });
+  const shards = new ShardMessages(context, {
+    answers: new AgentAnswers(context, { host, dispatcher, listeners, replies, machines }),
+    batches,
+    cancellations: new Cancellations(context, { host, machines, replies }),
+    events: new InstanceEvents(context, { host, machines, unknown, replies, listeners }),
+    forwarder,
+    guard,
+    held,
+    hosted,
+    intake,
+    queries: new Queries(context, { host, machines, replies, listeners }),
+    repeats: new Repeats(context, host, machines),
+    replies,
+    starts,
+    tells: new Tells(context, { host, machines, intake, admissions, starts, replies }),
+    work,
+  });
+  const requests = new RequestRouter(context, {
+    batches,
+    cluster: clusterQueries,
+    forwarder,
+    guard,
+    hosted,
+    intake,
+    machines,
+    shards,
+    work,
   });
 
   const { promise: ready, resolve: announceReady } = Promise.withResolvers<void>();
@@ -199,15 +229,15 @@ export async function startNode(parts: NodeParts): Promise<Node> {
     needs,
     residence: host.residence,
     hosted,
-    onMessage: (shard, message) => requests.shardMessage(shard, message),
+    onMessage: (shard, message) => shards.receive(shard, message),
     onServing: (shard) => {
       for (const { verb, id: actor, message } of forwarder.take(shard.number))
-        requests.serveKept(shard, verb, actor, message);
+        shards.serveKept(shard, verb, actor, message);
       tellIfReady();
     },
     onLeft: (shard) => {
       held.shardLeft();
-      requests.handOn(shard);
+      shards.handOn(shard);
     },
   });
   const detector = new FailureDetector(context, cluster);
@@ -225,7 +255,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
   detector.listen();
   observer.start();
   listeners.start();
-  clusterDesk.start((message, run) => requests.guard(message, run));
+  clusterQueries.start();
   const owned = ports.bus.subscribe(context.names.ownedAll, ({ subject }) => {
     const shard = Number(subject.slice(subject.lastIndexOf(".") + 1));
     forwarder.owned(shard);
@@ -259,7 +289,7 @@ export async function startNode(parts: NodeParts): Promise<Node> {
       // What the server gave to this node is served while the node has its shards still.
       await Promise.all([requests.stop(), service.stop()]);
       await supervisor.stop();
-      await clusterDesk.stop();
+      await clusterQueries.stop();
       await cluster.leave();
       await supervisor.left();
       // Messages for its former shards wait here until these have their next owners.

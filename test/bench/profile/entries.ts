@@ -4,8 +4,8 @@ import type { Entry } from "./summary.ts";
 export const entriesOf: Readonly<Record<"node" | "agent" | "server", readonly Entry[]>> = {
   node: [
     { name: "garbage collection", begins: /^\(garbage collector\)/ },
-    { name: "an agent's answer: read, step", begins: /serve\/answer-desk\.ts$/ },
-    { name: "a submit: read, create, step", begins: /serve\/request-router\.ts$/ },
+    { name: "an agent's answer: read, step", begins: /serve\/agent-answers\.ts$/ },
+    { name: "a submit: read, create, step", begins: /serve\/(request-router|shard-messages)\.ts$/ },
     { name: "a record: encode, send to the store", begins: /^#send .*shard\/commit-queue\.ts$/ },
     { name: "a stored record: dispatch, answer, publish", begins: /^#settle .*shard\/commit-queue\.ts$/ },
     { name: "agents: heartbeats, free slots", begins: /dispatch\/(agents|credit)[\w-]*\.ts$/ },

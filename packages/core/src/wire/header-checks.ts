@@ -1,9 +1,7 @@
+import { checkAsking } from "./asking.ts";
 import { H } from "./headers.ts";
 import type { Headers } from "./message.ts";
-import { Faults, duration, unknownName } from "./option-checks.ts";
-
-/** The longest that one request waits; who wants to wait longer asks again. */
-export const LONGEST_WAIT_MS = 3_600_000;
+import { Faults, unknownName } from "./option-checks.ts";
 
 const known: ReadonlyMap<string, string> = new Map(Object.values(H).map((name) => [name.toLowerCase(), name]));
 const anyVerb: readonly string[] = [H.protocol];
@@ -46,14 +44,4 @@ export function checkName(name: string, allowed: ReadonlySet<string>, what: stri
   else if (!/^ergon-/i.test(name) || allowed.has(name)) return;
   else if (spelled === undefined) unknownName(name, name, { kind: "option", names: allowed, page: "protocol" }, faults);
   else faults.add(name, "UNKNOWN_OPTION", `${what} does not take it; docs/protocol.md says which headers it takes`);
-}
-
-/** Reports what is wrong with how the answer is wanted. */
-export function checkAsking(headers: Headers, faults: Faults): void {
-  const { [H.wait]: wait, [H.answer]: answer, [H.until]: until } = headers;
-  if (wait !== undefined) duration(H.wait, wait, 0, LONGEST_WAIT_MS, faults);
-  if (answer !== undefined && answer !== "task" && answer !== "response")
-    faults.add(H.answer, "INVALID_OPTION", "must be task or response");
-  if (until !== undefined && !/^(?:state|tag):./s.test(until))
-    faults.add(H.until, "INVALID_OPTION", "must be state:<state> or tag:<tag>");
 }

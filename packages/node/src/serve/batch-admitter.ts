@@ -19,7 +19,7 @@ import {
 import { taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
-import { encodeAdmission, type AdmissionDesk } from "./admission-desk.ts";
+import { encodeAdmission, type Admissions } from "./admissions.ts";
 import { createBatchId } from "./batch-id.ts";
 import { rejected } from "./batch-request.ts";
 import type { Decision, HeldBatches } from "./held-batches.ts";
@@ -57,14 +57,14 @@ interface Refused {
  */
 export class BatchAdmitter {
   readonly #context: NodeContext;
-  readonly #admissions: AdmissionDesk;
+  readonly #admissions: Admissions;
   readonly #held: HeldBatches;
   readonly #hosted: ReadonlyMap<number, HostedShard>;
   readonly #newId: () => string;
 
   constructor(
     context: NodeContext,
-    admissions: AdmissionDesk,
+    admissions: Admissions,
     held: HeldBatches,
     hosted: ReadonlyMap<number, HostedShard>,
   ) {

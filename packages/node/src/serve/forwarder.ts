@@ -3,7 +3,7 @@ import { UnavailableError, delay, type Message } from "@ergon/core";
 import type { Cluster } from "../membership/cluster.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
-import type { Listeners } from "./listeners.ts";
+import type { Replies } from "./replies.ts";
 import { WaitingMessages } from "./waiting-messages.ts";
 
 /** Messages kept for a shard without an owner, and how long: a take-over is quicker. */
@@ -23,15 +23,15 @@ interface Kept {
 export class Forwarder {
   readonly #context: NodeContext;
   readonly #cluster: Cluster;
-  readonly #listeners: Listeners;
+  readonly #replies: Replies;
   readonly #kept = new Map<number, Kept[]>();
   /** Of all messages that wait at this node, those that {@link RequestRouter} keeps for its own shards too. */
   readonly waiting: WaitingMessages = new WaitingMessages();
 
-  constructor(context: NodeContext, cluster: Cluster, listeners: Listeners) {
+  constructor(context: NodeContext, cluster: Cluster, replies: Replies) {
     this.#context = context;
     this.#cluster = cluster;
-    this.#listeners = listeners;
+    this.#replies = replies;
   }
 
   /** Sends on to another owner, with the reply-to of the one who asked. */
@@ -40,7 +40,7 @@ export class Forwarder {
     if (owner !== undefined && owner !== this.#context.node) return this.#send(shard, verb, id, message);
     const kept = this.#kept.get(shard) ?? [];
     if (kept.length >= MOST_KEPT) {
-      return this.#listeners.fail(
+      return this.#replies.fail(
         message.reply,
         new UnavailableError("SHARD_MOVED", `shard ${shard} has no owner at the moment; ask again`, {
           retryAfterMs: 500,
@@ -52,7 +52,7 @@ export class Forwarder {
     try {
       copy = this.waiting.enter(message);
     } catch (error) {
-      return this.#listeners.fail(message.reply, error);
+      return this.#replies.fail(message.reply, error);
     }
     kept.push({ verb, id, message: copy, until });
     this.#kept.set(shard, kept);
@@ -82,7 +82,7 @@ export class Forwarder {
     for (const shard of [...this.#kept.keys()])
       for (const { message } of this.take(shard)) {
         const text = `this node is stopping, and shard ${shard} has no owner yet; ask again`;
-        this.#listeners.fail(message.reply, new UnavailableError("NODE_STOPPING", text, { retryAfterMs: 500 }));
+        this.#replies.fail(message.reply, new UnavailableError("NODE_STOPPING", text, { retryAfterMs: 500 }));
       }
   }
 
@@ -106,7 +106,7 @@ export class Forwarder {
       ports.bus.publish(names.shard(shard, verb, id), data, { headers: message.headers(), reply });
     } catch (error) {
       // One that cannot be sent on (too large with what a node adds, a line break in a header) must not keep those behind it back.
-      this.#listeners.fail(reply, error);
+      this.#replies.fail(reply, error);
     }
   }
 
@@ -118,7 +118,7 @@ export class Forwarder {
       if (until > now) continue;
       this.waiting.leave(message);
       const text = `shard ${shard} has had no owner for ${KEPT_MS} ms; ask again`;
-      this.#listeners.fail(message.reply, new UnavailableError("SHARD_MOVED", text));
+      this.#replies.fail(message.reply, new UnavailableError("SHARD_MOVED", text));
     }
     if (rest.length === 0) this.#kept.delete(shard);
     else {

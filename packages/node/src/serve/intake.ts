@@ -18,8 +18,8 @@ export interface IntakeParts {
   readonly heap: HeapGauge;
 }
 
-/** An id, and the shard of it where this node serves that. */
-export interface Place {
+/** Where new work goes: its id, and the shard of that; `undefined`: this node does not serve it. */
+export interface Destination {
   readonly id: string;
   readonly shard: HostedShard | undefined;
 }
@@ -67,6 +67,12 @@ export class Intake {
     throw new UnavailableError(trouble.code, text, { retryAfterMs: 500 });
   }
 
+  /** The same for a shard by its number; another node's shard is for that node to judge. */
+  requireStoreOf(number: number): void {
+    const shard = this.#parts.hosted.get(number);
+    if (shard !== undefined) this.requireStore(shard);
+  }
+
   /** Throws `InvalidError` (`PAYLOAD_TOO_LARGE`) when a task of so many bytes, payload and arguments together, does not fit into a record. */
   requireSize(bytes: number): void {
     const most = mostForTask(this.#context.ports.bus.maxMessageBytes);
@@ -85,14 +91,14 @@ export class Intake {
     return delayMs > 0 ? { ...rest, payload, notBefore: this.#context.clock.now() + delayMs } : { ...rest, payload };
   }
 
-  /** The place of an id that the client has chosen. */
-  placeOf(id: string): Place {
+  /** The destination of work with an id that the client has chosen. */
+  destinationOf(id: string): Destination {
     const shard = this.#parts.hosted.get(shardOf(id, this.#context.ports.records.shards));
     return { id, shard: shard?.phase === "serving" ? shard : undefined };
   }
 
   /** A new id, in a shard of this node where it serves any, so that the work needs no second hop. */
-  newPlace(): Place {
+  newDestination(): Destination {
     const { hosted } = this.#parts;
     const { shards } = this.#context.ports.records;
     const isUsable = this.#usable();

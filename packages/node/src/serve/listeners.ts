@@ -2,37 +2,29 @@ import {
   H,
   JSON_TYPE,
   encodeBody,
-  encodeError,
-  TerminalError,
   isMachineState,
-  readable,
-  type ActorState,
   stateText,
-  type Headers,
+  type ActorState,
+  type Asking,
   type MachineRecordState,
   type Subscription,
 } from "@ergon/core";
 
 import { taskOf } from "../dispatch/task-state.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
-import type { Listener, Listening, LiveActor, Until } from "../shard/actor.ts";
+import type { Listener, Listening, LiveActor } from "../shard/actor.ts";
 import { TimerQueue, UNQUEUED } from "../shard/timer-queue.ts";
-import { describe, describeEmbedded, hasEnded, idOf, statusText, type Extra } from "./describe.ts";
+import { hasEnded, statusText } from "./describe.ts";
+import type { Outcome } from "./outcome.ts";
+import type { Replies } from "./replies.ts";
+import { isMet } from "./wait-target.ts";
 
 const KEEPALIVE_MS = 5_000;
 
-export interface Asking {
-  readonly reply: string;
-  readonly accept: string;
-  /** Answer a success with the response itself. */
-  readonly raw: boolean;
-  /** What the asker waits for, where that is not the end: the reply says whether it is so. */
-  readonly until?: Until | undefined;
-}
-
-/** Tells of actors: replies to those who asked, news to those who wait or watch, events to whoever listens. */
+/** Tells what becomes of actors: answers to requests that wait, each change to watchers, events to all subscribers. */
 export class Listeners {
   readonly #context: NodeContext;
+  readonly #replies: Replies;
   readonly #bounds = new TimerQueue<Listener>();
   /** Watchers that were sent a keepalive, by the number on which the server says that they are gone. */
   readonly #pinged = new Map<string, Listener>();
@@ -41,8 +33,9 @@ export class Listeners {
   #armed: unknown;
   #armedFor = Number.POSITIVE_INFINITY;
 
-  constructor(context: NodeContext) {
+  constructor(context: NodeContext, replies: Replies) {
     this.#context = context;
+    this.#replies = replies;
   }
 
   start(): void {
@@ -54,40 +47,26 @@ export class Listeners {
     });
   }
 
-  /** Answers with the task as it stands. */
-  answer(to: Asking, shard: number, state: ActorState, extra?: Extra): void {
-    const { node } = this.#context;
-    const status = statusText(state);
-    const ended = hasEnded(state);
-    const headers: Record<string, string> = {
-      [H.status]: status,
-      [H.task]: idOf(state),
-      [H.shard]: String(shard),
-      [H.node]: node,
-      [H.final]: ended ? "true" : "false",
-    };
-    if (to.until !== undefined) headers[H.untilMet] = String(to.until(state));
-    if (to.raw && ended) return this.#answerRaw(to, resultOf(state), headers);
-    headers[H.contentType] = to.accept;
-    this.#send(to.reply, encodeBody(describe(state, extra), to.accept), headers);
+  /** Answers a request for a new task or instance with its outcome. */
+  answerOutcome(asking: Asking, shard: number, outcome: Outcome): void {
+    if (outcome.kind === "refused") this.#replies.fail(asking.reply, outcome.error);
+    else this.answerOrWait(asking, shard, outcome.actor, outcome.state);
   }
 
-  fail(reply: string | undefined, error: unknown): void {
+  /** Answers a request with an actor: now, or when what the request waits for has come, or its time is over. */
+  answerOrWait(asking: Asking, shard: number, actor: LiveActor | undefined, state: ActorState): void {
+    const { reply, waitMs, until } = asking;
     if (reply === undefined) return;
-    const { data, headers } = encodeError(error);
-    const { bus } = this.#context.ports;
-    // Where even the faults are too many for this server, the headers say the first.
-    bus.publish(reply, data.length > bus.maxMessageBytes ? NO_BYTES : data, { headers });
+    if (waitMs === undefined || actor === undefined || hasEnded(state) || (until !== undefined && isMet(until, state)))
+      return this.#replies.answer(asking, shard, state, actor);
+    this.#add({ actor, kind: "wait", reply, asking, due: 0, position: UNQUEUED }, waitMs);
   }
 
-  /** Answers when the task has ended, or after `boundMs` as it stands then. */
-  wait(actor: LiveActor, to: Asking, boundMs: number, until?: Until): void {
-    this.#add({ ...to, actor, kind: "wait", until, due: 0, position: UNQUEUED }, boundMs);
-  }
-
-  /** Sends the task at each of its changes until it has ended. */
-  watch(actor: LiveActor, to: Asking): void {
-    this.#add({ ...to, actor, kind: "watch", due: 0, position: UNQUEUED }, KEEPALIVE_MS);
+  /** Sends the actor at each of its changes until it has ended. */
+  watch(asking: Asking, actor: LiveActor): void {
+    const { reply } = asking;
+    if (reply !== undefined)
+      this.#add({ actor, kind: "watch", reply, asking, due: 0, position: UNQUEUED }, KEEPALIVE_MS);
   }
 
   /** The actor's record was stored. */
@@ -98,9 +77,10 @@ export class Listeners {
     const listeners = actor.listening?.listeners;
     if (listeners === undefined) return;
     for (const listener of listeners.slice()) {
-      const over = ended || listener.until?.(state) === true;
-      if (!over && listener.kind === "wait") continue;
-      this.answer(listener, actor.shard.number, state, this.#extraOf(actor));
+      const { kind, asking } = listener;
+      const over = ended || (kind === "wait" && asking.until !== undefined && isMet(asking.until, state));
+      if (!over && kind === "wait") continue;
+      this.#replies.answer(asking, actor.shard.number, state, actor);
       if (over) this.#remove(listener);
       else this.#bound(listener, KEEPALIVE_MS);
     }
@@ -108,45 +88,22 @@ export class Listeners {
 
   /** Progress is told to those who watch, and kept nowhere else. */
   progressed(actor: LiveActor): void {
-    for (const listener of actor.listening?.listeners ?? []) {
-      if (listener.kind === "watch" && actor.committed !== undefined)
-        this.answer(listener, actor.shard.number, actor.committed, this.#extraOf(actor));
-    }
+    for (const { kind, asking } of actor.listening?.listeners ?? [])
+      if (kind === "watch" && actor.committed !== undefined)
+        this.#replies.answer(asking, actor.shard.number, actor.committed, actor);
   }
 
   /** The actor is no longer here; who listened asks again where it is. */
   dropped(actor: LiveActor, error?: unknown): void {
     for (const listener of actor.listening?.listeners?.slice() ?? []) {
       this.#remove(listener);
-      if (error !== undefined) this.fail(listener.reply, error);
+      if (error !== undefined) this.#replies.fail(listener.reply, error);
     }
   }
 
   stop(): void {
     this.#gone?.unsubscribe();
     this.#context.clock.cancel(this.#armed);
-  }
-
-  #answerRaw(to: Asking, { data, contentType, error }: Result, headers: Record<string, string>): void {
-    if (error === undefined) {
-      if (contentType !== undefined) headers[H.contentType] = contentType;
-      return this.#send(to.reply, data, headers);
-    }
-    const encoded = encodeError(error);
-    this.#send(to.reply, encoded.data, { ...headers, ...encoded.headers });
-  }
-
-  /** What cannot be sent as it is (a view in JSON can be larger than the response in it) is answered with the reason. */
-  #send(reply: string, data: Uint8Array, headers: Headers): void {
-    try {
-      this.#context.ports.bus.publish(reply, data, { headers });
-    } catch (error) {
-      this.fail(reply, error);
-    }
-  }
-
-  #extraOf(actor: LiveActor): Extra {
-    return actor.embedded === undefined ? { progress: actor.flight?.progress } : { tasks: describeEmbedded(actor) };
   }
 
   #publishEvent(actor: LiveActor, state: ActorState): void {
@@ -224,8 +181,8 @@ export class Listeners {
         this.#bounds.set(next, now + KEEPALIVE_MS);
       } else {
         this.#remove(next);
-        if (next.actor.committed !== undefined)
-          this.answer(next, next.actor.shard.number, next.actor.committed, this.#extraOf(next.actor));
+        const { actor, asking } = next;
+        if (actor.committed !== undefined) this.#replies.answer(asking, actor.shard.number, actor.committed, actor);
       }
     }
     this.#arm();
@@ -244,38 +201,4 @@ function isNews(actor: LiveActor, change: string): boolean {
   if (listening.published === change) return false;
   listening.published = change;
   return true;
-}
-
-interface Result {
-  readonly data: Uint8Array;
-  readonly contentType: string | undefined;
-  readonly error: Error | undefined;
-}
-
-/** What an ended actor leaves: a task's response, an instance's output, or why there is none. */
-function resultOf(state: ActorState): Result {
-  const status = statusText(state);
-  const { failure, reason } = isMachineState(state) ? state.meta : taskOf(state);
-  if (status === "failed")
-    return {
-      data: NO_BYTES,
-      contentType: undefined,
-      error: new TerminalError(failure?.code ?? "INTERNAL", failure?.message ?? ""),
-    };
-  if (status !== "succeeded")
-    return {
-      data: NO_BYTES,
-      contentType: undefined,
-      error: new TerminalError("TASK_CANCELLED", reason ?? "cancelled"),
-    };
-  if (isMachineState(state)) {
-    const output = readable(state.persisted.output);
-    return {
-      data: output === undefined ? NO_BYTES : encodeBody(output, JSON_TYPE),
-      contentType: JSON_TYPE,
-      error: undefined,
-    };
-  }
-  const { response, responseType } = taskOf(state);
-  return { data: response ?? NO_BYTES, contentType: responseType, error: undefined };
 }

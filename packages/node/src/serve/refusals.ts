@@ -28,8 +28,8 @@ export function notFound(id: string): Error {
   return new NotFoundError("TASK_NOT_FOUND", `no task ${id}, live or retained`);
 }
 
-/** Why nothing can be said of a record that was set aside; `undefined`: it was not. Where another node knows its machine, the shard goes there. */
-export function setAside(shard: HomeShard, id: string): Error | undefined {
+/** The error for a record that cannot be read here; `undefined`: it can. Where another node knows its machine, the shard goes there. */
+export function unreadableError(shard: HomeShard, id: string): Error | undefined {
   const reason = shard.unreadable.get(id);
   if (reason === undefined) return undefined;
   const machine = shard.waiting.get(id);

@@ -1,11 +1,16 @@
-import { isMachineState, toldTask, withoutTell, type ActorState, type Effect, type Machine } from "@ergon/core";
+import {
+  isMachineState,
+  toldTask,
+  withoutTell,
+  type ActorState,
+  type Asking,
+  type Effect,
+  type Machine,
+} from "@ergon/core";
 
 import type { Shard } from "./shard.ts";
 import { UNQUEUED, type Due } from "./timer-queue.ts";
 import { Writing } from "./writing.ts";
-
-/** What a wait waits for, other than the end. */
-export type Until = (state: ActorState) => boolean;
 
 /** An event before the host gives it time and chance. */
 export interface EventWithoutTime {
@@ -21,10 +26,7 @@ export interface Listener extends Due {
   readonly actor: LiveActor;
   readonly kind: "wait" | "watch";
   readonly reply: string;
-  readonly accept: string;
-  /** Answer a success with the response itself. */
-  readonly raw: boolean;
-  readonly until?: Until | undefined;
+  readonly asking: Asking;
   /** The reply-to of its last keepalive. */
   ping?: string;
 }

@@ -20,52 +20,43 @@ import type { LiveActor } from "../shard/actor.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { Starting } from "../shard/hosting.ts";
 import type { HeldBatches } from "./held-batches.ts";
-import { Lookups } from "./lookups.ts";
-import { isLeaving, moved, refused, setAside } from "./refusals.ts";
+import { refusedWith, type Outcome } from "./outcome.ts";
+import { PendingReads } from "./pending-reads.ts";
+import { readStored } from "./read-stored.ts";
+import { isLeaving, moved, refused, unreadableError } from "./refusals.ts";
 import { sameSpec } from "./same-spec.ts";
-import { readStored } from "./stored-tasks.ts";
 
-/** What came of a submit. `actor` is absent when the task had ended before. */
-export type Admission =
-  | { readonly kind: "admitted"; readonly actor: LiveActor | undefined; readonly state: ActorState }
-  | { readonly kind: "refused"; readonly error: unknown };
+export interface AdmissionsParts {
+  readonly host: Starting;
+  readonly dispatcher: Dispatcher;
+  readonly machines: MachineRegistry;
+  readonly held: HeldBatches;
+}
 
 /** Stores new tasks, and finds those that were stored before under the same id. */
-export class AdmissionDesk {
+export class Admissions {
   readonly #context: NodeContext;
-  readonly #host: Starting;
-  readonly #dispatcher: Dispatcher;
-  readonly #machines: MachineRegistry;
-  readonly #held: HeldBatches;
-  readonly #lookups = new Lookups();
+  readonly #parts: AdmissionsParts;
+  readonly #reads = new PendingReads();
 
-  constructor(
-    context: NodeContext,
-    host: Starting,
-    dispatcher: Dispatcher,
-    machines: MachineRegistry,
-    held: HeldBatches,
-  ) {
-    this.#held = held;
+  constructor(context: NodeContext, parts: AdmissionsParts) {
     this.#context = context;
-    this.#host = host;
-    this.#dispatcher = dispatcher;
-    this.#machines = machines;
+    this.#parts = parts;
   }
 
   /**
    * Stores a task, or answers with the one that has its id already. `fresh`: the id was made here just now, so nothing can be stored under it.
    * `done` hears of the outcome once it is stored.
    */
-  submit(shard: HostedShard, spec: TaskSpec, fresh: boolean, done: (outcome: Admission) => void, batch?: string): void {
-    if (isLeaving(shard)) return done({ kind: "refused", error: moved(shard) });
-    if (batch !== undefined && this.#held.isRefused(batch)) return done({ kind: "refused", error: gaveWay() });
+  submit(shard: HostedShard, spec: TaskSpec, fresh: boolean, done: (outcome: Outcome) => void, batch?: string): void {
+    if (isLeaving(shard)) return done(refusedWith(moved(shard)));
+    if (batch !== undefined && this.#parts.held.isRefused(batch)) return done(refusedWith(gaveWay()));
     const live = shard.actors.get(spec.id);
     if (live !== undefined) return this.#meet(shard, live, spec, done, batch);
-    const aside = setAside(shard, spec.id);
-    if (aside !== undefined) return done({ kind: "refused", error: aside });
+    const aside = unreadableError(shard, spec.id);
+    if (aside !== undefined) return done(refusedWith(aside));
     if (fresh) return this.#create(shard, spec, done, batch);
-    void this.#lookups.run(
+    void this.#reads.run(
       spec.id,
       () => this.#createUnlessStored(shard, spec, done, batch),
       () => this.submit(shard, spec, false, done, batch),
@@ -75,31 +66,31 @@ export class AdmissionDesk {
   async #createUnlessStored(
     shard: HostedShard,
     spec: TaskSpec,
-    done: (outcome: Admission) => void,
+    done: (outcome: Outcome) => void,
     batch: string | undefined,
   ): Promise<void> {
     let state: ActorState | undefined;
     try {
-      state = await readStored(this.#context, this.#machines, shard, spec.id);
+      state = await readStored(this.#context, this.#parts.machines, shard, spec.id);
     } catch (error) {
-      return done({ kind: "refused", error });
+      return done(refusedWith(error));
     }
-    if (isLeaving(shard)) done({ kind: "refused", error: moved(shard) });
+    if (isLeaving(shard)) done(refusedWith(moved(shard)));
     else if (state !== undefined) done(this.#existing(undefined, state, spec));
     else this.#create(shard, spec, done, batch);
   }
 
-  #create(shard: HostedShard, spec: TaskSpec, done: (outcome: Admission) => void, batch: string | undefined): void {
+  #create(shard: HostedShard, spec: TaskSpec, done: (outcome: Outcome) => void, batch: string | undefined): void {
     const at = this.#context.clock.now();
-    const agent = batch === undefined ? this.#dispatcher.agentFor(spec) : undefined;
-    const actor = this.#host.create(
+    const agent = batch === undefined ? this.#parts.dispatcher.agentFor(spec) : undefined;
+    const actor = this.#parts.host.create(
       shard,
       spec.id,
       taskMachine,
       { spec, at, chance: 0, batch, agent },
       at,
       (refusal) => {
-        if (refusal !== undefined) done({ kind: "refused", error: refused(refusal) });
+        if (refusal !== undefined) done(refusedWith(refused(refusal)));
         else done(this.#admitted(actor));
       },
     );
@@ -110,31 +101,31 @@ export class AdmissionDesk {
     shard: HostedShard,
     actor: LiveActor,
     spec: TaskSpec,
-    done: (outcome: Admission) => void,
+    done: (outcome: Outcome) => void,
     batch: string | undefined,
   ): void {
     const again = (): void => this.submit(shard, spec, false, done, batch);
-    this.#host.whenStored(actor, (refusal) => {
-      if (refusal !== undefined) return done({ kind: "refused", error: refused(refusal) });
+    this.#parts.host.whenStored(actor, (refusal) => {
+      if (refusal !== undefined) return done(refusedWith(refused(refusal)));
       if (actor.erased) return again();
       // Whether a held task is there at all is for its own batch to decide.
-      const state = this.#host.wake(actor);
+      const state = this.#parts.host.wake(actor);
       const holder = liveStateOf(state) === "held" ? taskOf(state).batch : undefined;
-      if (holder !== undefined && holder !== batch) return this.#held.whenDecided(actor, holder, batch, again);
-      const admission = this.#admitted(actor);
-      done(admission.kind === "refused" ? admission : this.#existing(actor, admission.state, spec));
+      if (holder !== undefined && holder !== batch) return this.#parts.held.whenDecided(actor, holder, batch, again);
+      const outcome = this.#admitted(actor);
+      done(outcome.kind === "refused" ? outcome : this.#existing(actor, outcome.state, spec));
     });
   }
 
-  #admitted(actor: LiveActor): Admission {
-    const state = this.#host.committed(actor);
-    return state === undefined ? { kind: "refused", error: moved(actor.shard) } : { kind: "admitted", actor, state };
+  #admitted(actor: LiveActor): Outcome {
+    const state = this.#parts.host.committed(actor);
+    return state === undefined ? refusedWith(moved(actor.shard)) : { kind: "stored", actor, state };
   }
 
-  #existing(actor: LiveActor | undefined, state: ActorState, spec: TaskSpec): Admission {
-    if (sameSpec(taskOf(state), spec)) return { kind: "admitted", actor, state };
+  #existing(actor: LiveActor | undefined, state: ActorState, spec: TaskSpec): Outcome {
+    if (sameSpec(taskOf(state), spec)) return { kind: "stored", actor, state };
     const message = `id ${spec.id} is taken by a task with another payload or other arguments; choose another id`;
-    return { kind: "refused", error: new ConflictError("ID_CONFLICT", message) };
+    return refusedWith(new ConflictError("ID_CONFLICT", message));
   }
 }
 

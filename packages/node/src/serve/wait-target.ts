@@ -1,4 +1,13 @@
-import { H, InvalidError, taskMachine, type Machine, type Message } from "@ergon/core";
+import {
+  H,
+  InvalidError,
+  isIn,
+  isMachineState,
+  taskMachine,
+  type ActorState,
+  type Machine,
+  type WaitTarget,
+} from "@ergon/core";
 
 interface StateNode {
   readonly path: readonly string[];
@@ -7,11 +16,17 @@ interface StateNode {
   readonly states: Readonly<Record<string, StateNode>>;
 }
 
+/** Whether the instance is in the state, or has the tag, that a request waits for. */
+export function isMet({ kind, name }: WaitTarget, state: ActorState): boolean {
+  if (!isMachineState(state)) return false;
+  return kind === "tag" ? state.meta.stateTags.includes(name) : isIn(state.persisted.value, name);
+}
+
 /** Throws `InvalidError` when a wait is for a state or a tag that the machine does not have: it would never end. A task has no states. */
-export function requirePlace(message: Message, machine: Machine): void {
-  const [, kind, name = ""] = /^(state|tag):(.+)$/s.exec(message.header(H.until) ?? "") ?? [];
-  if (kind === undefined) return;
-  if (machine === taskMachine) throw noPlace("a task is waited for until it has ended; leave the header out");
+export function requireTarget(target: WaitTarget | undefined, machine: Machine): void {
+  if (target === undefined) return;
+  const { kind, name } = target;
+  if (machine === taskMachine) throw noTarget("a task is waited for until it has ended; leave the header out");
   // An instance is never in a history state: that only says where to go.
   const nodes = below(machine.logic.root as StateNode).filter(({ type }) => type !== "history");
   const known = kind === "tag" ? nodes.flatMap(({ tags }) => tags) : nodes.map(({ path }) => path.join("."));
@@ -19,10 +34,10 @@ export function requirePlace(message: Message, machine: Machine): void {
   const parts = /^\{.*\}$/s.test(name) ? name.slice(1, -1).split(", ") : [name];
   if (parts.every((part) => known.includes(part.replaceAll(/[{}]/g, "")))) return;
   const list = known.length === 0 ? "none" : [...new Set(known)].join(", ");
-  throw noPlace(`${machine.name}@${machine.version} has no ${kind} "${name}"; it has ${list}`);
+  throw noTarget(`${machine.name}@${machine.version} has no ${kind} "${name}"; it has ${list}`);
 }
 
-function noPlace(fault: string): InvalidError {
+function noTarget(fault: string): InvalidError {
   const message = `${H.until}: ${fault}`;
   return new InvalidError("INVALID_OPTION", message, {
     issues: [{ field: H.until, code: "INVALID_OPTION", message }],

@@ -1,5 +1,5 @@
-/** Ids that are being looked up in the store: whoever asks for one meanwhile waits for the first, and asks again then. */
-export class Lookups {
+/** The ids that are being read from the store: a second request for such an id waits for the first, and runs again then. */
+export class PendingReads {
   readonly #waiting = new Map<string, (() => void)[]>();
 
   /** Runs `first`, unless the id is being looked up: then `again` follows that. `first` does not reject. */

@@ -5,12 +5,12 @@ import {
   InvalidError,
   createIdFactory,
   decodeBody,
-  encodeBody,
   isoTime,
   parseTaskRequest,
   requireHeaders,
   shardOf,
   taskLimits,
+  type Asking,
   type BatchEntry,
   type Issue,
   type Message,
@@ -20,12 +20,12 @@ import {
 import type { AgentsTable } from "../dispatch/agents-table.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
-import { askingOf } from "./asking.ts";
 import type { Admitted, BatchAdmitter } from "./batch-admitter.ts";
 import { driversOf, idsOf, issuesOf, rejected, requireBatch } from "./batch-request.ts";
 import type { Forwarder } from "./forwarder.ts";
 import { inTurns } from "./in-turns.ts";
 import type { Intake } from "./intake.ts";
+import type { Replies } from "./replies.ts";
 import { unannounced } from "./unannounced.ts";
 
 interface Batch {
@@ -40,53 +40,47 @@ interface Stored {
   readonly admitted: readonly Admitted[];
 }
 
+export interface BatchesParts {
+  readonly intake: Intake;
+  readonly admitter: BatchAdmitter;
+  readonly agents: AgentsTable;
+  readonly hosted: ReadonlyMap<number, HostedShard>;
+  readonly forwarder: Forwarder;
+  readonly replies: Replies;
+}
+
 /**
  * Takes batches. One whose tasks all have ids goes to the owner of the shard that its ids lead to: so a copy of it, wherever that arrives, meets the
  * first, and both are answered by what comes of that.
  */
-export class BatchDesk {
+export class Batches {
   readonly #context: NodeContext;
-  readonly #intake: Intake;
-  readonly #admitter: BatchAdmitter;
-  readonly #agents: AgentsTable;
-  readonly #hosted: ReadonlyMap<number, HostedShard>;
-  readonly #forwarder: Forwarder;
+  readonly #parts: BatchesParts;
   readonly #newId: () => string;
   /** Batches that are being stored, by what was sent. */
   readonly #inFlight = new Map<string, Promise<Stored>>();
 
-  constructor(
-    context: NodeContext,
-    intake: Intake,
-    admitter: BatchAdmitter,
-    agents: AgentsTable,
-    hosted: ReadonlyMap<number, HostedShard>,
-    forwarder: Forwarder,
-  ) {
+  constructor(context: NodeContext, parts: BatchesParts) {
     this.#context = context;
-    this.#intake = intake;
-    this.#admitter = admitter;
-    this.#agents = agents;
-    this.#hosted = hosted;
-    this.#forwarder = forwarder;
+    this.#parts = parts;
     this.#newId = createIdFactory(context.random);
   }
 
-  async take(message: Message): Promise<void> {
-    this.#intake.requireOpen();
+  async take(message: Message, asking: Asking): Promise<void> {
+    this.#parts.intake.requireOpen();
     requireHeaders(message.headers(), "batch");
     const body = decodeBody(message.data, message.header(H.contentType));
     const ids = idsOf(body);
     // Tasks without ids are new ones each time: there are no copies of such a batch.
-    if (ids === undefined) return this.#answer(message, await this.#store(body));
+    if (ids === undefined) return this.#answer(asking, await this.#store(body));
     const key = createHash("sha256").update(ids.join("\n")).digest("base64url");
     const shard = shardOf(key, this.#context.ports.records.shards);
-    if (this.#hosted.get(shard)?.phase === "serving") return this.coordinate(message);
-    this.#forwarder.forward(shard, "batch", key, message);
+    if (this.#parts.hosted.get(shard)?.phase === "serving") return this.coordinate(message, asking);
+    this.#parts.forwarder.forward(shard, "batch", key, message);
   }
 
   /** A batch whose coordinator is this node: stored, or, while a copy of it is being stored, answered with that. */
-  async coordinate(message: Message): Promise<void> {
+  async coordinate(message: Message, asking: Asking): Promise<void> {
     const { data } = message;
     const contentType = message.header(H.contentType);
     const sum = createHash("sha256")
@@ -98,12 +92,12 @@ export class BatchDesk {
       stored = this.#store(decodeBody(data, contentType)).finally(() => this.#inFlight.delete(sum));
       this.#inFlight.set(sum, stored);
     }
-    this.#answer(message, await stored);
+    this.#answer(asking, await stored);
   }
 
   async #store(body: unknown): Promise<Stored> {
     const { specs, made, correlationId } = await this.#parse(body);
-    return { correlationId, admitted: await this.#admitter.admit(specs, made) };
+    return { correlationId, admitted: await this.#parts.admitter.admit(specs, made) };
   }
 
   async #parse(request: unknown): Promise<Batch> {
@@ -116,7 +110,7 @@ export class BatchDesk {
     }
     const correlationId = body.correlationId ?? this.#newId();
     const unserved =
-      body.requireAgents === true ? await unannounced(this.#context, this.#agents, driversOf(tasks)) : NONE;
+      body.requireAgents === true ? await unannounced(this.#context, this.#parts.agents, driversOf(tasks)) : NONE;
     const issues: Issue[] = [];
     const ids = new Set<string>();
     const made = new Set<string>();
@@ -124,8 +118,8 @@ export class BatchDesk {
     await inTurns(this.#context.clock, tasks, (task, index) => {
       try {
         const submission = parseTaskRequest(task);
-        const spec = this.#intake.specOf(submission);
-        const id = submission.spec.id ?? this.#intake.newPlace().id;
+        const spec = this.#parts.intake.specOf(submission);
+        const id = submission.spec.id ?? this.#parts.intake.newDestination().id;
         if (ids.has(id))
           throw new InvalidError("INVALID_ID", `id "${id}" stands twice in the batch`, {
             issues: [{ field: "id", code: "INVALID_ID", message: "id: stands twice in the batch" }],
@@ -147,9 +141,7 @@ export class BatchDesk {
     return { specs, made, correlationId };
   }
 
-  #answer(message: Message, { correlationId, admitted }: Stored): void {
-    if (message.reply === undefined) return;
-    const { accept } = askingOf(message);
+  #answer(asking: Asking, { correlationId, admitted }: Stored): void {
     const tasks = admitted.map(({ spec, scheduledAt, status }): BatchEntry => ({
       id: spec.id,
       driver: spec.driver,
@@ -157,9 +149,7 @@ export class BatchDesk {
       ...(spec.resource === undefined ? {} : { resource: spec.resource }),
       scheduledAt: isoTime(scheduledAt),
     }));
-    this.#context.ports.bus.publish(message.reply, encodeBody({ correlationId, tasks }, accept), {
-      headers: { [H.contentType]: accept },
-    });
+    this.#parts.replies.send(asking, { correlationId, tasks });
   }
 }
 

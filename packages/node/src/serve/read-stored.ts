@@ -3,16 +3,16 @@ import { decodeRecord, type ActorState, type MachineRegistry } from "@ergon/core
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import { unreadable } from "../shard/stepper.ts";
-import { setAside } from "./refusals.ts";
+import { unreadableError } from "./refusals.ts";
 
-/** A task that is not live, as the store has it. Throws `ConflictError` when its record cannot be read here. */
+/** A task or an instance that is not live, as the store has it. Throws `ConflictError` when its record cannot be read here. */
 export async function readStored(
   { ports }: NodeContext,
   machines: MachineRegistry,
   shard: HostedShard,
   id: string,
 ): Promise<ActorState | undefined> {
-  const aside = setAside(shard, id);
+  const aside = unreadableError(shard, id);
   if (aside !== undefined) throw aside;
   const stored = await ports.records.read(shard.number, id);
   if (stored === undefined || stored.data.length === 0) return undefined;

@@ -1,12 +1,12 @@
 import { InvalidError, createNames, silentLogger, type Message } from "@ergon/core";
-import { Forwarder, HostedShard, RequestRouter, WaitingMessages } from "@ergon/node/testing";
+import { Forwarder, Guard, HostedShard, ShardMessages, WaitingMessages } from "@ergon/node/testing";
 import { expect, test } from "vitest";
 
 const names = createNames("default");
 
 function stage() {
   const failed: (string | undefined)[] = [];
-  const listeners = {
+  const replies = {
     fail: (reply: string | undefined, { code, retryAfterMs }: { code: string; retryAfterMs: number }) =>
       failed.push(`${reply} ${code} ${retryAfterMs}`),
   };
@@ -15,7 +15,10 @@ function stage() {
   const intake = { requireStore: () => undefined };
   return {
     failed,
-    requests: new RequestRouter(context as never, { listeners, forwarder, intake } as never),
+    messages: new ShardMessages(
+      context as never,
+      { replies, forwarder, intake, guard: new Guard(context as never, replies as never) } as never,
+    ),
     shard: new HostedShard(3, 0),
   };
 }
@@ -30,34 +33,34 @@ const messageOf = (reply: string | undefined, data = new Uint8Array()): Message 
 });
 
 test("a shard that cannot serve keeps what comes, but of very much only what nobody would send again", () => {
-  const { failed, requests, shard } = stage();
+  const { failed, messages, shard } = stage();
 
-  for (let count = 0; count < 5_000; count++) requests.shardMessage(shard, messageOf("_INBOX.a"));
+  for (let count = 0; count < 5_000; count++) messages.receive(shard, messageOf("_INBOX.a"));
   expect(failed).toEqual([]);
-  requests.shardMessage(shard, messageOf("_INBOX.b"));
-  requests.shardMessage(shard, messageOf(undefined));
+  messages.receive(shard, messageOf("_INBOX.b"));
+  messages.receive(shard, messageOf(undefined));
 
   expect(failed).toEqual(["_INBOX.b SHARD_MOVED 500"]);
   expect(shard.buffer).toHaveLength(5_001);
 });
 
 test("what waits for all shards together has a bound in bytes, and what no longer waits makes room", () => {
-  const { failed, requests, shard } = stage();
+  const { failed, messages, shard } = stage();
   const other = new HostedShard(4, 0);
   const large = new Uint8Array(1_000_000);
 
   for (let count = 0; count < 33; count++) {
-    requests.shardMessage(shard, messageOf("_INBOX.a", large));
-    requests.shardMessage(other, messageOf("_INBOX.a", large));
+    messages.receive(shard, messageOf("_INBOX.a", large));
+    messages.receive(other, messageOf("_INBOX.a", large));
   }
   expect(failed).toEqual([]);
-  requests.shardMessage(shard, messageOf("_INBOX.b", large.subarray(0, 999_999)));
-  requests.shardMessage(other, messageOf("_INBOX.c", large));
-  requests.shardMessage(other, messageOf(undefined, large));
+  messages.receive(shard, messageOf("_INBOX.b", large.subarray(0, 999_999)));
+  messages.receive(other, messageOf("_INBOX.c", large));
+  messages.receive(other, messageOf(undefined, large));
 
   expect(failed).toEqual(["_INBOX.c OVERLOADED 500", "undefined OVERLOADED 500"]);
   const [first] = shard.buffer.splice(0, 1);
-  if (first !== undefined) requests.shardMessage(shard, first);
+  if (first !== undefined) messages.receive(shard, first);
   expect(failed).toHaveLength(2);
   expect(shard.buffer).toHaveLength(34);
 });
@@ -75,8 +78,8 @@ test("a message that cannot be sent on to the next owner is refused, and keeps n
     clock: { monotonic: () => 0, after: () => undefined },
     ports: { bus: { publish } },
   };
-  const listeners = { fail: (reply: string, { code }: { code: string }) => failed.push(`${reply} ${code}`) };
-  const forwarder = new Forwarder(context as never, { ownerOf: () => "n2" } as never, listeners as never);
+  const replies = { fail: (reply: string, { code }: { code: string }) => failed.push(`${reply} ${code}`) };
+  const forwarder = new Forwarder(context as never, { ownerOf: () => "n2" } as never, replies as never);
   const shard = new HostedShard(3, 0);
   shard.buffer = [messageOf("_INBOX.a", new Uint8Array(2)), messageOf("_INBOX.b")];
 

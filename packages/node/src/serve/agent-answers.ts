@@ -17,34 +17,31 @@ import {
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { isRecorded, wasRecorded, type AnswerEvent } from "../dispatch/recorded-answer.ts";
 import { liveStateOf, taskOf } from "../dispatch/task-state.ts";
-import { NO_BYTES, type NodeContext } from "../node-context.ts";
+import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import { embeddedIn, type HostedShard } from "../shard/hosted-shard.ts";
 import type { Sending } from "../shard/hosting.ts";
 import type { Listeners } from "./listeners.ts";
+import { readStored } from "./read-stored.ts";
 import { mostForResponse } from "./record-size.ts";
-import { readStored } from "./stored-tasks.ts";
+import type { Replies } from "./replies.ts";
+
+export interface AgentAnswersParts {
+  readonly host: Sending;
+  readonly dispatcher: Dispatcher;
+  readonly listeners: Listeners;
+  readonly replies: Replies;
+  readonly machines: MachineRegistry;
+}
 
 /** Takes what agents say of their attempts. */
-export class AnswerDesk {
+export class AgentAnswers {
   readonly #context: NodeContext;
-  readonly #host: Sending;
-  readonly #dispatcher: Dispatcher;
-  readonly #listeners: Listeners;
-  readonly #machines: MachineRegistry;
+  readonly #parts: AgentAnswersParts;
 
-  constructor(
-    context: NodeContext,
-    host: Sending,
-    dispatcher: Dispatcher,
-    listeners: Listeners,
-    machines: MachineRegistry,
-  ) {
+  constructor(context: NodeContext, parts: AgentAnswersParts) {
     this.#context = context;
-    this.#host = host;
-    this.#dispatcher = dispatcher;
-    this.#listeners = listeners;
-    this.#machines = machines;
+    this.#parts = parts;
   }
 
   /** An agent's answer, or the server's word that nobody received the attempt. */
@@ -52,30 +49,31 @@ export class AnswerDesk {
     const actor = shard.find(id);
     const flight = actor?.flight;
     if (message.noResponders) {
-      if (actor !== undefined && flight?.attempt === attempt) this.#dispatcher.undelivered(actor);
+      if (actor !== undefined && flight?.attempt === attempt) this.#parts.dispatcher.undelivered(actor);
       return;
     }
     const kind = message.header(H.event);
     const agent = agentOf(message);
-    if (!isNews(kind)) this.#dispatcher.aborts.answered(id, attempt);
+    if (!isNews(kind)) this.#parts.dispatcher.aborts.answered(id, attempt);
     const isOut = flight === undefined ? !isNews(kind) && mayBeOut(actor, attempt) : flight.attempt === attempt;
     if (actor === undefined || !isOut) return this.#late(shard, id, attempt, message);
-    if (flight !== undefined) this.#dispatcher.heardOf(actor, flight);
+    if (flight !== undefined) this.#parts.dispatcher.heardOf(actor, flight);
     if (isNews(kind)) {
       if (kind === "progress") {
-        this.#dispatcher.flights.progressed(actor, decodeBody(message.data, message.header(H.contentType)));
-        this.#listeners.progressed(actor);
+        this.#parts.dispatcher.flights.progressed(actor, decodeBody(message.data, message.header(H.contentType)));
+        this.#parts.listeners.progressed(actor);
       }
-      if (this.#dispatcher.flights.offered.delete(actor)) this.#host.send(actor, { type: "taken", attempt, agent });
+      if (this.#parts.dispatcher.flights.offered.delete(actor))
+        this.#parts.host.send(actor, { type: "taken", attempt, agent });
       return;
     }
     const { reply } = message;
-    const event = this.#fitting(taskOf(this.#host.wake(actor)), answerEvent(message, kind, attempt, agent));
+    const event = this.#fitting(taskOf(this.#parts.host.wake(actor)), answerEvent(message, kind, attempt, agent));
     // Who has no slot for it has not freed one either.
     if (flight !== undefined)
-      this.#dispatcher.flights.answered(flight, event.type !== "returned" || event["reason"] !== "AGENT_BUSY");
-    const accepted = this.#host.send(actor, event, (refusal) => {
-      if (reply !== undefined && refusal === undefined) this.#acknowledge(reply);
+      this.#parts.dispatcher.flights.answered(flight, event.type !== "returned" || event["reason"] !== "AGENT_BUSY");
+    const accepted = this.#parts.host.send(actor, event, (refusal) => {
+      if (refusal === undefined) this.#parts.replies.acknowledge(reply);
     });
     if (!accepted) return this.#late(shard, id, attempt, message);
   }
@@ -100,7 +98,7 @@ export class AnswerDesk {
     const kind = message.header(H.event);
     const agent = agentOf(message);
     if (reply === undefined) {
-      if (agent !== undefined) this.#dispatcher.aborts.tell(agent, id, attempt, "lost");
+      if (agent !== undefined) this.#parts.dispatcher.aborts.tell(agent, id, attempt, "lost");
       return;
     }
     if (isNews(kind)) return this.#stale(reply, id, attempt);
@@ -112,15 +110,15 @@ export class AnswerDesk {
 
   /** `actor` is the task, or the instance in whose record it was. */
   #repeated(actor: LiveActor, id: string, event: AnswerEvent, reply: string): void {
-    if (!this.#isRecorded(this.#host.wake(actor), id, event)) return this.#stale(reply, id, event.attempt);
-    this.#host.whenStored(actor, (refusal) => {
-      if (refusal === undefined) this.#acknowledge(reply);
+    if (!this.#isRecorded(this.#parts.host.wake(actor), id, event)) return this.#stale(reply, id, event.attempt);
+    this.#parts.host.whenStored(actor, (refusal) => {
+      if (refusal === undefined) this.#parts.replies.acknowledge(reply);
     });
   }
 
   async #compare(shard: HostedShard, id: string, event: AnswerEvent, reply: string): Promise<void> {
-    const state = await readStored(this.#context, this.#machines, shard, embeddedIn(id)?.id ?? id);
-    if (state !== undefined && this.#isRecorded(state, id, event)) this.#acknowledge(reply);
+    const state = await readStored(this.#context, this.#parts.machines, shard, embeddedIn(id)?.id ?? id);
+    if (state !== undefined && this.#isRecorded(state, id, event)) this.#parts.replies.acknowledge(reply);
     else this.#stale(reply, id, event.attempt);
   }
 
@@ -131,12 +129,8 @@ export class AnswerDesk {
     return isTask(task) && isRecorded(task, this.#fitting(task, event));
   }
 
-  #acknowledge(reply: string): void {
-    this.#context.ports.bus.publish(reply, NO_BYTES);
-  }
-
   #stale(reply: string, id: string, attempt: number): void {
-    this.#listeners.fail(
+    this.#parts.replies.fail(
       reply,
       new StaleError(`attempt ${attempt} of task ${id} is not the current one; its answer was not recorded`),
     );

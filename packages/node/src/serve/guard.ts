@@ -1,0 +1,70 @@
+import { parseAsking, type Asking, type Message } from "@ergon/core";
+
+import type { NodeContext } from "../node-context.ts";
+import type { Replies } from "./replies.ts";
+import { mayAnswer } from "./reply-to.ts";
+
+export type Handler = (message: Message, asking: Asking) => void | Promise<void>;
+
+/** Runs the handlers of requests. An error of a handler is the answer to its request. */
+export class Guard {
+  readonly #context: NodeContext;
+  readonly #replies: Replies;
+  readonly #open = new Set<Promise<void>>();
+
+  constructor(context: NodeContext, replies: Replies) {
+    this.#context = context;
+    this.#replies = replies;
+  }
+
+  /** Serves a request, unless it wants its answer where nodes do not answer. */
+  serve(message: Message, handler: Handler): void {
+    if (!this.allows(message)) return;
+    try {
+      this.#follow(message, handler(message, parseAsking(message)));
+    } catch (error) {
+      this.#failed(message, error);
+    }
+  }
+
+  /** Runs the handler of a message that the guard {@link Guard.allows}. */
+  run(message: Message, handler: () => void | Promise<void>): void {
+    try {
+      this.#follow(message, handler());
+    } catch (error) {
+      this.#failed(message, error);
+    }
+  }
+
+  /** Whether a node answers where the message wants its answer. */
+  allows(message: Message): boolean {
+    if (mayAnswer(this.#context.names, message)) return true;
+    const { subject, reply } = message;
+    this.#context.logger.warn(
+      { subject, reply },
+      "a request's reply-to is a subject of Ergon or of the server; the request is ignored",
+    );
+    return false;
+  }
+
+  /** Resolves when every request that came until now is served. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#open);
+  }
+
+  #follow(message: Message, pending: void | Promise<void>): void {
+    if (pending === undefined) return;
+    const served = pending.catch((error: unknown) => this.#failed(message, error));
+    this.#open.add(served);
+    void served.finally(() => this.#open.delete(served));
+  }
+
+  #failed(message: Message, error: unknown): void {
+    if (!(error instanceof Error && "code" in error))
+      this.#context.logger.error(
+        { subject: message.subject, err: error },
+        "a request failed unexpectedly; its sender gets INTERNAL",
+      );
+    this.#replies.fail(message.reply, error);
+  }
+}

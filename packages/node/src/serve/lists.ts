@@ -1,0 +1,140 @@
+import {
+  JSON_TYPE,
+  decodeRecord,
+  delay,
+  encodeBody,
+  isMachineState,
+  isTerminal,
+  type ActorState,
+  type ListReply,
+  type ListRequest,
+  type MachineRegistry,
+} from "@ergon/core";
+
+import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import type { Cluster } from "../membership/cluster.ts";
+import type { NodeContext } from "../node-context.ts";
+import type { HostedShard } from "../shard/hosted-shard.ts";
+import { embeddedReason, endOf, hasEnded, listed, startOf, statusText, summarize } from "./describe.ts";
+import { Page, begun, type PageItem } from "./page.ts";
+import { askNode } from "./peers.ts";
+
+/** Parked tasks looked into in one turn: of a million, a list takes seconds, in which the node has to renew its session. */
+const UNPACKED_PER_TURN = 500;
+/** Clocks of nodes follow the server's: one that is further behind than this is not waited for. */
+const MOST_BEHIND_MS = 250;
+
+interface NodePage {
+  readonly items: readonly PageItem[];
+  readonly shards: readonly number[];
+}
+
+export interface ListsParts {
+  readonly cluster: Cluster;
+  readonly dispatcher: Dispatcher;
+  readonly machines: MachineRegistry;
+  readonly hosted: ReadonlyMap<number, HostedShard>;
+}
+
+/** Lists the tasks and instances of the whole namespace. */
+export class Lists {
+  readonly #context: NodeContext;
+  readonly #parts: ListsParts;
+
+  constructor(context: NodeContext, parts: ListsParts) {
+    this.#context = context;
+    this.#parts = parts;
+  }
+
+  /** Answers `list`: the tasks and instances of all nodes, in pages. */
+  async list(asked: ListRequest): Promise<ListReply> {
+    const request = begun(asked, this.#context.clock.now());
+    const page = this.#page(request);
+    const body = encodeBody(request, JSON_TYPE);
+    const answered = new Set<number>();
+    const pages = await Promise.all(
+      this.#parts.cluster
+        .liveNodes()
+        .map((node) =>
+          node === this.#context.node ? this.ownPage(request) : askNode<NodePage>(this.#context, node, "list", body),
+        ),
+    );
+    for (const part of pages) {
+      for (const item of part?.items ?? []) page.offer(item);
+      for (const shard of part?.shards ?? []) answered.add(shard);
+    }
+    const missingShards = Array.from({ length: this.#context.ports.records.shards }, (_, shard) => shard).filter(
+      (shard) => !answered.has(shard),
+    );
+    return { ...page.reply(), ...(missingShards.length === 0 ? {} : { missingShards }) };
+  }
+
+  /** Half a message: the task behind the page, the missing shards and the headers have to go with it. */
+  #page(request: ListRequest): Page {
+    return new Page(request, this.#context.ports.bus.maxMessageBytes / 2);
+  }
+
+  /** This node's part of the answer. */
+  async ownPage(request: ListRequest): Promise<NodePage> {
+    const page = this.#page(request);
+    await this.#reach(page.begunAt);
+    const isReadable = ({ phase }: HostedShard): boolean => phase === "serving" || phase === "suspended";
+    const shards = [...this.#parts.hosted.values()].filter(isReadable);
+    let unpacked = 0;
+    for (const shard of shards) {
+      for (const actor of shard.actors.values()) {
+        // The end of one that has ended may be on its way to the store still.
+        const endedAt = actor.state === undefined ? undefined : endOf(actor.state);
+        const live = request.all !== true || page.standsAmongLive(endedAt);
+        if (!page.mayTake(live, actor.scheduledAt, actor.id)) continue;
+        if (actor.parked !== undefined && ++unpacked % UNPACKED_PER_TURN === 0) await delay(this.#context.clock, 0);
+        const { parked } = actor;
+        // A parked task is looked into without unpacking it for good.
+        const state = actor.committed ?? readable(parked, this.#parts.machines);
+        // One that has ended and still has something to tell is found with those that are stored.
+        if (state === undefined || hasEnded(state) || !page.wants(listed(state), statusText(state))) continue;
+        const reason = isMachineState(state)
+          ? embeddedReason(actor)
+          : this.#parts.dispatcher.waitingFor(actor.state ?? state);
+        const view = summarize(state, {
+          ...(reason === undefined ? {} : { reason }),
+          tasks: actor.embedded?.size ?? 0,
+        });
+        page.offer({ live, at: actor.scheduledAt, view });
+      }
+    }
+    if (request.all === true || isTerminal(request.status ?? "")) await this.#addEnded(page, shards);
+    // A shard that left meanwhile is its next owner's to answer for.
+    return { items: page.items(), shards: shards.filter(isReadable).map(({ number }) => number) };
+  }
+
+  /**
+   * Waits until it is `begunAt` by this node's clock, which may be a little behind: what ends here from then on ends after the list has begun, and keeps
+   * its place in it.
+   */
+  async #reach(begunAt: number | undefined): Promise<void> {
+    const { clock } = this.#context;
+    const behindMs = (begunAt ?? 0) - clock.now();
+    if (behindMs >= 0) await delay(clock, Math.min(behindMs + 1, MOST_BEHIND_MS));
+  }
+
+  async #addEnded(page: Page, shards: readonly HostedShard[]): Promise<void> {
+    const { records } = this.#context.ports;
+    await records.load(
+      shards.map(({ number }) => ({ shard: number, after: 0, ids: [] })),
+      (_, { id, data }) => {
+        const state = data.length === 0 ? undefined : readable(data, this.#parts.machines);
+        if (state === undefined || state.snapshot.status === "active") return;
+        const at = startOf(state);
+        const live = page.standsAmongLive(endOf(state));
+        if (page.mayTake(live, at, id) && page.wants(listed(state), statusText(state)))
+          page.offer({ live, at, view: summarize(state, {}) });
+      },
+    );
+  }
+}
+
+function readable(data: Uint8Array | undefined, machines: MachineRegistry): ActorState | undefined {
+  const record = data === undefined ? undefined : decodeRecord(data, machines);
+  return record?.kind === "readable" ? record.state : undefined;
+}
