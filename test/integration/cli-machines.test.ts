@@ -42,7 +42,11 @@ describe("instances by the command line", () => {
       code: 1,
       err: expect.stringMatching(/^ergon: TASK_CANCELLED: order o2 was cancelled by \S+\n$/),
     });
-    expect(await ergon(["can", "o2"])).toEqual({ code: 0, out: "", err: "ergon: o2 takes no events: it has ended\n" });
+    expect(await ergon(["can", "o2"])).toEqual({
+      code: 0,
+      out: "",
+      err: "ergon: o2 accepts no events: it has ended\n",
+    });
     expect(await ergon(["wait", "o2", "--until", "state:paid"])).toMatchObject({
       code: 1,
       out: "cancelled\n",
@@ -64,7 +68,7 @@ describe("instances by the command line", () => {
     expect(await ergon(["wait", "o3", "--until", "state:paid", "--timeout", "50ms"])).toEqual({
       code: 6,
       out: "draft\n",
-      err: "ergon: REQUEST_TIMEOUT: o3 is not in paid yet: it is in draft; it goes on\n",
+      err: "ergon: REQUEST_TIMEOUT: o3 is not in paid yet: it is in draft and continues\n",
     });
     expect(await ergon(["wait", "o3", "--timeout", "50ms"])).toMatchObject({
       code: 6,
@@ -89,15 +93,15 @@ describe("instances by the command line", () => {
     const { code, err } = await ergon(["start", "ordr", "--request-timeout", "10m"]);
 
     expect(code).toBe(3);
-    expect(err).toMatch(/^ergon: MACHINE_NOT_FOUND: no node knows a machine "ordr"; they know: order@1/);
+    expect(err).toMatch(/^ergon: MACHINE_NOT_FOUND: no node knows the machine "ordr"; known machines: order@1/);
   });
 
   test.for([
-    [["start", "order", "{oops"], "input: is not JSON"],
-    [["send", "x", "go", "[1]"], "fields: must be a JSON object"],
+    [["start", "order", "{oops"], "input: the value is not JSON"],
+    [["send", "x", "go", "[1]"], "fields: they must be a JSON object"],
     [["send", "x", "go", "--until", "paid"], "Write it like state:paid or tag:busy"],
-    [["send", "x", "go", "--timeout", "1s"], "--timeout is how long --wait or --until waits"],
-    [["start", "order", "--wait", "--until", "tag:x"], "give one of them"],
+    [["send", "x", "go", "--timeout", "1s"], "--timeout needs --wait or --until"],
+    [["start", "order", "--wait", "--until", "tag:x"], "use only one of them"],
   ] as const)("%j is refused as usage", async ([args, text], { ergon }) => {
     const { code, out, err } = await ergon(args);
 

@@ -54,11 +54,13 @@ test("submit --wait goes on through an outage of NATS, says that NATS is away an
   await own.kill();
   await eventually("the command says why nothing happens", () => heard !== "");
   await own.restart();
-  await eventually("the command says that NATS is back", () => heard.includes("back"));
+  await eventually("the command says that NATS is back", () => heard.includes("reachable again"));
   release();
 
   expect(await waiting).toMatchObject({ code: 0, out: "hello" });
-  expect(heard).toBe("ergon: NATS is away; still waiting for t-1, which goes on\nergon: NATS is back\n");
+  expect(heard).toBe(
+    "ergon: NATS is unreachable; still waiting for t-1, which continues\nergon: NATS is reachable again\n",
+  );
 });
 
 test("a wait whose time is up while NATS is away ends with exit code 4, and names the task, which goes on", async ({
@@ -81,7 +83,7 @@ test("a wait whose time is up while NATS is away ends with exit code 4, and name
   await own.kill();
 
   expect((await waiting).code).toBe(4);
-  expect(heard).toContain("NATS is away; still waiting for t-2");
+  expect(heard).toContain("NATS is unreachable; still waiting for t-2");
   expect(heard).toMatch(
     /NATS_UNREACHABLE: .*whether task t-2 has ended is not known: it goes on, wait for it again\n$/,
   );

@@ -95,7 +95,7 @@ describe("submit", () => {
     expect(await ergon(["submit", "echo", '{"hello": world}', "--wait"])).toEqual({
       code: 0,
       out: '{"hello": world}',
-      err: "ergon: the payload looks like JSON, but is none: it is sent as text\n",
+      err: "ergon: the payload looks like JSON but does not parse; it is sent as text\n",
     });
   });
 
@@ -133,7 +133,7 @@ describe("get, wait, watch", () => {
 
     expect(await ergon(["wait", out.trim(), "--timeout", "200ms"])).toMatchObject({
       code: 6,
-      err: expect.stringContaining("it goes on"),
+      err: expect.stringContaining("and continues"),
     });
     expect(await ergon(["wait", out.trim(), "--json"])).toMatchObject({
       code: 0,
@@ -156,10 +156,10 @@ describe("get, wait, watch", () => {
 
     expect(task).toMatchObject({ code: 6, out: "" });
     expect(task.err).toBe(
-      `ergon: why-task waits: ${reason}\nergon: REQUEST_TIMEOUT: task why-task has not ended yet: it is scheduled (${reason}); it goes on, "ergon wait why-task" waits for it\n`,
+      `ergon: why-task waits: ${reason}\nergon: REQUEST_TIMEOUT: task why-task has not ended yet: it is scheduled (${reason}) and continues; "ergon wait why-task" waits for it\n`,
     );
     expect(steps.err).toContain(`first: running, ${reason}\n`);
-    expect(steps.err).toContain(`it is running (${reason}); it goes on`);
+    expect(steps.err).toContain(`it is running (${reason}) and continues`);
     expect(shown.out).toContain(reason);
     expect(listed.out).toMatch(new RegExp(`^why-plan\t.*\t${reason}$`, "m"));
   });
@@ -182,7 +182,7 @@ describe("get, wait, watch", () => {
     await expect(waiting.ended).resolves.toEqual({
       code: 130,
       out: "",
-      err: 'ergon: goes-on goes on, "ergon wait goes-on" waits for it\n',
+      err: 'ergon: goes-on continues; "ergon wait goes-on" waits for it\n',
     });
     await ergon(["end", "goes-on"]);
   });
@@ -263,7 +263,7 @@ describe("batch", () => {
 
     expect(said).toMatchObject({
       code: 0,
-      err: "ergon: reading tasks, a JSON object a line, from this terminal; Ctrl-D on a line of its own ends it\n",
+      err: "ergon: reading tasks, one JSON object per line, from this terminal; press Ctrl-D on an empty line to end it\n",
     });
   });
 

@@ -56,6 +56,6 @@ test("check says before a deploy which instances would break, and a node that kn
 test("check without machines is refused as usage", async ({ ergon }) => {
   expect(await ergon(["check"])).toMatchObject({
     code: 2,
-    err: expect.stringContaining("--machines: say which") as string,
+    err: expect.stringContaining("--machines is missing") as string,
   });
 });

@@ -27,8 +27,8 @@ describe("dev", () => {
     expect(err).toContain(`\n  store     ${store} (kept)\n  machines  none; `);
     expect(err).toContain(`\n  next      ../checkout/ergon submit echo hello --wait --nats ${url}\n`);
     expect(err.split("\n").slice(-3)).toEqual([
-      "stopping; once more to quit at once",
-      `all of it is kept in ${store}`,
+      "stopping; press Ctrl-C again to quit at once",
+      `all tasks are kept in ${store}`,
       "",
     ]);
 

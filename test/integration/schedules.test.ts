@@ -103,7 +103,7 @@ describe("schedules by the command line", () => {
 
     expect(await add("m", "--machine", "nolight")).toEqual({
       code: 0,
-      err: "ergon: no node knows machine nolight: runs fail until a node is started that registers it\n",
+      err: "ergon: no node knows machine nolight: its runs fail until a node starts that registers it\n",
       out: expect.any(String),
     });
     expect((await add("d", "--driver", "nobody")).err).toMatch(

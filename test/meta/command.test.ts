@@ -28,7 +28,7 @@ test("./ergon runs from any folder, and takes files relative to it", () => {
 
 test("docs/drivers.md has every driver that comes with Ergon", async () => {
   const { err } = await ergon(["agent"]);
-  const [, shipped = ""] = /say what to serve with --driver: (.+), or a name and a program/.exec(err) ?? [];
+  const [, shipped = ""] = /add --driver with (.+), or with a name and a program/.exec(err) ?? [];
   const page = readText("docs/drivers.md");
   const [, simple = ""] = /^## (echo, .+)$/m.exec(page) ?? [];
   const told = [...simple.split(", "), ...(/^## http$/m.test(page) ? ["http"] : [])];

@@ -81,7 +81,9 @@ describe("doctor", () => {
     expect(judge(facts, names, always, twins)).toContainEqual({
       level: "bad",
       topic: "agents",
-      text: expect.stringContaining("under the id x: pid 2 on h, and pid 7 on h2"),
+      text: expect.stringContaining(
+        "two agents with the id x run, or ran within ten minutes: pid 2 on h, and pid 7 on h2",
+      ),
     });
   });
 
@@ -109,7 +111,7 @@ describe("doctor", () => {
 
     expect(find("store", {}, always, troubled)).toMatchObject({
       level: "bad",
-      text: expect.stringMatching(/bucket 0 takes no writes of a since 2026.*STORE_FULL, no space/) as string,
+      text: expect.stringMatching(/bucket 0 accepts no writes from a since 2026.*STORE_FULL, no space/) as string,
     });
     expect(find("shards", {}, always, troubled)).toMatchObject({
       level: "bad",
@@ -152,7 +154,7 @@ describe("doctor", () => {
     expect(find("records", {}, always, waiting)).toMatchObject({
       level: "bad",
       text: expect.stringMatching(
-        /^2 cannot be read.* Such as o-7 \(its state paying is not there\); "ergon check /,
+        /^2 records cannot be read.* For example o-7 \(its state paying is not there\)\. "ergon check /,
       ) as string,
     });
     expect(find("machines")).toBeUndefined();
@@ -163,7 +165,7 @@ describe("doctor", () => {
 
     expect(find("sync", single, { always: false, intervalMs: 10_000 })).toMatchObject({
       level: "note",
-      text: expect.stringContaining("may take back up to 10s of acknowledged tasks"),
+      text: expect.stringContaining("a power loss can lose up to 10s of acknowledged tasks"),
     });
     expect(find("sync", {}, { always: false, intervalMs: 10_000 })).toMatchObject({
       level: "note",
@@ -186,7 +188,7 @@ describe("doctor", () => {
   test("a clock that is off is harmless, and said so", () => {
     expect(find("clock", { clockAheadMs: -3_600_000 })).toMatchObject({
       level: "note",
-      text: expect.stringContaining("1h behind the server: harmless"),
+      text: expect.stringContaining("1h behind the server: leases and timers use the server's clock"),
     });
   });
 
@@ -202,7 +204,7 @@ describe("doctor", () => {
   test("permissions that cannot be asked for are not called enough", () => {
     expect(find("permissions", { permissions: undefined, user: undefined })).toMatchObject({
       level: "note",
-      text: expect.stringContaining("could not be determined"),
+      text: expect.stringContaining("unknown: this user may not publish"),
     });
   });
 
@@ -224,7 +226,7 @@ describe("doctor", () => {
   test("a namespace that its nodes have lost, or a bucket of it, must be mended", () => {
     expect(find("namespace", { shape: undefined, buckets: [] })).toMatchObject({
       level: "bad",
-      text: expect.stringContaining("start all nodes again"),
+      text: expect.stringContaining("restart all nodes"),
     });
     const none = judge({ ...facts, shape: undefined, buckets: [] }, names, always, undefined);
     expect(none).toContainEqual(expect.objectContaining({ topic: "namespace", level: "note" }));
@@ -237,7 +239,7 @@ describe("doctor", () => {
   test("shards of nodes that are gone must be mended", () => {
     expect(find("shards", {}, always, { ...cluster, nodes: [node] })).toMatchObject({
       level: "bad",
-      text: "1 are owned by nodes that are gone: their tasks wait",
+      text: "1 belong to nodes that are gone: their tasks wait",
     });
   });
 
@@ -257,7 +259,7 @@ describe("doctor", () => {
     expect(judge(facts, names, always, silent)).toContainEqual({
       level: "bad",
       topic: "nodes",
-      text: "no answer from c",
+      text: "no answer from c. Restart nodes that stay silent",
     });
   });
 });

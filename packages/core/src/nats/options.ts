@@ -15,7 +15,7 @@ export interface NatsOptions {
     readonly caFile?: string;
     readonly certFile?: string;
     readonly keyFile?: string;
-    /** TLS before the server's first word, for servers that are set so. */
+    /** Starts TLS before the server sends its INFO, for servers with `handshake_first`. Default: false. */
     readonly handshakeFirst?: boolean;
   };
   /** What inboxes start with, for users who may subscribe to no other. @defaultValue `_INBOX` */

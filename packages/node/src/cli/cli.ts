@@ -81,14 +81,14 @@ function createProgram(cli: Cli, io: Io, said: string[]): Command {
     })
     .helpCommand(true)
     .optionsGroup("Options:")
-    .option("--json", "answers and errors as JSON, one value a line")
-    .option("--debug", "errors with their stack, and what the connection does (ERGON_DEBUG=1)")
+    .option("--json", "print results and errors as JSON, one value per line")
+    .option("--debug", "print stacks of errors, and log what the connection does (ERGON_DEBUG=1)")
     .option(
       "--request-timeout <duration>",
-      "longest without an answer, repetitions included (default: 10s)",
+      "longest wait for an answer, retries included (default: 10s)",
       durationArgument,
     )
-    .option("--config <file>", "settings in YAML or JSON (ERGON_CONFIG)")
+    .option("--config <file>", "read settings from this file, in YAML or JSON (ERGON_CONFIG)")
     .optionsGroup("Connection:");
   for (const { flag, summary, env, scope } of settings) {
     if (scope === "connection")

@@ -14,7 +14,7 @@ export async function awaitEnd(
 ): Promise<number> {
   const { output } = session;
   session.waitsFor = id;
-  session.farewell = `ergon: ${id} goes on, "ergon wait ${id}" waits for it`;
+  session.farewell = `ergon: ${id} continues; "ergon wait ${id}" waits for it`;
   const view = (await sayingWhy(session, client, id, client.wait(id, { timeoutMs }))) as TaskView | MachineView;
   if (output.json) output.value(view);
   else if (view.status === "succeeded") output.bytes((await client.response(id)).data);
@@ -42,5 +42,5 @@ export function endText(view: TaskView | MachineView): string {
   if (view.status === "cancelled") return `ergon: TASK_CANCELLED: ${what} was ${cancelText(view.reason)}`;
   const reason = reasonOf(view);
   const stands = `${standingOf(view)}${reason === undefined ? "" : ` (${reason})`}`;
-  return `ergon: REQUEST_TIMEOUT: ${what} has not ended yet: it is ${stands}; it goes on, "ergon wait ${view.id}" waits for it`;
+  return `ergon: REQUEST_TIMEOUT: ${what} has not ended yet: it is ${stands} and continues; "ergon wait ${view.id}" waits for it`;
 }

@@ -7,6 +7,6 @@ import { readJson } from "./payload.ts";
 export async function readEvent(io: Io, type: string, fields: string | undefined): Promise<InstanceEvent> {
   const more = await readJson(io, fields, "fields");
   if (more === undefined) return { type };
-  if (!isMap(more)) throw new InvalidError("INVALID_BODY", 'fields: must be a JSON object such as {"amount": 5}');
+  if (!isMap(more)) throw new InvalidError("INVALID_BODY", 'fields: they must be a JSON object such as {"amount": 5}');
   return { ...more, type };
 }

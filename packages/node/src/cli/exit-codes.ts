@@ -13,15 +13,18 @@ type Ending =
 
 /** What the process ends with. `ergon --help` and docs/operations.md print this table; a test compares them. */
 export const exitCodes: Readonly<Record<Ending, { readonly code: number; readonly summary: string }>> = {
-  done: { code: 0, summary: "done; of a task: it has succeeded" },
-  failed: { code: 1, summary: "the task has failed or was cancelled; of doctor: something must be mended" },
-  usage: { code: 2, summary: "wrong arguments, options, configuration or input; nothing was done" },
-  notFound: { code: 3, summary: "there is no such task" },
-  unreachable: { code: 4, summary: "NATS can't be reached or refuses us, or no node answers; tasks go on" },
-  refused: { code: 5, summary: "the task's state does not allow it, such as the cancel of a task that has ended" },
-  timeout: { code: 6, summary: "the task had not ended when the time to wait was up; it goes on" },
-  internal: { code: 70, summary: "a fault of Ergon itself" },
-  interrupted: { code: 130, summary: "interrupted (Ctrl-C); tasks go on" },
+  done: { code: 0, summary: "success; a task has succeeded" },
+  failed: { code: 1, summary: "the task has failed or was cancelled; doctor found something to fix" },
+  usage: { code: 2, summary: "the arguments, options, configuration or input are wrong; Ergon did nothing" },
+  notFound: { code: 3, summary: "no task, instance or machine has this name or id" },
+  unreachable: {
+    code: 4,
+    summary: "NATS is unreachable or refuses the connection, or no node answers; tasks continue",
+  },
+  refused: { code: 5, summary: "the task's state does not allow the request, such as a cancel after its end" },
+  timeout: { code: 6, summary: "the wait's time was over before the task or instance ended; it continues" },
+  internal: { code: 70, summary: "Ergon itself has a fault" },
+  interrupted: { code: 130, summary: "interrupted by Ctrl-C; tasks continue" },
 };
 
 const ofKind: Readonly<Record<ErrorKind, Ending>> = {

@@ -24,7 +24,7 @@ const good = (topic: string, text: string): Finding => ({ level: "good", topic, 
 const note = (topic: string, text: string): Finding => ({ level: "note", topic, text });
 const bad = (topic: string, text: string): Finding => ({ level: "bad", topic, text });
 
-const NO_NODE: Finding = bad("nodes", 'no node answers: tasks are neither taken nor run. Start one with "ergon node"');
+const NO_NODE: Finding = bad("nodes", 'no node answers: nothing accepts or runs tasks. Start a node with "ergon node"');
 
 /** Clocks that differ by less say nothing about anything. */
 const SMALL_OFFSET_MS = 1_000;
@@ -52,7 +52,7 @@ export function judge(
 
 /** Judges what nodes say, where JetStream does not answer. */
 export function judgeWithout(reason: string, cluster: ClusterFacts | undefined): readonly Finding[] {
-  const text = `does not answer: ${reason}. Too few of its servers are there, or they are overloaded (nats server report jetstream)`;
+  const text = `does not answer: ${reason}. Too few of its servers run, or they are overloaded: see "nats server report jetstream"`;
   return [bad("jetstream", text), ...(cluster === undefined ? [NO_NODE] : hosting(cluster))];
 }
 
@@ -63,8 +63,8 @@ function server({ server: { version, name, cluster }, roundTripMs, maxPayload, s
   const stored = `${bytes(storage.used)} stored, ${limit} for the account`;
   return [
     good("server", `nats-server ${version}, ${where}; ${roundTripMs.toFixed(1)} ms away`),
-    good("messages", `payloads and responses may have ${bytes(maxPayload)} less their headers (max_payload)`),
-    full ? bad("storage", `${stored}: at the limit new tasks are refused with STORE_FULL`) : good("storage", stored),
+    good("messages", `payloads and responses may have up to ${bytes(maxPayload)}, headers included (max_payload)`),
+    full ? bad("storage", `${stored}: at the limit, nodes refuse new tasks with STORE_FULL`) : good("storage", stored),
   ];
 }
 
@@ -72,18 +72,20 @@ function durability({ buckets }: NatsFacts, sync: Sync | undefined): Finding {
   const least = Math.min(...buckets.map((bucket) => bucket.replicas), 5);
   const single = least === 1 || buckets.length === 0;
   const { always, intervalMs } = sync ?? DEFAULT_SYNC;
-  if (always) return good("sync", "always: what is acknowledged is on disk, and no loss of power takes it back");
+  if (always) return good("sync", "always: every acknowledged task is on disk, and a power loss loses none");
   const seen =
-    sync === undefined ? "not visible to clients (--monitor http://HOST:8222 shows it); taken for the default, " : "";
+    sync === undefined
+      ? "clients cannot read the setting (--monitor http://HOST:8222 reads it); with the default, "
+      : "";
   const interval = formatDuration(intervalMs);
   return single
     ? note(
         "sync",
-        `${seen}every ${interval}: a crash of nats-server loses nothing, but a loss of power may take back up to ${interval} of acknowledged tasks. Set jetstream { sync_interval: always }, or have three replicas`,
+        `${seen}every ${interval}: a crash of nats-server loses nothing, but a power loss can lose up to ${interval} of acknowledged tasks. Set jetstream { sync_interval: always }, or use three replicas`,
       )
     : note(
         "sync",
-        `${seen}every ${interval}: acknowledged tasks are lost only when most of the ${least} servers lose power within ${interval}. Set sync_interval: always to exclude that too`,
+        `${seen}every ${interval}: acknowledged tasks are lost only if most of the ${least} servers lose power within ${interval}. Set sync_interval: always to exclude this case too`,
       );
 }
 
@@ -103,15 +105,19 @@ function grouped(findings: readonly Finding[]): readonly Finding[] {
 function replicas({ name, replicas: wanted, current, leader, refusesWrites }: NatsFacts["buckets"][number]): Finding {
   const topic = name;
   if (leader === undefined && current === 0)
-    return bad(topic, "has no leader: nothing of it can be read or written until most of its servers are there");
-  if (refusesWrites !== undefined) return bad(topic, `takes no writes: ${refusesWrites}. ${adviceFor(refusesWrites)}`);
+    return bad(topic, "has no leader: it cannot be read or written until most of its servers run");
+  if (refusesWrites !== undefined)
+    return bad(topic, `accepts no writes: ${refusesWrites}. ${adviceFor(refusesWrites)}`);
   if (current < wanted)
-    return bad(topic, `only ${current} of ${wanted} copies are up to date: the loss of another server may stop it`);
+    return bad(
+      topic,
+      `only ${current} of ${wanted} copies are up to date: if another server fails, the bucket may stop`,
+    );
   if (wanted === 1)
-    return note(topic, "one copy: while its server is away nothing goes on, and with its disk everything is lost");
+    return note(topic, "one copy: while its server is down, tasks stop; if its disk is lost, all data is lost");
   return good(
     topic,
-    `${wanted} copies, all up to date: ${Math.floor((wanted - 1) / 2)} server(s) may be lost without a loss of tasks`,
+    `${wanted} copies, all up to date: ${Math.floor((wanted - 1) / 2)} server(s) can fail without a loss of tasks`,
   );
 }
 
@@ -128,7 +134,7 @@ function twins(agents: readonly AgentView[]): readonly Finding[] {
       : [
           bad(
             "agents",
-            `two live, or lived within ten minutes, under the id ${id}: pid ${pid} on ${host}, and pid ${twin.pid} on ${twin.host}. The younger one works, the older one was told to stop. Give each an id of its own`,
+            `two agents with the id ${id} run, or ran within ten minutes: pid ${pid} on ${host}, and pid ${twin.pid} on ${twin.host}. The newer one works; the older one was told to stop. Give every agent a unique id`,
           ),
         ],
   );
@@ -140,7 +146,7 @@ function refused({ nodes }: ClusterFacts): readonly Finding[] {
     subjects.map((subject) =>
       bad(
         "drivers",
-        `node ${id} may not publish to ${subject}: the tasks of its driver wait. Grant it to the node's user in NATS`,
+        `node ${id} may not publish to ${subject}: the tasks of its driver wait. Grant the subject to the node's NATS user`,
       ),
     ),
   );
@@ -148,16 +154,16 @@ function refused({ nodes }: ClusterFacts): readonly Finding[] {
 
 /** A server that has met a full disk goes on refusing when there is room again. */
 function adviceFor(reason: string): string {
-  if (/no space left/i.test(reason)) return "Make room on the disk, then restart nats-server: it refuses until then";
-  if (/maximum|insufficient|exceeded|limit/i.test(reason)) return "Make room, or raise the storage limit";
-  return "Its servers have no quorum, or cannot write (nats server report jetstream)";
+  if (/no space left/i.test(reason)) return "Free disk space, then restart nats-server: it refuses writes until then";
+  if (/maximum|insufficient|exceeded|limit/i.test(reason)) return "Free space, or raise the storage limit";
+  return 'Its servers have no quorum, or cannot write: see "nats server report jetstream"';
 }
 
 function permissions({ permissions: known, user }: NatsFacts, names: Names, drivers: readonly string[]): Finding {
   if (known === undefined)
     return note(
       "permissions",
-      "could not be determined: this user may not publish $SYS.REQ.USER.INFO, or was not answered. What each role needs is in docs/protocol.md",
+      "unknown: this user may not publish $SYS.REQ.USER.INFO, or the server did not answer. docs/protocol.md lists what each role needs",
     );
   const who = user === undefined || user.name === "" ? "this user" : `user "${user.name}" of account ${user.account}`;
   const own = `${names.root}.>`;
@@ -167,10 +173,14 @@ function permissions({ permissions: known, user }: NatsFacts, names: Names, driv
       .map((subject) => `publish ${subject}`),
     ...[own].filter((subject) => !permits(known.subscribe, subject)).map((subject) => `subscribe ${subject}`),
   ];
-  if (missing.length === 0) return good("permissions", `${who} may do all that a node, an agent or a client does`);
+  if (missing.length === 0)
+    return good("permissions", `${who} has all permissions that a node, an agent and a client need`);
   const [first, ...others] = missing;
   const more = others.length === 0 ? "" : ` (and ${others.length} more)`;
-  return note("permissions", `${who} may not ${first}${more}: enough for a client or an agent perhaps, not for a node`);
+  return note(
+    "permissions",
+    `${who} may not ${first}${more}: this may suffice for a client or an agent, but not for a node`,
+  );
 }
 
 /** What a node publishes for one bucket. */
@@ -181,26 +191,26 @@ function ofBucket(bucket: string): readonly string[] {
 }
 
 function clock({ clockAheadMs }: NatsFacts): Finding {
-  if (clockAheadMs === undefined) return note("clock", "the server did not tell its time");
+  if (clockAheadMs === undefined) return note("clock", "the server did not report its time");
   const apart = Math.abs(clockAheadMs);
   if (apart < SMALL_OFFSET_MS) return good("clock", `this machine and the server differ by ${Math.round(apart)} ms`);
   const direction = clockAheadMs > 0 ? "ahead of" : "behind";
   return note(
     "clock",
-    `this machine is ${formatDuration(apart)} ${direction} the server: harmless, as leases and timers go by the server's; only logs look odd`,
+    `this machine is ${formatDuration(apart)} ${direction} the server: leases and timers use the server's clock, so only the timestamps in logs are off`,
   );
 }
 
 function namespace({ shape, buckets }: NatsFacts, names: Names, hasNodes: boolean): Finding {
   const { namespace: name } = names;
   const again =
-    "Restore a backup if there is one, then start all nodes again: the first creates what is missing, empty";
+    "Restore a backup if you have one, then restart all nodes: the first one creates missing buckets, empty";
   if (buckets.some(({ name: bucket, current }) => bucket === names.leaseBucket && current === 0))
     return bad("namespace", `"${name}" cannot be read: its bucket ${names.leaseBucket} has no leader`);
   if (shape === undefined)
     return hasNodes
-      ? bad("namespace", `"${name}" is gone, and its nodes are there: NATS has lost its files. ${again}`)
-      : note("namespace", `"${name}" has not been created; its first node does`);
+      ? bad("namespace", `"${name}" is gone while its nodes run: NATS has lost its files. ${again}`)
+      : note("namespace", `"${name}" does not exist yet; its first node creates it`);
   const wanted = Array.from({ length: shape.buckets }, (_, bucket) => names.recordBucket(bucket));
   const missing = wanted.filter((bucket) => !buckets.some((found) => found.name === bucket));
   if (missing.length > 0) return bad("namespace", `"${name}" has lost ${missing.join(", ")}. ${again}`);
@@ -224,16 +234,21 @@ function hosting({ nodes, agents, map }: ClusterFacts): Finding[] {
     ...refused({ nodes, agents, map }),
     ...twins(agents),
     nodes.length === 1
-      ? note("nodes", "one: while it is away tasks wait; nothing is lost. With a second one they go on within 2 s")
+      ? note(
+          "nodes",
+          "one node: while it is down, tasks wait, and none is lost. A second node would continue them within 2 s",
+        )
       : good(
           "nodes",
-          `${nodes.length}: the tasks of one that dies go on elsewhere within 2 s, after a loss of its host within 10 s`,
+          `${nodes.length} running: when a node dies, the others continue its tasks within 2 s, or within 10 s when its host is lost`,
         ),
-    ...(silent.length === 0 ? [] : [bad("nodes", `no answer from ${silent.join(", ")}`)]),
+    ...(silent.length === 0
+      ? []
+      : [bad("nodes", `no answer from ${silent.join(", ")}. Restart nodes that stay silent`)]),
     ...(free === 0 ? [] : [bad("shards", `${free} have no owner: their tasks wait`)]),
-    ...(left === 0 ? [] : [bad("shards", `${left} are owned by nodes that are gone: their tasks wait`)]),
+    ...(left === 0 ? [] : [bad("shards", `${left} belong to nodes that are gone: their tasks wait`)]),
     ...(free + left === 0 && nodes.every(({ unserved }) => unserved === undefined)
-      ? [good("shards", "all are hosted")]
+      ? [good("shards", "a node hosts every shard")]
       : []),
     ...nodes.flatMap(({ id, store }) =>
       store === undefined
@@ -241,7 +256,7 @@ function hosting({ nodes, agents, map }: ClusterFacts): Finding[] {
         : [
             bad(
               "store",
-              `bucket ${store.bucket} takes no writes of ${id} since ${store.since}: ${store.code}, ${store.reason}`,
+              `bucket ${store.bucket} accepts no writes from ${id} since ${store.since}: ${store.code}, ${store.reason}`,
             ),
           ],
     ),
@@ -255,18 +270,18 @@ function hosting({ nodes, agents, map }: ClusterFacts): Finding[] {
       : [
           bad(
             "records",
-            `${unreadable} cannot be read by these nodes and were set aside: a newer node may${named(nodes)}`,
+            `${unreadable} records cannot be read by these node versions and are skipped; a newer node may be able to read them${named(nodes)}`,
           ),
         ]),
     ...waiting.map(([machine, count]) =>
       bad(
         "machines",
-        `${count} instances wait for ${machine}, which no node of their shards knows: start one with --machines`,
+        `${count} instances wait for ${machine}, which the nodes of their shards do not know: start a node with --machines`,
       ),
     ),
     drivers.length === 0
-      ? note("agents", "none has announced itself: tasks wait, unless plain NATS services do the work")
-      : good("agents", `${agents.length}, serving ${drivers.join(", ")}`),
+      ? note("agents", "no agent has announced itself: tasks wait, unless plain NATS services serve their drivers")
+      : good("agents", `${agents.length} running; drivers: ${drivers.join(", ")}`),
   ];
 }
 
@@ -275,7 +290,7 @@ function named(nodes: readonly NodeView[]): string {
   const some = nodes.flatMap(({ setAside = [] }) => setAside).slice(0, NAMED);
   if (some.length === 0) return "";
   const texts = some.map(({ id, reason }) => `${id} (${reason})`);
-  return `. Such as ${texts.join(", ")}; "ergon check --machines FILE" tells which fit which machines`;
+  return `. For example ${texts.join(", ")}. "ergon check --machines FILE" shows which records fit which machines`;
 }
 
 /** Whether a permission covers a subject, wildcards and all. */

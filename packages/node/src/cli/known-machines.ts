@@ -10,5 +10,7 @@ export async function knownMachines(client: Client): Promise<readonly string[]> 
 /** That no node knows a machine, and which ones they know. */
 export function machineNotFound(machine: string, known: readonly string[], cause?: unknown): NotFoundError {
   const those = known.length === 0 ? "none" : known.join(", ");
-  return new NotFoundError("MACHINE_NOT_FOUND", `no node knows a machine "${machine}"; they know: ${those}`, { cause });
+  return new NotFoundError("MACHINE_NOT_FOUND", `no node knows the machine "${machine}"; known machines: ${those}`, {
+    cause,
+  });
 }

@@ -18,7 +18,7 @@ export async function readJson(io: Io, argument: string | undefined, what: strin
   try {
     return JSON.parse(Buffer.from(data).toString()) as unknown;
   } catch (cause) {
-    throw new InvalidError("INVALID_BODY", `${what}: is not JSON; a text is written '"like this"'`, { cause });
+    throw new InvalidError("INVALID_BODY", `${what}: the value is not JSON; write a text as '"like this"'`, { cause });
   }
 }
 
@@ -57,7 +57,7 @@ export async function readInput(file: string): Promise<Uint8Array> {
 /** All of standard input. On a terminal it is said that `what` is waited for, and how it ends. */
 export async function readStdin({ stdin, stderr }: Io, what = "standard input"): Promise<Uint8Array> {
   if (stdin.isTTY === true)
-    stderr.write(`ergon: reading ${what} from this terminal; Ctrl-D on a line of its own ends it\n`);
+    stderr.write(`ergon: reading ${what} from this terminal; press Ctrl-D on an empty line to end it\n`);
   const chunks: Uint8Array[] = [];
   for await (const chunk of stdin) chunks.push(typeof chunk === "string" ? Buffer.from(chunk) : chunk);
   return Buffer.concat(chunks);

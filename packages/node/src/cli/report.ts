@@ -13,8 +13,8 @@ const hints: Partial<Record<ErrorCode, string>> = {
   TASK_NOT_FOUND: '"ergon ls --all" lists the tasks that are there',
   TASK_ENDED: '"ergon get" shows how it ended',
   TASK_NOT_FAILED: '"ergon get" shows how it stands',
-  ID_CONFLICT: "give another --id, or none",
-  BATCH_REJECTED: "mend these tasks and send the batch again",
+  ID_CONFLICT: "use another --id, or none",
+  BATCH_REJECTED: "fix these tasks and submit the batch again",
 };
 
 const MOST_ISSUES = 10;

@@ -50,7 +50,7 @@ export async function runService(
   };
   try {
     await Promise.race([failed, told.promise]);
-    output.note("stopping; once more to quit at once");
+    output.note("stopping; press Ctrl-C again to quit at once");
     return await Promise.race([stopped(), hurried.promise]);
   } catch (error) {
     await Promise.race([stopped(), hurried.promise]);

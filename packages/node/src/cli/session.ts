@@ -122,10 +122,10 @@ async function connectClient(session: Session, timeoutMs: number): Promise<Clien
     );
   };
   const onNatsAway = (away: boolean): void => {
-    if (!away) return say("NATS is back");
+    if (!away) return say("NATS is reachable again");
     const { waitsFor } = session;
     say(
-      `NATS is away; ${waitsFor === undefined ? `trying for ${formatDuration(timeoutMs)}` : `still waiting for ${waitsFor}, which goes on`}`,
+      `NATS is unreachable; ${waitsFor === undefined ? `trying for ${formatDuration(timeoutMs)}` : `still waiting for ${waitsFor}, which continues`}`,
     );
   };
   return connect({
@@ -158,14 +158,14 @@ export function durationArgument(text: string): number {
 /** The same as a text, for what is checked with everything else. Of a bare number nobody can tell whether it means seconds. */
 export function durationText(text: string): string {
   if (/^\d+(\.\d+)?$/.test(text) && Number(text) !== 0)
-    throw new InvalidArgumentError(`Its unit is missing: say ${text}ms or ${text}s.`);
+    throw new InvalidArgumentError(`The unit is missing: write ${text}ms or ${text}s.`);
   return text;
 }
 
 /** For options that take a count. */
 export function countArgument(text: string): number {
   const count = Number(text);
-  if (!Number.isSafeInteger(count) || count < 0) throw new InvalidArgumentError("It must be a whole number.");
+  if (!Number.isSafeInteger(count) || count < 0) throw new InvalidArgumentError("The value must be a whole number.");
   return count;
 }
 
@@ -173,7 +173,7 @@ export function countArgument(text: string): number {
 export function portArgument(text: string): number {
   const port = Number(text);
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new InvalidArgumentError("It must be a whole number from 0 to 65535.");
+    throw new InvalidArgumentError("The value must be a whole number from 0 to 65535.");
   return port;
 }
 

@@ -33,7 +33,7 @@ function requireProgram(program: string): void {
     ? [program]
     : (process.env["PATH"] ?? "").split(path.delimiter).map((folder) => path.join(folder, program));
   if (places.some(isExecutable)) return;
-  const where = program.includes(path.sep) ? "is no program that may be run" : "is not on PATH";
+  const where = program.includes(path.sep) ? "is not an executable file" : "is not on PATH";
   throw new InvalidError("INVALID_OPTION", `the program ${JSON.stringify(program)} ${where}`);
 }
 
@@ -45,13 +45,16 @@ export function driversOf(flags: DriverFlags, program: readonly string[]): reado
     requireProgram(program[0] ?? "");
     if (first !== undefined && more.length === 0)
       return [command({ driver: first, command: program, concurrency, env, contentType })];
-    throw new InvalidError("INVALID_OPTION", "a program serves one driver: give one --driver before it");
+    throw new InvalidError(
+      "INVALID_OPTION",
+      "a program serves exactly one driver: write one --driver before the program",
+    );
   }
   const known = shippedDrivers.join(", ");
   if (first === undefined) {
     throw new InvalidError(
       "INVALID_OPTION",
-      `say what to serve with --driver: ${known}, or a name and a program after --`,
+      `no driver is given: add --driver with ${known}, or with a name and a program after --`,
     );
   }
   return names.map((name) => {
@@ -59,7 +62,7 @@ export function driversOf(flags: DriverFlags, program: readonly string[]): reado
     if (factory !== undefined) return factory(flags);
     throw new InvalidError(
       "INVALID_DRIVER",
-      `driver ${name} does not come with Ergon (${known} do): give the program that does the work after --`,
+      `driver ${name} is not bundled with Ergon (bundled: ${known}): add the program that does the work after --`,
     );
   });
 }

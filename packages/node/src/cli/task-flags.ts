@@ -4,19 +4,19 @@ import { Option, type Command } from "commander";
 import { durationText, repeated } from "./session.ts";
 
 const summaries: Readonly<Record<string, string>> = {
-  priority: "0 to 9, the highest goes first",
-  queueTimeout: "longest wait for an agent",
-  attemptTimeout: "longest run of one attempt",
-  heartbeatTimeout: "longest silence of a running attempt; 0 asks for no heartbeats",
-  totalTimeout: "longest life of the task",
-  cancelGrace: "how long the agent may take to stop after a cancel",
-  retention: "how long the task stays readable after its end",
-  maxLost: "most attempts that may be lost with their agent",
-  "retry.maxAttempts": "most attempts that may fail; 1 never retries",
-  "retry.initial": "pause before the second attempt",
-  "retry.factor": "each pause is this many times the one before",
-  "retry.max": "no pause is longer",
-  "retry.jitter": "share of the pause left to chance, 0 to 1",
+  priority: "0 to 9; tasks with a higher priority start first",
+  queueTimeout: "longest wait for an agent, such as 1h",
+  attemptTimeout: "longest run of one attempt, such as 30s",
+  heartbeatTimeout: "longest silence of a running attempt, such as 10s; 0 requires no heartbeats",
+  totalTimeout: "longest time from submit to end, such as 2d",
+  cancelGrace: "longest time to stop after a cancel, such as 10s",
+  retention: "how long the task stays readable after its end, such as 1h",
+  maxLost: "how many attempts may be lost with their agent",
+  "retry.maxAttempts": "how many attempts may fail; 1 never retries",
+  "retry.initial": "pause before the second attempt, such as 1s",
+  "retry.factor": "each pause is this many times the previous one",
+  "retry.max": "longest pause between two attempts, such as 1m",
+  "retry.jitter": "random share of each pause, 0 to 1",
 };
 
 /** A flag for each numeric option, called as its header is. */
@@ -44,15 +44,15 @@ export interface TaskFlags {
 export function addTaskFlags(command: Command): Command {
   command
     .optionsGroup("Task:")
-    .option("--id <id>", "the task's id and idempotency key; made up when absent")
-    .option("--correlation-id <id>", "what tasks that belong together share")
-    .option("--resource <uri>", "what the task is about")
-    .option("--arg <name=value>", "an argument for the agent; several times", repeated)
-    .option("--tag <tag>", "a tag to list by; several times", repeated)
-    .option("--content-type <type>", "of the payload; guessed when absent")
-    .option("--delay <duration>", "no attempt begins before this time has passed", durationText)
-    .option("--not-before <time>", "no attempt begins before: 2030-01-31T08:00:00Z")
-    .option("--retry-never <code>", "a failure of this code is final; several times", repeated);
+    .option("--id <id>", "the task's id and idempotency key; Ergon generates one when absent")
+    .option("--correlation-id <id>", "an id that related tasks share")
+    .option("--resource <uri>", "the URI of the resource that the task works on")
+    .option("--arg <name=value>", "an argument for the agent; repeatable", repeated)
+    .option("--tag <tag>", "a tag to list by; repeatable", repeated)
+    .option("--content-type <type>", "the payload's content type; Ergon guesses it when absent")
+    .option("--delay <duration>", "start no attempt before this time has passed, such as 5m", durationText)
+    .option("--not-before <time>", "start no attempt before this time: 2030-01-31T08:00:00Z")
+    .option("--retry-never <code>", "never retry a failure with this code; repeatable", repeated);
   for (const { option } of numberFlags) command.addOption(option);
   return command;
 }
@@ -94,7 +94,7 @@ function parsePairs(pairs: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     pairs.map((pair) => {
       const at = pair.indexOf("=");
-      if (at < 1) throw new InvalidError("INVALID_OPTION", `--arg ${JSON.stringify(pair)} is not written name=value`);
+      if (at < 1) throw new InvalidError("INVALID_OPTION", `--arg ${JSON.stringify(pair)} must be written name=value`);
       return [pair.slice(0, at), pair.slice(at + 1)];
     }),
   );

@@ -19,11 +19,12 @@ export async function unservedBy(client: Client, run: RunSpec): Promise<readonly
   return [
     ...[...machines]
       .filter((machine) => !isKnown(machine))
-      .map((machine) => `no node knows machine ${machine}: runs fail until a node is started that registers it`),
+      .map((machine) => `no node knows machine ${machine}: its runs fail until a node starts that registers it`),
     ...[...drivers]
       .filter((driver) => !served.has(driver))
       .map(
-        (driver) => `no agent has announced driver ${driver}: runs wait for one, unless a plain NATS service serves it`,
+        (driver) =>
+          `no agent has announced driver ${driver}: its runs wait for an agent, unless a plain NATS service serves it`,
       ),
   ];
 }

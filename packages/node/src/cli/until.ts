@@ -30,7 +30,7 @@ export async function reach(
 ): Promise<MachineView> {
   const instance = client.instance(id);
   session.waitsFor = id;
-  session.farewell = `ergon: ${id} goes on, "ergon wait ${id}" waits for it`;
+  session.farewell = `ergon: ${id} continues; "ergon wait ${id}" waits for it`;
   if (event === undefined) return sayingWhy(session, client, id, instance.wait({ ...until, timeoutMs }));
   try {
     return await sayingWhy(session, client, id, instance.ask(event, { ...until, eventId, timeoutMs }));
@@ -49,7 +49,7 @@ export function exitCodeOfUntil(output: Output, view: MachineView, { state, tag 
   if (status === "running") {
     const reason = reasonOf(view);
     const stands = `${view.state}${reason === undefined ? "" : ` (${reason})`}`;
-    output.note(`ergon: REQUEST_TIMEOUT: ${view.id} is not ${wanted} yet: it is in ${stands}; it goes on`);
+    output.note(`ergon: REQUEST_TIMEOUT: ${view.id} is not ${wanted} yet: it is in ${stands} and continues`);
     return exitCodes.timeout.code;
   }
   const why = view.failure === undefined ? (view.reason ?? status) : `${view.failure.code}: ${view.failure.message}`;

@@ -7,10 +7,10 @@ export function checkTimeout(flags: {
   readonly timeout?: number;
 }): void {
   if (flags.timeout !== undefined && flags.wait !== true && flags.until === undefined)
-    throw new InvalidError("INVALID_OPTION", "--timeout is how long --wait or --until waits: give one of them too");
+    throw new InvalidError("INVALID_OPTION", "--timeout needs --wait or --until: add one of them");
   if (flags.wait === true && flags.until !== undefined)
     throw new InvalidError(
       "INVALID_OPTION",
-      "--wait waits for the end, --until for a state or a tag: give one of them",
+      "--wait waits for the end, --until for a state or a tag: use only one of them",
     );
 }

@@ -20,23 +20,25 @@ What each driver does, and its arguments: docs/drivers.md`;
 export function agent(program: Command, cli: Cli): void {
   const command = program
     .command("agent")
-    .summary("run an agent: shipped drivers, or any program")
-    .description("Runs an agent of shipped drivers, or of any program.")
-    .argument("[program...]", "after --, the program and its arguments; no shell reads them")
+    .summary("run an agent of bundled drivers, or of any program")
+    .description(
+      "Runs an agent that serves bundled drivers, or one driver by a program: each task starts the program, with the payload on standard input; its standard output is the response.",
+    )
+    .argument("[program...]", "after --, the program and its arguments; the agent starts it without a shell")
     .option(
       "--driver <name>",
-      `what to serve, several times: ${shippedDrivers.join(", ")}; or the program's driver`,
+      `a driver to serve: ${shippedDrivers.join(", ")}, or the driver of the program; repeatable`,
       repeated,
       [],
     )
-    .option("--concurrency <n>", "attempts that run at once, of each driver", countArgument)
+    .option("--concurrency <n>", "attempts that may run at once, for each driver", countArgument)
     .option(
       "--http-allow <range>",
-      "addresses beside public ones that http may reach, such as 10.0.0.0/8, or all; several times",
+      "also allow the http driver this range of addresses, such as 10.0.0.0/8, or all; repeatable",
       repeated,
     )
-    .option("--env <name>", "a variable that the program gets too; several times", repeated)
-    .option("--content-type <type>", "of what the program answers")
+    .option("--env <name>", "pass this environment variable to the program; repeatable", repeated)
+    .option("--content-type <type>", "the content type of the program's output")
     .addHelpText("after", examples);
   addSettingFlags(command, ["service"]).action(
     cli.action(["connection", "service"], (session, words: readonly string[], flags: DriverFlags) =>

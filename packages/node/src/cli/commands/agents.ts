@@ -17,7 +17,7 @@ export function agents(program: Command, cli: Cli): void {
     .command("agents")
     .summary("show the agents")
     .description(
-      "Shows the agents that announce themselves, with their drivers. Plain NATS services work too, unseen here.",
+      "Shows the agents that announce themselves, with their drivers. The list does not contain plain NATS services, though they serve tasks too.",
     )
     .action(
       cli.clientAction(async ({ output }, client) => {

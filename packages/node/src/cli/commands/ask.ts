@@ -7,21 +7,21 @@ import { exitCodeOfUntil, reach, untilArgument, type UntilFlags } from "../until
 const examples = `
 Examples:
   ergon ask order-42 confirm --until state:paid | jq .receipt
-  ergon ask basket-7 checkout                  waits for its end, and prints its output`;
+  ergon ask basket-7 checkout                  waits for the end, and prints the output`;
 
 export function ask(program: Command, cli: Cli): void {
   program
     .command("ask")
-    .summary("send an event and print what comes of it")
+    .summary("send an event, wait, and print the result")
     .description(
-      "Sends an event, waits until the instance is where --until says, or has ended, and prints its context as JSON; of one that has ended its output.",
+      "Sends an event and waits until the instance reaches the state or tag of --until, or has ended. Prints the instance's context as JSON, or its output when it has ended.",
     )
     .argument("<id>", "the instance")
     .argument("<event>", "the event's type")
-    .argument("[fields]", "its other fields as JSON, - for standard input, @file for a file")
-    .option("--event-id <id>", "the event's idempotency key; made up when absent")
-    .option("--until <where>", "where: state:paid, tag:busy (default: its end)", untilArgument)
-    .option("--timeout <duration>", "longest wait; exit code 6 when it is over", durationArgument)
+    .argument("[fields]", "the event's other fields as JSON; - reads standard input, @file reads a file")
+    .option("--event-id <id>", "the event's idempotency key; Ergon generates one when absent")
+    .option("--until <where>", "the state or tag to wait for: state:paid, tag:busy (default: the end)", untilArgument)
+    .option("--timeout <duration>", "stop waiting after this time, such as 30s, with exit code 6", durationArgument)
     .addHelpText("after", examples)
     .action(
       cli.clientAction(

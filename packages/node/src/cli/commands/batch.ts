@@ -14,7 +14,7 @@ Examples:
   seq 100 | jq -c '{driver: "echo", payload: .}' | ergon batch
   ergon batch tasks.ndjson --no-wait | jq -r .id
 
-Prints each task as it ends, one JSON object a line; with --no-wait each as it was stored.
+Prints each task as it ends, one JSON object per line; --no-wait prints each task as it was stored.
 Exit code 1 when one of them has failed.`;
 
 interface Flags {
@@ -30,21 +30,25 @@ export function batch(program: Command, cli: Cli): void {
   program
     .command("batch")
     .summary("store many tasks, all or none")
-    .description("Stores the tasks in a file, or on standard input, all of them or none.")
-    .argument("[file]", "a JSON object a line (default: standard input)")
-    .option("--no-wait", "don't wait until they have ended")
-    .option("--correlation-id <id>", "what the tasks share; made up when absent")
-    .option("--require-agents", "store none of them unless an agent announces each driver")
+    .description(
+      "Reads tasks from a file or from standard input, and stores all of them or none. Prints each task when it has ended.",
+    )
+    .argument("[file]", "a file with one JSON object per line (default: standard input)")
+    .option("--no-wait", "print the ids and do not wait for the ends")
+    .option("--correlation-id <id>", "an id that all tasks of the batch share; Ergon generates one when absent")
+    .option("--require-agents", "store the batch only if a running agent serves each of its drivers")
     .addHelpText("after", examples)
     .action(
       cli.clientAction(async (session, client, file: string | undefined, { wait, ...options }: Flags) => {
         const { io, output } = session;
         const fromStdin = file === undefined || file === "-";
-        const tasks = parseLines(await (fromStdin ? readStdin(io, "tasks, a JSON object a line,") : readInput(file)));
+        const tasks = parseLines(
+          await (fromStdin ? readStdin(io, "tasks, one JSON object per line,") : readInput(file)),
+        );
         const { tasks: stored, correlationId: common } = await client.batch({ tasks, ...options });
         if (wait) {
           session.waitsFor = `${stored.length} tasks`;
-          session.farewell = `ergon: the tasks go on, "ergon ls --all --correlation-id ${common}" lists them`;
+          session.farewell = `ergon: the tasks continue; "ergon ls --all --correlation-id ${common}" lists them`;
           return printEnds(output, client, stored);
         }
         for (const entry of stored) output.value(entry);

@@ -7,7 +7,7 @@ export function can(program: Command, cli: Cli): void {
     .command("can")
     .summary("show which events an instance takes")
     .description(
-      "Prints the types of the events that an instance takes where it stands, a line each; * for any. Whether a guard lets one pass depends on the event.",
+      "Prints the types of the events that an instance accepts in its present state, one per line; * stands for any type. A guard may still reject an event.",
     )
     .argument("<id>", "the instance")
     .action(
@@ -17,7 +17,7 @@ export function can(program: Command, cli: Cli): void {
         for (const type of accepted.events) output.line(type);
         if (accepted.events.length === 0)
           output.note(
-            `ergon: ${id} takes no events${accepted.status === "running" ? " at the moment" : ": it has ended"}`,
+            `ergon: ${id} accepts no events${accepted.status === "running" ? " at the moment" : ": it has ended"}`,
           );
       }),
     );

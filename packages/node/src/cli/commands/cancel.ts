@@ -9,11 +9,11 @@ export function cancel(program: Command, cli: Cli): void {
     .command("cancel")
     .summary("cancel a task or an instance")
     .description(
-      "Asks for a cancel, and prints what has become of it: cancelling, while a running attempt has its grace to stop; cancelled; or the state of a machine that takes an event cancel, which decides what follows. Exit code 5 when the task or instance has ended already.",
+      "Requests a cancel, and prints the result: cancelled; or cancelling, while a running attempt has its grace to stop; or the state of a machine that handles the event cancel itself. Exit code 5 when the task or instance has ended already.",
     )
     .argument("<id>", "the task or instance")
-    .option("--reason <text>", "why; kept with it")
-    .option("--by <name>", "who decides (default: user@host)")
+    .option("--reason <text>", "the reason; stored with the task or instance")
+    .option("--by <name>", "the name of the person or program that decides (default: user@host)")
     .action(
       cli.clientAction(async ({ output }, client, id: string, { by, reason }: DecisionOptions) => {
         const view: TaskView | MachineView = await client.cancel(id, { by, reason });

@@ -22,11 +22,11 @@ const paints: Readonly<Record<Verdict["kind"], Paint>> = { fits: "green", moves:
 export function check(program: Command, cli: Cli): void {
   program
     .command("check")
-    .summary("see which instances would break with other machines")
+    .summary("check which instances would break with other machines")
     .description(
-      "Looks whether every live instance would go on on nodes that know these machines, and no others: its version, its state, its actors, its timers, its migration.",
+      "Checks whether every live instance could continue on nodes that know only the given machines: its version, state, actors, timers and migration. Changes nothing.",
     )
-    .option("--machines <file>", "a module that exports the machines; several times (ERGON_MACHINES)", repeated)
+    .option("--machines <file>", "a module that exports machines; repeatable (ERGON_MACHINES)", repeated)
     .addHelpText("after", examples)
     .action(
       cli.action(["connection", "node"], async (session) => {
@@ -55,7 +55,10 @@ function countOf(groups: readonly CheckedGroup[]): number {
 async function examine({ settings, debug }: Session): Promise<readonly CheckedGroup[]> {
   const { nats, namespace, prefix } = settings;
   if (settings.machines.length === 0)
-    throw new InvalidError("INVALID_OPTION", "--machines: say which machines the nodes are to know");
+    throw new InvalidError(
+      "INVALID_OPTION",
+      "--machines is missing: add a module that exports the machines to check against",
+    );
   const machines = createMachineRegistry(await loadMachines(settings.machines));
   const logger = debug ? createLogger({ level: "debug" }) : silentLogger;
   const link = await connectNats({ name: "ergon check", ...nats }, { logger });

@@ -15,11 +15,11 @@ import { shippedDrivers } from "../shipped-drivers.ts";
 
 const examples = `
 Examples:
-  ergon dev                        then, elsewhere: ergon submit echo hello --wait
+  ergon dev                        then, in a second terminal: ergon submit echo hello --wait
   ergon dev --port 0 --store ./data
 
-Prints one line when it takes work: ready nats://127.0.0.1:PORT namespace=default
-What it runs, and where it keeps it, it says on standard error.`;
+Prints one line when it accepts tasks: ready nats://127.0.0.1:PORT namespace=default
+Standard error shows the running parts, and where the tasks are stored.`;
 
 /** Where a command looks for NATS when it is not told. */
 const DEFAULT_URL = "nats://127.0.0.1:4222";
@@ -32,17 +32,20 @@ interface Flags {
 export function dev(program: Command, cli: Cli): void {
   const command = program
     .command("dev")
-    .summary("run everything on this machine: NATS, a node, the shipped agents")
+    .summary("run NATS, a node and the bundled agents on this machine")
     .description(
-      `Runs nats-server, a node and an agent of ${shippedDrivers.join(", ")} on this machine, for this machine alone.`,
+      `Runs nats-server, a node and an agent of ${shippedDrivers.join(", ")}. Only programs on this machine can connect to them.`,
     )
-    .option("--port <n>", "NATS's port; 0 picks a free one", portArgument, 4222)
-    .option("--store <dir>", "where to keep everything (default: a temporary folder, removed in the end)")
+    .option("--port <n>", "the port of NATS; 0 picks a free port", portArgument, 4222)
+    .option("--store <dir>", "the folder that keeps all tasks (default: a temporary folder, removed at the end)")
     .addHelpText("after", examples);
   addSettingFlags(command, ["service", "node"]).action(
     cli.action(["connection", "service", "node"], async (session, flags: Flags) => {
       if (program.opts()["nats"] !== undefined)
-        throw new InvalidError("INVALID_OPTION", "--nats: dev runs a NATS of its own; leave it away, or run a node");
+        throw new InvalidError(
+          "INVALID_OPTION",
+          '--nats: ergon dev starts its own NATS. Omit --nats, or run "ergon node" on that server',
+        );
       return runService(session, (onStop) => start(session, flags, onStop));
     }),
   );
@@ -88,7 +91,11 @@ async function start(session: Session, flags: Flags, onStop: OnStop): Promise<vo
   if (output.json) output.value({ ready: true, url: server.url, namespace });
   else output.line(`ready ${server.url} namespace=${namespace}`);
   await server.exited;
-  throw new ErgonError("terminal", "SERVER_UNSUITABLE", "nats-server has ended by itself; --debug shows its log");
+  throw new ErgonError(
+    "terminal",
+    "SERVER_UNSUITABLE",
+    "nats-server exited unexpectedly; run again with --debug to see its log",
+  );
 }
 
 function nameOf({ name, version }: { readonly name: string; readonly version: string }): string {
@@ -105,7 +112,7 @@ interface Running {
 function greet({ io, output, settings }: Session, { store }: Flags, { url, storeDir, machines }: Running): void {
   const { namespace } = settings;
   const where = `${url === DEFAULT_URL ? "" : ` --nats ${url}`}${namespace === "default" ? "" : ` --namespace ${namespace}`}`;
-  const kept = store === undefined ? "temporary, gone at the end; --store DIR keeps it" : "kept";
+  const kept = store === undefined ? "temporary, removed at the end; --store DIR keeps the tasks" : "kept";
   output.note(
     [
       `ergon dev runs NATS at ${url}, a node and an agent, for this machine alone`,
@@ -127,13 +134,13 @@ function commandName(env: Session["io"]["env"]): string {
 /** Where everything is kept; what has become of it is said once all has stopped. */
 async function openStore({ store }: Flags, onStop: OnStop, say: (text: string) => void): Promise<string> {
   if (store !== undefined) {
-    onStop(async () => say(`all of it is kept in ${store}`));
+    onStop(async () => say(`all tasks are kept in ${store}`));
     return store;
   }
   const folder = await mkdtemp(path.join(tmpdir(), "ergon-dev-"));
   onStop(async () => {
     await rm(folder, { recursive: true, force: true });
-    say(`the temporary store ${folder} is gone`);
+    say(`the temporary store ${folder} was removed`);
   });
   return folder;
 }

@@ -9,7 +9,7 @@ import type { Paint } from "../output.ts";
 import type { Cli, Session } from "../session.ts";
 
 const examples = `
-Exit code 1 when something must be mended; what is merely to be known does not count.
+Exit code 1 when something must be fixed; notes do not count.
 
 Examples:
   ergon doctor --nats nats://nats-1:4222
@@ -22,11 +22,11 @@ const paints: Readonly<Record<Finding["level"], Paint>> = { good: "green", note:
 export function doctor(program: Command, cli: Cli): void {
   program
     .command("doctor")
-    .summary("check what our guarantees rest on")
+    .summary("check what Ergon's guarantees rest on")
     .description(
-      "Checks server version, sync, replicas, clock, permissions and nodes, and says what Ergon's guarantees are worth under them. Writes a scratch key into each bucket, which shows whether the bucket takes writes.",
+      "Checks the server's version, sync settings, replicas, clock, permissions and nodes, and says which guarantees hold under them. Writes a scratch key into each bucket to test whether the bucket accepts writes.",
     )
-    .option("--monitor <url>", "the server's monitoring port, which alone tells the sync setting")
+    .option("--monitor <url>", "the server's monitoring URL, such as http://HOST:8222; only it shows the sync setting")
     .addHelpText("after", examples)
     .action(
       cli.action(["connection"], async (session, { monitor }: { monitor?: string }) => {

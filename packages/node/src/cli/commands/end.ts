@@ -8,11 +8,11 @@ export function end(program: Command, cli: Cli): void {
     .command("end")
     .summary("end a task or an instance by force")
     .description(
-      "Fails a live task at once, whatever its agent does, or an instance, whatever its machine would do. Exit code 5 when it has ended already.",
+      "Fails a live task or instance at once, without waiting for its agent or its machine. Exit code 5 when it has ended already.",
     )
     .argument("<id>", "the task or instance")
-    .option("--reason <text>", "why; kept with it")
-    .option("--by <name>", "who decides (default: user@host)")
+    .option("--reason <text>", "the reason; stored with the task or instance")
+    .option("--by <name>", "the name of the person or program that decides (default: user@host)")
     .action(
       cli.clientAction(async ({ output }, client, id: string, { by, reason }: DecisionOptions) => {
         const view = await client.end(id, { by, reason });

@@ -9,7 +9,7 @@ export function get(program: Command, cli: Cli): void {
   program
     .command("get")
     .summary("show a task or an instance")
-    .description("Shows what is known of a task or of an instance of a machine, live or retained, with its history.")
+    .description("Shows a task or an instance, live or ended and still retained, with its history.")
     .argument("<id>", "the task or instance")
     .action(
       cli.clientAction(async ({ output }, client, id: string) => {

@@ -26,15 +26,15 @@ export function ls(program: Command, cli: Cli): void {
     .command("ls")
     .summary("list tasks and instances")
     .description("Lists live tasks and instances, newest first.")
-    .option("--all", "ended tasks too, as long as they are retained")
-    .addOption(new Option("--status <status>", "only those").choices(listStatuses))
-    .option("--driver <driver>", "only tasks of a driver")
-    .option("--machine <machine>", 'only instances of a machine; "task" for tasks alone')
-    .option("--state <state>", "only instances in a state, or in one below it")
-    .option("--tag <tag>", "only those with a tag, or in a state with it")
-    .option("--correlation-id <id>", "only those that belong together")
-    .option("--limit <n>", "how many; 0 for all", countArgument, 50)
-    .option("--cursor <cursor>", "where the page before ended")
+    .option("--all", "also list ended tasks that are still retained")
+    .addOption(new Option("--status <status>", "list only this status").choices(listStatuses))
+    .option("--driver <driver>", "list only tasks of this driver")
+    .option("--machine <machine>", 'list only instances of this machine; "task" lists only tasks')
+    .option("--state <state>", "list only instances in this state, or in a state inside it")
+    .option("--tag <tag>", "list only tasks and instances with this tag, or in a state with it")
+    .option("--correlation-id <id>", "list only tasks and instances with this correlation id")
+    .option("--limit <n>", "the longest list; 0 lists all", countArgument, 50)
+    .option("--cursor <cursor>", "the cursor that the previous page printed")
     .addHelpText("after", examples)
     .action(
       cli.clientAction(async ({ output }, client, { limit, ...filter }: Flags) => {
@@ -53,7 +53,7 @@ export function ls(program: Command, cli: Cli): void {
           if (cursor === undefined) break;
         }
         if (missing.size > 0)
-          output.note(`ergon: shards ${[...missing].join(", ")} did not answer; their tasks are missing here`);
+          output.note(`ergon: shards ${[...missing].join(", ")} did not answer; this list lacks their tasks`);
         if (cursor !== undefined) output.note(`more: add --cursor ${cursor}`);
       }),
     );

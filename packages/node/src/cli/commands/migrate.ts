@@ -8,8 +8,8 @@ import type { Cli } from "../session.ts";
 
 const examples = `
 Examples:
-  ergon migrate order --from 1                 to the newest version that takes them over
-  ergon migrate order --from 2 --to 1          back, where version 1 has a migration from 2
+  ergon migrate order --from 1                 to the newest version with a migration from 1
+  ergon migrate order --from 2 --to 1          back, if version 1 has a migration from 2
 
 Instances are moved by themselves when an event or a timer reaches them; this moves those that sleep too. Prints each that
 could not be moved: it is as it was. Exit code 1 when there is one.`;
@@ -27,11 +27,11 @@ export function migrate(program: Command, cli: Cli): void {
     .command("migrate")
     .summary("move instances to another version of their machine")
     .description(
-      "Moves all live instances of one version of a machine to another, by the migration that the machine defines.",
+      "Moves all live instances of one version of a machine to another version, by the migration that the machine defines.",
     )
     .argument("<machine>", "the machine's name")
-    .requiredOption("--from <version>", "the version that they have")
-    .option("--to <version>", "the version that they get (default: the newest with a migration from theirs)")
+    .requiredOption("--from <version>", "the version of the instances now")
+    .option("--to <version>", "the version to move them to (default: the newest with a migration from --from)")
     .addHelpText("after", examples)
     .action(
       cli.clientAction(async ({ output }, client, machine: string, { from, to }: Flags) => {
@@ -40,7 +40,9 @@ export function migrate(program: Command, cli: Cli): void {
         const counts = await migrateAll(client, output, ids, { from, to });
         if (output.json) output.value({ machine, from, ...counts });
         else
-          output.line(`${counts.moved} of ${ids.length} instances of ${machine}@${from} moved, ${counts.stayed} stay`);
+          output.line(
+            `${counts.moved} of ${ids.length} instances of ${machine}@${from} moved, ${counts.stayed} stayeded`,
+          );
         return counts.stayed === 0 ? exitCodes.done.code : exitCodes.failed.code;
       }),
     );

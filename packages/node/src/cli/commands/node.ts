@@ -16,7 +16,7 @@ export function node(program: Command, cli: Cli): void {
     .command("node")
     .summary("run a node")
     .description(
-      "Runs a node: it hosts tasks, watches over them and hands them to agents. All nodes are equal; start as many as you like.",
+      "Runs a node. A node stores tasks, supervises them and dispatches them to agents. All nodes are equal; start as many as you like.",
     )
     .addHelpText("after", examples);
   addSettingFlags(command, ["service", "node"]).action(

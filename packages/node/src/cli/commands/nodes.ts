@@ -8,7 +8,7 @@ export function nodes(program: Command, cli: Cli): void {
   program
     .command("nodes")
     .summary("show the nodes")
-    .description("Shows the nodes that are there, with what they host.")
+    .description("Shows the running nodes, with the shards, tasks and machines of each.")
     .action(
       cli.clientAction(async ({ output }, client) => {
         const views = await client.nodes();
@@ -32,7 +32,7 @@ export function nodes(program: Command, cli: Cli): void {
         );
         for (const { id, store, unserved } of views) {
           if (store !== undefined)
-            output.note(`ergon: bucket ${store.bucket} takes no writes of ${id}: ${store.code}, ${store.reason}`);
+            output.note(`ergon: bucket ${store.bucket} accepts no writes from ${id}: ${store.code}, ${store.reason}`);
           if (unserved !== undefined)
             output.note(`ergon: ${id} cannot serve ${unserved.shards} of its shards: ${unserved.reason}`);
         }

@@ -32,7 +32,7 @@ export function plan(program: Command, cli: Cli): void {
   const group = program
     .command("plan")
     .summary("run many steps in order, at once or as a graph")
-    .description("Plans: steps in order, at once or as a graph, and what undoes them (docs/plans.md).");
+    .description("A plan runs steps in order, at once or as a graph, and can undo them (docs/plans.md).");
   addRun(group, cli);
   group
     .command("show")
@@ -43,14 +43,14 @@ export function plan(program: Command, cli: Cli): void {
     );
   group
     .command("retry")
-    .summary("go on where a plan has failed")
+    .summary("continue a plan where it failed")
     .description(
-      "Goes on with a plan that has failed or was cancelled, as a new plan, and prints its id: steps that have succeeded are not run again. Exit code 5 when it has done neither.",
+      "Continues a failed or cancelled plan as a new plan, and prints the new plan's id. Steps that have succeeded do not run again. Exit code 5 when the plan has neither failed nor been cancelled.",
     )
     .argument("<id>", "the plan that failed")
-    .option("--id <id>", "the new plan's id; made up when absent")
-    .option("--wait", "wait until it has ended; exit code 1 when it failed")
-    .option("--timeout <duration>", "longest --wait; exit code 6 when it is over", durationArgument)
+    .option("--id <id>", "the new plan's id; Ergon generates one when absent")
+    .option("--wait", "wait for the end; exit code 1 after a failure")
+    .option("--timeout <duration>", "stop --wait after this time, such as 30s, with exit code 6", durationArgument)
     .action(
       cli.clientAction(async (session, client, id: string, flags: Pick<RunFlags, "id" | "wait" | "timeout">) => {
         checkTimeout(flags);
@@ -64,16 +64,22 @@ export function plan(program: Command, cli: Cli): void {
 function addRun(group: Command, cli: Cli): void {
   group
     .command("run")
-    .summary("start a plan out of a file")
-    .description("Starts a plan. The same --id again is the same plan.")
-    .argument("<file>", "the plan in YAML or JSON, - for standard input")
-    .option("--id <id>", "the plan's id and idempotency key; made up when absent")
-    .option("--input <json>", "what steps refer to as input, in place of the file's; @file for a file")
-    .option("--correlation-id <id>", "what belongs together shares")
-    .option("--tag <tag>", "a tag to list by; several times", repeated)
-    .option("--retention <duration>", "how long it stays readable after its end (default: 3d)", durationText)
-    .option("--wait", "wait until it has ended; exit code 1 when it failed")
-    .option("--timeout <duration>", "longest --wait; exit code 6 when it is over", durationArgument)
+    .summary("start a plan from a file")
+    .description(
+      "Starts a plan. A repeated start with the same --id finds the plan that exists, and starts no second one.",
+    )
+    .argument("<file>", "the plan in YAML or JSON; - reads standard input")
+    .option("--id <id>", "the plan's id and idempotency key; Ergon generates one when absent")
+    .option("--input <json>", "the input that steps refer to, instead of the file's; @file reads a file")
+    .option("--correlation-id <id>", "an id that related tasks and instances share")
+    .option("--tag <tag>", "a tag to list by; repeatable", repeated)
+    .option(
+      "--retention <duration>",
+      "how long it stays readable after its end, such as 1h (default: 3d)",
+      durationText,
+    )
+    .option("--wait", "wait for the end; exit code 1 after a failure")
+    .option("--timeout <duration>", "stop --wait after this time, such as 30s, with exit code 6", durationArgument)
     .addHelpText("after", examples)
     .action(
       cli.clientAction(async (session, client, file: string, flags: RunFlags) => {
@@ -99,7 +105,7 @@ async function readPlan(io: Io, file: string): Promise<PlanDefinition> {
     throw new InvalidError("INVALID_BODY", `${name} is neither YAML nor JSON: ${messageOf(cause)}`, { cause });
   }
   if (typeof parsed !== "object" || parsed === null)
-    throw new InvalidError("INVALID_BODY", `${name} is no plan: it must be an object with steps, or a list of them`);
+    throw new InvalidError("INVALID_BODY", `${name} is not a plan: a plan is an object with steps, or a list of steps`);
   return (Array.isArray(parsed) ? { steps: parsed } : parsed) as PlanDefinition;
 }
 
@@ -117,7 +123,7 @@ async function follow(
     return undefined;
   }
   session.waitsFor = `plan ${id}`;
-  session.farewell = `ergon: plan ${id} goes on, "ergon plan show ${id}" shows how it stands`;
+  session.farewell = `ergon: plan ${id} continues; "ergon plan show ${id}" shows its steps`;
   const timeUp = timeout === undefined ? undefined : AbortSignal.timeout(timeout);
   if (!output.json) {
     const news = newsOfSteps();

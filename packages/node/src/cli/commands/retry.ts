@@ -8,12 +8,12 @@ export function retry(program: Command, cli: Cli): void {
     .command("retry")
     .summary("submit a failed task again")
     .description(
-      "Submits a failed or cancelled task once more, as a new task, and prints the new one's id. Exit code 5 when it has neither failed nor been cancelled.",
+      "Submits a failed or cancelled task again as a new task, and prints the new task's id. Exit code 5 when the task has neither failed nor been cancelled.",
     )
     .argument("<id>", "the task that failed")
-    .option("--id <id>", "the new task's id; made up when absent")
-    .option("--reason <text>", "why; kept with the task")
-    .option("--by <name>", "who decides (default: user@host)")
+    .option("--id <id>", "the new task's id; Ergon generates one when absent")
+    .option("--reason <text>", "the reason; stored with the task")
+    .option("--by <name>", "the name of the person or program that decides (default: user@host)")
     .action(
       cli.clientAction(async ({ output }, client, failed: string, { by, id, reason }: RetryOptions) => {
         const task = await client.retry(failed, { by, id, reason });

@@ -62,38 +62,49 @@ export function addSchedule(group: Command, cli: Cli): void {
   group
     .command("add")
     .summary("add a schedule")
-    .description("Adds a schedule. The same id and spec again are the same schedule.")
+    .description(
+      "Adds a schedule. A repeated add with the same id and spec finds the schedule that exists. Exit code 5 when the id has another spec; --replace replaces that spec.",
+    )
     .argument("<id>", "the schedule's id; its runs have the ids <id>=<due time>")
     .optionsGroup("When:")
     .option("--cron <rule>", 'minute hour day month weekday, or six fields with seconds first: "0 3 * * *"')
     .option("--tz <zone>", "the IANA time zone of --cron (default: UTC)")
-    .option("--every <duration>", "counted from --start, or from now", durationText)
-    .option("--at <time>", "once: 2030-01-31T08:00:00Z")
-    .option("--after <duration>", "once, so long from now", durationText)
-    .option("--start <time>", "nothing is due before")
-    .option("--end <time>", "nothing is due after")
-    .option("--jitter <duration>", "each run starts up to so much later (default: 0)", durationText)
+    .option(
+      "--every <duration>",
+      "the time between two runs, such as 30s, counted from --start or from now",
+      durationText,
+    )
+    .option("--at <time>", "run once at this time: 2030-01-31T08:00:00Z")
+    .option("--after <duration>", "run once after this time, such as 10m", durationText)
+    .option("--start <time>", "no run is due before this time")
+    .option("--end <time>", "no run is due after this time")
+    .option("--jitter <duration>", "start each run later by a random time up to this (default: 0)", durationText)
     .optionsGroup("What:")
-    .option("--driver <driver>", "a task of this driver")
-    .option("--payload <payload>", "the task's payload, - for standard input, @file for a file")
-    .option("--machine <machine>", "an instance of this machine")
-    .option("--machine-version <version>", "which version; the newest when absent")
-    .option("--input <json>", "the machine's input, - for standard input, @file for a file")
-    .option("--plan <file>", "a plan in YAML or JSON")
+    .option("--driver <driver>", "each run is a task of this driver")
+    .option("--payload <payload>", "the task's payload; - reads standard input, @file reads a file")
+    .option("--machine <machine>", "each run is an instance of this machine")
+    .option("--machine-version <version>", "the machine's version (default: the newest)")
+    .option("--input <json>", "the machine's input as JSON; - reads standard input, @file reads a file")
+    .option("--plan <file>", "each run is this plan, in YAML or JSON")
     .optionsGroup("How:")
     .addOption(
-      new Option("--overlap <policy>", "what becomes of a run that is due while one goes on (default: skip)").choices(
-        overlapPolicies,
-      ),
+      new Option(
+        "--overlap <policy>",
+        "what to do with a run that is due while another one runs (default: skip)",
+      ).choices(overlapPolicies),
     )
-    .option("--catch-up <n>", "most runs that were missed and are run late (default: 1)")
-    .option("--catch-up-window <duration>", "none that are older", durationText)
-    .option("--runs <n>", "end after so many")
-    .option("--correlation-id <id>", "what belongs together shares (default: the schedule's id)")
-    .option("--tag <tag>", "a tag to list by; several times", repeated)
-    .option("--retention <duration>", "how long it stays readable after its end (default: 10s)", durationText)
-    .option("--file <file>", "a spec in YAML or JSON")
-    .option("--replace", "give a schedule that is there this spec")
+    .option("--catch-up <n>", "how many missed runs to run late (default: 1)")
+    .option("--catch-up-window <duration>", "skip missed runs that are older than this, such as 1h", durationText)
+    .option("--runs <n>", "end the schedule after this many runs")
+    .option("--correlation-id <id>", "an id that the schedule's runs share (default: the schedule's id)")
+    .option("--tag <tag>", "a tag to list by; repeatable", repeated)
+    .option(
+      "--retention <duration>",
+      "how long it stays readable after its end, such as 1h (default: 10s)",
+      durationText,
+    )
+    .option("--file <file>", "read the spec from this file, in YAML or JSON")
+    .option("--replace", "replace the spec of an existing schedule")
     .addHelpText("after", examples)
     .action(
       cli.clientAction(async ({ io, output }, client, id: string, flags: Flags) => {
@@ -124,7 +135,7 @@ async function store(client: Client, id: string, spec: ScheduleSpec, flags: Flag
     if (view.machine === SCHEDULE && view.status !== "running") throw hasEnded(id, view);
     if (flags.replace === true) return client.instance(id).send({ type: "update", spec });
     const advice = view.machine === SCHEDULE ? "--replace gives it this one" : "give it another id";
-    throw new ConflictError("ID_CONFLICT", `${id} is there already, with another spec: ${advice}`, { cause: error });
+    throw new ConflictError("ID_CONFLICT", `${id} exists with another spec: ${advice}`, { cause: error });
   }
 }
 
@@ -154,7 +165,8 @@ async function specOf(io: Io, flags: Flags): Promise<ScheduleSpec> {
 
 async function taskOf(io: Io, { driver, payload }: Flags): Promise<ScheduleSpec["task"]> {
   if (driver === undefined) {
-    if (payload !== undefined) throw new InvalidError("INVALID_OPTION", "--payload is of a task: give --driver too");
+    if (payload !== undefined)
+      throw new InvalidError("INVALID_OPTION", "--payload needs --driver: only a task has a payload");
     return undefined;
   }
   const data = await readPayload(io, payload);

@@ -7,17 +7,20 @@ import { SHOWN, printSchedule, printSchedules } from "../schedule-view.ts";
 import type { Cli } from "../session.ts";
 import { addSchedule } from "./schedule-add.ts";
 
-const summary = "start tasks and machines later, every so often, or by cron";
+const summary = "start tasks, machines and plans later, at an interval, or by cron";
 /** Schedules that are asked for at a time. */
 const AT_ONCE = 20;
 
 export function schedule(program: Command, cli: Cli): void {
-  const group = program.command("schedule").summary(summary).description("Schedules: what is started by time.");
+  const group = program
+    .command("schedule")
+    .summary(summary)
+    .description("A schedule starts tasks, machines or plans by time (docs/schedules.md).");
   addSchedule(group, cli);
   group
     .command("ls")
     .summary("list schedules")
-    .description("Lists schedules, those that were added last first.")
+    .description("Lists the schedules, the newest first.")
     .action(
       cli.clientAction(async ({ output }, client) => {
         printSchedules(
@@ -49,14 +52,14 @@ export function schedule(program: Command, cli: Cli): void {
       );
   group
     .command("rm")
-    .summary("remove a schedule; runs that go on are left alone")
+    .summary("remove a schedule; its current runs continue")
     .argument("<id>", "the schedule")
-    .option("--reason <text>", "why; kept with the schedule")
+    .option("--reason <text>", "the reason; stored with the schedule")
     .action(
       cli.clientAction(async ({ output }, client, id: string, { reason }: { readonly reason?: string }) => {
         await instanceOf(client, id, SCHEDULE);
         say(output, await client.instance(id).cancel({ reason }), "removed");
-        if (!output.json) output.note("its id is free again in 10 s, or after the --retention that it was added with");
+        if (!output.json) output.note("the id can be used again in 10 s, or after the schedule's --retention");
       }),
     );
 }

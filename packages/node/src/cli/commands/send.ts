@@ -27,14 +27,20 @@ export function send(program: Command, cli: Cli): void {
   program
     .command("send")
     .summary("send an event to an instance")
-    .description("Sends an event to an instance of a machine. The same --event-id again is the same event.")
+    .description(
+      "Sends an event to an instance of a machine. An event that is sent again with the same --event-id counts once.",
+    )
     .argument("<id>", "the instance")
     .argument("<event>", "the event's type")
-    .argument("[fields]", "its other fields as JSON, - for standard input, @file for a file")
-    .option("--event-id <id>", "the event's idempotency key; made up when absent")
-    .option("--wait", "wait until the instance has ended; exit code 1 when it failed")
-    .option("--until <where>", "wait until it is there: state:paid, tag:busy", untilArgument)
-    .option("--timeout <duration>", "longest --wait or --until; exit code 6 when it is over", durationArgument)
+    .argument("[fields]", "the event's other fields as JSON; - reads standard input, @file reads a file")
+    .option("--event-id <id>", "the event's idempotency key; Ergon generates one when absent")
+    .option("--wait", "wait for the instance's end; exit code 1 after a failure")
+    .option("--until <where>", "wait until the instance has this state or tag: state:paid, tag:busy", untilArgument)
+    .option(
+      "--timeout <duration>",
+      "stop --wait or --until after this time, such as 30s, with exit code 6",
+      durationArgument,
+    )
     .addHelpText("after", examples)
     .action(
       cli.clientAction(async (session, client, id: string, type: string, fields: string | undefined, flags: Flags) => {

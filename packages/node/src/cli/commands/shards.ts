@@ -6,8 +6,8 @@ import type { Cli } from "../session.ts";
 export function shards(program: Command, cli: Cli): void {
   program
     .command("shards")
-    .summary("show who hosts which shard")
-    .description("Shows the shards of the namespace, with the node that hosts each.")
+    .summary("show which node hosts each shard")
+    .description("Shows the shards of the namespace, each with the node that hosts it.")
     .action(
       cli.clientAction(async ({ output }, client) => {
         const map = await client.shards();

@@ -33,17 +33,27 @@ export function start(program: Command, cli: Cli): void {
   program
     .command("start")
     .summary("start an instance of a machine")
-    .description("Starts an instance of a machine that the nodes know. The same --id again is the same instance.")
+    .description(
+      "Starts an instance of a machine that the nodes know. A repeated start with the same --id finds the instance that exists, and starts no second one.",
+    )
     .argument("<machine>", "the machine's name")
-    .argument("[input]", "its input as JSON, - for standard input, @file for a file")
-    .option("--id <id>", "the instance's id and idempotency key; made up when absent")
-    .option("--machine-version <version>", "which version; the newest when absent")
-    .option("--correlation-id <id>", "what belongs together shares")
-    .option("--tag <tag>", "a tag to list by; several times", repeated)
-    .option("--retention <duration>", "how long it stays readable after its end (default: 3d)", durationText)
-    .option("--wait", "wait until it has ended; exit code 1 when it failed")
-    .option("--until <where>", "wait until it is there: state:paid, tag:busy", untilArgument)
-    .option("--timeout <duration>", "longest --wait or --until; exit code 6 when it is over", durationArgument)
+    .argument("[input]", "the instance's input as JSON; - reads standard input, @file reads a file")
+    .option("--id <id>", "the instance's id and idempotency key; Ergon generates one when absent")
+    .option("--machine-version <version>", "the machine's version (default: the newest)")
+    .option("--correlation-id <id>", "an id that related tasks and instances share")
+    .option("--tag <tag>", "a tag to list by; repeatable", repeated)
+    .option(
+      "--retention <duration>",
+      "how long it stays readable after its end, such as 1h (default: 3d)",
+      durationText,
+    )
+    .option("--wait", "wait for the end; exit code 1 after a failure")
+    .option("--until <where>", "wait until the instance has this state or tag: state:paid, tag:busy", untilArgument)
+    .option(
+      "--timeout <duration>",
+      "stop --wait or --until after this time, such as 30s, with exit code 6",
+      durationArgument,
+    )
     .addHelpText("after", examples)
     .action(
       cli.clientAction(async (session, client, machine: string, input: string | undefined, flags: Flags) => {

@@ -26,19 +26,21 @@ export function submit(program: Command, cli: Cli): void {
   const command = program
     .command("submit")
     .summary("store a task")
-    .description("Stores a task. The same --id again is the same task.")
-    .argument("<driver>", "the kind of work")
-    .argument("[payload]", "the payload itself, - for standard input, @file for a file")
-    .option("--wait", "wait until the task has ended; exit code 1 when it failed")
-    .option("--timeout <duration>", "longest --wait; exit code 6 when it is over", durationArgument)
+    .description(
+      "Stores a task, and prints its id. A repeated submit with the same --id finds the task that exists, and stores no second one.",
+    )
+    .argument("<driver>", "the driver that does the work")
+    .argument("[payload]", "the payload; - reads standard input, @file reads a file")
+    .option("--wait", "wait for the task's end and print the response; exit code 1 after a failure")
+    .option("--timeout <duration>", "stop --wait after this time, such as 30s, with exit code 6", durationArgument)
     .addHelpText("after", examples);
   addTaskFlags(command).action(
     cli.clientAction(async (session, client, driver: string, payload: string | undefined, flags: Flags) => {
       if (flags.timeout !== undefined && flags.wait !== true)
-        throw new InvalidError("INVALID_OPTION", "--timeout is how long --wait waits: give both, or neither");
+        throw new InvalidError("INVALID_OPTION", "--timeout needs --wait: add --wait, or omit --timeout");
       const data = await readPayload(session.io, payload);
       if (flags.contentType === undefined && !session.output.json && isBrokenJson(data))
-        session.output.note("ergon: the payload looks like JSON, but is none: it is sent as text");
+        session.output.note("ergon: the payload looks like JSON but does not parse; it is sent as text");
       const task = await client.submit(taskRequest(driver, data, contentTypeOf(data), flags));
       if (flags.wait === true) return awaitEnd(session, client, task.id, flags.timeout);
       if (session.output.json) session.output.value(task.view);

@@ -7,8 +7,8 @@ import { durationArgument, type Cli } from "../session.ts";
 import { exitCodeOfUntil, reach, untilArgument } from "../until.ts";
 
 const examples = `
-Prints the exact bytes of the response, of an instance its output, with --json the whole task or instance; with --until
-the state that it is in then.
+Prints the exact bytes of a task's response or an instance's output. --json prints the whole task or instance. --until
+prints the state that the instance has reached.
 
 Examples:
   ergon wait photo-7 > thumbnail.jpg
@@ -20,11 +20,11 @@ export function wait(program: Command, cli: Cli): void {
     .command("wait")
     .summary("wait until a task or an instance has ended")
     .description(
-      "Waits until a task or an instance has ended: exit code 0 when it has succeeded, 1 when it has failed or was cancelled.",
+      "Waits until a task or an instance has ended. Exit code 0 after a success, 1 after a failure or a cancel.",
     )
     .argument("<id>", "the task or instance")
-    .option("--until <where>", "of an instance: wait until it is there: state:paid, tag:busy", untilArgument)
-    .option("--timeout <duration>", "longest wait; exit code 6 when it is over", durationArgument)
+    .option("--until <where>", "wait until the instance has this state or tag: state:paid, tag:busy", untilArgument)
+    .option("--timeout <duration>", "stop waiting after this time, such as 30s, with exit code 6", durationArgument)
     .addHelpText("after", examples)
     .action(
       cli.clientAction(async (session, client, id: string, flags: { timeout?: number; until?: Until }) => {

@@ -12,7 +12,7 @@ export function watch(program: Command, cli: Cli): void {
     .command("watch")
     .summary("follow a task or an instance")
     .description(
-      "Prints every transition of a task or an instance, those before included, and its progress, until it has ended; with --json the task at each.",
+      "Prints every transition of a task or an instance, past ones included, and its progress, until it has ended. --json prints the whole task or instance at each transition.",
     )
     .argument("<id>", "the task or instance")
     .action(
