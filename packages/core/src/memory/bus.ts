@@ -55,7 +55,7 @@ export function createMemoryBus(link: Link): Bus {
         } catch (error) {
           link.logger.error(
             { subject: letter.subject, error: messageOf(error) },
-            "a message handler threw; the message is dropped; the message is dropped",
+            "a message handler threw; the message is dropped",
           );
         }
       },

@@ -55,10 +55,7 @@ export function createNatsBus(link: NatsLink): Bus {
         try {
           handler(new NatsMessage(message));
         } catch (thrown) {
-          logger.error(
-            { subject, error: messageOf(thrown) },
-            "a message handler threw; the message is dropped; the message is dropped",
-          );
+          logger.error({ subject, error: messageOf(thrown) }, "a message handler threw; the message is dropped");
         }
       };
       const subscription = connection.subscribe(

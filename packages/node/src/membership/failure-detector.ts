@@ -67,7 +67,7 @@ export class FailureDetector {
         .catch((error: unknown) =>
           this.#context.logger.warn(
             { reason: messageOf(error) },
-            "a node could not be probed; this node probes it again; this node probes it again",
+            "a node could not be probed; this node probes it again",
           ),
         )
         .finally(() => {

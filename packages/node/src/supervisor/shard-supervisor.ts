@@ -443,7 +443,7 @@ export class ShardSupervisor {
     } catch (error) {
       this.#context.logger.warn(
         { shard: shard.number, reason: messageOf(error) },
-        "a shard's mark could not be written; its next owner reads more records records",
+        "a shard's mark could not be written; its next owner reads more records",
       );
     }
   }

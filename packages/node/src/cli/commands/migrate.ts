@@ -41,7 +41,7 @@ export function migrate(program: Command, cli: Cli): void {
         if (output.json) output.value({ machine, from, ...counts });
         else
           output.line(
-            `${counts.moved} of ${ids.length} instances of ${machine}@${from} moved, ${counts.stayed} stayeded`,
+            `${counts.moved} of ${ids.length} instances of ${machine}@${from} moved, ${counts.stayed} stayed`,
           );
         return counts.stayed === 0 ? exitCodes.done.code : exitCodes.failed.code;
       }),
