@@ -28,9 +28,8 @@ const sources = [
   "docker/**/*",
   "docker/.*",
   "packages/agents/src/**/*.ts",
-  "packages/core/src/client/**/*.ts",
-  "packages/core/src/{plan/definition,schedule/spec,schedule/view,task/spec,wire/submit,machines/define,base/errors}.ts",
-  "packages/core/src/testing/{explore,moves,test-instance}.ts",
+  "packages/core/src/{actor,base,client,memory,ports,schedule,task,views,wire}/**/*.ts",
+  "packages/core/src/{machines/{define,logic},plan/definition,testing/{explore,moves,test-instance}}.ts",
   "packages/node/src/{node,options}.ts",
 ];
 

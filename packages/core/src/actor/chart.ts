@@ -1,7 +1,7 @@
 // The tree of states of a machine as XState keeps it, and which of them a transition leaves and enters. By the algorithm of SCXML
 // (https://www.w3.org/TR/scxml/#AlgorithmforSCXMLInterpretation) as XState 5 has it, for machines that are in one state of each level at a time.
 
-/** What is read of XState's state nodes. */
+/** The fields of XState's state nodes that `compile` reads. */
 export interface StateNode {
   readonly id: string;
   readonly key: string;

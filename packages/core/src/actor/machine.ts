@@ -17,7 +17,7 @@ export interface Machine {
   /** Throws `InvalidError`, with an issue for each fault, when an instance cannot be started with the input. */
   readonly checkInput?: (input: unknown) => void;
   /**
-   * What an input says, whatever its spelling: a repeated start of an id is the same start when this is. Throws as {@link Machine.checkInput} does.
+   * The meaning of an input, independent of its spelling: a repeated start of an id is the same start if this is equal. Throws as {@link Machine.checkInput} does.
    * Absent: the input itself, in whatever order its keys are.
    */
   readonly meaning?: (input: unknown) => unknown;
@@ -25,13 +25,13 @@ export interface Machine {
   readonly inForce?: (state: ActorState) => unknown;
   /** The input of an instance that goes on where one has failed or was cancelled: what `retry` starts. Throws `ConflictError` when there is none. */
   readonly again?: (state: ActorState) => unknown;
-  /** What readers see of an instance beside the fields that all have, and in place of them. `children`: what runs for it, as they see that. */
+  /** The fields that readers see beside or instead of the common fields of instances. `children`: the readers' view of the work that runs for it. */
   readonly describe?: (state: ActorState, children: readonly object[]) => object;
   /** How instances of former versions become ones of this, by the version that they have. */
   readonly migrate?: Readonly<Record<string, Migration>>;
 }
 
-/** What surrounds an actor on its host. */
+/** The environment of an actor on its host. */
 export interface Surroundings {
   readonly id: string;
   readonly logger: Logger;
@@ -47,13 +47,13 @@ export interface Engine {
   step(machine: Machine, state: ActorState, event: TimedEvent): Turn;
   /** Takes the event of a timer that is due. */
   fire(machine: Machine, state: ActorState, timer: Timer, time: Omit<TimedEvent, "type">): Turn;
-  /** What is wrong with the form of a record of the machine; `undefined`: it can be read. What is unknown in it is let be. */
+  /** The fault in the form of a record of the machine; `undefined`: it can be read. Unknown fields are no fault. */
   misshapen(machine: Machine, fields: RecordFields): string | undefined;
   /** The state that a record holds, for readers. */
   read(machine: Machine, fields: RecordFields): ActorState;
   /** The state that a record holds, to go on from. Throws when it does not fit the machine. */
   restore(machine: Machine, fields: RecordFields, surroundings: Surroundings): ActorState;
-  /** What the record holds beside the machine and the timers; with a `snapshot`. */
+  /** The fields of the record beside the machine and the timers, including a `snapshot`. */
   fields(state: ActorState): Readonly<Record<string, unknown>>;
   /** Whether a record says nothing more to anybody: its actor has ended, and has nothing left to tell. A damaged one is not over. */
   isOver(fields: RecordFields): boolean;

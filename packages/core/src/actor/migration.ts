@@ -1,6 +1,6 @@
 import type { Timer } from "./state.ts";
 
-/** What of an instance a migration sees, and may give anew. A copy: it may be changed. */
+/** The parts of an instance that a migration sees and may replace. It is a copy, so the migration may change it. */
 export interface Migratable {
   /** XState's state value. */
   readonly value: unknown;

@@ -2,7 +2,7 @@ import type { AnyStateMachine, EventObject } from "xstate";
 
 import type { Action } from "./chart.ts";
 
-/** What one macrostep works on: it reads and replaces `context`, and takes what the machine asks for. */
+/** The data of one macrostep: it reads and replaces `context`, and collects the machine's requests. */
 export interface Step {
   context: object;
   act(type: string, params: unknown): void;
@@ -19,7 +19,7 @@ export type Operation = (event: EventObject, step: Step, queue: EventObject[]) =
 type Call = (args: object, params: unknown) => unknown;
 type Params = (args: object) => unknown;
 
-/** What XState's own actions carry, as functions with these fields. */
+/** The fields of XState's own actions, which are functions. */
 interface BuiltIn {
   readonly type: string;
   readonly assignment?: Call | Readonly<Record<string, unknown>>;

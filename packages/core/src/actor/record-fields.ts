@@ -1,12 +1,12 @@
 import type { Timer } from "./state.ts";
 
-/** What the bucket holds for an actor, after the version byte. Unknown fields are kept in `rest`. */
+/** The content of an actor's record after the version byte. `rest` keeps unknown fields. */
 export interface RecordFields {
   readonly machine: string;
   readonly version: string;
   readonly snapshot: PersistedSnapshot;
   readonly timers: readonly Timer[];
-  /** Of an instance of a user's machine: what is kept beside its snapshot. */
+  /** In an instance of a machine: the data beside its snapshot. */
   readonly meta?: unknown;
   /** The tasks that are embedded in it, by number. */
   readonly tasks?: Readonly<Record<string, unknown>> | undefined;
@@ -19,6 +19,6 @@ export interface PersistedSnapshot {
   readonly status: string;
   readonly value: unknown;
   readonly context: unknown;
-  /** What else its engine keeps. */
+  /** Further data of the engine. */
   readonly [field: string]: unknown;
 }

@@ -68,7 +68,7 @@ export function decodeRecord(
   }
 }
 
-/** The machine of a record. What is only read may also be of a version that a newer one has taken over: what ended before stays as it was. */
+/** The machine of a record. A record that is only read may have a version that a newer one takes over, because ended actors keep their version. */
 function machineOf(
   { machine, version }: RecordFields,
   machines: MachineRegistry,

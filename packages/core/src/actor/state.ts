@@ -12,7 +12,7 @@ export interface Timer {
   /** Epoch milliseconds. Kept across restarts. */
   readonly due: number;
   readonly event: EventObject;
-  /** Of an instance with actors inside: who set it, and whom it goes to when that is another; absent: the machine itself. */
+  /** In an instance with actors inside: the actor that set the timer, and its target if that is another actor; absent: the machine itself. */
   readonly source?: readonly string[];
   readonly target?: readonly string[];
 }
@@ -37,7 +37,7 @@ export interface TimedEvent extends EventObject {
   readonly chance: number;
   /** Shortly after a time in which no node was there to take answers. */
   readonly gap?: Gap | undefined;
-  /** Of a timer that bounds a wait: why the wait had no end, as far as the node knows. */
+  /** For a timer that bounds a wait: the reason why the wait did not end, as far as the node knows. */
   readonly cause?: string | undefined;
 }
 

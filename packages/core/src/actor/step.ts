@@ -34,7 +34,7 @@ function tablesOf(logic: AnyStateMachine): CompiledMachine {
   return tables;
 }
 
-/** What one step makes of an actor. */
+/** The result of one step of an actor. */
 class Collected implements Step {
   context: object;
   readonly #before: object;

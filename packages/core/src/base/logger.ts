@@ -1,4 +1,4 @@
-/** What Ergon writes logs with. A pino logger is one as it is. */
+/** The interface by which Ergon writes logs. A pino logger fits it. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

@@ -4,7 +4,7 @@ import { InvalidError } from "./errors.ts";
 const ERROR_MARK = "ergon$error";
 /** Around an object of the user's own that has a field called like a mark, so that it comes back as it is. */
 const DATA_MARK = "ergon$data";
-/** What XState puts, with this value, for a reference to an actor in the context of a stored snapshot. */
+/** XState's mark, with this value, of a reference to an actor in the context of a stored snapshot. */
 export const ACTOR_MARK = "xstate$$type";
 export const ACTOR_TYPE = 1;
 
@@ -12,7 +12,7 @@ export const ACTOR_TYPE = 1;
 const MOST_LEVELS = 250;
 
 /**
- * Checks that a value survives its way through a record, and puts errors into a form that does. What it takes: `null`, booleans, numbers, texts,
+ * Checks that a value survives its way through a record, and puts errors into a form that does. It takes `null`, booleans, numbers, texts,
  * dates, bytes, errors, and arrays and plain objects of these; fields that are `undefined` are left out; up to 250 levels. Throws `InvalidError`
  * (`NOT_SERIALISABLE`) with the path of the first value that would be lost.
  */
@@ -20,7 +20,7 @@ export function toPlain(value: unknown, path: string, replace: Replace = keep): 
   return plain(value, path, [], replace);
 }
 
-/** What stands in a record for an object that is no data of its own; `undefined`: the object itself. */
+/** The replacement in a record for an object that is not plain data; `undefined`: the object itself. */
 export type Replace = (value: object, path: string) => unknown;
 
 const keep: Replace = () => undefined;
@@ -89,7 +89,7 @@ interface StoredError {
   readonly [field: string]: unknown;
 }
 
-/** Whoever sends data may call something so; only what looks like one is an error. */
+/** Any sender may use this name for its data, so only a map with the form of an error is one. */
 function isStoredError(value: unknown): value is StoredError {
   const { name, message } = (value ?? {}) as Partial<StoredError>;
   return typeof name === "string" && typeof message === "string";

@@ -2,7 +2,7 @@ import { LAST_TIME } from "./clock.ts";
 import { isActorId, isName, isTaskId } from "./id.ts";
 import { isMap } from "./msgpack.ts";
 
-/** What is wrong with a value: where in it, and what must stand there. */
+/** A fault of a value: its place in the value, and the required content. */
 interface Misshape {
   readonly path: string;
   readonly must: string;
@@ -18,7 +18,7 @@ export interface Shape {
   readonly mayLack?: true;
 }
 
-/** What is wrong with a value in one text, such as `context.history[2][0]: must be a time`; `undefined`: nothing. */
+/** The fault of a value as one text, such as `context.history[2][0]: must be a time`; `undefined`: none. */
 export function misshapen(shape: Shape, value: unknown, path: string): string | undefined {
   const wrong = shape(value);
   return wrong === undefined ? undefined : `${path}${wrong.path}: must be ${wrong.must}`;

@@ -7,7 +7,7 @@ import { DURABLE } from "./inner-actor.ts";
 import { startMachine, startTask } from "./start.ts";
 import { ActorTree } from "./tree.ts";
 
-/** What is known in a machine of a task or a durable child of its own. */
+/** A machine's knowledge about its task or its durable child. */
 export interface DurableSnapshot<TOutput> {
   readonly status: "active" | "done" | "error" | "stopped";
   readonly output: TOutput | undefined;
@@ -15,7 +15,7 @@ export interface DurableSnapshot<TOutput> {
   readonly input: unknown;
   /** The engine's number for it. */
   readonly key?: number;
-  /** Of a durable child that is followed (`onSnapshot`): its state value and context as it told them last. */
+  /** For a followed durable child (`onSnapshot`): the state value and context of its last message. */
   readonly value?: unknown;
   readonly context?: unknown;
 }
@@ -85,7 +85,7 @@ export function machine<TInput = unknown, TOutput = unknown>(
 
 type Ask = (tree: ActorTree, self: unknown, input: unknown, sync: boolean) => number;
 
-/** What a durable actor does with what it is sent, and when it is stopped. */
+/** The reactions of a durable actor to events, and to its stop. */
 export interface Answers {
   stopped(tree: ActorTree, key: number): void;
   sent(tree: ActorTree, key: number, event: StoredEvent): void;

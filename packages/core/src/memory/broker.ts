@@ -7,7 +7,7 @@ import type { Headers } from "../ports/bus.ts";
 import type { Interest, Letter, Party } from "./letter.ts";
 import { SubjectTree } from "./subject-tree.ts";
 
-/** What goes wrong on the way, as shares of 1. All 0 unless told. */
+/** The shares of messages that go wrong on the way, from 0 to 1. @defaultValue 0 for all */
 export interface Faults {
   /** A message is lost between the broker and a subscriber. */
   drop: number;
@@ -35,7 +35,7 @@ export interface BrokerOptions {
   readonly answerTimeoutMs?: number;
 }
 
-/** What the broker says to every commit but a deletion: `ok` stores it. `silent`: it answers no write of a record bucket, as without a quorum. */
+/** The broker's reaction to every commit except a deletion. `ok` stores it. With `silent`, it answers no write of a record bucket, as without a quorum. */
 export type Storage = "ok" | "full" | "unavailable" | "silent";
 
 /** The server in the middle: who listens to what, what goes wrong, how long things take. */

@@ -118,7 +118,7 @@ interface ViewSource {
 function createView(source: ViewSource): ProcessClock {
   let offset = source.startMs;
   let state: "running" | "paused" | "stopped" = "running";
-  /** What fell due in a pause; a timer that runs first may still cancel a later one. */
+  /** The timers that became due in a pause. A timer that runs first may still cancel a later one. */
   const held = new Map<Timer, () => void>();
 
   const runHeld = (done: (() => void) | undefined): void => {

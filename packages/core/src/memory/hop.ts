@@ -1,6 +1,6 @@
 import type { Clock, TimerHandle } from "../base/clock.ts";
 
-/** What a {@link Hop} needs to know of the network. */
+/** The parts of the network that a {@link Hop} uses. */
 export interface Road {
   readonly clock: Clock;
   /** How long the next message is on its way. */

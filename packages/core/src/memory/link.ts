@@ -150,7 +150,7 @@ export class Link implements Party {
     this.broker.clock.after(this.broker.staleAfterMs, () => this.#forget([...this.#interests]));
   }
 
-  /** What is on its way to the process is lost; what it has sent arrives, and then the broker forgets it. */
+  /** Loses the messages on their way to the process. The messages that the process has sent arrive, and then the broker forgets it. */
   #lose(): void {
     this.inbound.cut();
     const gone = [...this.#interests];

@@ -16,7 +16,7 @@ import type { Link } from "./link.ts";
 
 const MAX_WRITES = 1_000;
 const PROBE: Write = { shard: 0, id: "scratch", data: Buffer.from("x"), fence: 0 };
-/** What subject and headers take of a message, roughly. */
+/** The rough size of subject and headers in a message. */
 const ENVELOPE_BYTES = 512;
 
 interface Kept extends StoredRecord {
@@ -74,7 +74,7 @@ export class RecordState {
     return this.#shard(shard).get(id);
   }
 
-  /** What the ranges cover in order of revision, and the last revision of the bucket (the smallest, of several). */
+  /** The records of the ranges in order of revision, and the last revision of the bucket (the smallest of several). */
   load(ranges: readonly LoadRange[]): {
     readonly found: readonly (readonly [number, StoredRecord])[];
     readonly covered: number;

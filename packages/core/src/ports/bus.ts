@@ -39,7 +39,7 @@ export type BusStatus = "connected" | "disconnected" | "closed";
  * Core NATS as a port. Laws (the conformance suite holds both adapters to them):
  *
  * - Messages of one publisher to one subscription arrive in order, at most once.
- * - Of the subscriptions of one queue group exactly one gets a message.
+ * - Exactly one of the subscriptions of a queue group gets a message.
  * - A message with a reply-to that reaches nobody comes back at once on that reply-to, to its own sender only, with
  *   `noResponders`.
  * - A message reaches a subscription that is drained, or the server gives it to another, or tells its sender that there is nobody.

@@ -2,7 +2,7 @@ import type { Bus } from "./bus.ts";
 import type { LeaseStore } from "./lease.ts";
 import type { RecordStore } from "./store.ts";
 
-/** What a process reaches the world by: one connection's bus and stores of one namespace. */
+/** A process's access to the outside: the bus and the stores of one namespace, over one connection. */
 export interface Ports {
   readonly bus: Bus;
   readonly records: RecordStore;

@@ -34,7 +34,7 @@ export interface StoredRecord {
   readonly revision: number;
 }
 
-/** Who hosts a shard. */
+/** The owner of a shard. */
 export interface Ownership {
   readonly shard: number;
   /** The owner's session, or `undefined` when the shard is free. */
@@ -48,7 +48,7 @@ export type ClaimResult =
   /** Somebody else changed the owner key first. */
   | { readonly kind: "lost" };
 
-/** What to read of a shard: everything written after `after`, and of older records those of `ids`. */
+/** The records of a shard to read: everything written after `after`, and the older records of `ids`. */
 export interface LoadRange {
   readonly shard: number;
   readonly after: number;
@@ -100,6 +100,6 @@ export interface RecordStore {
    * buckets the smallest). Complete for a shard that this process has claimed, or whose owner it has asked for.
    */
   load(ranges: readonly LoadRange[], visit: (shard: number, record: StoredRecord) => void): Promise<number>;
-  /** What the server's clock showed at a moment between the call and its answer, in whole epoch milliseconds. */
+  /** The time of the server's clock at a moment between the call and its answer, in whole epoch milliseconds. */
   time(): Promise<number>;
 }

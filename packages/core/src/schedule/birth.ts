@@ -1,6 +1,6 @@
 import { durable, type DriverLogic } from "../machines/logic.ts";
 
-/** What an instance is told of itself at its start. */
+/** The facts that an instance gets about itself at its start. */
 export interface Birth {
   readonly id: string;
   readonly at: number;

@@ -100,7 +100,7 @@ function newestDues(
     const start = isAll ? low : oldest - Math.max(zone.offsetAt(oldest - DAY_MS), zone.offsetAt(oldest + DAY_MS)) - 1;
     const dues: number[] = [];
     for (let due = next(Math.max(low, start)); due !== undefined && due <= high; due = next(due)) dues.push(due);
-    // Of the matches some may be left out, or be due at one moment.
+    // Some of the matches may be left out, or be due at the same moment.
     if (dues.length >= most || start <= low) return dues.slice(-most);
   }
 }

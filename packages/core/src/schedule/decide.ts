@@ -42,7 +42,7 @@ export function onEnded(
 
 function catchUp(context: ScheduleContext, now: number, lateMs: number, sure?: number): Next {
   const { dues, missed, upTo } = overdue(context, now, lateMs, sure);
-  // Of several that come at once each would cancel the one before it.
+  // If several come at once, each would cancel the one before it.
   const replaced = context.schedule.overlap === "cancel" ? Math.max(0, dues.length - 1) : 0;
   const after = counted(counted(context, "missed", missed), "skipped", replaced);
   let decision: Next = { context: { ...after, upTo }, orders: [] };
@@ -73,7 +73,7 @@ function skip(decision: Next): Next {
   return { ...decision, context: counted(decision.context, "skipped") };
 }
 
-/** What runs is cancelled; what waited for it is passed over, and `due` waits in its place. */
+/** Cancels the running runs, skips the due times that waited for them, and lets `due` wait in their place. */
 function replace({ context, orders }: Next, due: number): Next {
   const fresh = context.running.filter(({ cancelling }) => cancelling !== true);
   const cancels = fresh.map(({ id }): Order => ({ type: "cancel", actor: id, reason: "the next run is due" }));

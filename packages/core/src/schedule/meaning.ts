@@ -4,7 +4,7 @@ import { planMeaning } from "../plan/meaning.ts";
 import { taskMeaning } from "../wire/task-meaning.ts";
 import type { RunSpec, Schedule, When } from "./spec.ts";
 
-/** What a schedule's spec says, whatever its spelling. */
+/** The meaning of a schedule's spec, independent of its spelling. */
 export function scheduleMeaning({ when, run, ...rest }: Schedule): unknown {
   return { ...rest, when: whenMeaning(when), run: runMeaning(run) };
 }

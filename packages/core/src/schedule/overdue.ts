@@ -7,7 +7,7 @@ const NEAR_MS = 1_000;
 /** Due times of a schedule that can be on their way: one a second. */
 const MOST_LATE = LATE_MS / 1_000 + 1;
 
-/** What is due of a schedule, and not dealt with. */
+/** The due times of a schedule that are not handled yet. */
 export interface Overdue {
   /** The due times to be run, oldest first. */
   readonly dues: readonly number[];
@@ -18,8 +18,8 @@ export interface Overdue {
 }
 
 /**
- * What is due at `now`. `sure`: the due time whose alarm has gone off, if one has. What is late by more than `lateMs` counts as missed: of that the
- * newest are run, as many as the schedule catches up with.
+ * The due times at `now`. `sure`: the due time whose alarm has fired, if one has. A due time that is late by more than `lateMs` counts as missed: the
+ * newest of these run, up to the limit of the schedule's catch-up.
  */
 export function overdue(context: ScheduleContext, now: number, lateMs: number, sure?: number): Overdue {
   const { id, schedule, upTo } = context;

@@ -200,7 +200,7 @@ function parseTask(task: unknown, faults: Faults): RunSpec | undefined {
   return { kind: "task", task: task as unknown as Omit<TaskRequest, "id"> };
 }
 
-/** What is faulty in a part of the spec is so by the name of that part. */
+/** The faults of a part of the spec carry the name of that part. */
 function within(name: string, faults: Faults, check: () => unknown): void {
   try {
     check();

@@ -16,7 +16,7 @@ import { begun, newContext, type ScheduleContext } from "./schedule-context.ts";
 import { scheduleShape } from "./schedule-shape.ts";
 import { scheduleLimits } from "./spec.ts";
 
-/** What a client may send to a schedule. */
+/** The events that a client may send to a schedule. */
 export type ScheduleEvent =
   | { readonly type: "pause" | "resume" | "trigger" }
   /** Another spec in the place of this one; its due times begin now. */

@@ -19,7 +19,7 @@ export interface Timetable {
 export interface DueTimes {
   /** The newest of them, oldest first. */
   readonly times: readonly number[];
-  /** How many there are. Of a cron rule those in `times` are counted alone: it would take too long. */
+  /** The number of all due times. For a cron rule, it counts only those in `times`, because counting all would take too long. */
   readonly count: number;
 }
 
@@ -39,7 +39,7 @@ export function timetableOf({ when, startAt, endAt }: Schedule, addedAt: number)
   }
 }
 
-/** What comes after this is due, of a schedule that was added at `addedAt`: a single time of the past is, too. */
+/** The time after which due times count, for a schedule that was added at `addedAt`. A single time in the past counts too. */
 export function beginOf({ rule }: Timetable, addedAt: number): number {
   return rule.kind === "at" ? rule.at - 1 : addedAt;
 }

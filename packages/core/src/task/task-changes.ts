@@ -3,7 +3,7 @@ import { retryOption, retryPolicyOf, taskLimits, taskOption } from "./spec.ts";
 import type { TaskStatus } from "./status.ts";
 import type { Decision, Failure, HistoryEntry, TaskContext, TaskEvent, TaskInput } from "./task-context.ts";
 
-/** What an event makes of a task's fields. */
+/** The changes of a task's fields by events. */
 export type Change = Partial<TaskContext>;
 export interface Happening {
   readonly context: TaskContext;

@@ -13,7 +13,7 @@ export interface Failure {
   readonly retryable: boolean;
 }
 
-/** Who decided over a task, and why. */
+/** The author of a decision about a task, and the reason. */
 export interface Decision {
   readonly by: string;
   readonly reason: string;
@@ -56,7 +56,7 @@ interface At {
   readonly at: number;
   readonly chance: number;
   readonly gap?: Gap | undefined;
-  /** Of the bound of a wait for an agent: why the task got none. */
+  /** In the bound of a wait for an agent: the reason why the task got none. */
   readonly cause?: string | undefined;
 }
 

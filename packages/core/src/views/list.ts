@@ -6,7 +6,7 @@ import type { TaskSummary } from "./task-view.ts";
 /** The statuses that a list may be asked for: a task's, and `running` of an instance, which ends as a task does. */
 export const listStatuses: readonly (TaskStatus | MachineStatus)[] = [...taskStatuses, "running"];
 
-/** Body of `cluster.list`. What lives comes first, newest first; ties by id. Without filters tasks and instances alike. */
+/** The body of `cluster.list`. Live actors come first, newest first; ties by id. Without filters, the list has tasks and instances. */
 export interface ListRequest {
   /** One of `listStatuses`; any other is refused. */
   readonly status?: string;

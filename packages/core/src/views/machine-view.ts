@@ -51,7 +51,7 @@ export interface ChildView {
   readonly id: string;
   /** `task`, or the name of the child's machine. */
   readonly machine: string;
-  /** Of a task in the record of its parent: what it does, and where it stands. */
+  /** For a task in the record of its parent: its driver, and its status. */
   readonly driver?: string;
   readonly status?: string;
   readonly attempt?: number;

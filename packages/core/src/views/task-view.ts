@@ -33,7 +33,7 @@ export interface TaskView {
   readonly failure?: Failure;
   readonly cancelled?: Decision;
   readonly response?: Content;
-  /** What the agent reported last of a running attempt. Not stored: gone when the shard moves. */
+  /** The last report of the agent about a running attempt. It is not stored, and is lost when the shard moves. */
   readonly progress?: unknown;
   /** The task that this one repeats. */
   readonly origin?: string;

@@ -14,7 +14,7 @@ export function encodeBody(value: unknown, type: string): Uint8Array {
   return type === MSGPACK_TYPE ? msgpack.pack(value) : Buffer.from(JSON.stringify(value));
 }
 
-/** Lists and maps in each other, of a body. What walks through values goes as deep as they are, and must not run out of its stack. */
+/** Lists and maps in each other, of a body. Code that walks through values goes as deep as they are, and must not overflow its stack. */
 const MOST_LEVELS = 500;
 
 /**

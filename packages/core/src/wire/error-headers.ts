@@ -3,7 +3,7 @@ import { encodeBody } from "./codec.ts";
 import { H, JSON_TYPE } from "./headers.ts";
 import type { Headers, Message } from "./message.ts";
 
-/** What an error tells of a sender's faults, however many and however long they are: it must fit into a message. */
+/** The part of the faults that an error names. An error must fit into a message, however many and long the faults are. */
 const MOST_ISSUES = 50;
 const LONGEST_FIELD = 128;
 const LONGEST_TEXT = 1_024;

@@ -35,19 +35,19 @@ export const H = {
   answer: "Ergon-Answer",
   driver: "Ergon-Driver",
 
-  /** Of a start, and of an event for an instance. */
+  /** In a start, and in an event for an instance. */
   machineVersion: "Ergon-Machine-Version",
   eventId: "Ergon-Event-Id",
-  /** What a wait waits for, instead of the end: `state:<state>` or `tag:<tag>`. */
+  /** The goal of a wait, instead of the end: `state:<state>` or `tag:<tag>`. */
   until: "Ergon-Until",
-  /** Of a reply to a request with `Ergon-Until`: `true` where the instance is in that state, else `false`. */
+  /** In a reply to a request with `Ergon-Until`: `true` if the instance is in that state, else `false`. */
   untilMet: "Ergon-Until-Met",
 
-  /** Who cancels, ends or retries, and why. */
+  /** The author of a cancel, an end or a retry, and the reason. */
   by: "Ergon-By",
   reason: "Ergon-Reason",
 
-  /** Of a dispatch, to an agent. */
+  /** In a dispatch, to an agent. */
   task: "Ergon-Task",
   attempt: "Ergon-Attempt",
   deadline: "Ergon-Deadline",
@@ -56,11 +56,11 @@ export const H = {
   /** The agent may have been given the attempt before: one that does not know it hands it back. */
   again: "Ergon-Again",
 
-  /** Of an answer, from an agent. */
+  /** In an answer, from an agent. */
   event: "Ergon-Event",
   agent: "Ergon-Agent",
 
-  /** Of replies and events. */
+  /** In replies and events. */
   status: "Ergon-Status",
   final: "Ergon-Final",
   /** The shard of the task, so that whoever waits knows whose change of owner concerns it. */

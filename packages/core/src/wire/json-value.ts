@@ -1,7 +1,7 @@
 /** Lists and maps in each other, as for a body. */
 const MOST_LEVELS = 500;
 
-/** What a JSON text would lose or change of a value, with the path of it; `undefined`: nothing. Fields that are `undefined` are left out, as always. */
+/** The part of a value that a JSON text would lose or change, with its path; `undefined`: none. Fields that are `undefined` are left out, as always. */
 export function faultOfJson(
   value: unknown,
   path: string,

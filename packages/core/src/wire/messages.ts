@@ -40,7 +40,7 @@ export interface NodeView {
   readonly unreadable?: number;
   /** A few of these that wait for no machine, and why they cannot be read. */
   readonly setAside?: readonly { readonly id: string; readonly reason: string }[];
-  /** Of these: how many wait for each machine that the node does not know, as `name@version`. */
+  /** The unreadable records that wait for each machine that the node does not know, as `name@version`. */
   readonly waiting?: Readonly<Record<string, number>>;
   /** The subjects that it was told to send drivers' work to, by driver. */
   readonly drivers?: Readonly<Record<string, string>>;
@@ -60,7 +60,7 @@ export interface NodeView {
 
 export interface AgentView {
   readonly id: string;
-  /** Of this life of it: an agent that is started again under its id has another. Absent where it does not say. */
+  /** The agent's incarnation: a restarted agent with the same id has another. Absent if the agent does not send it. */
   readonly incarnation?: string;
   readonly drivers: readonly { readonly name: string; readonly concurrency: number }[];
   readonly state: "here" | "draining" | "gone";

@@ -15,7 +15,7 @@ import type { Message } from "./message.ts";
 import { Faults, duration, text, words } from "./option-checks.ts";
 import { isName } from "./subjects.ts";
 
-/** What a client may say of an instance beside its machine and its input. */
+/** A client's options for an instance, beside its machine and its input. */
 export interface StartOptions {
   /** Idempotency key: the same start again finds the same instance. A node makes one when it is absent. */
   readonly id?: string | undefined;
@@ -65,7 +65,7 @@ export function parseStartMessage(message: Message, machine: string): { spec: St
   return complete(machine, readInput(message, faults), given, faults, (option) => headerNames.get(option) ?? option);
 }
 
-/** What is wrong with the body is told together with what is wrong with the headers. */
+/** One error reports the faults of the body and of the headers together. */
 function readInput(message: Message, faults: Faults): unknown {
   if (message.data.length === 0) return undefined;
   try {
@@ -131,7 +131,7 @@ export function encodeValue(
   return { data: encodeBody(plain, MSGPACK_TYPE), contentType: plain === value ? MSGPACK_TYPE : PLAIN_TYPE };
 }
 
-/** What tells two inputs of a machine apart, by what they say. */
+/** A checksum of a machine and the meaning of its input. It distinguishes a repeated start from another one. */
 export function fingerprintOf(machine: string, meaning: unknown): number {
   return crc32(msgpack.pack([machine, canonical(meaning)]));
 }

@@ -1,18 +1,18 @@
 import { InvalidError } from "../base/errors.ts";
 import { isActorId, isId, isName } from "../base/id.ts";
 
-/** What may be asked of an actor by its id: `<verb>.<id>` of any node, `shard.<n>.<verb>.<id>` of its owner. */
+/** The verbs for an actor by its id: any node serves `<verb>.<id>`, and its owner serves `shard.<n>.<verb>.<id>`. */
 export const actorVerbs = ["get", "wait", "watch", "cancel", "retry", "end", "send", "can", "migrate"] as const;
 export type ActorVerb = (typeof actorVerbs)[number];
 
-/** What may be asked of any node about the whole: `list`, `nodes`, `agents`, `shards`. */
+/** The verbs for the whole cluster, which any node serves: `list`, `nodes`, `agents`, `shards`. */
 export const clusterVerbs = ["list", "nodes", "agents", "shards"] as const;
 export type ClusterVerb = (typeof clusterVerbs)[number];
 
 export interface ShardSubject {
   readonly verb: string;
   readonly id: string;
-  /** Of `reply` subjects: the attempt that the answer is for. */
+  /** In `reply` subjects: the attempt that the answer belongs to. */
   readonly attempt: number;
 }
 
@@ -50,7 +50,7 @@ export interface Names {
 
   /** Listeners. */
   event(machine: string, status: string, id: string): string;
-  /** What an instance emitted. */
+  /** The events that an instance emitted. */
   emitted(machine: string, id: string): string;
   /** A new owner's word that it serves the shard: whoever waits for an answer of the shard asks again. */
   owned(shard: number): string;

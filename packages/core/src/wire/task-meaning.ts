@@ -2,7 +2,7 @@ import { taskDefaults } from "../task/spec.ts";
 import { parseTaskRequest, type TaskRequest } from "./submit.ts";
 
 /**
- * What a task request says, whatever its spelling: durations as numbers, defaults filled in, the payload as the value or the bytes that it is.
+ * The meaning of a task request, independent of its spelling: durations as numbers, defaults filled in, the payload as its value or its bytes.
  * Throws `InvalidError` with an issue for each fault.
  */
 export function taskMeaning(request: Omit<TaskRequest, "id">): unknown {
