@@ -1,13 +1,15 @@
 import { backoffMs } from "../base/backoff.ts";
-import type { Clock, TimerHandle } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
 import { InvalidError, UnavailableError, isErgonError, type ErrorCode } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { eventMemory } from "../machines/seen-events.ts";
-import type { Bus, Headers, Message } from "../ports/bus.ts";
+import type { Bus, Headers } from "../ports/bus.ts";
 import { H } from "../wire/headers.ts";
 import { followConnection } from "./follow-connection.ts";
 import type { Moves } from "./moves.ts";
+import type { Question } from "./question.ts";
+import { BesideBudget, Tries, isUnavailable } from "./tries.ts";
 
 /** The longest wait of one request to a node. */
 const ROUND_MS = 10_000;
@@ -21,47 +23,11 @@ const GRACE_MS = 3_000;
  */
 const TRY_MS = 1_000;
 const SHORT_TRIES = 3;
-/**
- * A try without an answer for this long sends a second request beside the first, which may have gone to a paused node: with one of
- * three nodes stopped, the median of submits is 300 ms instead of 1,070 ms. At most so many tries per second do this: when everything
- * is slow, second requests make it slower (20,000 submits at once caused 81,000 more requests, and took twice the time).
- */
-const BESIDE_MS = 300;
-const MOST_BESIDE = 100;
-const SECOND_MS = 1_000;
 /** A call that finds no node for this long reports it. */
 const ALONE_MS = 1_000;
 /** A node remembers such a request for a limited time, so the client repeats it for a minute less: the last repetition has that minute to arrive. */
 const LONGEST_REPEAT_MS = eventMemory.ms - 60_000;
-/** After a change of owner, a request that is not a wait is repeated only if it is older than this. */
-const OVERDUE_MS = 250;
-
 const pauses = { initialMs: 50, factor: 2, maxMs: 2_000, jitter: 0.5 };
-
-/** A request that may be sent any number of times: its effect happens once. */
-export interface Question<T> {
-  readonly subject: string;
-  readonly data?: Uint8Array | undefined;
-  readonly headers?: Headers | undefined;
-  /** The node holds the answer back until the task has ended, or until this moment of the monotonic clock. */
-  readonly waitUntil?: number | undefined;
-  /** For a wait: the id of the actor that continues when the wait is given up. */
-  readonly waitFor?: string | undefined;
-  /**
-   * For a wait: a node remembers the event id of the request for a limited time only, so the client does not repeat it through an outage of any length.
-   * @defaultValue false
-   */
-  readonly forgettable?: boolean | undefined;
-  /** Only a change of this shard's owner repeats the request at once; `undefined`: a change of any shard. */
-  readonly shard?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** The length of the first tries, if the answer is slow. */
-  readonly tryMs?: number | undefined;
-  /** The time after which a try sends a second request, if the answer is slow or much work. A time as long as a try means never. */
-  readonly besideMs?: number | undefined;
-  /** Reads the answer in the turn in which it arrives; throws the error that it carries. */
-  read(message: Message): T;
-}
 
 export interface Caller {
   readonly clock: Clock;
@@ -96,103 +62,48 @@ export interface CallerParts {
   readonly onNatsAway?: ((away: boolean) => void) | undefined;
 }
 
-/** The state that the tries of one call share. */
-interface Call<T> {
-  /** Ends the running try. */
-  settle: ((outcome: Outcome<T>) => void) | undefined;
-  /** The answer to a former try, if it came between two tries. */
-  late: Outcome<T> | undefined;
+export function createCaller(parts: CallerParts): Caller {
+  return new BusCaller(parts);
 }
 
-type Outcome<T> =
-  | { readonly kind: "answer"; readonly value: T }
-  | { readonly kind: "failed"; readonly error: unknown }
-  | { readonly kind: "moved" };
+class BusCaller implements Caller {
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  readonly #parts: CallerParts;
+  readonly #connection: ReturnType<typeof followConnection>;
+  readonly #beside: BesideBudget;
+  #isClosed = false;
+  #wasServed = false;
 
-export function createCaller(parts: CallerParts): Caller {
-  const { bus, clock, random, moves, timeoutMs, onNoNode } = parts;
-  const connection = followConnection(bus, clock, parts.onNatsAway);
-  let closed = false;
-  let served = false;
-  const isLonely = (): boolean => !served && !connection.wasLost;
-  let secondBegan = 0;
-  let askedBeside = 0;
+  constructor(parts: CallerParts) {
+    this.#parts = parts;
+    this.clock = parts.clock;
+    this.timeoutMs = parts.timeoutMs;
+    this.#connection = followConnection(parts.bus, parts.clock, parts.onNatsAway);
+    this.#beside = new BesideBudget(parts.clock);
+  }
 
-  const mayAskBeside = (): boolean => {
-    const now = clock.monotonic();
-    if (now - secondBegan >= SECOND_MS) {
-      secondBegan = now;
-      askedBeside = 0;
-    }
-    askedBeside += 1;
-    return askedBeside <= MOST_BESIDE;
-  };
+  get lonely(): boolean {
+    return !this.#wasServed && !this.#connection.wasLost;
+  }
 
-  const requireOpen = (): void => {
-    if (closed) throw new UnavailableError("NATS_UNREACHABLE", "this client is closed");
-    if (connection.closed) throw new UnavailableError("NATS_UNREACHABLE", "the connection to NATS is closed");
-  };
+  noteServed(): void {
+    this.#wasServed = true;
+  }
 
-  const once = <T>(
-    question: Question<T>,
-    call: Call<T>,
-    tryMs: number,
-    headers: Headers | undefined,
-    leftMs: number,
-  ): Promise<Outcome<T>> =>
-    new Promise((resolve) => {
-      const { shard, signal, waitUntil, data, subject } = question;
-      const sentAt = clock.monotonic();
-      let over = false;
-      const aborted = (): void => settle({ kind: "failed", error: signal?.reason });
-      const forget = moves.listen(shard, () => {
-        if (closed || waitUntil !== undefined || clock.monotonic() - sentAt >= OVERDUE_MS) settle({ kind: "moved" });
-      });
-      const settle = (outcome: Outcome<T>): void => {
-        over = true;
-        call.settle = undefined;
-        forget();
-        clock.cancel(timer);
-        signal?.removeEventListener("abort", aborted);
-        resolve(outcome);
-      };
-      call.settle = settle;
-      signal?.addEventListener("abort", aborted);
-      let open = 0;
-      const send = (): void => {
-        open += 1;
-        // The answer of a slow node counts after the end of its try too: a repeated request would have to wait again.
-        bus.request(subject, data ?? new Uint8Array(), { headers, timeoutMs: Math.max(tryMs, leftMs) }).then(
-          (message) => {
-            served = true;
-            const outcome = attempt(() => question.read(message));
-            if (!over) settle(outcome);
-            else if (outcome.kind !== "failed" || !isUnavailable(outcome.error)) takeLate(call, outcome);
-          },
-          (error: unknown) => {
-            open -= 1;
-            if (open === 0 && !over) settle({ kind: "failed", error });
-          },
-        );
-      };
-      const { besideMs = BESIDE_MS } = question;
-      const end = (): void => {
-        const error = new UnavailableError("REQUEST_TIMEOUT", `no answer on ${subject} within ${tryMs} ms`);
-        settle({ kind: "failed", error });
-      };
-      // One timer at a time: most answers come before the first is due.
-      let timer: TimerHandle =
-        besideMs < tryMs
-          ? clock.after(besideMs, () => {
-              timer = clock.after(tryMs - besideMs, end);
-              if (!closed && mayAskBeside()) send();
-            })
-          : clock.after(tryMs, end);
-      send();
-    });
+  requireOpen(): void {
+    if (this.#isClosed) throw new UnavailableError("NATS_UNREACHABLE", "this client is closed");
+    if (this.#connection.closed) throw new UnavailableError("NATS_UNREACHABLE", "the connection to NATS is closed");
+  }
 
-  const pause: Caller["pause"] = (failures, error, shard) =>
-    new Promise((resolve) => {
+  close(): void {
+    this.#isClosed = true;
+    this.#connection.forget();
+  }
+
+  pause(failures: number, error: unknown, shard: number | undefined): Promise<void> {
+    const { clock, random, moves } = this.#parts;
+    return new Promise((resolve) => {
       const least = isErgonError(error) ? (error.retryAfterMs ?? 0) : 0;
       const done = (): void => {
         forget();
@@ -202,20 +113,28 @@ export function createCaller(parts: CallerParts): Caller {
       const timer = clock.after(Math.max(least, backoffMs(pauses, failures, random())), done);
       const forget = moves.listen(shard, done);
     });
+  }
 
-  const ask = async <T>(question: Question<T>): Promise<T> => {
+  async ask<T>(question: Question<T>): Promise<T> {
+    const { clock, bus, moves, timeoutMs } = this.#parts;
     const { waitUntil, signal } = question;
     const begin = clock.monotonic();
     const deadline = deadlineOf(question, begin, timeoutMs);
-    const call: Call<T> = { settle: undefined, late: undefined };
-    let told = false;
-    let noNodeSince: number | undefined;
+    const tries = new Tries<T>(question, {
+      bus,
+      clock,
+      moves,
+      beside: this.#beside,
+      isClosed: () => this.#isClosed,
+      onServed: () => this.noteServed(),
+    });
+    const nobody = new NoNode(this.#parts);
     let lastError: unknown;
     let failures = 0;
     let silences = 0;
     let { connections } = moves;
     for (;;) {
-      requireOpen();
+      this.requireOpen();
       signal?.throwIfAborted();
       const now = clock.monotonic();
       const wait = waitMs(waitUntil, now);
@@ -227,14 +146,13 @@ export function createCaller(parts: CallerParts): Caller {
       const leftMs = Math.ceil(Math.max(1, deadline - now));
       const lastingMs = waitUntil === undefined ? leftMs : patience;
       const outcome =
-        call.late ?? (await once(question, call, Math.min(Math.ceil(patience), leftMs), headers, lastingMs));
+        tries.late ?? (await tries.next({ headers, tryMs: Math.min(Math.ceil(patience), leftMs), lastingMs }));
       if (outcome.kind === "answer") return outcome.value;
       if (outcome.kind === "moved") continue;
       const { error } = outcome;
       if (!isUnavailable(error)) throw error;
-      const noNode = isErgonError(error) && error.code === "NO_NODE";
       const askedMs = clock.monotonic() - begin;
-      const givesUp = waitUntil === Infinity && isLonely() && askedMs >= timeoutMs;
+      const givesUp = waitUntil === Infinity && this.lonely && askedMs >= timeoutMs;
       // If the end of the call has cut the last try short, its silence says less than the try before it.
       const wasCut = deadline - now < patience && isErgonError(error) && error.code === "REQUEST_TIMEOUT";
       if (givesUp || begin + askedMs >= deadline)
@@ -242,36 +160,34 @@ export function createCaller(parts: CallerParts): Caller {
       lastError = error;
       failures += 1;
       if (clock.monotonic() - now >= tryMs) silences += 1;
-      noNodeSince = noNode ? (noNodeSince ?? now) : undefined;
-      if (!told && noNodeSince !== undefined && clock.monotonic() - noNodeSince >= ALONE_MS) {
-        told = true;
-        onNoNode?.();
-      }
-      await pause(failures, error, question.shard);
+      nobody.failed(error, now);
+      await this.pause(failures, error, question.shard);
       if (moves.connections === connections) continue;
       ({ connections } = moves);
       failures = 0;
       silences = 0;
     }
-  };
+  }
+}
 
-  return {
-    clock,
-    timeoutMs,
-    ask,
-    pause,
-    requireOpen,
-    get lonely() {
-      return isLonely();
-    },
-    noteServed: () => {
-      served = true;
-    },
-    close: () => {
-      closed = true;
-      connection.forget();
-    },
-  };
+/** Says once a call that no node has served it for a second. */
+class NoNode {
+  readonly #parts: CallerParts;
+  #since: number | undefined;
+  #told = false;
+
+  constructor(parts: CallerParts) {
+    this.#parts = parts;
+  }
+
+  /** A try that was sent at `sentAt` has failed. */
+  failed(error: unknown, sentAt: number): void {
+    const isNobody = isErgonError(error) && error.code === "NO_NODE";
+    this.#since = isNobody ? (this.#since ?? sentAt) : undefined;
+    if (this.#told || this.#since === undefined || this.#parts.clock.monotonic() - this.#since < ALONE_MS) return;
+    this.#told = true;
+    this.#parts.onNoNode?.();
+  }
 }
 
 /** The time at which a request is given up. */
@@ -294,24 +210,6 @@ function ofWholeCall(cause: unknown, { subject, waitFor, forgettable }: Question
     `${message}; whether ${waitFor} ${unknown} is not known: ${advice}`,
     { cause },
   );
-}
-
-/** Whether the same request may succeed later. */
-export function isUnavailable(error: unknown): boolean {
-  return isErgonError(error) && error.kind === "unavailable";
-}
-
-function takeLate<T>(call: Call<T>, outcome: Outcome<T>): void {
-  if (call.settle === undefined) call.late ??= outcome;
-  else call.settle(outcome);
-}
-
-function attempt<T>(read: () => T): Outcome<T> {
-  try {
-    return { kind: "answer", value: read() };
-  } catch (error) {
-    return { kind: "failed", error };
-  }
 }
 
 function waitMs(until: number | undefined, now: number): number {

@@ -2,7 +2,8 @@ import { UnavailableError } from "../base/errors.ts";
 import type { TaskView } from "../views/task-view.ts";
 import { H } from "../wire/headers.ts";
 import type { Names } from "../wire/subjects.ts";
-import type { Caller, Question } from "./caller.ts";
+import type { Caller } from "./caller.ts";
+import type { Question } from "./question.ts";
 import type { ResponseReply, TaskReply, TaskResponse } from "./task-reply.ts";
 import { readResponse, readTask } from "./task-reply.ts";
 

@@ -5,9 +5,10 @@ import type { TaskView } from "../views/task-view.ts";
 import { decodeError } from "../wire/error-headers.ts";
 import { H } from "../wire/headers.ts";
 import type { Names } from "../wire/subjects.ts";
-import { isUnavailable, type Caller } from "./caller.ts";
+import type { Caller } from "./caller.ts";
 import type { Moves } from "./moves.ts";
 import { readTask, type TaskReply } from "./task-reply.ts";
+import { isUnavailable } from "./tries.ts";
 
 /** Nodes send a message every 5 s. A watch that hears nothing for longer asks again. */
 const SILENCE_MS = 12_000;

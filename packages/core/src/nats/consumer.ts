@@ -1,3 +1,5 @@
+import type { Subscription } from "@nats-io/nats-core";
+
 import type { TimerHandle } from "../base/clock.ts";
 import { UnavailableError, messageOf } from "../base/errors.ts";
 import type { NatsLink } from "./link.ts";
@@ -34,88 +36,116 @@ export interface OrderedConsumer {
  * when we are. It checks its own order and says when it is broken.
  */
 export async function openConsumer(link: NatsLink, options: ConsumerOptions): Promise<OrderedConsumer> {
-  const { connection, clock } = link;
-  const inbox = link.newInbox();
-  const name = inbox.slice(inbox.lastIndexOf(".") + 1);
-  let expected = 1;
-  let stopped = false;
-  let heardAt = clock.monotonic();
-  let isCaughtUp = false;
-  let timer: TimerHandle;
-
-  const stop = (): void => {
-    if (stopped) return;
-    stopped = true;
-    clock.cancel(timer);
-    if (!subscription.isClosed()) subscription.unsubscribe();
-    // Gone by itself after its inactive threshold, should this not arrive.
-    void link.api.ask(`CONSUMER.DELETE.${options.stream}.${name}`).catch(() => undefined);
-  };
-  const breakOff = (reason: string): void => {
-    if (stopped) return;
-    stop();
-    options.onBroken(reason);
-  };
-
-  const take = (message: NatsMessage): void => {
-    if (stopped) return;
-    heardAt = clock.monotonic();
-    const status = message.status;
-    const reply = message.reply;
-    if (status === 100) {
-      // Flow control asks for an answer; a heartbeat that has stalled carries the subject to answer in a header.
-      const stalled = reply ?? message.header("Nats-Consumer-Stalled");
-      if (stalled !== undefined) connection.publish(stalled);
-      const last = message.header("Nats-Last-Consumer");
-      if (last !== undefined && Number(last) !== expected - 1)
-        breakOff(`${expected - 1} messages came, the server has sent ${last}`);
-      return;
-    }
-    if (status !== 0) return breakOff(`status ${status}`);
-    const position = readPosition(reply);
-    if (position.order !== expected) return breakOff(`message ${expected} is missing`);
-    expected++;
-    try {
-      options.onMessage(message, position.revision);
-      isCaughtUp = position.pending === 0;
-      if (isCaughtUp) options.onCaughtUp();
-    } catch (error) {
-      breakOff(messageOf(error));
-    }
-  };
-
-  const catchUp = (info: ConsumerInfo): void => {
-    if (stopped || isCaughtUp || info.num_pending > 0 || info.delivered.consumer_seq >= expected) return;
-    isCaughtUp = true;
-    options.onCaughtUp();
-  };
-  const watchOver = (): void => {
-    timer = clock.after(isCaughtUp ? SILENCE_MS : PAUSE_MS, () => {
-      const silentMs = clock.monotonic() - heardAt;
-      if (silentMs >= SILENCE_MS - PAUSE_MS) return breakOff("the server has fallen silent");
-      if (!isCaughtUp && silentMs >= PAUSE_MS / 2) {
-        void link.api.demand<ConsumerInfo>(`CONSUMER.INFO.${options.stream}.${name}`).then(catchUp, () => undefined);
-      }
-      watchOver();
-    });
-  };
-
-  const subscription = connection.subscribe(inbox, {
-    callback: (error, message) => {
-      if (error === null) take(new NatsMessage(message));
-      else breakOff(messageOf(error));
-    },
-  });
+  const consumer = new PushConsumer(link, options);
   try {
-    const config = consumerConfig(name, inbox, options);
-    const request = { stream_name: options.stream, action: "create", config };
-    const info = await link.api.demand<ConsumerInfo>(`CONSUMER.CREATE.${options.stream}.${name}`, request);
-    catchUp(info);
-    if (!stopped) watchOver();
-    return { stop };
+    await consumer.open();
   } catch (error) {
-    stop();
+    consumer.stop();
     throw error;
+  }
+  return consumer;
+}
+
+class PushConsumer implements OrderedConsumer {
+  readonly #link: NatsLink;
+  readonly #options: ConsumerOptions;
+  readonly #inbox: string;
+  readonly #name: string;
+  readonly #subscription: Subscription;
+  /** The place in the order of the next message. */
+  #expected = 1;
+  #isStopped = false;
+  #isCaughtUp = false;
+  #heardAt: number;
+  #timer: TimerHandle;
+
+  /** Listens; the server sends nothing before {@link PushConsumer.open}. */
+  constructor(link: NatsLink, options: ConsumerOptions) {
+    this.#link = link;
+    this.#options = options;
+    this.#inbox = link.newInbox();
+    this.#name = this.#inbox.slice(this.#inbox.lastIndexOf(".") + 1);
+    this.#heardAt = link.clock.monotonic();
+    this.#subscription = link.connection.subscribe(this.#inbox, {
+      callback: (error, message) => {
+        if (error === null) this.#take(new NatsMessage(message));
+        else this.#breakOff(messageOf(error));
+      },
+    });
+  }
+
+  async open(): Promise<void> {
+    const { stream } = this.#options;
+    const config = consumerConfig(this.#name, this.#inbox, this.#options);
+    const request = { stream_name: stream, action: "create", config };
+    const info = await this.#link.api.demand<ConsumerInfo>(`CONSUMER.CREATE.${stream}.${this.#name}`, request);
+    this.#catchUp(info);
+    if (!this.#isStopped) this.#watchOver();
+  }
+
+  stop(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#link.clock.cancel(this.#timer);
+    if (!this.#subscription.isClosed()) this.#subscription.unsubscribe();
+    // Gone by itself after its inactive threshold, should this not arrive.
+    void this.#link.api.ask(`CONSUMER.DELETE.${this.#options.stream}.${this.#name}`).catch(() => undefined);
+  }
+
+  #breakOff(reason: string): void {
+    if (this.#isStopped) return;
+    this.stop();
+    this.#options.onBroken(reason);
+  }
+
+  #take(message: NatsMessage): void {
+    if (this.#isStopped) return;
+    this.#heardAt = this.#link.clock.monotonic();
+    const { status } = message;
+    if (status === 100) return this.#takeControl(message);
+    if (status !== 0) return this.#breakOff(`status ${status}`);
+    const position = readPosition(message.reply);
+    if (position.order !== this.#expected) return this.#breakOff(`message ${this.#expected} is missing`);
+    this.#expected++;
+    try {
+      this.#options.onMessage(message, position.revision);
+      this.#isCaughtUp = position.pending === 0;
+      if (this.#isCaughtUp) this.#options.onCaughtUp();
+    } catch (error) {
+      this.#breakOff(messageOf(error));
+    }
+  }
+
+  /** Flow control asks for an answer; a heartbeat that has stalled carries the subject to answer in a header. */
+  #takeControl(message: NatsMessage): void {
+    const stalled = message.reply ?? message.header("Nats-Consumer-Stalled");
+    if (stalled !== undefined) this.#link.connection.publish(stalled);
+    const last = message.header("Nats-Last-Consumer");
+    const came = this.#expected - 1;
+    if (last !== undefined && Number(last) !== came)
+      this.#breakOff(`${came} messages came, the server has sent ${last}`);
+  }
+
+  #catchUp(info: ConsumerInfo): void {
+    if (this.#isStopped || this.#isCaughtUp || info.num_pending > 0) return;
+    if (info.delivered.consumer_seq >= this.#expected) return;
+    this.#isCaughtUp = true;
+    this.#options.onCaughtUp();
+  }
+
+  /** A consumer that is gone says nothing, and one whose rest was removed sends nothing. */
+  #watchOver(): void {
+    const { clock, api } = this.#link;
+    this.#timer = clock.after(this.#isCaughtUp ? SILENCE_MS : PAUSE_MS, () => {
+      const silentMs = clock.monotonic() - this.#heardAt;
+      if (silentMs >= SILENCE_MS - PAUSE_MS) return this.#breakOff("the server has fallen silent");
+      if (!this.#isCaughtUp && silentMs >= PAUSE_MS / 2)
+        void api.demand<ConsumerInfo>(`CONSUMER.INFO.${this.#options.stream}.${this.#name}`).then(
+          (info) => this.#catchUp(info),
+          () => undefined,
+        );
+      this.#watchOver();
+    });
   }
 }
 
