@@ -3,6 +3,7 @@ import path from "node:path";
 
 import { expect, test } from "vitest";
 
+import { ergon } from "../support/cli.ts";
 import { pages, readText, root } from "../support/documents.ts";
 import { commentsOf, sentencesOf } from "../support/prose.ts";
 
@@ -21,6 +22,23 @@ test.for(pages)("every comment in the code of %s names its subject first", (page
 
   expect(fences.flatMap((code) => faultsOf(commentsOf(code)))).toEqual([]);
 });
+
+test("every sentence of the help of the command line names its subject first", async () => {
+  const texts = await helpOf([]);
+
+  expect(texts.length).toBeGreaterThan(20);
+  expect(texts.flatMap(([command, text]) => faultsOf(text).map((fault) => `${command}: ${fault}`))).toEqual([]);
+});
+
+/** The help of a command and of those below it, as Markdown. */
+async function helpOf(words: readonly string[]): Promise<readonly (readonly [command: string, text: string])[]> {
+  const { out } = await ergon([...words, "--help"]);
+  const names = /^Usage: .*\[command\]/m.test(out)
+    ? [...out.matchAll(/^ {2}([a-z]+)(?: \[options\])?(?: [<[][^\n]*?)? {2,}\S/gm)].map(([, name = ""]) => name)
+    : [];
+  const below = await Promise.all(names.filter((name) => name !== "help").map((name) => helpOf([...words, name])));
+  return [[`ergon ${words.join(" ")}`, out.replaceAll(/^ {2}(\S.*?) {2,}/gm, "- ")], ...below.flat()];
+}
 
 /** Sources whose comments hold to the rule. The list only grows. */
 const sources = [

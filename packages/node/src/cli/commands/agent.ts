@@ -15,7 +15,7 @@ Examples:
 
 A program gets the payload on its standard input and answers on its standard output; exit code 0 is success, any other fails
 the attempt. Prints a line when it takes work. The first SIGINT or SIGTERM lets it finish what runs, a second one quits.
-What each driver does, and its arguments: docs/drivers.md`;
+docs/drivers.md explains each driver and its arguments.`;
 
 export function agent(program: Command, cli: Cli): void {
   const command = program

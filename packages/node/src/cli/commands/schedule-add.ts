@@ -66,7 +66,7 @@ export function addSchedule(group: Command, cli: Cli): void {
       "Adds a schedule. A repeated add with the same id and spec finds the schedule that exists. Exit code 5 when the id has another spec; --replace replaces that spec.",
     )
     .argument("<id>", "the schedule's id; its runs have the ids <id>=<due time>")
-    .optionsGroup("When:")
+    .optionsGroup("Due times:")
     .option("--cron <rule>", 'minute hour day month weekday, or six fields with seconds first: "0 3 * * *"')
     .option("--tz <zone>", "the IANA time zone of --cron (default: UTC)")
     .option(
@@ -79,18 +79,18 @@ export function addSchedule(group: Command, cli: Cli): void {
     .option("--start <time>", "no run is due before this time")
     .option("--end <time>", "no run is due after this time")
     .option("--jitter <duration>", "start each run later by a random time up to this (default: 0)", durationText)
-    .optionsGroup("What:")
+    .optionsGroup("Runs:")
     .option("--driver <driver>", "each run is a task of this driver")
     .option("--payload <payload>", "the task's payload; - reads standard input, @file reads a file")
     .option("--machine <machine>", "each run is an instance of this machine")
     .option("--machine-version <version>", "the machine's version (default: the newest)")
     .option("--input <json>", "the machine's input as JSON; - reads standard input, @file reads a file")
     .option("--plan <file>", "each run is this plan, in YAML or JSON")
-    .optionsGroup("How:")
+    .optionsGroup("Settings:")
     .addOption(
       new Option(
         "--overlap <policy>",
-        "what to do with a run that is due while another one runs (default: skip)",
+        "treatment of a due time while an earlier run is running (default: skip)",
       ).choices(overlapPolicies),
     )
     .option("--catch-up <n>", "how many missed runs to run late (default: 1)")
