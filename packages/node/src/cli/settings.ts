@@ -75,7 +75,13 @@ export const settings: readonly Setting[] = [
   own("service", "drainMs", "--drain <duration>", "DRAIN", "how long a stop waits for pending work"),
   own("service", "log.level", "--log-level <level>", "LOG_LEVEL", "debug, info, warn, error or silent"),
   own("service", "log.format", "--log-format <format>", "LOG_FORMAT", "json, pretty, or auto: pretty on a terminal"),
-  own("node", "shards", "--shards <n>", "SHARDS", "number of units of ownership; fixed when the namespace is created"),
+  own(
+    "node",
+    "shards",
+    "--shards <n>",
+    "SHARDS",
+    "number of shards, the units of ownership; fixed when the namespace is created",
+  ),
   own(
     "node",
     "buckets",
