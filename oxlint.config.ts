@@ -70,8 +70,11 @@ const layerBans = (name: string, layers: Layers, roots: string[], bansOf: (layer
 const coreBans = layerBans("core", coreLayers, ["index.ts", "testing.ts"], (layer) =>
   layer === "nats" ? [bans.upwards] : [bans.upwards, bans.nats, bans.timers],
 );
-const nodeBans = layerBans("node", nodeLayers, ["index.ts", "testing.ts", "node.ts", "start-node.ts"], (layer) =>
-  layer === "cli" || layer === "nats-server" ? [bans.nats] : [bans.nats, bans.timers],
+const nodeBans = layerBans(
+  "node",
+  nodeLayers,
+  ["index.ts", "testing.ts", "node.ts", "node-{actors,service}.ts", "start-node.ts"],
+  (layer) => (layer === "cli" || layer === "nats-server" ? [bans.nats] : [bans.nats, bans.timers]),
 );
 
 /** Time and chance come in by ports, so that a test can hold them. */

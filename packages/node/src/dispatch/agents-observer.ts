@@ -1,20 +1,15 @@
-import { H, delay, messageOf, taskOption, type Message, type Subscription } from "@ergon/core";
+import { messageOf, taskOption, type Message, type Subscription } from "@ergon/core";
 
-import { probe } from "../membership/proof-of-death.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { Sending } from "../shard/hosting.ts";
 import type { Patience } from "../shard/patience.ts";
-import type { AgentEntry } from "./agents-table.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { PresenceReader, type Beat } from "./presence.ts";
-import { ServerPulse } from "./server-pulse.ts";
 import { taskOf } from "./task-state.ts";
 
 const SWEEP_MS = 250;
 /** An agent with our attempts that was silent for so long is asked whether it lives: a dead one is known by the server's 503 at once. */
 const PROBE_AFTER_MS = 300;
-const PROBE_TIMEOUT_MS = 1_000;
-const CONFIRM_MS = 50;
 /** A host that vanished without a word gives no 503: so many milliseconds without a beat (six beats) and its agents are lost. */
 const SILENT_MS = 6_000;
 /** An agent beats every second: one that is later than this is paused, cut off or overwhelmed. */
@@ -36,7 +31,6 @@ export class AgentsObserver {
   #offersTimer: unknown;
   #lastUnserved = 0;
   #stopped = false;
-  readonly #pulse: ServerPulse;
   readonly #reader: PresenceReader;
 
   constructor(context: NodeContext, dispatcher: Dispatcher, host: Sending, patience: Patience) {
@@ -45,9 +39,6 @@ export class AgentsObserver {
     this.#host = host;
     this.#patience = patience;
     this.#reader = new PresenceReader(context.clock, context.logger);
-    this.#pulse = new ServerPulse(context);
-    dispatcher.probe = (entry) => void this.#probe(entry);
-    dispatcher.agentsMayReturn = () => this.#pulse.agentsMayReturn;
   }
 
   start(): void {
@@ -65,6 +56,7 @@ export class AgentsObserver {
 
   stop(): void {
     this.#stopped = true;
+    this.#dispatcher.probes.stop();
     this.#context.clock.cancel(this.#timer);
     this.#context.clock.cancel(this.#offersTimer);
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
@@ -72,7 +64,7 @@ export class AgentsObserver {
 
   /** Without NATS nothing is known of anybody: nobody's silence counts, and whether somebody had an offer is to be found out again. */
   #onConnection(connected: boolean): void {
-    this.#pulse.onConnection(connected);
+    this.#dispatcher.pulse.onConnection(connected);
     if (connected) return this.#forgive();
     this.#dispatcher.agents.listens(undefined);
     for (const actor of [...this.#dispatcher.flights.offered]) this.#dispatcher.undelivered(actor);
@@ -123,7 +115,7 @@ export class AgentsObserver {
 
   #sweepLater(): void {
     this.#timer = this.#context.clock.after(SWEEP_MS, () => {
-      const server = this.#pulse.look();
+      const server = this.#dispatcher.pulse.look();
       this.#patience.heard(server !== "unheard");
       if (server === "again") this.#forgive();
       if (server === "unheard") this.#dispatcher.agents.listens(undefined);
@@ -145,7 +137,7 @@ export class AgentsObserver {
       const silent = now - entry.heardAt;
       entry.quiet = silent > QUIET_MS;
       if (silent > SILENT_MS) this.#dispatcher.lose(entry, `was silent for ${SILENT_MS} ms`);
-      else if (silent > PROBE_AFTER_MS && entry.flights.size > 0) void this.#probe(entry);
+      else if (silent > PROBE_AFTER_MS && entry.flights.size > 0) this.#dispatcher.probes.ask(entry);
     }
     for (const actor of [...this.#dispatcher.flights.out]) {
       const { flight, state } = actor;
@@ -174,27 +166,5 @@ export class AgentsObserver {
       this.#lastUnserved = now;
       this.#dispatcher.plainAgents.tryUnserved();
     }
-  }
-
-  /** Asks an agent whether it lives. Dead is only what the server says twice that nobody serves. */
-  async #probe(entry: AgentEntry): Promise<void> {
-    if (entry.probing) return;
-    entry.probing = true;
-    const dead = (await this.#isDead(entry)) && (await this.#again(entry));
-    entry.probing = false;
-    if (dead && !this.#stopped && !this.#pulse.agentsMayReturn && this.#dispatcher.agents.get(entry.id) === entry)
-      this.#dispatcher.lose(entry, "is gone");
-  }
-
-  async #again(entry: AgentEntry): Promise<boolean> {
-    await delay(this.#context.clock, CONFIRM_MS);
-    return this.#isDead(entry);
-  }
-
-  async #isDead(entry: AgentEntry): Promise<boolean> {
-    const { ports, names, clock } = this.#context;
-    const found = await probe(ports.bus, names.control(entry.id), PROBE_TIMEOUT_MS, { [H.event]: "ping" });
-    if (found === "answered") entry.heardAt = clock.monotonic();
-    return found === "deserted";
   }
 }

@@ -16,11 +16,13 @@ import type { Flight, LiveActor } from "../shard/actor.ts";
 import type { Behaviour } from "../shard/behaviour.ts";
 import type { Stepping } from "../shard/hosting.ts";
 import { Aborts } from "./aborts.ts";
+import { AgentProbes } from "./agent-probes.ts";
 import { AgentsTable, type AgentEntry } from "./agents-table.ts";
 import { CreditDesk } from "./credit-desk.ts";
 import { Drivers, refusalOf, type Driver, type Place } from "./drivers.ts";
 import { Flights } from "./flights.ts";
 import { PlainAgents } from "./plain-agents.ts";
+import { ServerPulse } from "./server-pulse.ts";
 import { Starter } from "./starter.ts";
 import { liveStateOf, taskOf } from "./task-state.ts";
 import { Twins } from "./twins.ts";
@@ -46,6 +48,8 @@ export class Dispatcher implements Behaviour {
   readonly credits: CreditDesk;
   readonly flights: Flights;
   readonly plainAgents: PlainAgents;
+  readonly probes: AgentProbes;
+  readonly pulse: ServerPulse;
   readonly twins: Twins;
   readonly #drivers: Drivers;
   readonly #starter: Starter;
@@ -63,6 +67,8 @@ export class Dispatcher implements Behaviour {
     this.#host = host;
     this.#listeners = listeners;
     this.twins = new Twins(context);
+    this.pulse = new ServerPulse(context);
+    this.probes = new AgentProbes(context, this.agents, this.pulse, (entry) => this.lose(entry, "is gone"));
     this.aborts = new Aborts(context, this.agents);
     this.credits = new CreditDesk(
       context,
@@ -143,11 +149,11 @@ export class Dispatcher implements Behaviour {
       flight.bounced = true;
       const entry = this.agents.get(flight.agent);
       // An agent that is on its way back gets the attempt when it is sent once more, in a second.
-      if (entry === undefined && this.agentsMayReturn()) return;
+      if (entry === undefined && this.pulse.agentsMayReturn) return;
       if (entry === undefined) this.#loseAttempt(actor, `agent ${flight.agent} is gone`);
       else if (!entry.credits.has(this.#driverOf(actor).name))
         this.#loseAttempt(actor, `agent ${flight.agent} no longer serves the driver`);
-      else this.probe(entry);
+      else this.probes.ask(entry);
       return;
     }
     const driver = this.#driverOf(actor);
@@ -171,12 +177,6 @@ export class Dispatcher implements Behaviour {
     const entry = this.agents.get(flight.agent);
     if (entry !== undefined) entry.heardAt = now;
   }
-
-  /** Set by the observer of agents: asks one whether it lives. */
-  probe: (entry: AgentEntry) => void = () => undefined;
-
-  /** Set by the observer of agents: whether one that is not there may be on its way back. */
-  agentsMayReturn: () => boolean = () => false;
 
   /** Starts what waits for the driver, as far as there are slots. */
   pump(name: string): void {

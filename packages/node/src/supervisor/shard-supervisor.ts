@@ -19,7 +19,7 @@ import type { Residence } from "../shard/hosting.ts";
 import { isOfStore, type StoreHealth } from "../shard/store-health.ts";
 import { decodeMark, encodeMark } from "./mark.ts";
 import { createSupervisor, type Supervisor, type SupervisorEvent } from "./supervisor.machine.ts";
-import { Unserved } from "./unserved.ts";
+import type { Unserved } from "./unserved.ts";
 
 const RETRY_MS = 250;
 /** How long a node with a full heap waits until it looks for room again. */
@@ -34,22 +34,26 @@ const LEAVING_MS = 10_000;
 /** Writes after which a shard's mark is written anew. */
 const MARK_WRITES = 2_000;
 
-export interface ShardSupervisorParts {
-  readonly cluster: Cluster;
-  readonly needs: ShardNeeds;
-  readonly residence: Residence;
-  readonly hosted: Map<number, HostedShard>;
+/** What the rest of the node hears of its shards. */
+export interface ShardEvents {
   readonly onMessage: (shard: HostedShard, message: Message) => void;
   /** The shard is served from now on: what was kept for it can be taken. */
   readonly onServing: (shard: HostedShard) => void;
   readonly onLeft: (shard: HostedShard) => void;
+}
+
+export interface ShardSupervisorParts extends ShardEvents {
+  readonly cluster: Cluster;
+  readonly needs: ShardNeeds;
+  readonly residence: Residence;
+  readonly hosted: Map<number, HostedShard>;
   readonly health: StoreHealth;
   readonly heap: HeapGauge;
+  readonly unserved: Unserved;
 }
 
 /** Brings shards to this node and away from it: one supervisor actor a shard, told by the assignment, the store and the commit queues. */
 export class ShardSupervisor {
-  readonly unserved: Unserved;
   readonly #context: NodeContext;
   readonly #parts: ShardSupervisorParts;
   readonly #supervisors: readonly Supervisor[];
@@ -69,7 +73,6 @@ export class ShardSupervisor {
   constructor(context: NodeContext, parts: ShardSupervisorParts) {
     this.#context = context;
     this.#parts = parts;
-    this.unserved = new Unserved(context.logger);
     this.#supervisors = Array.from({ length: context.ports.records.shards }, (_, shard) => this.#supervise(shard));
   }
 
@@ -241,7 +244,7 @@ export class ShardSupervisor {
       if (isErgonError(error) && isOfStore(error.code))
         this.#parts.health.failed(hosted.bucket, error.code, error.message);
       if (!this.#isHosted(hosted)) return;
-      this.unserved.failed([shard], `it cannot be claimed: ${messageOf(error)}`);
+      this.#parts.unserved.failed([shard], `it cannot be claimed: ${messageOf(error)}`);
       this.#tell(shard, { type: "failed" });
     }
   }
@@ -284,7 +287,7 @@ export class ShardSupervisor {
     } catch (error) {
       const failed = shards.filter((shard) => this.#isHosted(shard));
       if (failed.length > 0)
-        this.unserved.failed(
+        this.#parts.unserved.failed(
           failed.map(({ number }) => number),
           `its records cannot be read: ${messageOf(error)}`,
         );
@@ -325,7 +328,7 @@ export class ShardSupervisor {
     const hosted = this.#parts.hosted.get(shard);
     if (hosted === undefined) return;
     hosted.phase = "serving";
-    this.unserved.over(shard);
+    this.#parts.unserved.over(shard);
     this.#parts.residence.revive(hosted);
     this.#flush(hosted);
     this.#context.ports.bus.publish(this.#context.names.owned(shard), NO_BYTES);
@@ -337,7 +340,7 @@ export class ShardSupervisor {
     const hosted = this.#parts.hosted.get(shard);
     if (hosted === undefined) return;
     hosted.phase = "serving";
-    this.unserved.over(shard);
+    this.#parts.unserved.over(shard);
     this.#parts.residence.resume();
     this.#flush(hosted);
     this.#parts.onServing(hosted);
@@ -399,7 +402,7 @@ export class ShardSupervisor {
     const left = hosted.get(shard);
     if (left === undefined) return;
     hosted.delete(shard);
-    this.unserved.over(shard);
+    this.#parts.unserved.over(shard);
     this.#parts.needs.keep(left);
     residence.drop(left);
     this.#leave(left);
