@@ -3,6 +3,7 @@ import { __unsafe_getAllOwnEventDescriptors, type AnyMachineSnapshot, type Event
 import type { Machine } from "../actor/machine.ts";
 import type { ActorState } from "../actor/state.ts";
 import { TerminalError, messageOf } from "../base/errors.ts";
+import { canOnce } from "./choice.ts";
 import type { MachineMeta } from "./machine-meta.ts";
 import type { ActorTree } from "./tree.ts";
 
@@ -56,10 +57,10 @@ export function acceptedEvents({ snapshot }: MachineRecordState): string[] {
     .toSorted((a: string, b: string) => a.localeCompare(b));
 }
 
-/** Whether a machine takes an event where it stands. Throws `TerminalError` (`MACHINE_FAILED`) when one of its guards throws. */
+/** Whether a machine takes an event where it stands; its guards do not run again in the step that follows. Throws `TerminalError` (`MACHINE_FAILED`) when one of its guards throws. */
 export function canTake(snapshot: AnyMachineSnapshot, event: EventObject): boolean {
   try {
-    return snapshot.can(event);
+    return canOnce(snapshot, event);
   } catch (error) {
     throw new TerminalError("MACHINE_FAILED", messageOf(error), { cause: error });
   }
