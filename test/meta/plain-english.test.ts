@@ -46,8 +46,8 @@ const sources = [
   "docker/**/*",
   "docker/.*",
   "packages/agents/src/**/*.ts",
-  "packages/core/src/{actor,base,client,memory,ports,schedule,task,views,wire}/**/*.ts",
-  "packages/core/src/{machines/{define,logic},plan/definition,testing/{explore,moves,test-instance}}.ts",
+  "packages/core/src/{actor,base,client,memory,nats,plan,ports,schedule,task,testing,views,wire}/**/*.ts",
+  "packages/core/src/{*,machines/define,machines/logic}.ts",
   "packages/node/src/{node,options}.ts",
 ];
 

@@ -1,6 +1,6 @@
-// The public API. What is not here, in ./nats or in ./testing cannot be imported.
+// The public API. Only this, ./nats and ./testing can be imported.
 
-// What went wrong, and what follows from it.
+// Errors, and the reactions to them.
 export {
   ConflictError,
   ErgonError,
@@ -164,7 +164,7 @@ export type { Submission, TaskRequest } from "./wire/submit.ts";
 export { fingerprintOf, parseEvent, parseStart, parseStartMessage } from "./wire/start.ts";
 export type { StartOptions, StartSpec } from "./wire/start.ts";
 
-// What readers see.
+// The views of readers.
 export { describeMachine, isInstance, summarizeMachine } from "./views/machine-view.ts";
 export type { ChildView, InstanceSummary, MachineView } from "./views/machine-view.ts";
 export { describeTask, statusOf, summarizeTask } from "./views/task-view.ts";

@@ -75,7 +75,7 @@ function readAnswer<T>(message: NatsMessage): ApiAnswer<T> {
   return value.error === undefined ? { ok: true, value } : { ok: false, error: value.error };
 }
 
-/** What to throw when JetStream did not answer. */
+/** The error for a missing answer of JetStream. */
 export function silenceOf(what: string, why: Silence): ErgonError {
   if (why === "not-permitted") return notPermitted(`publish to $JS.API.${what}`);
   if (why === "timeout") return new UnavailableError("STORE_UNAVAILABLE", `JetStream did not answer ${what} in time`);

@@ -7,7 +7,7 @@ import type { Keys } from "./keys.ts";
 import type { NatsLink } from "./link.ts";
 import { requireJetStream } from "./server-check.ts";
 
-/** What is fixed when a namespace is created. */
+/** The settings that are fixed when a namespace is created. */
 export interface NamespaceShape {
   readonly shards: number;
   readonly buckets: number;

@@ -93,7 +93,7 @@ export function createNatsBus(link: NatsLink): Bus {
       } catch {
         throw unreachable();
       }
-      // What the server refused before its answer is told by an iterator, some promise jobs later.
+      // The server sends a refusal before its answer, but an iterator reports the refusal some promise jobs later.
       await new Promise((resolve) => {
         setImmediate(resolve);
       });

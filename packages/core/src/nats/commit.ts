@@ -13,7 +13,7 @@ import type { Silence, Waiter } from "./replies.ts";
 const ACK_TIMEOUT_MS = 5_000;
 /** A deletion is a message without data that the server removes after this. */
 const TOMBSTONE_MS = 1_000;
-/** What the server counts besides data: headers, at most. Subjects are not counted. */
+/** The most bytes that the server counts besides data: the headers. It does not count subjects. */
 const HEADER_BYTES = 512;
 /** The server's limit for one atomic batch. */
 export const MAX_WRITES = 1_000;

@@ -21,7 +21,7 @@ export interface ConsumerOptions {
   readonly deliver: DeliverPolicy;
   /** Hears each message, in order. */
   onMessage(message: NatsMessage, revision: number): void;
-  /** What there is by now has been heard. Said at the start when there is nothing, and whenever it is so again after a message. */
+  /** Called when every present message has been received: at the start if there is none, and again after each message that was the last. */
   onCaughtUp(): void;
   /** The sequence is broken, or the server has fallen silent: nothing more comes, start over. */
   onBroken(reason: string): void;

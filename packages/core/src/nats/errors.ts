@@ -5,7 +5,7 @@ import type { CommitResult } from "../ports/store.ts";
 
 // The only file that knows an error of NATS by its number, class or text.
 
-/** What the server answers instead of a result. */
+/** The server's answer instead of a result. */
 export interface ApiError {
   readonly code: number;
   readonly err_code?: number;

@@ -18,7 +18,7 @@ import { createNatsRecords } from "./store.ts";
 
 export interface NamespaceOptions extends Partial<NamespaceShape> {
   readonly namespace: string;
-  /** What every subject and bucket starts with. @defaultValue `ergon` */
+  /** The first part of every subject and bucket name. @defaultValue `ergon` */
   readonly prefix?: string;
   /** @defaultValue `auto` */
   readonly commitMode?: CommitMode;

@@ -6,7 +6,7 @@ import { isMessageMissing, isStreamMissing } from "./errors.ts";
 import type { NatsLink } from "./link.ts";
 import { probeBucket } from "./probe.ts";
 
-/** What a user may publish or subscribe to. No `allow` allows everything that `deny` does not hold. */
+/** The subjects to which a user may publish or subscribe. Without `allow`, everything is allowed except `deny`. */
 export interface Permission {
   readonly allow?: readonly string[];
   readonly deny?: readonly string[];
@@ -24,7 +24,7 @@ export interface BucketFacts {
   readonly refusesWrites?: string | undefined;
 }
 
-/** What NATS says of itself, as far as our promises hang on it. */
+/** The facts about NATS on which Ergon's guarantees depend. */
 export interface NatsFacts {
   readonly server: { readonly name: string; readonly version: string; readonly cluster: string | undefined };
   readonly maxPayload: number;
@@ -34,7 +34,7 @@ export interface NatsFacts {
   readonly user: { readonly name: string; readonly account: string } | undefined;
   /** `undefined`: the user may not ask for its own. */
   readonly permissions: { readonly publish: Permission; readonly subscribe: Permission } | undefined;
-  /** Of the account. A limit of -1 is none. */
+  /** The limits of the account. -1 means no limit. */
   readonly storage: { readonly used: number; readonly limit: number };
   /** `undefined`: the namespace has not been created. */
   readonly shape: NamespaceShape | undefined;
@@ -63,7 +63,7 @@ interface StreamInfo {
 const TIMEOUT_MS = 2_000;
 const STREAM_TIMEOUT_MS = 4_000;
 
-/** What JetStream answers, or that it does not. */
+/** The answer of JetStream, or the fact that it does not answer. */
 async function answered<T>(asked: Promise<T>): Promise<T | "silent"> {
   try {
     return await asked;

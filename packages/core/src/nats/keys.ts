@@ -25,7 +25,7 @@ export interface Keys {
   readonly stream: string;
   readonly replicas: number;
   subject(key: string): string;
-  /** What stands, as the stream's leader knows it. */
+  /** The present value, as the stream's leader knows it. */
   read(key: string): Promise<Entry | undefined>;
   /** Writes, whatever stands; throws when that fails. */
   put(
@@ -40,7 +40,7 @@ export interface Keys {
 }
 
 const TIMEOUT_MS = 5_000;
-/** What a deletion and an expiry say of themselves. */
+/** The headers of a deletion and of an expiry. */
 const GONE = ["KV-Operation", "Nats-Marker-Reason"] as const;
 
 /** Whether a message says that its key is deleted or has expired. */
@@ -103,7 +103,7 @@ export function createKeys(link: NatsLink, bucket: string, replicas: number): Ke
       for (;;) {
         const standing = await read(key);
         if (standing !== undefined && !standing.gone) return standing;
-        // What is deleted or expired may have left a marker, whose revision is then the one to replace.
+        // A deleted or expired key may have left a marker: the write must then replace the marker's revision.
         const result = await swap(key, data, standing?.revision ?? 0, ttlMs);
         if (result.ok) return { data, revision: result.revision, gone: false };
         if (!isFenced(result.error)) throw apiFailure(`write of ${bucket}/${key}`, result.error);

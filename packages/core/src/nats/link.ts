@@ -12,9 +12,9 @@ export interface NatsLink {
   readonly connection: NatsConnection;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** What JetStream answers. */
+  /** The inbox for JetStream's answers. */
   readonly replies: Replies;
-  /** What anybody else answers. They see the inbox, and must not guess from it where acknowledgements are awaited: who may answer could forge one. */
+  /** The inbox for all other answers. Other processes see it, and must not be able to guess from it the inbox for acknowledgements: they could forge one. */
   readonly requests: Replies;
   readonly api: Api;
   readonly status: BusStatus;

@@ -6,7 +6,7 @@ import { ErgonError } from "../base/errors.ts";
 import type { Headers, Message } from "../ports/bus.ts";
 import { findHeader, parseHeaders } from "./headers.ts";
 
-/** What nats.js 3 keeps of a message under its getters, whose decoders are slow. */
+/** The raw fields of a message in nats.js 3. The decoders of its getters are slow. */
 interface RawMsg {
   readonly _msg: { readonly subject: Uint8Array; readonly reply?: Uint8Array; readonly hdr: number };
   readonly _rdata: Uint8Array;

@@ -2,7 +2,7 @@
 export interface NatsOptions {
   /** One or more URLs, as a list or with commas. The first that names a user does so for all. @defaultValue `nats://127.0.0.1:4222` */
   readonly servers?: string | readonly string[];
-  /** What `nats server report connections` shows. @defaultValue `ergon` */
+  /** The name of the connection in `nats server report connections`. @defaultValue `ergon` */
   readonly name?: string;
   /** Path of a `.creds` file (JWT and seed). */
   readonly credsFile?: string;
@@ -18,7 +18,7 @@ export interface NatsOptions {
     /** Starts TLS before the server sends its INFO, for servers with `handshake_first`. Default: false. */
     readonly handshakeFirst?: boolean;
   };
-  /** What inboxes start with, for users who may subscribe to no other. @defaultValue `_INBOX` */
+  /** The prefix of the inboxes, for users who may subscribe only to certain inboxes. @defaultValue `_INBOX` */
   readonly inboxPrefix?: string;
   /** How long to wait for a server that is not there yet. @defaultValue 0: one try */
   readonly waitMs?: number;

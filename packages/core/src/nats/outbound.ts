@@ -2,7 +2,7 @@ import type { NatsConnection, PublishOptions } from "@nats-io/nats-core";
 
 import { EncodedHeaders } from "./headers.ts";
 
-/** What a turn publishes is put together in pieces of this size. */
+/** The messages of a turn are joined into pieces of this size. */
 const SLAB_BYTES = 262_144;
 /** A character is at most so many bytes in UTF-8. */
 const CHARACTER_BYTES = 3;
@@ -27,7 +27,7 @@ export function coalesceWrites(connection: NatsConnection): void {
 
   const publishNow = connection.publish.bind(connection);
   connection.publish = (subject, payload, options) => {
-    // What is out of the ordinary, or to be refused, is left to nats.js.
+    // nats.js handles unusual messages, and refuses the invalid ones.
     if (payload instanceof Uint8Array && isOrdinary(connection, subject, payload.length, options)) {
       turn.add(subject, options?.reply, options?.headers as EncodedHeaders | undefined, payload);
       return;
@@ -66,7 +66,7 @@ function isSubject(text: string): boolean {
 class Turn {
   readonly #protocol: Protocol;
   #slab: Buffer = Buffer.alloc(0);
-  /** Of the slab: where begins what is not sent yet, and where it ends. */
+  /** The begin and the end of the unsent part of the slab. */
   #from = 0;
   #to = 0;
   #ends = false;

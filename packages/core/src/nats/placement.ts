@@ -6,7 +6,7 @@ export interface Placement {
   readonly server: string | undefined;
   /** How many servers of the cluster are up and take clients. 1 where the servers do not advertise each other. */
   readonly servers: number;
-  /** Leaves the server for another one. What is under way fails as at any loss of the connection. */
+  /** Leaves the server for another one. Requests in flight fail as at any loss of the connection. */
   move(): void;
   /** Calls `handler` when the connection is at another server, or when servers have come or gone. */
   onChange(handler: () => void): void;

@@ -7,7 +7,7 @@ import { NatsMessage } from "./message.ts";
 /** Why a waiter gets no answer. */
 export type Silence = "timeout" | "disconnected" | "closed" | "not-permitted";
 
-/** Who waits for answers to one message. */
+/** The callbacks that wait for answers to one message. */
 export interface Waiter {
   /** Takes an answer; `true` when it was the last one. */
   answer(message: NatsMessage): boolean;

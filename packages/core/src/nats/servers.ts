@@ -29,7 +29,7 @@ export function readServers(servers: string | readonly string[]): readonly Serve
   return list.map((text, index) => {
     const trimmed = text.trim();
     const hasScheme = trimmed.includes("://");
-    // What a comma in a password has cut off looks like an address with a user and without a scheme.
+    // The part after a comma in a password looks like an address with a user and without a scheme.
     if (typeof servers === "string" && index > 0 && !hasScheme && trimmed.includes("@"))
       throw fault(index, `has a user but does not begin with nats:// or tls://; ${ESCAPES}`);
     const withScheme = hasScheme ? trimmed : `nats://${trimmed}`;

@@ -19,7 +19,7 @@ export interface KeyState {
 export interface KeySource {
   readonly stream: string;
   readonly filter: string;
-  /** What stands before the key in a subject. */
+  /** The part of a subject before the key. */
   readonly prefix: string;
 }
 
@@ -163,7 +163,7 @@ class KeyWatch implements Watch {
     });
   }
 
-  /** That a bucket is gone is no passing trouble: somebody has to hear of it. Creating it anew would hide that all of it is lost. */
+  /** A missing bucket is no passing fault, so it must be reported. To create it again would hide the loss of all its data. */
   async #reportLoss(): Promise<void> {
     const { stream } = this.#source;
     const info = await this.#link.api.ask(`STREAM.INFO.${stream}`);

@@ -7,7 +7,7 @@ import { parseTaskRequest, requestFields } from "../wire/submit.ts";
 import { faultOfRule } from "./condition.ts";
 import { planLimits } from "./definition.ts";
 
-/** What a step is: what it starts. */
+/** The kind of a step, by the work that it starts. */
 export type StepKind = "driver" | "machine" | "plan";
 
 const kinds: readonly StepKind[] = ["driver", "machine", "plan"];

@@ -40,7 +40,7 @@ export function isContinuation(plan: unknown): plan is PlanContinuation {
   return isMap(plan) && isMap(plan["definition"]);
 }
 
-/** What was found good: a start is checked before anything is made of it, and then begins with the same input. */
+/** The inputs that passed the check. A start is checked first, and then begins with the same input. */
 const good = new WeakMap<object, CheckedPlan>();
 
 /** Reads what a plan is started with. Throws `InvalidError` with an issue for each fault. */
@@ -124,7 +124,7 @@ function identified(step: StepDefinition, index: number): CheckedStep {
   return { ...step, id: step.id ?? String(index) };
 }
 
-/** What can be read of a step that has faults, so that those of its connections are found in the same go. */
+/** The readable part of a faulty step, so that the faults of its connections are found in the same check. */
 function legible(step: unknown, index: number): CheckedStep {
   if (!isMap(step)) return identified({} as StepDefinition, index);
   const { id, dependsOn, ...rest } = step;
@@ -168,7 +168,7 @@ function oneOf<T extends string>(
   return value as T;
 }
 
-/** What a step refers to. */
+/** The references of a step. */
 export interface Needs {
   /** Steps: by its dependencies, its condition and its input; `*`: it may be any. */
   readonly steps: ReadonlySet<string>;
@@ -193,7 +193,7 @@ function findNeeds(step: CheckedStep): Needs {
     const id = stepOf(path);
     if (id === undefined) continue;
     if (!path.endsWith(".status")) outputs.add(id);
-    // What undoes a step may refer to what that has answered.
+    // A compensation may refer to the output of its step.
     if (id !== step.id) steps.add(id);
   }
   return { steps, outputs };

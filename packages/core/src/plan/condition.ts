@@ -9,7 +9,7 @@ class BoundedEngine extends LogicEngine {
   #left = 0;
 
   constructor() {
-    // What it has prepared it runs uncounted.
+    // The optimisation is off, because a prepared rule would run without counting.
     super(undefined, { disableInterpretedOptimization: true } as ConstructorParameters<typeof LogicEngine>[1]);
     // `constructor`, `valueOf` and the like are no operators.
     Object.setPrototypeOf(this.methods, null);
@@ -47,7 +47,7 @@ class BoundedEngine extends LogicEngine {
 
 const engine = new BoundedEngine();
 
-/** What is wrong with a rule, if anything. Nothing of it is run. */
+/** The fault of a rule, if any. No part of the rule runs. */
 export function faultOfRule(rule: unknown): string | undefined {
   const operator = unknownOperator(rule);
   return operator === undefined ? undefined : `must be a JSON-logic rule: Unknown Operator: ${operator.slice(0, 64)}`;
@@ -66,7 +66,7 @@ function unknownOperator(rule: unknown): string | undefined {
   if (first === undefined) return undefined;
   const [operator, argument] = first;
   if (second !== undefined || !(operator in engine.methods)) return operator;
-  // What is data is no rule; of an object each field is one.
+  // Data is no rule; in an object, each field is one.
   if (operator === "preserve") return undefined;
   return unknownOperator(operator === "eachKey" && isMap(argument) ? Object.values(argument) : argument);
 }

@@ -27,7 +27,7 @@ export interface Pieces {
   readonly mode: PlanMode;
   /** Most segments that run at once. */
   readonly atOnce: number;
-  /** What pieces must know of steps that are done. */
+  /** The results of done steps that pieces need. */
   readonly known: Readonly<Record<string, Known>>;
   /** Steps that are done, and in no segment. */
   readonly done: number;

@@ -3,7 +3,7 @@ import { taskFieldsOf } from "./check-step.ts";
 import { checkPlan, isContinuation, type CheckedStep } from "./check.ts";
 import type { StepTask } from "./definition.ts";
 
-/** What a plan says, whatever its spelling: the defaults filled in, its tasks as what they mean. Throws `InvalidError` as {@link checkPlan} does. */
+/** The meaning of a plan, independent of its spelling: with the defaults filled in, and the meanings of its tasks. Throws `InvalidError` as {@link checkPlan} does. */
 export function planMeaning(plan: unknown): unknown {
   const { steps, ...options } = checkPlan(plan);
   const rest = isContinuation(plan) ? { done: plan.done, part: plan.part } : {};

@@ -39,7 +39,7 @@ const task = {
   payload: anything,
 };
 
-/** Of a step that a plan was started with: what the plan itself reads. The rest is checked when the step is started, and fails it. */
+/** The fields of a step in the plan's input that the plan itself reads. The other fields are checked at the start of the step; a fault fails the step. */
 const step: Shape = fields({
   ...task,
   id: stepId,

@@ -13,13 +13,13 @@ export type PlanPhase =
   /** It has failed or is cancelled; plans in it come to their ends. */
   | "stopping"
   | "compensating"
-  /** Of a plan in another one: it is done, and waits whether it is to be undone. */
+  /** For an inner plan: it is done, and waits for the decision whether it must be undone. */
   | "held"
   | "succeeded"
   | "failed"
   | "cancelled";
 
-/** What a plan runs as one: a step, or a segment of many of them with a record of its own. */
+/** A unit of a plan: a step, or a segment of many steps with a record of its own. */
 export type Unit = { readonly step: CheckedStep } | { readonly segment: Segment };
 
 /** How many steps stand how. */
@@ -29,9 +29,9 @@ export type StepCounts = Partial<Record<StepStatus, number>>;
 export interface UnitState {
   readonly status: StepStatus;
   readonly output?: unknown;
-  /** Of an output that is not kept. */
+  /** The size of an output that is not kept. */
   readonly outputBytes?: number;
-  /** Of the payload as it was sent. */
+  /** The size of the payload as it was sent. */
   readonly payloadBytes?: number;
   readonly error?: Failure;
   /** Skipped because of a failure before it. */
@@ -40,9 +40,9 @@ export interface UnitState {
   readonly held?: true;
   /** It was ended by force while it was held: it cannot be undone any more. */
   readonly gone?: true;
-  /** Of a plan: how its steps stand, as it said last. */
+  /** For an inner plan: its last report about its steps. */
   readonly counts?: StepCounts;
-  /** Of a plan that has not succeeded: what is left of it. */
+  /** For a plan that has not succeeded: its rest. */
   readonly rest?: PlanContinuation;
 }
 
@@ -62,13 +62,13 @@ export interface PlanState {
   readonly output: unknown;
   readonly units: readonly Unit[];
   readonly states: readonly UnitState[];
-  /** Of steps before this plan, and of those in segments that have told them. */
+  /** The results of steps before this plan, and of steps in segments that have reported them. */
   readonly known: Readonly<Record<string, Known>>;
   /** Steps whose output something refers to; `*`: it may be any. */
   readonly kept: readonly string[];
   /** Units that have run, in the order of their ends. */
   readonly finished: readonly number[];
-  /** Of a plan in segments: how large their definitions, and what is known of their steps, may be together. */
+  /** For a plan in segments: the largest size of their definitions and the known results of their steps together. */
   readonly room: number;
   /** Steps that were done before, and are not in it. */
   readonly done: number;

@@ -91,7 +91,7 @@ export const planMachine: Machine = {
   describe: (state, children) => planFields(state as MachineRecordState, children as never),
 };
 
-/** What goes on where a plan has stopped: steps that have succeeded are not run again. */
+/** The continuation of a stopped plan: succeeded steps do not run again. */
 function again(state: ActorState): unknown {
   const { meta, persisted } = state as MachineRecordState;
   const plan = leftBehind(fromPlain(persisted.context) as PlanState);

@@ -9,13 +9,13 @@ import { faultOfOutput, heldReport, isReport, type Report } from "./report.ts";
 import { faultOfKnown, fitOutput, workOf } from "./start-step.ts";
 import { CLOSE, HELD, isUndoable, nextToUndo, undoingOf } from "./undo.ts";
 
-/** What has come of a unit, or of its compensation. */
+/** The end of a unit, or of its compensation. */
 export type Outcome =
   | Ending
   /** Its plan is done, and waits whether it is to be undone. */
   | { readonly kind: "held"; readonly report: Report };
 
-/** What a plan is after something has happened to it, and what follows. It names actors by what they do for which unit: `step.3`, `undo.3`. */
+/** The state of a plan after an event, and the plan's orders. It names actors by their work and their unit: `step.3`, `undo.3`. */
 export type Progress = Decision<PlanState>;
 
 type Draft = { -readonly [K in keyof PlanState]: PlanState[K] } & { states: UnitState[] };
@@ -73,7 +73,7 @@ function settle(draft: Draft, orders: Order[]): void {
 }
 
 function run(draft: Draft, orders: Order[]): void {
-  // What is skipped, or fails at once, may let go what stands before it in the list.
+  // A step that is skipped, or fails at once, may release steps before it in the list.
   for (let again = true; again && draft.cause === undefined;) again = startReady(draft, orders);
   if (draft.cause !== undefined) return stopAll(draft, orders);
   if (draft.states.some(({ status }) => status === "running")) return;
@@ -146,7 +146,7 @@ function ended(draft: Draft, index: number, outcome: Outcome): void {
   if (outcome.kind === "done" && !isPlan(unit)) return succeed(draft, index, fitOutput(draft, index, outcome.output));
   const raw = outcome.kind === "held" ? outcome.report : outcome.kind === "done" ? outcome.output : outcome.error;
   const report: Partial<Report> = isReport(raw) ? raw : {};
-  // What a plan is told while it waits whether to be undone decides it.
+  // A held plan is decided by the message of its outer plan.
   if (outcome.kind === "held" && draft.phase === "stopping") return;
   const { counts, exports, rest, output, undone: left = [] } = report;
   const known = { ...draft.known, ...exports };

@@ -2,10 +2,10 @@ import { InvalidError } from "../base/errors.ts";
 import { isMap, sizeOf } from "../base/msgpack.ts";
 import type { Known } from "./definition.ts";
 
-/** What texts of a plan can refer to. */
+/** The values to which texts of a plan can refer. */
 export interface Values {
   readonly input: unknown;
-  /** What is known of a step; `undefined` when nothing is. */
+  /** The known result of a step; `undefined`: none. */
   readonly step: (id: string) => Known | undefined;
   readonly otherwise?: null;
   /** How many bytes references may still bring. */

@@ -8,15 +8,15 @@ import { idOf, type PlanState, type StepCounts, type Unit, type UnitState } from
 import { resolveReferences } from "./references.ts";
 import { continuationOf, knownOf, valuesOf } from "./start-step.ts";
 
-/** What a plan tells the plan that it is a part of. */
+/** The report of an inner plan to its outer plan. */
 export interface Report {
   readonly counts: StepCounts;
   readonly output?: unknown;
-  /** Of a segment: what is known of steps that others refer to. */
+  /** For a segment: the known results of the steps to which others refer. */
   readonly exports?: Readonly<Record<string, Known>>;
   readonly failure?: Failure & { readonly step?: string };
   readonly undone?: readonly string[];
-  /** Of a plan that has not succeeded: what is left of it. */
+  /** For a plan that has not succeeded: its rest. */
   readonly rest?: PlanContinuation;
 }
 
@@ -36,7 +36,7 @@ export function countsOf(plan: PlanState): StepCounts {
   return counts;
 }
 
-/** What a part says when it is done, and waits whether it is to be undone. */
+/** The message of a part that is done, and waits for the decision whether it must be undone. */
 export function heldReport(plan: PlanState): Report {
   const failure = plan.cause?.failure;
   return { ...reportOf(plan), ...(failure === undefined ? {} : { failure }) };
@@ -60,7 +60,7 @@ export function outputOf(plan: PlanState): unknown {
   return part === undefined ? { ...why, counts: countsOf(plan) } : { ...why, ...reportOf(plan) };
 }
 
-/** What is left of a plan that has failed or was cancelled: the same plan, and what is known of its steps. `undefined`: of some of them nothing is. */
+/** The rest of a failed or cancelled plan: the same plan, with the known results of its steps. `undefined`: the results of some steps are not known. */
 export function restOf(plan: PlanState): PlanContinuation | undefined {
   const { mode, limit, onFailure, standalone, input, output, units, states } = plan;
   const known: Record<string, Known> = { ...plan.known };

@@ -16,7 +16,7 @@ import { resolveReferences, type Values } from "./references.ts";
 /** The version of the machine that runs plans, and the plans in them. */
 export const PLAN_VERSION = "1";
 
-/** What becomes of a step whose turn it is. */
+/** The result of a step's turn. */
 export type Begun =
   | { readonly kind: "start"; readonly work: Work; readonly state: UnitState; readonly unit?: Unit }
   | { readonly kind: "skip"; readonly state: UnitState }
@@ -24,7 +24,7 @@ export type Begun =
   /** There is no room for it beside what runs. */
   | { readonly kind: "later" };
 
-/** What a unit starts, with everything that it refers to in its place. */
+/** The work that a unit starts, with every reference replaced by its value. */
 export function workOf(plan: PlanState, index: number): Begun {
   const unit = plan.units[index] as Unit;
   if ("segment" in unit) return segmentWork(plan, unit.segment, index);
@@ -118,7 +118,7 @@ export function payloadBytesOf({ payload, text, base64 }: StepTask): number {
   return payload === undefined ? 0 : Buffer.byteLength(JSON.stringify(payload));
 }
 
-/** What references can lead to. */
+/** The values to which references can lead. */
 export function valuesOf(plan: PlanState, otherwise?: null): Values {
   const places = new Map(plan.units.map((unit, index) => [idOf(unit), index]));
   const step = (id: string): Known | undefined => {
@@ -129,14 +129,14 @@ export function valuesOf(plan: PlanState, otherwise?: null): Values {
   return otherwise === undefined ? values : { ...values, otherwise };
 }
 
-/** What others may know of a unit. */
+/** The known result of a unit, as others see it. */
 export function knownOf(state: UnitState | undefined): Known | undefined {
   if (state === undefined) return undefined;
   const { status, output, blocked } = state;
   return { status, ...(output === undefined ? {} : { output }), ...(blocked === true ? { blocked } : {}) };
 }
 
-/** What a condition can ask for. */
+/** The data that a condition can read. */
 function factsOf(plan: PlanState): { input: unknown; steps: Record<string, Known> } {
   const steps: Record<string, Known> = { ...plan.known };
   for (const [index, unit] of plan.units.entries()) {

@@ -3,9 +3,9 @@ import type { Failure } from "../task/task-context.ts";
 import { idOf, type PlanState, type Unit, type UnitState } from "./plan-state.ts";
 import { failureAt, resolveTask, valuesOf } from "./start-step.ts";
 
-/** What a plan that is a part of another one tells that: it is done, and waits whether it is to be undone. */
+/** The message of an inner plan to its outer plan: it is done, and waits for the decision whether it must be undone. */
 export const HELD = "ergon.plan.held";
-/** What such a plan is told: to undo itself, or that nobody will ask for that. */
+/** The decision for such a plan: to undo itself, or to end, because nobody will ask for its undoing. */
 export const UNDO = "ergon.plan.undo";
 export const CLOSE = "ergon.plan.close";
 
@@ -19,7 +19,7 @@ export function isUndoable({ units, states }: PlanState, index: number): boolean
   const unit = units[index] as Unit;
   const { status, held, outputBytes } = states[index] as UnitState;
   if (status === "compensating" || status === "compensation-failed") return false;
-  // Of a step whose output was too large the work is done all the same.
+  // A step with an output that was too large has done its work all the same.
   const isDone = status === "succeeded" || (status === "failed" && outputBytes !== undefined);
   return held === true || (isDone && "step" in unit && unit.step.compensate !== undefined);
 }

@@ -18,19 +18,19 @@ const SHOWN_BYTES = 1_024;
 export interface StepView {
   readonly id: string;
   readonly status: StepStatus;
-  /** What it starts: one of these. */
+  /** The work of the step: one of these. */
   readonly driver?: string;
   readonly machine?: string;
-  /** Of a plan, and of a segment of a large one: how many steps it has. */
+  /** For an inner plan or a segment: the number of its steps. */
   readonly steps?: number;
   readonly dependsOn?: readonly string[];
   /** In place of the payload: how large it is, as it was sent; before that as it is written. */
   readonly payloadBytes?: number;
   /** The instance or the task that it has started, while that runs; of a plan that can still be undone, until then. */
   readonly child?: string;
-  /** Of a task in the record of the plan: where it stands. */
+  /** For a task in the record of the plan: its status. */
   readonly task?: { readonly status: string; readonly attempt: number; readonly reason?: string };
-  /** Of a plan: how its steps stand, as it said last. */
+  /** For an inner plan: its last report about its steps. */
   readonly counts?: StepCounts;
   /** Where it is short; else its size. */
   readonly output?: unknown;
@@ -38,7 +38,7 @@ export interface StepView {
   readonly error?: Failure;
 }
 
-/** What the view of a plan has beside the fields of any instance. It has no context, since that may be large. */
+/** The fields of a plan's view beside those of any instance. The view has no context, because that may be large. */
 export interface PlanFields {
   readonly steps: readonly StepView[];
   /** How many of all of its steps stand how. */

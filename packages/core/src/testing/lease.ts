@@ -95,7 +95,7 @@ export function describeLeaseStore({ describe, test }: TestApi, suite: Suite): v
         const heard = new Heard<Session>();
         const watch = await leases.watch(heard.hear);
 
-        // Of renewals in quick succession a watcher may hear the last alone.
+        // A watcher may hear only the last of several renewals in quick succession.
         for (const data of ["1", "2", "3"]) {
           await leases.renew("growing", bytes(data), 60_000);
           await heard.until((all) => all.some((session) => text(session.data) === data));

@@ -61,7 +61,7 @@ export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text
 export const text = (data: Uint8Array | undefined): string | undefined =>
   data === undefined ? undefined : new TextDecoder().decode(data);
 
-/** What is heard of changes that follow each other at once: the last, and of those before it any, in their order. */
+/** The changes that a watch may hear of several at once: the last one, and any of those before it, in their order. */
 export function assertInOrder(heard: readonly unknown[], changes: readonly unknown[]): void {
   assert.deepEqual(heard.at(-1), changes.at(-1));
   const places = heard.map((one) => changes.findIndex((change) => isDeepStrictEqual(one, change)));

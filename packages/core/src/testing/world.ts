@@ -51,7 +51,7 @@ export class World {
   readonly residents: Map<string, Resident> = new Map();
   /** Events that instances have emitted, oldest first. At most once, as all of them: those of a step that crashed are missing. */
   readonly emitted: StoredEvent[] = [];
-  /** What actors of engines without messages (`task`) want done: dispatches and aborts, oldest first. */
+  /** The effects of actors of engines without messages (`task`): dispatches and aborts, oldest first. */
   readonly effects: Effect[] = [];
   commits = 0;
   readonly #options: WorldOptions;
@@ -165,7 +165,7 @@ export class World {
       if (resident.stored === undefined) this.residents.delete(resident.id);
       else resident.reload(this.#machines, this.#surroundings(resident));
     }
-    // What ran in the node runs again.
+    // Code that ran in the node runs again.
     this.#exclusively(() => {
       for (const resident of this.residents.values()) this.#startLocal(resident);
     });
@@ -218,7 +218,7 @@ export class World {
     try {
       turn = run();
     } catch (error) {
-      // What cannot be stored has not happened.
+      // A step that cannot be stored has not happened.
       resident.forget();
       resident.reload(this.#machines, this.#surroundings(resident));
       this.#startLocal(resident);
@@ -351,7 +351,7 @@ export class World {
   }
 }
 
-/** What an instance is started with, where nothing more is said. */
+/** The start of an instance without further options. */
 export function startOf(input: unknown, at: number): Happening {
   return { type: "start", input: toPlain(input, "input"), at, retentionMs: taskDefaults.retentionMs, fingerprint: 0 };
 }
