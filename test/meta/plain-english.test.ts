@@ -49,6 +49,7 @@ const sources = [
   "packages/core/src/{actor,base,client,memory,nats,plan,ports,schedule,task,testing,views,wire}/**/*.ts",
   "packages/core/src/{*,machines/define,machines/logic}.ts",
   "packages/node/src/{node,options}.ts",
+  "packages/node/src/{dispatch,membership,shard,supervisor}/**/*.ts",
 ];
 
 test.for(sources)("every comment in %s names its subject first", (pattern) => {

@@ -44,7 +44,7 @@ export class Aborts {
     abort.dueAt = now + FIRST_AGAIN_MS;
     const { ports, names } = this.#context;
     ports.bus.publish(names.control(agent), NO_BYTES, { headers: this.#headers(abort) });
-    // Whoever is not there hears nothing, and claims what it runs when it is back.
+    // An agent that is away hears nothing, and claims its attempts when it is back.
     if (this.#agents.get(agent) === undefined) return;
     this.#open.set(key, abort);
     for (const oldest of this.#open.keys()) {

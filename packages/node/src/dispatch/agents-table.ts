@@ -14,7 +14,7 @@ export interface Credit {
   recalled: number;
   /** Slots that a request under way asks for. */
   asking: number;
-  /** What the agent was asked for and could not grant, and for work of which priority: it remembers that, and grants it when it can. */
+  /** The slots that the agent could not grant, and the priority of the work for them. The agent remembers both, and grants the slots when it can. */
   demand: number;
   priority: number;
 }
@@ -82,7 +82,7 @@ export class AgentsTable {
     return this.#byDriver.get(driver) ?? [];
   }
 
-  /** Whose beat it is: of the incarnation that is known, if any is, of one that took its place, or of one that is no more. */
+  /** Tells whether a beat is from the known incarnation, from one that took its place, or from one that is no more. */
   whose(view: AgentView): "present" | "next" | "former" {
     const known = this.#agents.get(view.id);
     if (known === undefined || known.view.incarnation === view.incarnation) return "present";

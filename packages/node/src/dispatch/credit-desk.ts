@@ -74,7 +74,7 @@ export class CreditDesk {
   }
 
   /**
-   * Asks the agent, or the driver's agents, for as many slots as tasks wait, or `least`. What one cannot grant is asked of the next as well; it remembers the
+   * Asks the agent, or the driver's agents, for as many slots as tasks wait, or `least`. A slot that one agent cannot grant is asked of the next as well; the agent remembers the
    * request, and is asked again for more than before, for something more urgent, or when it was heard ({@link CreditDesk.refresh}).
    */
   ask(
@@ -99,7 +99,7 @@ export class CreditDesk {
     }
   }
 
-  /** What the agent was asked for may have been lost: it is asked again. */
+  /** The request for slots may have been lost: this node asks the agent again. */
   refresh(agent: AgentEntry): void {
     for (const credit of agent.credits.values()) credit.demand = 0;
   }

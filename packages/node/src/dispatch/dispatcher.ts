@@ -29,7 +29,7 @@ import { Twins } from "./twins.ts";
 
 export type { DriverOptions };
 
-/** What the rest of the node hears of a task's changes. */
+/** The parts of the node that hear of a task's changes. */
 export interface TaskListeners {
   stored(actor: LiveActor, ended: boolean): void;
   dropped(actor: LiveActor): void;
@@ -168,7 +168,7 @@ export class Dispatcher implements Behaviour {
     else this.#host.advance(actor, { type: "unserved", attempt, reason: refusalOf(driver) });
   }
 
-  /** Whoever has the attempt was heard. */
+  /** The agent that has the attempt was heard. */
   heardOf(actor: LiveActor, flight: Flight): void {
     const now = this.#context.clock.monotonic();
     flight.heardAt = now;

@@ -17,7 +17,7 @@ export interface Place {
   readonly queue: DriverQueue;
 }
 
-/** What this node knows of a driver, and which of its tasks wait. */
+/** A driver as this node knows it, and the tasks that wait for it here. */
 export class Driver {
   readonly name: string;
   readonly subject: string;
@@ -145,7 +145,7 @@ export class Drivers {
     if (this.#drivers.delete(driver.name)) this.#drivers.set(driver.name, driver);
   }
 
-  /** Whoever may submit names drivers: what nobody is known to serve, and nothing waits for, takes no room. */
+  /** Forgets a driver that no agent is known to serve and no task waits for, otherwise made-up names of clients would fill the memory. */
   forgetIfIdle({ name, inFlight, waiting, served }: Driver): void {
     if (inFlight === 0 && waiting === 0 && served !== "yes") this.#drivers.delete(name);
   }

@@ -11,7 +11,7 @@ import type { Driver } from "./drivers.ts";
 export class Flights {
   /** Tasks with an attempt out. */
   readonly out: Set<LiveActor> = new Set();
-  /** Of these, the ones given to a plain subject and not heard of yet, oldest first. */
+  /** The attempts among them that went to a plain subject and are not heard of yet, oldest first. */
   readonly offered: Set<LiveActor> = new Set();
   readonly #context: NodeContext;
   readonly #agents: AgentsTable;

@@ -8,7 +8,7 @@ import { liveStateOf, taskOf } from "./task-state.ts";
 
 /** A subject that this node may not publish to is tried again after so long: somebody may have granted it. */
 const REFUSED_MS = 10_000;
-/** What one look after unserved drivers tries at most: a payload goes out for each of them, mostly to nobody. */
+/** The most that one look after unserved drivers tries: a payload goes out for each of them, mostly to nobody. */
 const MOST_DRIVERS = 64;
 const MOST_BYTES = 262_144;
 

@@ -96,7 +96,7 @@ export class PresenceReader {
   }
 }
 
-/** Who has sent a beat that cannot be read, as far as it says. */
+/** The sender of a beat that cannot be read, if the beat names it. */
 function senderOf(body: unknown): string {
   const { agent } = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
   return typeof agent === "string" ? headerText(agent.slice(0, 64)) : "";

@@ -27,7 +27,7 @@ export function isRecorded(task: TaskContext, event: AnswerEvent): boolean {
   }
 }
 
-/** What an instance keeps of the answer that has ended one of its embedded tasks; nothing of one that ended otherwise. */
+/** The part of an answer that an instance keeps when the answer has ended one of its embedded tasks. */
 export function answeredOf(key: number, task: TaskContext): Answered | undefined {
   const status = statusOf(task);
   if (status === "succeeded") return [key, task.attempt, responseSum(task.response ?? NOTHING)];

@@ -35,7 +35,7 @@ export class Twins {
     return isYounger;
   }
 
-  /** What readers are shown of an agent. */
+  /** The view of an agent for readers. */
   viewOf({ view, twin }: AgentEntry): AgentView {
     if (twin === undefined || this.#context.clock.monotonic() - twin.seenAt > SHOWN_MS) return view;
     const { host, pid } = twin.view;
@@ -54,7 +54,7 @@ export class Twins {
   }
 }
 
-/** What orders the lives of one id, for every node alike: when each began, by its own clock, and between equals by chance. */
+/** Orders the lives of one id, for every node alike: by the start of each on its own clock, and between equals by chance. */
 function ageOf({ startedAt = "", incarnation = "" }: AgentView): string {
   return `${startedAt} ${incarnation}`;
 }

@@ -16,7 +16,7 @@ import { MachinesMap, type Needs } from "./machines-map.ts";
 /** Until what has changed is told: more may change at once. */
 const TELL_MS = 50;
 
-/** What a session says of its node. */
+/** The part of a session that describes its node. */
 export type SessionView = Pick<
   NodeView,
   "id" | "host" | "pid" | "version" | "startedAt" | "machines" | "migratable" | "server"
@@ -30,9 +30,9 @@ interface Member extends SessionView {
   readonly seenAt: number;
 }
 
-/** What a session tells anew with each renewal. */
+/** The part of a session that may differ with each renewal. */
 export interface Tells {
-  /** What the node's shards need. */
+  /** The machines that the node's shards need. */
   readonly needs: () => Needs;
   /** The NATS server that the node is connected to. */
   readonly server: () => string | undefined;
@@ -80,7 +80,7 @@ export class Cluster {
     this.#watches.push(await leases.watch((session) => this.#onSession(session)));
     this.#watches.push(await records.watchOwners((ownership) => this.learn(ownership)));
     this.#renewLater();
-    // What an outage has left of the session is little.
+    // Renew at once: an outage has left little of the session's time.
     this.#context.ports.bus.onStatus((status) => {
       if (status === "connected" && !this.#stopped) void this.#tryToRenew();
     });
@@ -146,12 +146,12 @@ export class Cluster {
     return counts;
   }
 
-  /** What the living nodes know, and what their shards need of it. */
+  /** The machines that the living nodes know, and those that their shards need. */
   machinesMap(): MachinesMap {
     return (this.#machinesMap ??= new MachinesMap([...this.#members.values()]));
   }
 
-  /** What this node's shards need has changed: the others are to know soon. Many changes cost one write. */
+  /** The needs of this node's shards have changed: the other nodes are to know soon. Many changes cost one write. */
   needsChanged(): void {
     if (this.#telling || this.#stopped) return;
     this.#telling = true;
@@ -239,7 +239,7 @@ export class Cluster {
     this.#events?.onChange();
   }
 
-  /** Whoever holds the session lives, whatever it says of itself: a node of another version, or nobody, which its witness finds out. */
+  /** Reads a session. One that cannot be read counts as a living node, perhaps of another version; if there is no such node, its witness finds that out. */
   #read(id: string, data: Uint8Array): SessionView & { readonly needs: Needs } {
     try {
       return parseSession(id, data);

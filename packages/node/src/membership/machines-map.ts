@@ -1,7 +1,7 @@
 /** Machines, as `name@version`, and the shards whose records need them. */
 export type Needs = Readonly<Record<string, readonly number[]>>;
 
-/** What a node's session says of machines. */
+/** The machines in the session of a node. */
 interface Knowing {
   readonly id: string;
   readonly machines: readonly string[];
@@ -38,7 +38,7 @@ export class MachinesMap {
     return knowing.size === this.#nodes.length ? undefined : knowing;
   }
 
-  /** What the records of a shard need and no living node knows. */
+  /** The machines that the records of a shard need and that no living node knows. */
   missing(shard: number): readonly string[] {
     return [...(this.#byShard.get(shard) ?? [])]
       .filter((machine) => !this.#nodes.some((node) => hosts(node, machine)))

@@ -6,7 +6,7 @@ import type { Needs } from "./machines-map.ts";
 /** A shard on its way from this node to another: others are to know what it needs until its next owner says so. */
 const KEEP_MS = 5_000;
 
-/** What the records of this node's shards need, and of those that have just left it. */
+/** The machines that the records of this node's shards need, with those of shards that have just left. */
 export class ShardNeeds {
   readonly #clock: Clock;
   readonly #hosted: ReadonlyMap<number, HostedShard>;

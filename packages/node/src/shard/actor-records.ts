@@ -23,7 +23,7 @@ import type { Behaviour } from "./behaviour.ts";
 import { packEmbedded, unpackEmbedded } from "./embedded.ts";
 import { embeddedId, type HostedShard } from "./hosted-shard.ts";
 
-/** What a message needs beside a record: subject and headers. */
+/** The bytes of a message beside the record: subject and headers. */
 const MESSAGE_OVERHEAD = 1_024;
 
 export interface ActorRecordsOptions {
@@ -94,7 +94,7 @@ export class ActorRecords {
   /** Why the record that did not fit is not written. */
   tooLarge(actor: LiveActor): string {
     const bytes = actor.encoded?.data.length ?? 0;
-    // What it holds has not happened: it must not be taken for the record of what happens next.
+    // Drop the record of a step that has not happened, otherwise the next write could take it for its own.
     actor.encoded = undefined;
     return `the record of ${actor.id} would have ${bytes} bytes, more than one message holds; keep what is large elsewhere, and its place in the context`;
   }
@@ -195,7 +195,7 @@ function ofAnother({ engine }: Machine, fields: RecordFields, id: string): strin
   return own === id ? undefined : `it is the record of ${String(own)}`;
 }
 
-/** Whether a record says nothing more to anybody. That can be told of an instance of any machine, known or not. */
+/** Whether a record says nothing more to anybody. An instance of any machine shows it, known here or not. */
 function isOver(fields: RecordFields): boolean {
   const engine = fields.meta === undefined ? taskMachine.engine : machineEngine;
   return engine.isOver(fields);

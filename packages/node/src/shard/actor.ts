@@ -31,7 +31,7 @@ export interface Listener extends Due {
   ping?: string;
 }
 
-/** What the dispatcher knows of the attempt that is out. Times are monotonic. */
+/** The attempt in flight, as the dispatcher knows it. Times are monotonic. */
 export interface Flight {
   /** `undefined`: whoever serves the driver's subject. */
   readonly agent: string | undefined;
@@ -56,7 +56,7 @@ export interface QueuePlace {
   readonly queue: { remove(actor: LiveActor): void };
 }
 
-/** Who listens to an actor, and what listeners know. */
+/** The listeners of an actor, and the change that they know. */
 export interface Listening {
   /** `undefined` when there are none. */
   listeners: Listener[] | undefined;
@@ -77,21 +77,21 @@ export class LiveActor implements Due {
   /** Unknown fields of its record, kept as they are. */
   readonly rest: Readonly<Record<string, unknown>> | undefined;
 
-  // Of the timer queue.
+  // The timer queue owns these.
   due = 0;
   position: number = UNQUEUED;
 
-  // Of the commit queue.
+  // The commit queue owns this.
   readonly writing: Writing = new Writing();
 
-  // Of dispatch/: the attempt that is out, and the task's place in the queue of its driver.
+  // dispatch/ owns these: the attempt in flight, and the task's place in the queue of its driver.
   flight: Flight | undefined;
   queued: QueuePlace | undefined;
 
-  // Of serve/listeners.ts.
+  // serve/listeners.ts owns this.
   listening: Listening | undefined;
 
-  // Of the host.
+  // The host owns these.
   /** `undefined` while parked: the record's bytes are kept instead, since they take a tenth of the memory. */
   state: ActorState | undefined;
   parked: Uint8Array | undefined;
@@ -101,11 +101,11 @@ export class LiveActor implements Due {
   committedAt = 0;
   /** Effects of steps whose record is not stored yet. */
   effects: readonly Effect[] = NOTHING;
-  /** Of embedded tasks: effects that wait for the record they are in. */
+  /** Effects of embedded tasks that wait for the write of this actor's record. */
   pending: [task: LiveActor, effects: readonly Effect[]][] | undefined;
   /** Tasks that are embedded in its record, by the number under which it asked for them. */
   embedded: Map<number, LiveActor> | undefined;
-  /** Of an embedded task: the actor in whose record it is, and its number there. */
+  /** The actor whose record holds this embedded task, and the task's number there. */
   within: { readonly actor: LiveActor; readonly key: number } | undefined;
   scheduledAt = 0;
   /** Another version of it, once it has been migrated. */
@@ -119,10 +119,10 @@ export class LiveActor implements Due {
   /** Its record is to be deleted (a batch that was refused). */
   erased = false;
 
-  // Of the host's records.
+  // ActorRecords, a part of the host, owns these.
   /** Its record, as it was encoded last, has a time to live: the server removes it. */
   expires = false;
-  /** Of an instance of a user's machine: its last state whose record fitted a message. */
+  /** The last state of an instance whose record fitted a message. */
   fitting: ActorState | undefined;
   /** Its record as it would be written now, where it was made already. */
   encoded: { readonly sequence: number; readonly data: Uint8Array } | undefined;

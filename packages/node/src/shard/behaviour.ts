@@ -2,7 +2,7 @@ import type { ActorState, Effect, Gap, Timer } from "@ergon/core";
 
 import type { LiveActor } from "./actor.ts";
 
-/** What a kind of machine needs of its host beyond being stepped: `task` is one kind. */
+/** The part of a kind of machine that its host calls around the steps: `task` is one kind. */
 export interface Behaviour {
   /** After a transition and before its commit: may take further steps that belong into the same write. */
   settle(actor: LiveActor): void;

@@ -5,54 +5,54 @@ import type { Refusal, Settled } from "./writing.ts";
 
 interface Entry {
   readonly actor: LiveActor;
-  /** Grows with every change of the actor: what is stored under a higher number holds this one too. */
+  /** The number of the actor's change. A record that was stored under a higher number holds this change too. */
   sequence: number;
   readonly settled: Settled[];
-  /** An earlier try may be stored. */
+  /** The store may hold an earlier try of this write. */
   doubtful?: boolean;
-  /** Most writes of a commit that begins with this one: one of its last commit is refused for itself. */
+  /** The most writes of a commit that begins with this one, after the store refused a commit because of one record in it. */
   most?: number;
-  /** How often the record itself was refused. */
+  /** How often the store refused the record itself. */
   refusals?: number;
-  /** Ends its pause after that. */
+  /** The timer that ends the pause after a refusal. */
   timer?: unknown;
 }
 
-/** A record that the server does not take pauses so long before it is tried again, unless it changes. */
+/** The pauses before the queue tries a refused record again. A change of the record ends the pause. */
 const refusedPauses = { initialMs: 1_000, factor: 2, maxMs: 60_000, jitter: 0 };
 
 export interface CommitQueueOptions {
   readonly records: RecordStore;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The actor's record as it is now. Asked for when the write is sent, so that a queued write is always the newest. `undefined`: it has none to be written. */
+  /** Encodes the actor's record. The queue calls it when it sends the write, so that a write always carries the newest state. `undefined`: there is no record to write. */
   readonly encode: (actor: LiveActor) => { readonly data: Uint8Array; readonly ttlMs: number | undefined } | undefined;
-  /** Most single writes in flight where they may be pipelined. */
+  /** The most single writes in flight, for a store that takes several at a time. */
   readonly window: number;
-  /** The store refused for its own reasons; the entries are tried again by `retryRefused`. */
+  /** The store refused every write, whatever its record. The queue sends nothing until `resume`. */
   readonly onRefused: (refusal: Refusal) => void;
-  /** Hears how every commit went. */
+  /** Called with the result of every commit. */
   readonly onResult?: (result: CommitResult) => void;
-  /** A write of the shard may or may not be stored, or its fence may be refused: it must be taken again before its queue goes on. */
+  /** The result of a write of the shard is not known, or the server refused its fence. Take the shard again, otherwise its queue stays stopped. */
   readonly onDoubt: (shard: HomeShard) => void;
-  /** The actor's first record was refused: it does not exist. */
+  /** The store refused the actor's first record: the actor does not exist. */
   readonly onCreationRefused: (actor: LiveActor) => void;
 }
 
 /**
- * The writes of one bucket, in order. Where the server takes one commit at a time, everything that has queued goes as one atomic batch (one fsync
- * serves all), or, where that is slower, a few writes go singly; where it takes many, single writes are pipelined. A newer record replaces a
- * queued older one of its actor.
+ * The writes of one bucket, in order. If the server takes one commit at a time, the queue sends everything that waits as one atomic batch (one fsync
+ * serves all), or a few writes singly where that is faster. Otherwise it pipelines single writes. A newer record of an actor replaces its queued
+ * older one.
  */
 export class CommitQueue {
   readonly #queued = new Map<LiveActor, Entry>();
-  /** Writes whose records were refused for themselves. Nobody waits for them: their shards may go, and the next owner goes on from what is stored. */
+  /** Writes whose records the store refused, during their pause. No drain waits for them: the shard may move, and its next owner continues from the stored record. */
   readonly #setAside = new Map<LiveActor, Entry>();
   #inFlight = 0;
-  /** A batch is in flight: nothing goes beside it. */
+  /** A batch is in flight: the queue sends nothing beside it. */
   #grouped = false;
   #scheduled = false;
-  /** Why the store refused a change of an actor that exists: nothing is sent until {@link CommitQueue.resume}. */
+  /** The reason why the store takes no writes. The queue sends nothing until {@link CommitQueue.resume}. */
   #stalled: Refusal | undefined;
   readonly #options: CommitQueueOptions;
   readonly #perCommit: number;
@@ -64,14 +64,14 @@ export class CommitQueue {
     this.#singles = options.records.oneInFlight ? options.records.fewSingles : options.window;
   }
 
-  /** Writes that wait, not counting those in flight. */
+  /** The number of writes that wait, without those in flight. */
   get length(): number {
     return this.#queued.size;
   }
 
   put(actor: LiveActor, settled: Settled): void {
     const sequence = actor.writing.changed();
-    // What was not taken as it was may be taken as it is now.
+    // The store may take the changed record, though it refused the one before.
     this.#takeBack(actor);
     const waiting = this.#queued.get(actor);
     if (waiting !== undefined) {
@@ -86,13 +86,13 @@ export class CommitQueue {
     else this.#schedule();
   }
 
-  /** Goes on after a suspended shard serves again, or after a refusal. */
+  /** Sends again, after a suspended shard serves again or after a refusal. */
   resume(): void {
     this.#stalled = undefined;
     this.#schedule();
   }
 
-  /** Forgets an actor that was set aside: what waits to be written of it never is. */
+  /** Drops the queued write of an actor that was set aside. */
   forget(actor: LiveActor): void {
     this.#takeBack(actor);
     const entry = this.#queued.get(actor);
@@ -101,7 +101,7 @@ export class CommitQueue {
     this.#settled(entry, NO_RECORD);
   }
 
-  /** Forgets everything of a shard that was lost. */
+  /** Drops every queued write of a shard that this node has lost. */
   drop(shard: HomeShard): void {
     for (const actor of this.#queued.keys()) if (actor.shard === shard) this.#queued.delete(actor);
     for (const [actor, { timer }] of this.#setAside) {
@@ -114,7 +114,7 @@ export class CommitQueue {
   #schedule(): void {
     if (this.#scheduled || this.#stalled !== undefined || !this.#hasRoom() || this.#queued.size === 0) return;
     this.#scheduled = true;
-    // At the end of the turn: whatever one chunk from the socket causes goes together.
+    // Wait for the end of the turn, so that all writes that one chunk from the socket causes go together.
     queueMicrotask(() => {
       this.#scheduled = false;
       while (this.#stalled === undefined && this.#hasRoom() && this.#send());
@@ -126,7 +126,7 @@ export class CommitQueue {
     return this.#inFlight < this.#singles || (this.#singles > 1 && this.#perCommit > 1 && this.#areMany());
   }
 
-  /** Whether more writes wait than may go singly. */
+  /** Whether too many writes wait to send them singly. */
   #areMany(): boolean {
     return this.#queued.size > this.#singles;
   }
@@ -141,7 +141,7 @@ export class CommitQueue {
       if (entries.length >= most) break;
       this.#queued.delete(actor);
       if (entry.sequence <= actor.writing.stored) {
-        // Tried again after a doubt, but overtaken by a later write of the same actor that is stored.
+        // The queue kept this write after a doubt, and the store holds a later one of the same actor by now.
         this.#settled(entry, undefined);
         continue;
       }
@@ -210,18 +210,18 @@ export class CommitQueue {
       try {
         call(refusal);
       } catch (error) {
-        // What is stored is stored: the queue goes on, whoever waited for it.
+        // Log and continue: the record is stored, whatever a callback makes of that. Otherwise one callback would stop the queue.
         this.#options.logger.error({ shard: shard.number, err: error }, "the steps after a commit failed");
       }
     }
     this.#leave(shard);
   }
 
-  /** A refused creation is its client's to know; a refused change of a task that exists waits until the store takes it. */
+  /** Reports a refused creation to its client. Keeps a refused change of an existing actor until the store takes it, otherwise the change would be lost. */
   #refused(entries: readonly Entry[], refusal: Refusal): void {
     const isOfOne = refusal.code === "PAYLOAD_TOO_LARGE" || refusal.code === "NOT_PERMITTED";
     if (isOfOne && entries.length > 1) {
-      // One of them is at fault: the halves go one after the other, until it is alone.
+      // One record is at fault. Send the halves one after the other until that record is alone, otherwise the others would never be stored.
       for (const entry of entries) entry.most = Math.ceil(entries.length / 2);
       this.#requeue(entries);
       return;
@@ -239,16 +239,16 @@ export class CommitQueue {
     this.#options.onRefused(refusal);
   }
 
-  /** While the store takes nothing, a creation does not wait behind the changes that do: its client is told at once. */
+  /** While the store takes no writes, refuse a creation at once: its client can try elsewhere, otherwise it would wait for the store. */
   #refuseIfNew(entry: Entry): void {
     if (this.#stalled !== undefined && this.#queued.get(entry.actor) === entry)
       this.#refuseCreation(entry, this.#stalled);
   }
 
-  /** Answers whether the entry was to create its actor. */
+  /** Returns whether the write was to create its actor, and is refused. */
   #refuseCreation(entry: Entry, refusal: Refusal): boolean {
     const { actor } = entry;
-    // Changes of an actor may follow its creation before that is stored. Any of them creates it, so it is refused with the last of them.
+    // Several changes may follow a creation before it is stored, and each of them would create the actor. So refuse the last of them too.
     const later = this.#queued.get(actor);
     const { writing } = actor;
     if (writing.stored > 0 || writing.isOut || entry.doubtful === true || later?.doubtful === true) return false;
@@ -259,7 +259,7 @@ export class CommitQueue {
     return true;
   }
 
-  /** The record itself is not taken: it pauses, and all others go on. */
+  /** The store does not take this record: it waits for its next try, and all others continue. */
   #putAside(entry: Entry, { code, message }: Refusal): void {
     const { actor } = entry;
     const { logger, clock } = this.#options;
@@ -270,7 +270,7 @@ export class CommitQueue {
       "the store refuses an actor's record; the last stored one stays, and the node tries again",
     );
     entry.most = 1;
-    // It has changed meanwhile, and goes as it is now.
+    // The actor has changed meanwhile: send the new record at once.
     if (this.#queued.has(actor)) return this.#requeue([entry]);
     this.#setAside.set(actor, entry);
     entry.timer = clock.after(pauseMs, () => {
@@ -289,13 +289,13 @@ export class CommitQueue {
     this.#queued.set(actor, entry);
   }
 
-  /** A write of the shard waits no longer. */
+  /** The shard has one write less to wait for. */
   #leave(shard: HomeShard): void {
     shard.writes--;
     if (shard.writes === 0) shard.onIdle?.();
   }
 
-  /** Back to the head of the queue; an entry that a newer one has overtaken lends it its callbacks. */
+  /** Puts entries back at the head of the queue. An older entry of an actor takes over the callbacks of a newer one. */
   #requeue(entries: readonly Entry[]): void {
     const later = [...this.#queued.values()];
     this.#queued.clear();
@@ -314,7 +314,7 @@ export class CommitQueue {
   }
 }
 
-/** Of an actor that was set aside: whoever asks again is told why. */
+/** The refusal for an actor that was set aside. A later request for it gets the reason. */
 export const NO_RECORD: Refusal = {
   kind: "refused",
   code: "STORE_UNAVAILABLE",

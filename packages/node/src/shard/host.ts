@@ -1,7 +1,7 @@
-// The way of an event: an actor is made (create) and moved by events and timers (step), in memory. Its behaviour adds what belongs into the same
-// write (settle); a record that does not fit a message (fits) takes the step back, or fails the actor. The record is written (commit). Only then
-// are the effects of the step carried out (perform), and whoever waits is told (answer). A step that the store does not hold has no effect outside.
-// Stepper steps, CommitQueues write, Residents keep and let go; the host puts these in order.
+// The path of an event: create or step → fits → settle → commit → perform → answer.
+// The stepper makes an actor's first state, or steps it on, in memory. If the new record does not fit a message, the host takes the step back, or
+// fails the actor. The actor's behaviour then adds what belongs into the same write. The commit queue writes the record. Only after the store has
+// acknowledged the write does the host perform the effects of the step, and answer the sender. Otherwise a crash could undo what others have seen.
 
 import { isErgonError, type ActorState, type Effect, type Machine, type Surroundings } from "@ergon/core";
 
@@ -31,7 +31,7 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
   readonly #residents: Residents;
   readonly #migrations: Migrations;
   readonly #woken: Woken;
-  /** How long deadlines wait for answers after a take-over. */
+  /** Decides how long deadlines wait for answers after a take-over. */
   readonly patience: Patience;
 
   constructor(options: HostOptions) {
@@ -144,7 +144,7 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
     try {
       run();
     } catch (error) {
-      // What was set aside meanwhile cannot fail any more.
+      // An actor that was set aside meanwhile cannot fail any more.
       if (!isErgonError(error) || error.code === "TASK_UNREADABLE") throw error;
       this.#fail(actor, error.code, error.message, settled);
     }
@@ -205,12 +205,12 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
     });
   }
 
-  /** A message of the actor has been taken: it is not sent again. The record without it is written with the actor's next change. */
+  /** A message of the actor was delivered: the outbox does not send it again. The next change of the actor writes the record without it. */
   forgetTell(actor: LiveActor, seq: number): void {
     actor.forgetTell(seq);
   }
 
-  /** The messages of the actor are delivered: an ended actor leaves, a live one is packed. */
+  /** All messages of the actor were delivered: an ended actor leaves the memory, a live one is parked. */
   release(actor: LiveActor): void {
     if (!actor.writing.isDone || actor.state === undefined) return;
     if (actor.state.snapshot.status === "active") this.#residents.parkIfIdle(actor);
@@ -235,10 +235,10 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
       "an instance failed",
     );
     actor.takeEffects();
-    // Who works on what the failed step had no use for any more is still to be told; nothing is begun.
+    // Tell agents to abort the tasks that the failed step had withdrawn, otherwise they work for nothing. Start nothing.
     actor.pending = actor.pending?.map(([task, effects]) => [task, effects.filter(({ type }) => type === "abort")]);
     this.#stepper.rollBack(actor, actor.fitting ?? this.wake(actor));
-    // It ends as it is: on its present version.
+    // Do not upgrade it: an actor that fails ends on its present version.
     this.#stepper.step(actor, this.wake(actor), { type: "ergon.failed", code, message });
     this.#behaviour(actor).settle(actor);
     this.#commitWhole(actor, settled);
@@ -249,7 +249,7 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
     this.commit(actor, settled);
   }
 
-  /** What an embedded task wants done waits for the record that it is in. */
+  /** The effects of an embedded task wait for the write of the record that holds it. */
   #hold(task: LiveActor): void {
     const { within } = task;
     if (within === undefined) return;
@@ -305,7 +305,7 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
     return { id: actor.id, logger: this.#options.context.logger, onLocal: (run) => this.#local(actor, run) };
   }
 
-  /** Something that an instance runs in this process has said something, to the version that began it. */
+  /** An actor that an instance runs in this process has sent something. It goes to the version that started that actor, so nothing is upgraded. */
   #local(actor: LiveActor, run: () => void): void {
     if (actor.shard.actors.get(actor.id) !== actor || actor.state?.snapshot.status !== "active") return;
     const take = (): void => {

@@ -28,7 +28,7 @@ export class HostedShard implements Shard<LiveActor> {
   readonly actors: Map<string, LiveActor> = new Map();
   /** Records that cannot be read here, by id, with the reason; left as they are (B-21). */
   readonly unreadable: Map<string, string> = new Map();
-  /** Of these: records whose machine is not known here, with that, as `name@version`. */
+  /** The unreadable records that wait for a machine that is not known here, with that machine as `name@version`. */
   readonly waiting: Map<string, string> = new Map();
   /** Whether another node knows a machine, and all else that this shard needs. */
   isKnownElsewhere: (machine: string) => boolean = () => false;

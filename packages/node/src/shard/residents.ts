@@ -115,7 +115,7 @@ export class Residents implements Residence {
     }
   }
 
-  /** What is stored is stored: one who cannot be told of it keeps neither the others nor the actor's own messages back. */
+  /** Runs a callback after a commit. Log its error and continue, otherwise one callback would hold up the others and the actor's own messages. */
   attempt({ shard, id }: LiveActor, run: () => void): void {
     try {
       run();

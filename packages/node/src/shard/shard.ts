@@ -13,7 +13,7 @@ export interface Shard<Actor> {
   readonly actors: ReadonlyMap<string, Actor>;
   /** Records that cannot be read here, by id, with the reason. */
   readonly unreadable: ReadonlyMap<string, string>;
-  /** Of these: records whose machine is not known here, with that, as `name@version`. */
+  /** The unreadable records that wait for a machine that is not known here, with that machine as `name@version`. */
   readonly waiting: ReadonlyMap<string, string>;
   /** Whether another node knows a machine, and all else that this shard needs. */
   readonly isKnownElsewhere: (machine: string) => boolean;

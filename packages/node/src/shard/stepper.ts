@@ -74,7 +74,7 @@ export class Stepper {
     actor.addEffects(effects);
   }
 
-  /** What has happened since has not. */
+  /** Returns the actor to an earlier state, as if the steps since had not happened. */
   rollBack(actor: LiveActor, to: ActorState): void {
     const { machine } = actor;
     this.close(actor);

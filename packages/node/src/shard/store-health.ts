@@ -34,7 +34,7 @@ export interface StoreHealthParts {
   readonly logger: Logger;
 }
 
-/** What this node knows of whether its buckets take writes. It is said once when one does not, and once more when it does again. */
+/** The buckets that take no writes, as far as this node knows. It is said once when one does not, and once more when it does again. */
 export class StoreHealth {
   readonly #parts: StoreHealthParts;
   readonly #troubles = new Map<number, Known>();

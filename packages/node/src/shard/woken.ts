@@ -2,7 +2,7 @@ import type { Clock } from "@ergon/core";
 
 import type { LiveActor } from "./actor.ts";
 
-/** Who looks at an actor once often does so again. */
+/** A reader of an actor often reads it again soon. */
 const LOOK_MS = 1_000;
 /** Packing takes some ten microseconds; others have to get their turn. */
 const PER_TURN = 500;
@@ -42,7 +42,7 @@ export class Woken {
       looked++;
       this.#actors.delete(actor);
       this.#park(actor);
-      // Whoever waits for it will leave. Anything else that keeps it here ends with a commit, after which it is packed anyway.
+      // A listener leaves at some time. Anything else that keeps it here ends with a commit, after which it is packed anyway.
       if (actor.isListenedTo) this.#actors.set(actor, now + LOOK_MS);
     }
   }

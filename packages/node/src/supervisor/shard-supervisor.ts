@@ -61,7 +61,7 @@ export class ShardSupervisor {
   #reconciling = false;
   /** Shards that have left, and are still listened to; each with what ends that. */
   readonly #leaving = new Map<number, () => void>();
-  /** Of each of them, resolved when all that came for it is handed on. */
+  /** Resolved, for each of them, when everything that came for it is handed on. */
   readonly #left = new Set<Promise<void>>();
   #stopping = false;
   #saidFull = false;
@@ -176,7 +176,7 @@ export class ShardSupervisor {
       (shard) => {
         const knowing = machines.eligible(shard);
         if (knowing === undefined || knowing.size > 0) return knowing;
-        // What nobody knows is nobody's better than its owner's.
+        // A shard that no node can serve whole stays with its owner.
         const owner = cluster.ownerOf(shard);
         return owner === undefined ? undefined : new Set([owner]);
       },
@@ -281,7 +281,7 @@ export class ShardSupervisor {
           continue;
         }
         this.#tell(shard.number, { type: "loaded" });
-        // What was much to read is not to be read again by the next owner.
+        // Write the mark after a long loading, otherwise the next owner reads as much again.
         this.stored(shard);
       }
     } catch (error) {
@@ -380,7 +380,7 @@ export class ShardSupervisor {
     const hosted = this.#parts.hosted.get(shard);
     if (hosted === undefined) return;
     const { fence } = hosted;
-    // What was not read to its end says nothing about what is live.
+    // A shard that was not loaded to its end does not show which records are live.
     if (hosted.phase !== "loading") await this.#mark(hosted);
     // Nothing of it is written from here on; timers and events go to the next owner.
     this.#parts.residence.drop(hosted);
@@ -412,7 +412,7 @@ export class ShardSupervisor {
   }
 
   /**
-   * What comes for the shard until its next owner listens is kept, and sent on to that: other nodes may take this one for the owner as long as they
+   * Messages for the shard that come until its next owner listens are kept, and sent on to that owner: other nodes may take this one for the owner as long as they
    * have not heard of the change.
    */
   #leave(shard: HostedShard): void {
@@ -437,7 +437,7 @@ export class ShardSupervisor {
   }
 
   async #mark(shard: HomeShard): Promise<void> {
-    // What cannot be read here may be live for the next owner.
+    // A record that this node cannot read may be live for the next owner.
     const ids = [...shard.actors.keys(), ...shard.unreadable.keys()];
     const data = encodeMark({ after: shard.revision, ids });
     if (data === undefined) return;

@@ -1,6 +1,6 @@
 import { createActor, setup, type AnyStateMachine } from "xstate";
 
-/** What can happen to a shard at a node. */
+/** The events of a shard at a node. */
 export type SupervisorEvent =
   /** The assignment says that this node should host the shard, or no longer should. */
   | { readonly type: "assigned" }
@@ -18,7 +18,7 @@ export type SupervisorEvent =
   /** NATS could not be reached, or did not answer. */
   | { readonly type: "failed" };
 
-/** What a supervisor has done; `ShardSupervisor` does it. */
+/** The actions of a supervisor; `ShardSupervisor` does it. */
 export type SupervisorAction =
   | "claim"
   | "load"
