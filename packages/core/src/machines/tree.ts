@@ -1,28 +1,21 @@
 import { createActor, type AnyActor, type AnyActorLogic, type EventObject } from "xstate";
 
 import type { Timer } from "../actor/state.ts";
-import { LAST_TIME } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
-import { fromPlain, readable, toPlain } from "../base/plain.ts";
+import { readable, toPlain } from "../base/plain.ts";
 import type { Command } from "./asks/asks.ts";
 import type { Ending, StoredEvent } from "./command.ts";
 import { strangerAmong, type PersistedActor, type RestoredActor } from "./fit.ts";
 import { DURABLE, STOPPED, isLocal, prepare } from "./inner-actor.ts";
-import type { InnerActor, InnerLogic, InnerSystem } from "./inner-actor.ts";
+import type { InnerActor, InnerSystem } from "./inner-actor.ts";
 import { persisted, type StoredSnapshot } from "./persisted.ts";
-import { Places, samePath, type Path } from "./places.ts";
+import { Places } from "./places.ts";
+import { postpone } from "./postponed.ts";
 import { fillIn, forXState, rename } from "./restored.ts";
+import { TreeTimers } from "./tree-timers.ts";
 
 /** Messages that one turn may cause inside a tree: two actors that answer each other for ever must not hold up the node. */
 const MOST_MESSAGES = 10_000;
-
-interface TreeTimer {
-  readonly id: string;
-  readonly due: number;
-  readonly event: EventObject;
-  readonly source: InnerActor;
-  readonly target: InnerActor;
-}
 
 export interface TreeOptions {
   /** The instance's. */
@@ -46,7 +39,7 @@ export class ActorTree {
   readonly #options: TreeOptions;
   readonly #root: InnerActor;
   readonly #parent: InnerActor | undefined;
-  #timers: TreeTimer[] = [];
+  readonly #timers: TreeTimers;
   #commands: Command[] = [];
   #at = 0;
   #messages = 0;
@@ -83,6 +76,13 @@ export class ActorTree {
     this.#root = this.root as unknown as InnerActor;
     this.#parent = parent as unknown as InnerActor | undefined;
     this.#places = new Places(this.#root, this.#parent, () => this.#nextKey++);
+    this.#timers = new TreeTimers({
+      root: this.#root,
+      places: this.#places,
+      now: () => this.#at,
+      newNumber: () => this.#nextKey++,
+      changed: () => (this.#changed = true),
+    });
     this.#hook(this.#root.system);
     Object.assign(this.#root.system, { [TREE]: this });
     // An error ends the instance and is kept with it; without a listener XState would throw it at the process.
@@ -117,7 +117,7 @@ export class ActorTree {
     tree.#inTurn = false;
     tree.#restoring = false;
     tree.#changed = false;
-    for (const timer of timers) tree.#restoreTimer(timer);
+    for (const timer of timers) tree.#timers.restore(timer);
     return tree;
   }
 
@@ -149,15 +149,8 @@ export class ActorTree {
 
   /** Delivers a timer's event and forgets the timer. */
   fire(at: number, timer: Timer): void {
-    const { source, target } = placesOf(timer);
-    const due = this.#timers.find(
-      (one) => one.id === timer.id && one.due === timer.due && samePath(this.#places.pathOf(one.source) ?? [], source),
-    );
-    if (due !== undefined) this.#timers = this.#timers.filter((one) => one !== due);
-    this.#changed = true;
-    const to = due?.target ?? this.#places.find(target ?? source);
-    if (to !== undefined)
-      this.turn(at, () => this.#root.system._relay(due?.source, to, due?.event ?? fromPlain(timer.event)));
+    const due = this.#timers.take(timer);
+    if (due !== undefined) this.turn(at, () => this.#root.system._relay(due.source, due.target, due.event));
   }
 
   /** Stops the machine and all that it has started, as XState does, which however takes the square of the number of actors. */
@@ -194,7 +187,7 @@ export class ActorTree {
   /** Sends an actor an event at a time (epoch milliseconds), unless the actor stops before. Called by durable logic. */
   remind(actor: unknown, id: string, due: number, event: EventObject): void {
     const to = actor as InnerActor;
-    this.#root.system.scheduler.schedule(to, to, event, due - this.#at, id);
+    this.#timers.scheduler.schedule(to, to, event, due - this.#at, id);
   }
 
   /** The actor that a key stands for is back. Called by durable logic. */
@@ -238,9 +231,8 @@ export class ActorTree {
 
   /** The tree as a record holds it. Throws `InvalidError` (`NOT_SERIALISABLE`). */
   persist(): { readonly snapshot: unknown; readonly timers: readonly Timer[] } {
-    const others = this.#timers.flatMap(({ source, target }) => (target === source ? [] : [target]));
-    const snapshot = persisted(this.#root, this.#places, this.#living, others);
-    return { snapshot, timers: this.#timers.map((timer) => this.#storedTimer(timer)) };
+    const snapshot = persisted(this.#root, this.#places, this.#living, this.#timers.targets);
+    return { snapshot, timers: this.#timers.stored() };
   }
 
   /** Whether nothing of the tree runs in the node, so that its record suffices. */
@@ -254,7 +246,7 @@ export class ActorTree {
     this.#closed = true;
     // Nobody sees the machines of a tree that is closed; to stop each would take XState the square of their number.
     for (const actor of this.#living) if (isLocal(actor)) actor._stop();
-    this.#timers = [];
+    this.#timers.clear();
     this.#commands = [];
   }
 
@@ -313,21 +305,7 @@ export class ActorTree {
       this.#inspect(event);
       if (event.type === "@xstate.snapshot") this.#changed = true;
     };
-    system.scheduler = {
-      schedule: (source, target, event, delay, id = `timer.${this.#nextKey++}`) => {
-        this.#changed = true;
-        const due = this.#at + delay;
-        if (!(due <= LAST_TIME))
-          throw new Error(`the delay of "${id}" must be a number of milliseconds, and is ${delay}`);
-        this.#timers.push({ id, due, event, source, target });
-      },
-      cancel: (source, id) => {
-        this.#keep((timer) => timer.source !== source || timer.id !== id);
-      },
-      cancelAll: (actor) => {
-        this.#keep((timer) => timer.source !== actor);
-      },
-    };
+    system.scheduler = this.#timers.scheduler;
   }
 
   #relay(relay: InnerSystem["_relay"], source: InnerActor | undefined, target: InnerActor, event: EventObject): void {
@@ -341,12 +319,6 @@ export class ActorTree {
     if (++this.#messages > MOST_MESSAGES)
       throw new Error(`the actors of this instance sent each other more than ${MOST_MESSAGES} messages over one event`);
     relay(source, target, event);
-  }
-
-  #keep(wanted: (timer: TreeTimer) => boolean): void {
-    if (this.#timers.every(wanted)) return;
-    this.#changed = true;
-    this.#timers = this.#timers.filter(wanted);
   }
 
   #toParent(event: EventObject): void {
@@ -364,61 +336,10 @@ export class ActorTree {
     };
     const { logic } = actor;
     if (logic.__xstatenode !== true && logic[DURABLE] !== true && logic.start !== undefined)
-      this.#postpone(actor, logic);
-  }
-
-  /** What runs in the node is started when the record that asked for it is stored; what it is sent before waits (law 1). */
-  #postpone(actor: InnerActor, logic: InnerLogic): void {
-    const waiting: EventObject[] = [];
-    let started = false;
-    actor.logic = Object.assign(Object.create(logic) as InnerLogic, {
-      start: (_: unknown, scope: unknown): void => {
-        const run = (): void => {
-          if (started || this.#closed || actor.getSnapshot().status !== "active") return;
-          started = true;
-          this.#startLocal(actor, logic, scope);
-          for (const event of waiting) actor._send(event);
-        };
-        this.ask({ type: "local", run: () => this.#options.onLocal(run) });
-      },
-      transition: (snapshot: unknown, event: EventObject, scope: unknown): unknown => {
-        if (started || event.type === "xstate.stop")
-          return started ? logic.transition(snapshot, event, scope) : { ...(snapshot as object), status: "stopped" };
-        waiting.push(event);
-        return snapshot;
-      },
-    });
-  }
-
-  #startLocal(actor: InnerActor, logic: InnerLogic, scope: unknown): void {
-    try {
-      logic.start?.(actor.getSnapshot(), scope);
-    } catch (error) {
-      actor._snapshot = { ...actor._snapshot, status: "error", error } as never;
-      actor._error(error);
-    }
-  }
-
-  #restoreTimer(timer: Timer): void {
-    const places = placesOf(timer);
-    const source = this.#places.find(places.source);
-    const target = this.#places.find(places.target ?? places.source);
-    // The actor that waited for it is gone: nobody misses it.
-    if (source === undefined || target === undefined) return;
-    this.#timers.push({ id: timer.id, due: timer.due, event: fromPlain(timer.event), source, target });
-  }
-
-  #storedTimer({ id, due, event, source, target }: TreeTimer): Timer {
-    const stored = toPlain(event, `timers.${id}`) as EventObject;
-    const timer = { id, due, event: stored };
-    if (target === source) return source === this.#root ? timer : { ...timer, source: this.#pathOf(source) };
-    return { ...timer, source: this.#pathOf(source), target: this.#pathOf(target) };
-  }
-
-  #pathOf(actor: InnerActor): Path {
-    const path = this.#places.pathOf(actor);
-    if (path === undefined) throw new Error(`actor "${actor.id}" is not of this instance`);
-    return path;
+      postpone(actor, logic, {
+        isClosed: () => this.#closed,
+        whenStored: (run) => this.ask({ type: "local", run: () => this.#options.onLocal(run) }),
+      });
   }
 }
 
@@ -427,10 +348,6 @@ const PARENT_LOGIC = {
   getPersistedSnapshot: (snapshot: unknown) => snapshot,
   transition: (snapshot: unknown) => snapshot,
 } as unknown as AnyActorLogic;
-
-function placesOf({ source, target }: Timer): { readonly source: Path; readonly target: Path | undefined } {
-  return { source: source ?? [], target };
-}
 
 /** The events of XState that tell a parent of its child, without what only makes sense in the child's process. */
 function parentEvent(event: EventObject): EventObject {
