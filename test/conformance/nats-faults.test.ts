@@ -2,14 +2,8 @@ import { createServer } from "node:net";
 
 import { createSystemClock, isErgonError, silentLogger } from "@ergon/core";
 import type { Clock, Fence, Logger, Ownership, Session } from "@ergon/core";
-import {
-  connectNats,
-  createNatsBus,
-  openNats,
-  type NatsLink,
-  type NatsOptions,
-  type NatsPorts,
-} from "@ergon/core/nats";
+import { connectNats, createNatsBus, openNats } from "@ergon/core/nats";
+import type { NatsLink, NatsOptions, NatsPorts } from "@ergon/core/nats";
 import { Heard } from "@ergon/core/testing";
 import { describe, expect } from "vitest";
 

@@ -42,7 +42,16 @@ export type { Migratable, Migration } from "./actor/migration.ts";
 export type { Engine, Surroundings } from "./actor/machine.ts";
 export { misshapen, type Shape } from "./base/shape.ts";
 export { taskSpecShape } from "./task/task-shape.ts";
-export { RECORD_VERSION, decodeFields, decodeRecord, decodeTimers, encodeRecord, encodeTimer } from "./actor/record.ts";
+export {
+  RECORD_VERSION,
+  decodeFields,
+  decodeRecord,
+  decodeTimers,
+  embeddedFields,
+  encodeRecord,
+  encodeTimer,
+  fieldsOf,
+} from "./actor/record.ts";
 export type { PersistedSnapshot, RecordFields } from "./actor/record-fields.ts";
 export type { ReadableRecord, UnreadableRecord } from "./actor/record.ts";
 export { compile, type CompiledMachine, type Leaf } from "./actor/compile.ts";

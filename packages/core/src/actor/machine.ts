@@ -54,7 +54,7 @@ export interface Engine {
   /** The state that a record holds, to go on from. Throws when it does not fit the machine. */
   restore(machine: Machine, fields: RecordFields, surroundings: Surroundings): ActorState;
   /** The fields of the record beside the machine and the timers, including a `snapshot`. */
-  fields(state: ActorState): Readonly<Record<string, unknown>>;
+  fields(state: ActorState): Pick<RecordFields, "snapshot" | "meta">;
   /** Whether a record says nothing more to anybody: its actor has ended, and has nothing left to tell. A damaged one is not over. */
   isOver(fields: RecordFields): boolean;
   /** The id of the actor that a record is of. */

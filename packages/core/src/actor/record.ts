@@ -93,9 +93,7 @@ export function decodeFields(data: Uint8Array): RecordFields | UnreadableRecord 
   const { machine, version, snapshot, timers, meta, tasks, idle, ...rest } = raw;
   if (typeof machine !== "string" || typeof version !== "string")
     return { kind: "unreadable", reason: "no machine or version" };
-  if (!isMap(snapshot) || typeof snapshot["status"] !== "string" || !isMap(snapshot["context"])) {
-    return { kind: "unreadable", reason: "no snapshot" };
-  }
+  if (!isSnapshot(snapshot)) return { kind: "unreadable", reason: "no snapshot" };
   const decodedTimers = decodeTimers(timers);
   if (decodedTimers === undefined) return { kind: "unreadable", reason: "a timer cannot be read" };
   if (tasks !== undefined && !isMap(tasks)) return { kind: "unreadable", reason: "its embedded tasks are no map" };
@@ -103,13 +101,37 @@ export function decodeFields(data: Uint8Array): RecordFields | UnreadableRecord 
   return {
     machine,
     version,
-    snapshot: snapshot as unknown as PersistedSnapshot,
+    snapshot,
     timers: alarms.length === 0 ? decodedTimers : [...decodedTimers, ...alarms],
     meta,
     tasks,
     idle: idle === true && tasks === undefined,
     rest: Object.keys(rest).length === 0 ? undefined : rest,
   };
+}
+
+/** The fields that an actor's record has, as {@link decodeFields} would read them. */
+export function fieldsOf(machine: Machine, state: ActorState): RecordFields {
+  const { name, version, engine } = machine;
+  const { timers } = state;
+  return { machine: name, version, ...engine.fields(state), timers, idle: false, rest: undefined };
+}
+
+/** The fields of a task that is embedded in a record; `undefined`: it is none. */
+export function embeddedFields({ name, version }: Machine, raw: unknown): RecordFields | undefined {
+  if (!isMap(raw)) return undefined;
+  const { snapshot } = raw;
+  const timers = decodeTimers(raw["timers"]);
+  if (timers === undefined || !isSnapshot(snapshot)) return undefined;
+  return { machine: name, version, snapshot, timers, idle: false, rest: undefined };
+}
+
+function isSnapshot(raw: unknown): raw is PersistedSnapshot {
+  return isMap(raw) && typeof raw["status"] === "string" && isMap(raw["context"]);
+}
+
+function isEvent(raw: unknown): raw is EventObject {
+  return isMap(raw) && typeof raw["type"] === "string";
 }
 
 /** A record that 0.1.0 wrote has the alarm that a schedule waits for in its `meta`, and none in its timers. */
@@ -146,8 +168,8 @@ export function decodeTimer(raw: unknown): Timer | undefined {
   const [id, due, event, source, target] = raw as unknown[];
   if (typeof id !== "string" || !isTime(due)) return undefined;
   if (event === undefined) return { id, due, event: { type: id } };
-  if (!isMap(event) || typeof event["type"] !== "string") return undefined;
-  const timer = { id, due, event: event as unknown as EventObject };
+  if (!isEvent(event)) return undefined;
+  const timer = { id, due, event };
   if (source === undefined) return timer;
   if (!isPath(source)) return undefined;
   if (target === undefined) return { ...timer, source };

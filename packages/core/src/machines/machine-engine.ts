@@ -89,7 +89,7 @@ export const machineEngine: Engine = {
     return { machine, snapshot, timers: fields.timers, tree, persisted, meta };
   },
 
-  fields(state: ActorState): Readonly<Record<string, unknown>> {
+  fields(state: ActorState): Pick<RecordFields, "snapshot" | "meta"> {
     const { persisted, meta } = state as MachineState;
     return { snapshot: persisted, meta };
   },

@@ -1,6 +1,7 @@
 import { __unsafe_getAllOwnEventDescriptors, type AnyMachineSnapshot, type EventObject } from "xstate";
 
 import type { Machine } from "../actor/machine.ts";
+import type { PersistedSnapshot } from "../actor/record-fields.ts";
 import type { ActorState } from "../actor/state.ts";
 import { TerminalError, messageOf } from "../base/errors.ts";
 import { canOnce } from "./choice.ts";
@@ -21,10 +22,8 @@ export interface MachineState extends MachineRecordState {
   readonly tree: ActorTree;
 }
 
-export interface PersistedTree {
-  readonly status: string;
-  readonly value: unknown;
-  readonly context: unknown;
+/** The snapshot of an instance, as records hold it. */
+export interface PersistedTree extends PersistedSnapshot {
   readonly output?: unknown;
   readonly error?: unknown;
   readonly children?: Readonly<Record<string, unknown>>;

@@ -1,4 +1,4 @@
-import { decodeTimers, encodeTimer, isMap, taskMachine, type ActorState, type RecordFields } from "@ergon/core";
+import { embeddedFields, encodeTimer, taskMachine, type ActorState } from "@ergon/core";
 
 import type { LiveActor } from "./actor.ts";
 
@@ -13,9 +13,8 @@ export function packEmbedded(tasks: ReadonlyMap<number, LiveActor>): Readonly<Re
 
 /** Throws when it is not the task of that id. */
 export function unpackEmbedded(id: string, raw: unknown): ActorState {
-  const timers = isMap(raw) ? decodeTimers(raw["timers"]) : undefined;
-  if (!isMap(raw) || timers === undefined) throw new Error(`its task ${id} cannot be read`);
-  const fields = { snapshot: raw["snapshot"], timers } as unknown as RecordFields;
+  const fields = embeddedFields(taskMachine, raw);
+  if (fields === undefined) throw new Error(`its task ${id} cannot be read`);
   const { engine } = taskMachine;
   const reason = engine.misshapen(taskMachine, fields);
   if (reason !== undefined) throw new Error(`its task ${id}: ${reason}`);

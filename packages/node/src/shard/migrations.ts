@@ -1,11 +1,11 @@
 import {
   ConflictError,
+  fieldsOf,
   isErgonError,
   migrate,
   taskMachine,
   type Machine,
   type MachineRegistry,
-  type RecordFields,
   type Surroundings,
 } from "@ergon/core";
 
@@ -41,9 +41,8 @@ export class Migrations {
   migrate(actor: LiveActor, to: Machine): void {
     const { context, records, stepper, behaviourOf, surroundings, store } = this.#parts;
     const state = stepper.wake(actor);
-    const { name, version, engine } = actor.machine;
-    const fields = { ...engine.fields(state), machine: name, version, timers: state.timers } as unknown as RecordFields;
-    const turn = migrate(fields, to, context.clock.now(), surroundings(actor));
+    const { name, version } = actor.machine;
+    const turn = migrate(fieldsOf(actor.machine, state), to, context.clock.now(), surroundings(actor));
     if (!records.fitsAs(actor, to, turn.state)) {
       to.engine.close(turn.state);
       throw new ConflictError(

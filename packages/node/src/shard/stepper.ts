@@ -1,8 +1,8 @@
 import {
   ConflictError,
+  fieldsOf,
   isErgonError,
   type ActorState,
-  type RecordFields,
   type Surroundings,
   type TimedEvent,
   type Timer,
@@ -78,8 +78,7 @@ export class Stepper {
   rollBack(actor: LiveActor, to: ActorState): void {
     const { machine } = actor;
     this.close(actor);
-    const fields = { ...machine.engine.fields(to), timers: to.timers } as unknown as RecordFields;
-    actor.state = machine.engine.restore(machine, fields, this.#parts.surroundings(actor));
+    actor.state = machine.engine.restore(machine, fieldsOf(machine, to), this.#parts.surroundings(actor));
     this.#parts.behaviourOf(actor).rolledBack(actor);
   }
 
