@@ -73,7 +73,7 @@ test("records that cannot be read are set aside, reported and left as they are; 
   expect([cancel, submit]).toMatchObject([{ code: "TASK_UNREADABLE" }, { code: "TASK_UNREADABLE" }]);
   expect(await client.nodes()).toMatchObject([{ unreadable: 5 }]);
   const reported = local.log.filter(
-    ({ level, text }) => level === "warn" && text.startsWith("a record cannot be read"),
+    ({ level, text }) => level === "warn" && text.startsWith("this node cannot read a record"),
   );
   expect(reported.map(({ fields }) => String(fields["id"])).toSorted()).toEqual(Object.keys(bad).toSorted());
   expect(await client.get("good")).toMatchObject({ status: "scheduled" });
