@@ -12,7 +12,7 @@ const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const ACTOR_ID = /^[A-Za-z0-9_-]{1,128}(=[A-Za-z0-9_-]{1,64})?$/;
 const TASK_ID = /^[A-Za-z0-9_-]{1,128}(=[A-Za-z0-9_-]{1,64})?(~\d{1,9})?$/;
 
-/** Whether a client may give `id` to an actor: 1 to 128 letters, digits, `_` or `-` (design section 4). */
+/** Whether a client may give `id` to an actor: 1 to 128 letters, digits, `_` or `-`. */
 export function isId(id: string): boolean {
   return ID.test(id);
 }

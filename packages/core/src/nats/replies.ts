@@ -26,7 +26,7 @@ const ZERO = 48;
 
 /**
  * Answers to everything that this process asks, under ONE wildcard subscription, told apart by a number in the last token. It costs a
- * third of what nats.js's own requests do, and an eighth of its JetStream publish (design section 8).
+ * third of what nats.js's own requests do, and an eighth of its JetStream publish.
  */
 export class Replies {
   readonly #connection: NatsConnection;

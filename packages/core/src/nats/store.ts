@@ -10,7 +10,7 @@ import { loadRanges, readDirect } from "./load.ts";
 import { probeBucket } from "./probe.ts";
 import { watchKeys } from "./watch.ts";
 
-/** Single writes that a server which syncs each of them stores in the time of one batch (2 to 4 ms; design section 8). */
+/** Single writes that a server which syncs each of them stores in the time of one batch (2 to 4 ms). */
 const FEW_SINGLES = 8;
 const NOTHING = new Uint8Array(0);
 

@@ -222,7 +222,7 @@ function answers() {
   } as const;
 }
 
-/** The task machine: one unit of work, dispatched to an agent, retried, bounded and recovered (design section 1). */
+/** The task machine: one unit of work, dispatched to an agent, retried, bounded and recovered. */
 export const taskMachine: Machine = {
   name: TASK,
   version: "1",

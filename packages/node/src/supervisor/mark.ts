@@ -3,7 +3,7 @@ import { MSGPACK_TYPE, decodeBody, encodeBody } from "@ergon/core";
 /** A mark larger than this is not written: the next owner reads from the last one. */
 const MARK_BYTES = 512_000;
 
-/** A note for the shard's next owner: every live record is either newer than `after` or one of `ids` (design section 4, low-water mark). */
+/** A note for the shard's next owner: every live record is either newer than `after` or one of `ids` (docs/architecture.md, "Shards and their owners"). */
 interface Mark {
   readonly after: number;
   readonly ids: readonly string[];

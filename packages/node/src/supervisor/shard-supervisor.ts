@@ -94,7 +94,7 @@ export class ShardSupervisor {
       this.#tell(shard, { type: "lost" });
   }
 
-  /** Whether a write is stored, or whose fence the server refused, is not known: taking the shard again tells (design section 4). */
+  /** Whether a write is stored, or whose fence the server refused, is not known: taking the shard again tells. */
   onDoubt(shard: HomeShard): void {
     this.#tell(shard.number, { type: "doubt" });
   }

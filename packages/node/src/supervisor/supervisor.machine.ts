@@ -76,7 +76,7 @@ const machine = setup({
     serving: {
       on: { doubt: "suspended", unassigned: "draining", lost: { target: "elsewhere", actions: "drop" } },
     },
-    /** In doubt over a write: the owner key is bumped, which cuts off this node's own stragglers (design section 4). */
+    /** In doubt over a write: the owner key is bumped, which cuts off this node's own stragglers. */
     suspended: {
       entry: ["suspend", "claim"],
       on: {
