@@ -34,7 +34,7 @@ const LEAVING_MS = 10_000;
 /** Writes after which a shard's mark is written anew. */
 const MARK_WRITES = 2_000;
 
-/** What the rest of the node hears of its shards. */
+/** The parts of the node that hear of its shards. */
 export interface ShardEvents {
   readonly onMessage: (shard: HostedShard, message: Message) => void;
   /** The shard is served from now on: what was kept for it can be taken. */
