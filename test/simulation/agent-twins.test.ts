@@ -45,7 +45,7 @@ describe("two agents that live under one id", () => {
 
     expect(replaced).toEqual(["older AGENT_REPLACED"]);
     expect([older, younger].map(({ agent }) => agent.state)).toEqual(["gone", "here"]);
-    const told = lines.filter((line) => line.includes("two agents live under one id"));
+    const told = lines.filter((line) => line.includes("two running agents have the same id"));
     expect(new Set(told.map((line) => line.split(" ")[1]))).toEqual(new Set(["n1", "n2"]));
     const [view] = await cluster.drive(cluster.client().agents());
     expect(view).toMatchObject({ id: "a1", twin: { pid: process.pid } });
@@ -90,14 +90,14 @@ describe("two agents that live under one id", () => {
     }
     await cluster.clock.advance(3_000);
 
-    expect(lines.filter((line) => line.includes("two agents live"))).toEqual([]);
+    expect(lines.filter((line) => line.includes("two running agents"))).toEqual([]);
   });
 });
 
 describe("a beat that cannot be read", () => {
   test("is logged by the agent's id and the field at fault, once a minute for each agent", async () => {
     const { cluster, lines } = await stageOf("n1");
-    const bad = () => lines.filter((line) => line.includes("beat cannot be read"));
+    const bad = () => lines.filter((line) => line.includes("beat is malformed"));
     for (let second = 0; second < 30; second++) {
       say(cluster, { agent: "s1", drivers: [{ name: "work", concurrency: 0 }], state: "here" });
       say(cluster, { agent: "s2", drivers: [], state: "busy" });

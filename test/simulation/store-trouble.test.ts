@@ -75,10 +75,10 @@ describe("a store that takes no writes", () => {
     const [node] = await cluster.drive(cluster.client({ timeoutMs: 20_000 }).nodes());
 
     expect(node?.unserved).toMatchObject({ shards: 2, reason: expect.stringContaining("no answer") as string });
-    expect(lines.filter((line) => /n2 W shards cannot be served/.test(line))).toHaveLength(1);
+    expect(lines.filter((line) => /n2 W this node cannot serve some of its shards/.test(line))).toHaveLength(1);
     cluster.network.storage = "ok";
     await cluster.clock.advance(20_000);
-    expect(lines.filter((line) => /n2 I all shards of this node/.test(line))).toHaveLength(1);
+    expect(lines.filter((line) => /n2 I this node serves all of its shards again/.test(line))).toHaveLength(1);
   });
 
   test("because the connection is gone is not the store's trouble", async () => {

@@ -6,7 +6,7 @@ export interface Piece {
 }
 
 /** The pieces that a piece refers to, by id; `*`: it may be any. */
-export interface Needs {
+interface Needs {
   readonly pieces: ReadonlySet<string>;
   /** Those of them whose output it may want. */
   readonly outputs: ReadonlySet<string>;
