@@ -48,7 +48,8 @@ const sources = [
   "packages/agents/src/**/*.ts",
   "packages/core/src/{actor,base,client,memory,nats,plan,ports,schedule,task,testing,views,wire}/**/*.ts",
   "packages/core/src/{*,machines/define,machines/logic}.ts",
-  "packages/node/src/{node,options}.ts",
+  "packages/node/src/{cli,membership,nats-server}/**/*.ts",
+  "packages/node/src/{heap,node,node-context,options,visible}.ts",
   "packages/node/src/{dispatch,membership,shard,supervisor}/**/*.ts",
 ];
 

@@ -19,7 +19,7 @@ export interface CheckedGroup extends Verdict {
 
 /**
  * Looks whether the live instances of a namespace would go on where only these machines are known. Reads every shard, owns none, and starts nothing.
- * What breaks comes first.
+ * Breaking instances come first.
  */
 export async function checkInstances(
   { records, leases }: Pick<Ports, "records" | "leases">,
@@ -27,7 +27,7 @@ export async function checkInstances(
 ): Promise<readonly CheckedGroup[]> {
   const ranges = await Promise.all(
     Array.from({ length: records.shards }, async (_, shard): Promise<LoadRange> => {
-      // Whoever has asked for a shard's owner reads all that was stored under it.
+      // A read after the request for a shard's owner sees everything that was stored under that owner.
       await records.owner(shard);
       return { shard, ...decodeMark(await leases.readMark(shard)) };
     }),

@@ -12,7 +12,7 @@ export interface HeapGauge {
   stop(): void;
 }
 
-/** What has survived a collection may take so much of the heap: the rest is for what is in flight, and for a take-over. */
+/** The share of the heap for data that has survived a collection. The rest is for work in flight, and for a take-over. */
 const MOST_LIVE = 0.7;
 /** Garbage included. V8 collects before its limit; this close to it there is not much garbage. */
 const MOST_USED = 0.9;
@@ -21,7 +21,7 @@ const MOST_USED = 0.9;
 export function createHeapGauge(): HeapGauge {
   const { heap_size_limit: limitBytes } = getHeapStatistics();
   const used = (): number => getHeapStatistics().used_heap_size / limitBytes;
-  /** What was left by the last collection of the whole heap. */
+  /** The size after the last collection of the whole heap. */
   let live = 0;
   const observer = new PerformanceObserver((list) => {
     for (const { detail } of list.getEntries() as (PerformanceEntry & {

@@ -2,7 +2,7 @@ import type { Clock, Logger, Names, Ports, Random } from "@ergon/core";
 
 import type { ServerTime } from "./server-time.ts";
 
-/** What every part of a node works with. */
+/** The context that every part of a node uses. */
 export interface NodeContext {
   /** Node id: unique per start of the process, and the name of its session. */
   readonly node: string;

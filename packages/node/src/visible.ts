@@ -1,7 +1,7 @@
-/** What a terminal takes for a command or for another direction of writing; lines and tabs aside. */
+/** Characters that a terminal takes for a command or for another direction of writing, except line ends and tabs. */
 // oxlint-disable-next-line no-control-regex
 const COMMANDS = /\r(?!\n)|[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
-/** Of these what JSON leaves as it is. */
+/** The characters among these that JSON does not escape. */
 const COMMANDS_IN_JSON = /[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
 
 /** Text that others wrote, for a terminal: what would be obeyed there is shown, as `\u001b`. */

@@ -22,7 +22,7 @@ export async function awaitEnd(
   return exitCodeOfTask(view);
 }
 
-/** What a task's status means for the process. */
+/** The exit code for a task's status. */
 export function exitCodeOfTask({ status }: { readonly status: string }): number {
   if (status === "succeeded") return exitCodes.done.code;
   return isTerminal(status) ? exitCodes.failed.code : exitCodes.timeout.code;

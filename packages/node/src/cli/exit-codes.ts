@@ -11,7 +11,7 @@ type Ending =
   | "internal"
   | "interrupted";
 
-/** What the process ends with. `ergon --help` and docs/operations.md print this table; a test compares them. */
+/** The exit codes of the process. `ergon --help` and docs/operations.md print this table; a test compares them. */
 export const exitCodes: Readonly<Record<Ending, { readonly code: number; readonly summary: string }>> = {
   done: { code: 0, summary: "success; a task has succeeded" },
   failed: { code: 1, summary: "the task has failed or was cancelled; doctor found something to fix" },

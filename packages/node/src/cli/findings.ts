@@ -13,7 +13,7 @@ export interface Finding {
 /** When JetStream writes reach the disk; only the server's monitoring port tells. */
 export type Sync = { readonly always: boolean; readonly intervalMs: number };
 
-/** What the cluster says of itself; `undefined` where no node answered. */
+/** The cluster's report about itself; `undefined` if no node answered. */
 export interface ClusterFacts {
   readonly nodes: readonly NodeView[];
   readonly agents: readonly AgentView[];
@@ -89,7 +89,7 @@ function durability({ buckets }: NatsFacts, sync: Sync | undefined): Finding {
       );
 }
 
-/** What is the same of several buckets is said once. */
+/** Reports a finding that several buckets share only once. */
 function grouped(findings: readonly Finding[]): readonly Finding[] {
   const byText = Map.groupBy(findings, ({ level, text }) => `${level} ${text}`);
   return [...byText.values()].map((same) => {
@@ -183,7 +183,7 @@ function permissions({ permissions: known, user }: NatsFacts, names: Names, driv
   );
 }
 
-/** What a node publishes for one bucket. */
+/** The subjects on which a node publishes for one bucket. */
 function ofBucket(bucket: string): readonly string[] {
   const stream = `KV_${bucket}`;
   const asked = ["STREAM.INFO", "STREAM.CREATE", "STREAM.MSG.GET"].map((verb) => `$JS.API.${verb}.${stream}`);

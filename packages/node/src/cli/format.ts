@@ -27,7 +27,7 @@ function contentText(content: Content): string {
   return "text" in content ? content.text : `${content.base64} (base64)`;
 }
 
-/** What an agent's stop waits for. */
+/** The work for which an agent's stop waits. */
 export function runningText(running: number, drainMs: number): string | undefined {
   if (running === 0) return undefined;
   return `${running === 1 ? "1 attempt" : `${running} attempts`} to end, ${formatDuration(drainMs)} at most`;

@@ -7,7 +7,7 @@ export async function knownMachines(client: Client): Promise<readonly string[]> 
   return [...names].filter((name) => !name.startsWith(`${TASK}@`)).toSorted();
 }
 
-/** That no node knows a machine, and which ones they know. */
+/** The message that no node knows a machine, with the machines that they know. */
 export function machineNotFound(machine: string, known: readonly string[], cause?: unknown): NotFoundError {
   const those = known.length === 0 ? "none" : known.join(", ");
   return new NotFoundError("MACHINE_NOT_FOUND", `no node knows the machine "${machine}"; known machines: ${those}`, {

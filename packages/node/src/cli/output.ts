@@ -14,8 +14,8 @@ export interface Cell {
 }
 
 /**
- * Standard output and standard error of one command. Tables and colours are for terminals; others get tabs. What tasks and agents say is
- * theirs: nothing in it reaches a terminal as a command.
+ * Standard output and standard error of one command. Tables and colours are for terminals; others get tabs. Control characters in
+ * texts from tasks and agents are escaped, so that a terminal never executes them.
  */
 export interface Output {
   readonly json: boolean;

@@ -22,7 +22,7 @@ export async function readJson(io: Io, argument: string | undefined, what: strin
   }
 }
 
-/** What bytes are, by their looks: a JSON map, list or string; text; or just bytes. */
+/** The kind of bytes, judged by their content: a JSON map, list or string; text; or just bytes. */
 export function contentTypeOf(data: Uint8Array): string | undefined {
   if (data.length === 0) return undefined;
   let text: string;

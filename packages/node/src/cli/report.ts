@@ -5,7 +5,7 @@ import { visible, visibleJson } from "../visible.ts";
 import type { Io } from "./io.ts";
 import { columnsOf, wrapText } from "./wrap.ts";
 
-/** What to do next, where the message does not say it. */
+/** The next step for the user, if the message does not contain it. */
 const hints: Partial<Record<ErrorCode, string>> = {
   NATS_UNREACHABLE: 'start one with "ergon dev", or say where it is with --nats or NATS_URL',
   NO_NODE: 'start one with "ergon node" in this namespace, or see --namespace',
@@ -51,7 +51,7 @@ export function reportError(
   if (debug && error instanceof Error) io.stderr.write(`${visible(`${error.stack ?? ""}${causeOf(error)}`)}\n`);
 }
 
-/** Messages name the first of several faults; people see the others too. What is wrong with YAML is shown with its lines. */
+/** Messages name the first of several faults; people see the others too. A fault of YAML is shown with its lines. */
 function textOf(error: unknown): string {
   const text = messageOf(error);
   if (error instanceof Error && error.cause instanceof YAMLError) return text.trimEnd();

@@ -14,7 +14,7 @@ export type OnStop = (stop: () => Promise<unknown>, waitsFor?: () => string | un
 
 /**
  * Starts what serves, and serves until it is told to stop: the first SIGINT, SIGTERM or SIGHUP stops it gracefully, also while it
- * starts; a second, 500 ms later or more, quits. Whoever reads its output may leave. An error of `start`, which may go on as long as the service, stops everything too.
+ * starts; a second, 500 ms later or more, quits. The reader of its output may close it. An error of `start`, which may go on as long as the service, stops everything too.
  */
 export async function runService(
   { io, output }: Session,

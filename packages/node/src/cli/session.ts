@@ -11,7 +11,7 @@ import { createOutput, type Output } from "./output.ts";
 import { reportError } from "./report.ts";
 import { readSettings, type Setting } from "./settings.ts";
 
-/** What a command works with: its surroundings, and the settings as its flags, the environment and the file say. */
+/** The input of a command: its environment, and the settings from its flags, the environment variables and the file. */
 export interface Session {
   readonly io: Io;
   readonly output: Output;
@@ -19,7 +19,7 @@ export interface Session {
   readonly debug: boolean;
   /** Connects as a client. */
   connect(): Promise<Client>;
-  /** What is said, for people, when Ctrl-C ends the command. */
+  /** The message for people when Ctrl-C ends the command. */
   farewell?: string;
   /** The thing that the command waits for, as an outage's message names it: `task t-1`. */
   waitsFor?: string;
@@ -155,7 +155,7 @@ export function durationArgument(text: string): number {
   return ms;
 }
 
-/** The same as a text, for what is checked with everything else. Of a bare number nobody can tell whether it means seconds. */
+/** The same as a text, for what is checked with everything else. A bare number is refused, because its unit is not clear. */
 export function durationText(text: string): string {
   if (/^\d+(\.\d+)?$/.test(text) && Number(text) !== 0)
     throw new InvalidArgumentError(`The unit is missing: write ${text}ms or ${text}s.`);

@@ -13,7 +13,7 @@ export interface Setting {
   /** The first that is set and not empty counts. */
   readonly env: readonly string[];
   readonly summary: string;
-  /** Who takes the flag: every command; `dev`, `node` and `agent`; `dev` and `node`. */
+  /** The commands that take the flag: every command; `dev`, `node` and `agent`; `dev` and `node`. */
   readonly scope: "connection" | "service" | "node";
   /** The flag may be given several times. */
   readonly repeated?: boolean;
@@ -159,7 +159,7 @@ function put(tree: Tree, path: readonly string[], value: unknown): void {
     tree[key] = value;
     return;
   }
-  // What is not a map is left for the schema to complain about.
+  // The schema refuses a value that is not a map.
   if (tree[key] === undefined || tree[key] === null) tree[key] = {};
   if (typeof tree[key] === "object") put(tree[key] as Tree, rest, value);
 }

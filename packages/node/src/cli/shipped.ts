@@ -6,7 +6,7 @@ import { InvalidError } from "@ergon/core";
 import { isExecutable } from "../is-executable.ts";
 import { shippedDrivers } from "./shipped-drivers.ts";
 
-/** What an agent of the command line is to serve. */
+/** The drivers of an agent of the command line. */
 export interface DriverFlags {
   readonly driver: readonly string[];
   readonly concurrency?: number | undefined;

@@ -8,7 +8,7 @@ const LEAST_WIDTH = 16;
 
 interface TableCell {
   readonly text: string;
-  /** What is written in the text's place; it looks as long. */
+  /** The text that is printed instead, with the same visible length. */
   readonly paint: (text: string) => string;
 }
 

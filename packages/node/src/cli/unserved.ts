@@ -2,13 +2,13 @@ import { PLAN, isMap, type Client, type RunSpec } from "@ergon/core";
 
 import { knownMachines } from "./known-machines.ts";
 
-/** What the runs of a schedule need: drivers, and machines as `order` or `order@2`. */
+/** The needs of a schedule's runs: drivers, and machines as `order` or `order@2`. */
 interface Needs {
   readonly drivers: Set<string>;
   readonly machines: Set<string>;
 }
 
-/** What the runs of a schedule need and nobody serves now, a line for each. */
+/** The needs of a schedule's runs that nobody serves now, one line each. */
 export async function unservedBy(client: Client, run: RunSpec): Promise<readonly string[]> {
   const { drivers, machines } = needsOf(run);
   const [known, agents] = await Promise.all([knownMachines(client), client.agents()]);

@@ -40,7 +40,7 @@ export async function reach(
   }
 }
 
-/** What it means for the process where an instance stands, and why, when it is not where it should be. */
+/** The exit code for an instance's state, and the reason if it is not the expected state. */
 export function exitCodeOfUntil(output: Output, view: MachineView, { state, tag }: Until = {}): number {
   const { status } = view;
   const there = state === undefined ? tag !== undefined && view.stateTags.includes(tag) : isIn(view.value, state);

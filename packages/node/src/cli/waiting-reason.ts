@@ -2,7 +2,7 @@ import { isInstance, isTerminal, type Client, type MachineView, type TaskView } 
 
 import type { Session } from "./session.ts";
 
-/** Who waits for so long is told what for. */
+/** After this time, a waiting command prints the reason of its wait. */
 const PATIENCE_MS = 2_000;
 
 /** Waits for `waited`; meanwhile says on standard error why the task or instance does not get on: first after 2 s, then whenever that changes. */
@@ -17,7 +17,7 @@ export async function sayingWhy<T>({ output }: Session, client: Client, id: stri
       told = reason;
     }
   };
-  // What goes wrong here goes wrong with the wait too, which says so.
+  // A failure here is a failure of the wait too, which reports it.
   const timer = setTimeout(() => void tell().catch(() => undefined), PATIENCE_MS);
   try {
     return await waited;

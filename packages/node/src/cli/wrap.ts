@@ -8,8 +8,8 @@ export function columnsOf({ columns = USUAL_COLUMNS }: { readonly columns?: numb
 }
 
 /**
- * Breaks lines that are wider than a terminal between words: it would break them inside words. What continues a line stands below its text: of two
- * columns with two spaces or more between them below the second one. A word that is wider than the terminal stays whole.
+ * Breaks lines that are wider than a terminal between words; the terminal would break them inside words. A continued line is indented below its text. If
+ * the line has two columns with two or more spaces between them, it is indented below the second column. A word that is wider than the terminal stays whole.
  */
 export function wrapText(text: string, columns: number): string {
   return text

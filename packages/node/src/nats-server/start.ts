@@ -42,7 +42,7 @@ export interface NatsServer {
 
 /**
  * Runs the server, and a shell beside it that ends the server when its own input does: the pipe from this process breaks however this
- * process dies, by `kill -9` too, and nats-server itself would not notice. What it ran in (`$0`) goes after it. A group of its own, so
+ * process dies, by `kill -9` too, and nats-server itself would not notice. The folder in which it ran (`$0`) is removed after it. A group of its own, so
  * that Ctrl-C reaches only us.
  */
 const GUARD = `
@@ -144,7 +144,7 @@ function followLog(child: ChildProcess, hear: (line: string) => void): void {
   }
 }
 
-/** What the log calls an error, without process and time; all of it when it calls nothing so. */
+/** The errors in the log, without process and time; the whole log if it contains no error. */
 function reasonIn(lines: readonly string[]): string {
   const faults = lines.flatMap((line) => /\[(?:ERR|FTL)\] (.*)$/.exec(line)?.[1] ?? []);
   return (faults.length === 0 ? lines : faults).join("\n");

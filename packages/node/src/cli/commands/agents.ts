@@ -5,7 +5,7 @@ import { cell } from "../format.ts";
 import type { Paint } from "../output.ts";
 import type { Cli } from "../session.ts";
 
-/** What is shown of its state: two under one id are a fault that somebody has to mend. */
+/** The agent's state as printed. Two agents with one id are a fault that somebody has to fix. */
 function stateOf({ state, twin }: AgentView): { readonly text: string; readonly paint: Paint } {
   if (twin !== undefined)
     return { text: `${state}; id used twice, also by pid ${twin.pid} on ${twin.host}`, paint: "red" };

@@ -71,7 +71,7 @@ async function examine(
   }
 }
 
-/** What NATS says of itself, or why it says nothing. */
+/** The facts about NATS, or the reason why there are none. */
 async function readFacts(inspected: Promise<NatsFacts>): Promise<NatsFacts | string> {
   try {
     return await inspected;

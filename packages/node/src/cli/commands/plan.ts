@@ -94,7 +94,7 @@ function addRun(group: Command, cli: Cli): void {
     );
 }
 
-/** What a file says, as a plan. Throws `InvalidError` naming the place where it is no YAML. What the plan is worth is for the node to say. */
+/** The plan in a file. Throws `InvalidError`, which names the place, if the file is no YAML. The node checks the plan itself. */
 async function readPlan(io: Io, file: string): Promise<PlanDefinition> {
   const data = file === "-" ? await readStdin(io, "a plan") : await readInput(file);
   const name = file === "-" ? "standard input" : file;
