@@ -245,7 +245,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
         heap: settings.heap,
         machines: known,
         version: "0.0.0",
-        host: "memory",
+        hostName: "memory",
         pid: 1,
       };
       const member = Object.assign(memberOf(name, process, own), { node: await drive(startNode(parts)) });

@@ -1,5 +1,5 @@
 import { createNames, step, taskMachine, type AgentView } from "@ergon/core";
-import { AgentsTable, CreditDesk, Drivers, Flights, HostedShard, LiveActor, Starter } from "@ergon/node/testing";
+import { AgentsTable, Credits, Drivers, Flights, HostedShard, LiveActor, Starter } from "@ergon/node/testing";
 import { describe, expect, test } from "vitest";
 
 import { Subject, T0, specOf } from "../support/task-subject.ts";
@@ -103,7 +103,7 @@ describe("a driver whose tasks wait for any agent and for one agent", () => {
     } as never;
     const drivers = driversOf(options);
     const agents = new AgentsTable();
-    const credits = new CreditDesk(
+    const credits = new Credits(
       context,
       agents,
       () => undefined,

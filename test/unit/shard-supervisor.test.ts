@@ -13,7 +13,7 @@ test("a node that joins while another is still loading the shards gets its share
     return process.records.load(...range);
   };
   const ports = { ...process, records: { ...process.records, load }, close: async () => process.close() };
-  const settings = { sessionTtlMs: 6_000, drivers: {}, version: "0.0.0", host: "memory", pid: 1 };
+  const settings = { sessionTtlMs: 6_000, drivers: {}, version: "0.0.0", hostName: "memory", pid: 1 };
   await cluster.drive(
     startNode({
       id: "slow",

@@ -58,7 +58,7 @@ export async function openNode(
       );
     }
     const parts = { id: node, namespace, prefix, ports, clock, random: systemRandom, logger, sessionTtlMs };
-    const self = { version: VERSION, host: hostname(), pid: process.pid };
+    const self = { version: VERSION, hostName: hostname(), pid: process.pid };
     const heap = createHeapGauge();
     const running = await startNode({ ...parts, ...self, drivers, machines, heap, placement: link.placement });
     const stop = async (stopOptions?: { readonly drainMs?: number }): Promise<void> => {

@@ -60,7 +60,7 @@ export interface NodeParts {
   /** Users' machines that this node knows. */
   readonly machines?: readonly Machine[];
   readonly version: string;
-  readonly host: string;
+  readonly hostName: string;
   readonly pid: number;
   /** How full the heap is. @defaultValue a heap without an end */
   readonly heap?: HeapGauge | undefined;
@@ -142,7 +142,7 @@ function assemble(context: NodeContext, parts: NodeParts): Assembly {
     hosted,
     ...shardEvents(actors, service, () => readiness.check()),
   });
-  const readiness = new Readiness(() => supervisor.settled);
+  const readiness = new Readiness(() => supervisor.servesItsShare);
   return {
     ...actors,
     ...service,
@@ -162,10 +162,14 @@ function assemble(context: NodeContext, parts: NodeParts): Assembly {
 }
 
 /** How this node introduces itself to the others. */
-function sessionOf({ id, host, pid, version }: NodeParts, machines: MachineRegistry, startedAt: string): SessionView {
+function sessionOf(
+  { id, hostName, pid, version }: NodeParts,
+  machines: MachineRegistry,
+  startedAt: string,
+): SessionView {
   const migratable = machines.migratable();
   const known = { machines: machines.names(), ...(migratable.length === 0 ? {} : { migratable }) };
-  return { id, host, pid, version, startedAt, ...known };
+  return { id, host: hostName, pid, version, startedAt, ...known };
 }
 
 /** Moves the connection to another NATS server when too many nodes are at one; `undefined` where there is only one server. */
@@ -179,7 +183,7 @@ function shardEvents({ held }: Actors, { shards, forwarder }: Service, onServing
   return {
     onMessage: (shard, message) => shards.receive(shard, message),
     onServing: (shard) => {
-      for (const { verb, id, message } of forwarder.take(shard.number)) shards.serveKept(shard, verb, id, message);
+      for (const { verb, id, message } of forwarder.takeKept(shard.number)) shards.serveKept(shard, verb, id, message);
       onServing();
     },
     onLeft: (shard) => {

@@ -4,7 +4,7 @@ export { newsOfSteps } from "./cli/commands/plan-steps.ts";
 export { printTask } from "./cli/format.ts";
 export { createOutput } from "./cli/output.ts";
 export { AgentsTable } from "./dispatch/agents-table.ts";
-export { CreditDesk } from "./dispatch/credit-desk.ts";
+export { Credits } from "./dispatch/credits.ts";
 export { DriverQueue } from "./dispatch/driver-queue.ts";
 export { Drivers } from "./dispatch/drivers.ts";
 export { Flights } from "./dispatch/flights.ts";

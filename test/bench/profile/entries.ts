@@ -7,7 +7,7 @@ export const entriesOf: Readonly<Record<"node" | "agent" | "server", readonly En
     { name: "an agent's answer: read, step", begins: /serve\/agent-answers\.ts$/ },
     { name: "a submit: read, create, step", begins: /serve\/(request-router|shard-messages)\.ts$/ },
     { name: "a record: encode, send to the store", begins: /^#send .*shard\/commit-queue\.ts$/ },
-    { name: "a stored record: dispatch, answer, publish", begins: /^#settle .*shard\/commit-queue\.ts$/ },
+    { name: "a stored record: dispatch, answer, publish", begins: /^#conclude .*shard\/commit-queue\.ts$/ },
     { name: "agents: heartbeats, free slots", begins: /dispatch\/(agents|credit)[\w-]*\.ts$/ },
     { name: "tasks that start from the queue", begins: /dispatch\/[\w-]+\.ts$/ },
     { name: "socket: write", begins: /nats\/outbound\.ts$/ },

@@ -86,7 +86,7 @@ export class AgentsObserver {
 
   #credit(message: Message): void {
     try {
-      this.#dispatcher.credits.take(message);
+      this.#dispatcher.credits.receive(message);
     } catch (error) {
       this.#context.logger.warn(
         { reason: messageOf(error) },

@@ -18,7 +18,7 @@ import type { Stepping } from "../shard/hosting.ts";
 import { Aborts } from "./aborts.ts";
 import { AgentProbes } from "./agent-probes.ts";
 import { AgentsTable, type AgentEntry } from "./agents-table.ts";
-import { CreditDesk } from "./credit-desk.ts";
+import { Credits } from "./credits.ts";
 import { Drivers, refusalOf, type Driver, type Place } from "./drivers.ts";
 import { Flights } from "./flights.ts";
 import { PlainAgents } from "./plain-agents.ts";
@@ -45,7 +45,7 @@ export interface TaskListeners {
 export class Dispatcher implements Behaviour {
   readonly agents: AgentsTable = new AgentsTable();
   readonly aborts: Aborts;
-  readonly credits: CreditDesk;
+  readonly credits: Credits;
   readonly flights: Flights;
   readonly plainAgents: PlainAgents;
   readonly probes: AgentProbes;
@@ -70,7 +70,7 @@ export class Dispatcher implements Behaviour {
     this.pulse = new ServerPulse(context);
     this.probes = new AgentProbes(context, this.agents, this.pulse, (entry) => this.lose(entry, "is gone"));
     this.aborts = new Aborts(context, this.agents);
-    this.credits = new CreditDesk(
+    this.credits = new Credits(
       context,
       this.agents,
       (driver) => this.pump(driver),
@@ -212,7 +212,7 @@ export class Dispatcher implements Behaviour {
 
   // Behaviour of the task machine.
 
-  settle(actor: LiveActor): void {
+  prepare(actor: LiveActor): void {
     const state = actor.state;
     if (state === undefined) return;
     const live = liveStateOf(state);
@@ -255,7 +255,7 @@ export class Dispatcher implements Behaviour {
     const { attempt, agent } = taskOf(state);
     if (live === "held") return this.#listeners.held(actor);
     if (live === "ready" || live === "unserved") {
-      this.settle(actor);
+      this.prepare(actor);
       if (live !== liveStateOf(this.#host.wake(actor))) this.#host.commit(actor, () => undefined);
       return;
     }

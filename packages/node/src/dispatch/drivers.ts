@@ -1,7 +1,7 @@
 import type { Names } from "@ergon/core";
 
 import type { DriverOptions } from "../options.ts";
-import type { Waits } from "./credit-desk.ts";
+import type { Waits } from "./credits.ts";
 import { DriverQueue } from "./driver-queue.ts";
 
 /** Unpacking a task costs some ten microseconds when its turn comes: tasks that wait a moment only are not packed. */

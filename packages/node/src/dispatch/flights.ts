@@ -3,7 +3,7 @@ import type { TaskContext } from "@ergon/core";
 import type { NodeContext } from "../node-context.ts";
 import type { Flight, LiveActor } from "../shard/actor.ts";
 import type { AgentEntry, AgentsTable } from "./agents-table.ts";
-import type { CreditDesk } from "./credit-desk.ts";
+import type { Credits } from "./credits.ts";
 import { dispatchHeaders } from "./dispatch-message.ts";
 import type { Driver } from "./drivers.ts";
 
@@ -15,9 +15,9 @@ export class Flights {
   readonly offered: Set<LiveActor> = new Set();
   readonly #context: NodeContext;
   readonly #agents: AgentsTable;
-  readonly #credits: CreditDesk;
+  readonly #credits: Credits;
 
-  constructor(context: NodeContext, agents: AgentsTable, credits: CreditDesk) {
+  constructor(context: NodeContext, agents: AgentsTable, credits: Credits) {
     this.#context = context;
     this.#agents = agents;
     this.#credits = credits;

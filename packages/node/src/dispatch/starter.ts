@@ -3,7 +3,7 @@ import { taskOption, type ActorState, type TaskSpec } from "@ergon/core";
 import type { LiveActor } from "../shard/actor.ts";
 import type { Stepping } from "../shard/hosting.ts";
 import type { AgentsTable } from "./agents-table.ts";
-import type { CreditDesk } from "./credit-desk.ts";
+import type { Credits } from "./credits.ts";
 import { refusalOf, type Driver, type Drivers, type Place } from "./drivers.ts";
 import type { Flights } from "./flights.ts";
 import type { PlainAgents } from "./plain-agents.ts";
@@ -12,7 +12,7 @@ import { liveStateOf, taskOf } from "./task-state.ts";
 export interface StarterParts {
   readonly drivers: Drivers;
   readonly agents: AgentsTable;
-  readonly credits: CreditDesk;
+  readonly credits: Credits;
   readonly flights: Flights;
   readonly plainAgents: PlainAgents;
   readonly host: Stepping;

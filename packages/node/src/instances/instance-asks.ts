@@ -51,7 +51,7 @@ export class InstanceAsks implements AskHost {
   cancel(key: number, reason: string): void {
     const task = this.#actor.embedded?.get(key);
     if (task === undefined || !this.#host.transition(task, { type: "cancel", by: this.#actor.id, reason })) return;
-    this.#dispatcher.settle(task);
+    this.#dispatcher.prepare(task);
     this.#host.takeIn(task);
   }
 

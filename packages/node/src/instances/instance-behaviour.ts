@@ -53,7 +53,7 @@ export class InstanceBehaviour implements Behaviour {
   }
 
   /** Does what the instance has asked for within the same write. An instance that has ended wants none of its tasks any more. */
-  settle(actor: LiveActor): void {
+  prepare(actor: LiveActor): void {
     if (this.#host.wake(actor).snapshot.status !== "active")
       for (const key of [...(actor.embedded?.keys() ?? [])]) this.#asks(actor).withdraw(key);
     if (actor.effects.length === 0) return;
@@ -75,7 +75,7 @@ export class InstanceBehaviour implements Behaviour {
     const event = { type: "ergon.task", key, ending: endingOf(task), answered: answeredOf(key, task) };
     host.orFail(actor, () => {
       host.transition(actor, event);
-      this.settle(actor);
+      this.prepare(actor);
     });
   }
 

@@ -45,7 +45,7 @@ export class AgentAnswers {
   }
 
   /** An agent's answer, or the server's word that nobody received the attempt. */
-  take(shard: HostedShard, id: string, attempt: number, message: Message): void | Promise<void> {
+  receive(shard: HostedShard, id: string, attempt: number, message: Message): void | Promise<void> {
     const actor = shard.find(id);
     const flight = actor?.flight;
     if (message.noResponders) {

@@ -66,7 +66,7 @@ export class Batches {
     this.#newId = createIdFactory(context.random);
   }
 
-  async take(message: Message, asking: Asking): Promise<void> {
+  async serve(message: Message, asking: Asking): Promise<void> {
     this.#parts.intake.requireOpen();
     requireHeaders(message.headers(), "batch");
     const body = decodeBody(message.data, message.header(H.contentType));

@@ -47,7 +47,7 @@ export class Cancellations {
     this.#parts = parts;
   }
 
-  async take(shard: HostedShard, id: string, cancellation: Cancellation, asking: Asking): Promise<void> {
+  async serve(shard: HostedShard, id: string, cancellation: Cancellation, asking: Asking): Promise<void> {
     const { host, machines, replies } = this.#parts;
     const { type } = cancellation;
     const actor = shard.actors.get(id);
@@ -63,7 +63,7 @@ export class Cancellations {
       if (!actor.writing.isDone)
         return host.whenStored(
           actor,
-          replies.onceStored(asking.reply, () => this.take(shard, id, cancellation, asking)),
+          replies.onceStored(asking.reply, () => this.serve(shard, id, cancellation, asking)),
         );
     }
     const state = actor?.committed ?? (await readStored(this.#context, machines, shard, id));

@@ -70,7 +70,7 @@ export class ClusterQueries {
     await Promise.all(this.#subscriptions.map((subscription) => subscription.drain()));
   }
 
-  async take(verb: string, message: Message, asking: Asking): Promise<void> {
+  async serve(verb: string, message: Message, asking: Asking): Promise<void> {
     if (asking.reply === undefined) return;
     requireHeaders(message.headers(), verb);
     this.#parts.replies.send(asking, await this.#answer(verb, message));

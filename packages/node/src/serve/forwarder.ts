@@ -80,7 +80,7 @@ export class Forwarder {
   /** Refuses all that is kept: this node stops, and nobody has taken the shards. */
   giveBack(): void {
     for (const shard of [...this.#kept.keys()])
-      for (const { message } of this.take(shard)) {
+      for (const { message } of this.takeKept(shard)) {
         const text = `this node is stopping, and shard ${shard} has no owner yet; ask again`;
         this.#replies.fail(message.reply, new UnavailableError("NODE_STOPPING", text, { retryAfterMs: 500 }));
       }
@@ -88,11 +88,11 @@ export class Forwarder {
 
   /** Another node owns the shard now. */
   owned(shard: number): void {
-    for (const { verb, id, message } of this.take(shard)) this.forward(shard, verb, id, message);
+    for (const { verb, id, message } of this.takeKept(shard)) this.forward(shard, verb, id, message);
   }
 
   /** This node owns the shard now: it takes what was kept. */
-  take(shard: number): readonly Kept[] {
+  takeKept(shard: number): readonly Kept[] {
     const kept = this.#kept.get(shard) ?? [];
     this.#kept.delete(shard);
     for (const { message } of kept) this.waiting.leave(message);

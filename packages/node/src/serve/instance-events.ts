@@ -52,24 +52,24 @@ export class InstanceEvents {
     this.#parts = parts;
   }
 
-  take(
+  serve(
     shard: HostedShard,
     verb: "send" | "can" | "migrate",
     id: string,
     message: Message,
     asking: Asking,
   ): Promise<void> {
-    if (verb === "send") return this.#take(shard, id, message, asking);
+    if (verb === "send") return this.#send(shard, id, message, asking);
     return verb === "can" ? this.#can(shard, id, asking) : this.#migrate(shard, id, message, asking);
   }
 
-  async #take(shard: HostedShard, id: string, message: Message, asking: Asking): Promise<void> {
+  async #send(shard: HostedShard, id: string, message: Message, asking: Asking): Promise<void> {
     const actor = shard.actors.get(id);
     if (actor === undefined) return this.#sendToEnded(shard, id, message.header(H.eventId), asking);
     const state = this.#parts.host.current(actor);
     requireInstance(state, id);
     requireTarget(asking.until, state.machine);
-    this.#send(actor, state as MachineState, message, asking);
+    this.#deliver(actor, state as MachineState, message, asking);
   }
 
   /** Answers which events an instance takes in its present state. */
@@ -100,7 +100,7 @@ export class InstanceEvents {
     );
   }
 
-  #send(actor: LiveActor, state: MachineState, message: Message, asking: Asking): void {
+  #deliver(actor: LiveActor, state: MachineState, message: Message, asking: Asking): void {
     const { host, replies } = this.#parts;
     const event = parseEvent(message);
     const id = message.header(H.eventId);

@@ -50,7 +50,7 @@ export class InstanceStarts {
   }
 
   /** Answers a start that a client, or another node for it, has asked for. `fresh`: nobody else has the id. */
-  take(shard: HostedShard, id: string, spec: StartSpec, asking: Asking, fresh: boolean): void {
+  serve(shard: HostedShard, id: string, spec: StartSpec, asking: Asking, fresh: boolean): void {
     const machine = this.#machineOf(spec);
     if (machine !== undefined) requireTarget(asking.until, machine);
     this.start(shard, id, spec, fresh, (outcome) => this.#parts.listeners.answerOutcome(asking, shard.number, outcome));

@@ -42,7 +42,7 @@ export class NewWork {
   start({ id, shard }: Destination, spec: StartSpec, fresh: boolean, message: Message, asking: Asking): void {
     if (shard === undefined) return this.#forward("begin", id, message, encodeStart(spec));
     this.#parts.intake.requireStore(shard);
-    this.#parts.starts.take(shard, id, spec, asking, fresh);
+    this.#parts.starts.serve(shard, id, spec, asking, fresh);
   }
 
   #forward(verb: "admit" | "begin", id: string, message: Message, data: Uint8Array): void {

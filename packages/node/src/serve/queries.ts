@@ -27,7 +27,7 @@ export class Queries {
     this.#parts = parts;
   }
 
-  async take(shard: HostedShard, verb: "get" | "wait" | "watch", id: string, asking: Asking): Promise<void> {
+  async serve(shard: HostedShard, verb: "get" | "wait" | "watch", id: string, asking: Asking): Promise<void> {
     if (asking.reply === undefined) return;
     const { host, machines, replies, listeners } = this.#parts;
     const actor = shard.actors.get(id);
@@ -36,7 +36,7 @@ export class Queries {
     if (actor !== undefined && state === undefined)
       return host.whenStored(
         actor,
-        replies.onceStored(asking.reply, () => this.take(shard, verb, id, asking)),
+        replies.onceStored(asking.reply, () => this.serve(shard, verb, id, asking)),
       );
     if (state === undefined) throw notFound(id);
     if (verb === "wait") {

@@ -57,13 +57,13 @@ export class RequestRouter {
     // A node starts only the machines that it knows.
     for (const machine of machines.startable())
       serve(names.start(machine), (message, asking) => this.#start(message, machine, asking));
-    serve(names.batch, (message, asking) => batches.take(message, asking));
+    serve(names.batch, (message, asking) => batches.serve(message, asking));
     for (const verb of actorVerbs) {
       const root = names.verb(verb, "").length;
       serve(names.verb(verb, "*"), (message, asking) => this.#verb(verb, message.subject.slice(root), message, asking));
     }
     const clusterRoot = names.cluster("").length;
-    serve(names.cluster("*"), (message, asking) => cluster.take(message.subject.slice(clusterRoot), message, asking));
+    serve(names.cluster("*"), (message, asking) => cluster.serve(message.subject.slice(clusterRoot), message, asking));
   }
 
   /** Takes no more new work. Resolves when all requests that the server has given to this node are served. */

@@ -107,10 +107,10 @@ export class ShardMessages {
 
   /** Serves a request to an actor of a shard that this node serves, now or in its turn. */
   serve(shard: HostedShard, verb: string, id: string, message: Message, asking: Asking): void | Promise<void> {
-    if (!inTurn.has(verb)) return this.#take(shard, verb, id, message, asking);
+    if (!inTurn.has(verb)) return this.#route(shard, verb, id, message, asking);
     return this.#turns.run(id, message, (kept) =>
       shard.phase === "serving"
-        ? this.#take(shard, verb, id, kept, asking)
+        ? this.#route(shard, verb, id, kept, asking)
         : this.#parts.forwarder.forward(shard.number, verb, id, kept),
     );
   }
@@ -119,10 +119,10 @@ export class ShardMessages {
   #answer(shard: HostedShard, id: string, attempt: number, message: Message): void | Promise<void> {
     const { answers, forwarder } = this.#parts;
     const instance = embeddedIn(id);
-    if (instance === undefined || message.noResponders) return answers.take(shard, id, attempt, message);
+    if (instance === undefined || message.noResponders) return answers.receive(shard, id, attempt, message);
     return this.#turns.run(instance.id, message, (kept) =>
       shard.phase === "serving"
-        ? answers.take(shard, id, attempt, kept)
+        ? answers.receive(shard, id, attempt, kept)
         : forwarder.forward(shard.number, "reply", `${id}.${attempt}`, kept),
     );
   }
@@ -143,7 +143,7 @@ export class ShardMessages {
     }
   }
 
-  #take(shard: HostedShard, verb: string, id: string, message: Message, asking: Asking): void | Promise<void> {
+  #route(shard: HostedShard, verb: string, id: string, message: Message, asking: Asking): void | Promise<void> {
     requireActorId(id);
     const number = shardOf(id, this.#context.ports.records.shards);
     if (number !== shard.number)
@@ -154,23 +154,23 @@ export class ShardMessages {
       case "get":
       case "wait":
       case "watch":
-        return queries.take(shard, verb, id, asking);
+        return queries.serve(shard, verb, id, asking);
       case "cancel":
       case "end":
-        return cancellations.take(shard, id, parseCancellation(verb, message), asking);
+        return cancellations.serve(shard, id, parseCancellation(verb, message), asking);
       case "retry":
         return this.#retry(shard, id, message, asking);
       case "send":
       case "can":
       case "migrate":
-        return events.take(shard, verb, id, message, asking);
+        return events.serve(shard, verb, id, message, asking);
       case "admit":
         return this.#admit(shard, id, message, asking);
       case "begin":
         intake.requireCapacity();
-        return starts.take(shard, id, decodeStart(message.data), asking, false);
+        return starts.serve(shard, id, decodeStart(message.data), asking, false);
       case "tell":
-        return tells.take(shard, id, message);
+        return tells.serve(shard, id, message);
       case "batch":
         intake.requireCapacity();
         return batches.coordinate(message, asking);

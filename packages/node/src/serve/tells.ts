@@ -41,7 +41,7 @@ export class Tells {
   }
 
   /** A message is answered when its outcome is stored; a repeated message has no further effect. */
-  async take(shard: HostedShard, id: string, { data, reply }: Message): Promise<void> {
+  async serve(shard: HostedShard, id: string, { data, reply }: Message): Promise<void> {
     const { host, machines, intake, replies } = this.#parts;
     const { from, tell } = decodeTell(data);
     const { what, key } = tell;

@@ -5,7 +5,7 @@ import type { LiveActor } from "./actor.ts";
 /** The part of a kind of machine that its host calls around the steps: `task` is one kind. */
 export interface Behaviour {
   /** After a transition and before its commit: may take further steps that belong into the same write. */
-  settle(actor: LiveActor): void;
+  prepare(actor: LiveActor): void;
   /** Performs an effect whose record is stored. */
   perform(actor: LiveActor, effect: Effect): void;
   /** After a record was stored, and its effects were performed. `ended`: it was the last. */

@@ -47,7 +47,7 @@ export interface CommitQueueOptions {
 export class CommitQueue {
   readonly #queued = new Map<LiveActor, Entry>();
   /** Writes whose records the store refused, during their pause. No drain waits for them: the shard may move, and its next owner continues from the stored record. */
-  readonly #setAside = new Map<LiveActor, Entry>();
+  readonly #paused = new Map<LiveActor, Entry>();
   #inFlight = 0;
   /** A batch is in flight: the queue sends nothing beside it. */
   #grouped = false;
@@ -104,10 +104,10 @@ export class CommitQueue {
   /** Drops every queued write of a shard that this node has lost. */
   drop(shard: HomeShard): void {
     for (const actor of this.#queued.keys()) if (actor.shard === shard) this.#queued.delete(actor);
-    for (const [actor, { timer }] of this.#setAside) {
+    for (const [actor, { timer }] of this.#paused) {
       if (actor.shard !== shard) continue;
       this.#options.clock.cancel(timer);
-      this.#setAside.delete(actor);
+      this.#paused.delete(actor);
     }
   }
 
@@ -170,12 +170,12 @@ export class CommitQueue {
       if (isGroup) this.#grouped = false;
       for (const { actor } of entries) actor.writing.answered();
       this.#options.onResult?.(result);
-      this.#settle(entries, result);
+      this.#conclude(entries, result);
       this.#schedule();
     });
   }
 
-  #settle(entries: readonly Entry[], result: CommitResult): void {
+  #conclude(entries: readonly Entry[], result: CommitResult): void {
     const present = entries.filter(({ actor }) => actor.shard.phase !== "closed");
     switch (result.kind) {
       case "committed":
@@ -230,7 +230,7 @@ export class CommitQueue {
     for (const entry of entries) if (!this.#refuseCreation(entry, refusal)) kept.push(entry);
     if (kept.length === 0) return;
     if (isOfOne) {
-      for (const entry of kept) this.#putAside(entry, refusal);
+      for (const entry of kept) this.#pause(entry, refusal);
       return;
     }
     this.#requeue(kept);
@@ -260,7 +260,7 @@ export class CommitQueue {
   }
 
   /** The store does not take this record: it waits for its next try, and all others continue. */
-  #putAside(entry: Entry, { code, message }: Refusal): void {
+  #pause(entry: Entry, { code, message }: Refusal): void {
     const { actor } = entry;
     const { logger, clock } = this.#options;
     entry.refusals = (entry.refusals ?? 0) + 1;
@@ -272,7 +272,7 @@ export class CommitQueue {
     entry.most = 1;
     // The actor has changed meanwhile: send the new record at once.
     if (this.#queued.has(actor)) return this.#requeue([entry]);
-    this.#setAside.set(actor, entry);
+    this.#paused.set(actor, entry);
     entry.timer = clock.after(pauseMs, () => {
       this.#takeBack(actor);
       this.#schedule();
@@ -281,10 +281,10 @@ export class CommitQueue {
   }
 
   #takeBack(actor: LiveActor): void {
-    const entry = this.#setAside.get(actor);
+    const entry = this.#paused.get(actor);
     if (entry === undefined) return;
     this.#options.clock.cancel(entry.timer);
-    this.#setAside.delete(actor);
+    this.#paused.delete(actor);
     actor.shard.writes++;
     this.#queued.set(actor, entry);
   }

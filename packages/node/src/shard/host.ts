@@ -1,4 +1,4 @@
-// The path of an event: create or step → fits → settle → commit → perform → answer.
+// The path of an event: create or step → fits → prepare → commit → perform → answer.
 // The stepper makes an actor's first state, or steps it on, in memory. If the new record does not fit a message, the host takes the step back, or
 // fails the actor. The actor's behaviour then adds what belongs into the same write. The commit queue writes the record. Only after the store has
 // acknowledged the write does the host perform the effects of the step, and answer the sender. Otherwise a crash could undo what others have seen.
@@ -15,10 +15,10 @@ import type { HostOptions } from "./host-options.ts";
 import type { HostedShard } from "./hosted-shard.ts";
 import type { Backlog, Embedding, Releasing, Residence, Versioned } from "./hosting.ts";
 import { Migrations } from "./migrations.ts";
+import { Parking } from "./parking.ts";
 import { Patience } from "./patience.ts";
 import { Residents } from "./residents.ts";
 import { Stepper } from "./stepper.ts";
-import { Woken } from "./woken.ts";
 import type { Settled } from "./writing.ts";
 
 /** The shell around the pure core: keeps actors, steps them, stores them, and performs their effects afterwards (laws 1, 2, 9). */
@@ -30,7 +30,7 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
   readonly #stepper: Stepper;
   readonly #residents: Residents;
   readonly #migrations: Migrations;
-  readonly #woken: Woken;
+  readonly #parking: Parking;
   /** Decides how long deadlines wait for answers after a take-over. */
   readonly patience: Patience;
 
@@ -43,7 +43,7 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
     const store = (actor: LiveActor): void => this.#store(actor, ignore);
     this.patience = new Patience(clock, ports.bus);
     this.#records = new ActorRecords({ ...options, surroundings });
-    this.#woken = new Woken(clock, (actor) =>
+    this.#parking = new Parking(clock, (actor) =>
       this.#residents.orSetAside(actor, () => this.#residents.parkIfIdle(actor)),
     );
     this.#timers = new ActorTimers(context, this.patience, (actor, now) =>
@@ -64,7 +64,7 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
       patience: this.patience,
       behaviourOf,
       surroundings,
-      onWoken: (actor) => this.#woken.add(actor),
+      onWoken: (actor) => this.#parking.add(actor),
       onUnreadable: (actor, reason) => this.#residents.putAside(actor, reason),
       onBroken: (actor, error) => this.#residents.setAside(actor, error),
     });
@@ -86,7 +86,7 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
     const actor = new LiveActor(id, shard, machine);
     this.#stepper.begin(actor, input, at);
     shard.add(actor);
-    this.#behaviour(actor).settle(actor);
+    this.#behaviour(actor).prepare(actor);
     this.#records.requireFit(actor, "nothing was stored", () => this.#residents.forget(actor));
     this.#commitWhole(actor, settled);
     return actor;
@@ -95,7 +95,7 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
   embed(actor: LiveActor, key: number, input: unknown, at: number): LiveActor {
     const task = this.#records.embedded(actor, key);
     this.#stepper.begin(task, input, at);
-    this.#behaviour(task).settle(task);
+    this.#behaviour(task).prepare(task);
     this.#hold(task);
     return task;
   }
@@ -152,7 +152,7 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
 
   sendKnown(actor: LiveActor, event: EventWithoutTime): void {
     if (!this.transition(actor, event)) return;
-    this.#behaviour(actor).settle(actor);
+    this.#behaviour(actor).prepare(actor);
     if (actor.effects.length > 0) return this.commit(actor, ignore);
     this.#timers.set(actor, this.wake(actor).timers);
     this.#residents.parkIfIdle(actor);
@@ -223,7 +223,7 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
   }
 
   stop(): void {
-    this.#woken.stop();
+    this.#parking.stop();
     this.#timers.stop();
   }
 
@@ -240,12 +240,12 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
     this.#stepper.rollBack(actor, actor.fitting ?? this.wake(actor));
     // Do not upgrade it: an actor that fails ends on its present version.
     this.#stepper.step(actor, this.wake(actor), { type: "ergon.failed", code, message });
-    this.#behaviour(actor).settle(actor);
+    this.#behaviour(actor).prepare(actor);
     this.#commitWhole(actor, settled);
   }
 
   #store(actor: LiveActor, settled: Settled): void {
-    this.#behaviour(actor).settle(actor);
+    this.#behaviour(actor).prepare(actor);
     this.commit(actor, settled);
   }
 

@@ -55,7 +55,7 @@ export class Migrations {
     actor.shard.remove(actor);
     actor.machine = to;
     actor.shard.add(actor);
-    stepper.take(actor, turn);
+    stepper.apply(actor, turn);
     behaviourOf(actor).rolledBack(actor);
     store(actor);
   }

@@ -51,7 +51,7 @@ export class Stepper {
   /** The actor's first step. */
   begin(actor: LiveActor, input: unknown, at: number): void {
     const { machine } = actor;
-    this.take(actor, machine.engine.begin(machine, input, at, this.#parts.surroundings(actor)));
+    this.apply(actor, machine.engine.begin(machine, input, at, this.#parts.surroundings(actor)));
     actor.scheduledAt = at;
   }
 
@@ -69,7 +69,7 @@ export class Stepper {
     return this.#turn(actor, state, () => machine.engine.fire(machine, state, timer, time));
   }
 
-  take(actor: LiveActor, { state, effects }: Turn): void {
+  apply(actor: LiveActor, { state, effects }: Turn): void {
     actor.state = state;
     actor.addEffects(effects);
   }
@@ -101,7 +101,7 @@ export class Stepper {
       throw error;
     }
     if (turn.state === before) return false;
-    this.take(actor, turn);
+    this.apply(actor, turn);
     return true;
   }
 

@@ -107,7 +107,7 @@ export class ShardSupervisor {
   }
 
   /** Whether everything that the assignment gives this node is served here. */
-  get settled(): boolean {
+  get servesItsShare(): boolean {
     const { cluster, hosted } = this.#parts;
     const { node } = this.#context;
     if (!cluster.alive) return false;

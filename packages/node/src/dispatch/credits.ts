@@ -15,7 +15,7 @@ export interface Waits {
  * This node's side of the agents' slots: asks for them when tasks wait, gives them back when an agent recalls them. An attempt goes out only
  * on a slot, so an agent never gets more than it announced, from however many nodes.
  */
-export class CreditDesk {
+export class Credits {
   readonly #context: NodeContext;
   readonly #agents: AgentsTable;
   readonly #onGranted: (driver: string) => void;
@@ -75,7 +75,7 @@ export class CreditDesk {
 
   /**
    * Asks the agent, or the driver's agents, for as many slots as tasks wait, or `least`. A slot that one agent cannot grant is asked of the next as well; the agent remembers the
-   * request, and is asked again for more than before, for something more urgent, or when it was heard ({@link CreditDesk.refresh}).
+   * request, and is asked again for more than before, for something more urgent, or when it was heard ({@link Credits.refresh}).
    */
   ask(
     driver: string,
@@ -105,7 +105,7 @@ export class CreditDesk {
   }
 
   /** An agent's word on `node.<node>.credit`: more slots, some asked back, or how many are held in all, where a message was lost. */
-  take(message: Message): void {
+  receive(message: Message): void {
     const { agent, driver, granted, recall, held } = parseCredit(message);
     const credit = this.#agents.get(agent)?.credits.get(driver);
     if (credit === undefined) return;

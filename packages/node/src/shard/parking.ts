@@ -8,7 +8,7 @@ const LOOK_MS = 1_000;
 const PER_TURN = 500;
 
 /** Actors that were unpacked for somebody: they are packed again, or what is merely read would fill the memory. */
-export class Woken {
+export class Parking {
   readonly #clock: Clock;
   readonly #park: (actor: LiveActor) => void;
   /** With the monotonic time at which each is looked at, the earliest first. */
