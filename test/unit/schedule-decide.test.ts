@@ -1,4 +1,16 @@
-import { HOUR, MINUTE, SECOND, type Ending, type ScheduleSpec } from "@ergon/core";
+import {
+  HOUR,
+  MINUTE,
+  SECOND,
+  decodeFields,
+  encodeRecord,
+  machineEngine,
+  scheduleMachine,
+  silentLogger,
+  type Ending,
+  type MachineState,
+  type ScheduleSpec,
+} from "@ergon/core";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
@@ -27,6 +39,31 @@ describe("a run's id", () => {
     const schedule = subject({ every: "1500ms" }, id);
     schedule.goOff();
     expect(ids(schedule)).toEqual([`${id}=20260101T000001_500Z`]);
+  });
+});
+
+test("a run in flight under an id of the former form counts as running, and its end is heard", () => {
+  const schedule = subject({});
+  schedule.goOff();
+  const record = Buffer.from(encodeRecord(scheduleMachine, schedule.state)).toString("latin1");
+  const former = decodeFields(Buffer.from(record.replaceAll("s=2026", "s-2026"), "latin1"));
+  if ("kind" in former) throw new Error(former.reason);
+  expect(machineEngine.misshapen(scheduleMachine, former)).toBeUndefined();
+  const surroundings = { id: "s", logger: silentLogger, onLocal: () => undefined };
+  schedule.state = machineEngine.restore(scheduleMachine, former, surroundings) as MachineState;
+
+  schedule.goOff();
+  expect(schedule.context).toMatchObject({ running: [{ id: "s-20260101T000100Z" }], counts: { skipped: 1 } });
+  const [key = "0"] = Object.keys(schedule.state.meta.children);
+  schedule.happen({
+    type: "ergon.told",
+    from: "s-20260101T000100Z",
+    tell: { seq: 1, to: "s", key: Number(key), what: { kind: "ended", ending: done } },
+  });
+  schedule.goOff();
+  expect(schedule.context).toMatchObject({
+    running: [{ id: "s=20260101T000300Z" }],
+    counts: { started: 2, succeeded: 1 },
   });
 });
 
