@@ -73,7 +73,7 @@ const coreBans = layerBans("core", coreLayers, ["index.ts", "testing.ts"], (laye
 const nodeBans = layerBans(
   "node",
   nodeLayers,
-  ["index.ts", "testing.ts", "node.ts", "node-{actors,service}.ts", "start-node.ts"],
+  ["index.ts", "testing.ts", "node.ts", "node-{actors,service}.ts", "readiness.ts", "start-node.ts"],
   (layer) => (layer === "cli" || layer === "nats-server" ? [bans.nats] : [bans.nats, bans.timers]),
 );
 

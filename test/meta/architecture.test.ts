@@ -1,6 +1,8 @@
+import { globSync } from "node:fs";
+
 import { expect, test } from "vitest";
 
-import { plain, readText, tableRows } from "../support/documents.ts";
+import { plain, readText, root, tableRows } from "../support/documents.ts";
 
 const page = readText("docs/architecture.md");
 
@@ -15,6 +17,20 @@ test.for(["core", "node"])(
     expect(Object.fromEntries(told)).toEqual(layersOf(name));
   },
 );
+
+test("docs/architecture.md states every law that the code cites, by its number", () => {
+  const [, laws = ""] = /^## Laws$(.*?)^## /ms.exec(page) ?? [];
+  const stated = [...laws.matchAll(/^(\d+)\. \*\*/gm)].map(([, number]) => Number(number));
+  const cited = globSync("{packages/*/src,test}/**/*.ts", { cwd: root }).flatMap((file) =>
+    [...readText(file).matchAll(/\blaws? (\d+(?:(?:, | and )\d+)*)/g)].flatMap(([, numbers = ""]) =>
+      numbers.split(/, | and /).map((number) => ({ file, law: Number(number) })),
+    ),
+  );
+
+  expect(stated).toEqual(stated.map((_, index) => index + 1));
+  expect(cited.length).toBeGreaterThan(0);
+  expect(cited.filter(({ law }) => !stated.includes(law))).toEqual([]);
+});
 
 /** The layers of a package in the linter's configuration. */
 function layersOf(name: string): Readonly<Record<string, readonly string[]>> {

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 
+import { numberFields } from "@ergon/core";
 import { expect, test } from "vitest";
 
 import { ergon } from "../support/cli.ts";
@@ -16,6 +17,13 @@ test("the README has every command, and no other", async () => {
     .filter((name) => name !== "help");
 
   expect(new Set(told)).toEqual(new Set(printed));
+});
+
+test("every flag of a task has its help", async () => {
+  const { out } = await ergon(["submit", "--help"]);
+
+  expect(out).toContain("longest run of one attempt");
+  expect(numberFields.filter(({ path: option }) => out.includes(`${option} (default`))).toEqual([]);
 });
 
 test("./ergon runs from any folder, and takes files relative to it", () => {

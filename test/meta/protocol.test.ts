@@ -8,6 +8,7 @@ import {
   createNames,
   numberFields,
   shardOf,
+  taskDefaults,
   taskLimits,
   taskStatuses,
 } from "@ergon/core";
@@ -35,6 +36,16 @@ test("docs/protocol.md has every option with its header, kind, limits and defaul
 
   expect(told).toEqual(
     numberFields.map(({ path, header, kind, min, max, fallback }) => ({ path, header, kind, min, max, fallback })),
+  );
+});
+
+test("every option of a task has a spelling on the wire", () => {
+  const { retry, ...own } = taskDefaults;
+  // A list: it has a header of its own beside the table of numbers.
+  const { never: _, ...numbers } = retry;
+
+  expect(numberFields.map(({ target }) => target).toSorted()).toEqual(
+    [...Object.keys(own), ...Object.keys(numbers)].toSorted(),
   );
 });
 
