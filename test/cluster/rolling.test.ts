@@ -71,7 +71,7 @@ test("an agent that is stopped hands back what it cannot finish, and takes nothi
 });
 
 describe("clocks an hour apart (M-12)", () => {
-  test("move no timer, order, lease or owner", async ({ cluster }) => {
+  test("clocks an hour apart move no timer, order, lease or owner", async ({ cluster }) => {
     const ahead = path.join(import.meta.dirname, "../support/processes/clock-ahead.ts");
     const late = await cluster.startNode({ imports: [ahead] });
     await cluster.startAgent({ imports: [ahead] });

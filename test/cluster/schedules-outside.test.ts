@@ -33,7 +33,9 @@ async function expectAllRuns({ client }: Cluster, ids: readonly string[]): Promi
 }
 
 describe("schedules that catch up with nothing lose no due time", () => {
-  test("while the connection of a node swallows everything, its schedules or another's", async ({ cluster }) => {
+  test("schedules that catch up with nothing lose no due time while a node's connection swallows everything, whether theirs or another's", async ({
+    cluster,
+  }) => {
     const ids = await addSchedules(cluster, "silent");
     const [silent] = nodesOf(cluster) as [Member];
     silent.proxy.freeze();
@@ -45,7 +47,9 @@ describe("schedules that catch up with nothing lose no due time", () => {
     await expectAllRuns(cluster, ids);
   });
 
-  test("while an operator mirrors or sources every stream of the namespace", async ({ cluster }) => {
+  test("schedules that catch up with nothing lose no due time while an operator mirrors or sources every stream of the namespace", async ({
+    cluster,
+  }) => {
     const { client } = cluster;
     const ids = await addSchedules(cluster, "mirrored");
     const nats = await connectNats({ servers: cluster.url });

@@ -157,7 +157,7 @@ describe("memory network", () => {
     await expect(within(clock, second)).rejects.toMatchObject({ code: "NO_NODE" });
   });
 
-  test("a paused process hears everything in order once it goes on", async () => {
+  test("a paused process hears everything in order once it continues", async () => {
     const { clock, network } = newNetwork();
     const view = clock.view();
     const [sleeper, other] = [network.connect("sleeper", { clock: view }), network.connect()];
@@ -260,7 +260,7 @@ describe("memory network", () => {
     expect(deletion.kind).toBe("committed");
   });
 
-  test("after a lost connection commits under way are unknown, subscriptions are back, and watches tell what has changed", async () => {
+  test("commits in flight at a lost connection are unknown, subscriptions return, and watches tell what has changed", async () => {
     const { clock, network } = newNetwork();
     const [node, other] = [network.connect("node"), network.connect("other")];
     const [sessions, owners, news] = [new Heard<Session>(), new Heard<Ownership>(), new Heard<string | undefined>()];

@@ -67,7 +67,7 @@ async function pretendServer(version: string): Promise<{ readonly url: string; c
 }
 
 describe("connecting", () => {
-  test("no server: the error says where, and not with which password", async ({ connect }) => {
+  test("an error without a server says where NATS was expected, and shows no password", async ({ connect }) => {
     const attempt = connect({ servers: "nats://user:secret@127.0.0.1:1" });
 
     await expect(attempt).rejects.toMatchObject({ code: "NATS_UNREACHABLE", kind: "unavailable" });
@@ -75,7 +75,7 @@ describe("connecting", () => {
     await expect(attempt).rejects.not.toThrow(/secret|user/);
   });
 
-  test("a server that is not there yet is waited for", async ({ connect, start }) => {
+  test("a connection waits for a server that does not run yet", async ({ connect, start }) => {
     const server = await start();
     await server.kill();
 
@@ -85,7 +85,7 @@ describe("connecting", () => {
     expect((await link).status).toBe("connected");
   });
 
-  test("wrong credentials: NOT_PERMITTED, and no secret in the text", async ({ connect, start }) => {
+  test("wrong credentials are NOT_PERMITTED, and the text holds no secret", async ({ connect, start }) => {
     const server = await start({ configuration: { authorization: { user: "ergon", password: "right" } } });
 
     const attempt = connect({ servers: server.url, user: "ergon", password: "wrong-secret" });
@@ -98,7 +98,7 @@ describe("connecting", () => {
     expect((await connect({ servers: `nats://127.0.0.1:1,${named}` })).status).toBe("connected");
   });
 
-  test("who is asked cannot tell from the reply-to where JetStream's answers are awaited", async ({
+  test("a responder cannot tell from the reply-to where JetStream's answers are awaited", async ({
     connect,
     start,
   }) => {
@@ -185,7 +185,7 @@ describe("connecting", () => {
 });
 
 describe("opening a namespace", () => {
-  test("many who open it first agree on its shape", async ({ connect, server, namespace }) => {
+  test("many clients that open a namespace first agree on its shape", async ({ connect, server, namespace }) => {
     const wishes = [64, 32, 16, 8].map((shards) => ({ namespace, shards, commitMode: "pipelined" as const }));
 
     const opened = await Promise.all(
@@ -270,7 +270,7 @@ describe("when the server fails", () => {
     await expect(claim).rejects.toMatchObject({ code: "NOT_PERMITTED" });
   });
 
-  test("commits under way when it is killed are unknown, later ones refused, and all goes on when it is back", async ({
+  test("commits under way when it is killed are unknown, later ones refused, and all continues when it is back", async ({
     connect,
     start,
     namespace,
@@ -402,7 +402,7 @@ describe("when the server fails", () => {
     watch.stop();
   });
 
-  test("a subscription is there again when the server is", async ({ connect, start }) => {
+  test("a subscription works again when the server is back", async ({ connect, start }) => {
     const server = await start();
     const ports = await openNats(await connect({ servers: server.url }), {
       namespace: uniqueNamespace(),
@@ -448,7 +448,7 @@ test("a connection that is closed leaves no timer behind: the process may end", 
   expect(pending.size).toBe(0);
 });
 
-test("what one turn publishes arrives in its order, however large, and before what is asked afterwards", async ({
+test("the messages that one turn publishes arrive in their order, however large, and before a later request", async ({
   start,
   connect,
 }) => {

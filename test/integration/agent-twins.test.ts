@@ -5,7 +5,7 @@ import { startErgon } from "../support/ergon-process.ts";
 import { eventually } from "../support/eventually.ts";
 
 test(
-  "of two agents with one id the one that was started first ends, with exit code 5 and the reason, and the other goes on",
+  "the older one of two agents with one id ends with exit code 5 and the reason, and the newer one continues",
   { timeout: 60_000 },
   async ({ local }) => {
     await local.node();

@@ -101,7 +101,9 @@ async function lives(pid: number): Promise<boolean> {
 }
 
 describe("a command", () => {
-  test("gets the payload on its standard input, and its standard output is the response", async ({ start }) => {
+  test("a command gets the payload on its standard input, and its standard output is the response", async ({
+    start,
+  }) => {
     const { answer } = await start(["tr", "a-z", "A-Z"], "hello", {}, { contentType: "text/plain" });
 
     const { text, message, error } = await answer;
@@ -110,7 +112,7 @@ describe("a command", () => {
     expect([text, message.header(H.contentType)]).toEqual(["HELLO", "text/plain"]);
   });
 
-  test("that does not read its input succeeds", async ({ start }) => {
+  test("a command that does not read its input succeeds", async ({ start }) => {
     const { answer } = await start(["true"], "x".repeat(500_000));
 
     expect((await answer).error).toBeUndefined();
@@ -120,19 +122,21 @@ describe("a command", () => {
     ["exit 3", "EXIT_3", "retryable"],
     ["exit 75", "EXIT_75", "retryable"],
     ["kill -9 $$", "SIGNAL_SIGKILL", "retryable"],
-  ])("that ends with `%s` fails with %s, which is %s", async ([script, code, kind], { start }) => {
+  ])("a command that ends with `%s` fails with %s, which is %s", async ([script, code, kind], { start }) => {
     const { answer } = await start(sh(script));
 
     expect((await answer).error).toMatchObject({ code, kind });
   });
 
-  test("that is not there may be tried again: another agent may have it", async ({ start }) => {
+  test("a program that does not exist may be tried again: another agent may have it", async ({ start }) => {
     const { answer } = await start(["/no/such/program"]);
 
     expect((await answer).error).toMatchObject({ code: "COMMAND_NOT_STARTED", kind: "retryable" });
   });
 
-  test("has its standard error in the log, line by line, and the end of it in the failure", async ({ start }) => {
+  test("a command has its standard error in the log, line by line, and the end of it in the failure", async ({
+    start,
+  }) => {
     const { answer, lines } = await start(sh("echo one >&2; echo two >&2; exit 1"));
 
     const { error } = await answer;
@@ -141,13 +145,15 @@ describe("a command", () => {
     expect(lines).toEqual(["one", "two"]);
   });
 
-  test("that writes more than its limit fails for good, and does not go on", async ({ start }) => {
+  test("a command that writes more than its limit fails for good, and does not continue", async ({ start }) => {
     const { answer } = await start(["yes"], "", {}, { responseLimit: 10_000 });
 
     expect((await answer).error).toMatchObject({ code: "RESPONSE_TOO_LARGE", kind: "terminal" });
   });
 
-  test("knows its task from the environment, and of ours only what it needs or is named", async ({ start }) => {
+  test("a command gets its task in the environment, and only the agent's variables that it needs or that are named", async ({
+    start,
+  }) => {
     process.env["ERGON_TEST_SECRET"] = "hidden";
     process.env["ERGON_TEST_GIVEN"] = "given";
     const headers = { [H.resource]: "urn:x", [H.arguments]: '{"k":"v"}' };
@@ -178,7 +184,7 @@ describe("a command", () => {
     expect(env).not.toHaveProperty("ERGON_TEST_SECRET");
   });
 
-  test("is stopped with all that it started, at a cancel", async ({ start }) => {
+  test("a command is stopped with all that it started, at a cancel", async ({ start }) => {
     const { answer, line, lines, abort } = await start(sh("sleep 1000 & echo $! >&2; echo ready >&2; wait"));
     await line("ready");
 
@@ -188,13 +194,13 @@ describe("a command", () => {
     expect(await lives(Number(lines[0]))).toBe(false);
   });
 
-  test("is stopped at the deadline", async ({ start }) => {
+  test("a command is stopped at the deadline", async ({ start }) => {
     const { answer } = await start(["sleep", "1000"], "", { [H.timeoutMs]: "50" });
 
     expect((await answer).error?.code).toBe("ATTEMPT_TIMEOUT");
   });
 
-  test("that does not heed SIGTERM is killed, with all that it started", async ({ start }) => {
+  test("a command that does not heed SIGTERM is killed, with all that it started", async ({ start }) => {
     const script = "trap '' TERM; sleep 1000 & echo $! >&2; echo $$ >&2; echo ready >&2; while :; do wait; done";
     const { answer, line, lines, abort } = await start(sh(script), "", {}, { killAfterMs: 50 });
     await line("ready");
@@ -205,7 +211,7 @@ describe("a command", () => {
     expect(await Promise.all(lines.slice(0, 2).map((pid) => lives(Number(pid))))).toEqual([false, false]);
   });
 
-  test("ends although somebody who left its group keeps its output open", async ({ start }) => {
+  test("a command ends although somebody who left its group keeps its output open", async ({ start }) => {
     const script = `
       const left = require("node:child_process").spawn("sleep", ["1000"], { detached: true, stdio: "inherit" });
       left.unref();
@@ -218,7 +224,7 @@ describe("a command", () => {
     expect(await answer).toMatchObject({ text: "done\n", error: undefined });
   });
 
-  test("leaves nothing behind that it started and forgot", async ({ start }) => {
+  test("a command leaves nothing behind that it started and forgot", async ({ start }) => {
     const { answer, lines } = await start(sh("sleep 1000 >/dev/null 2>&1 & echo $! >&2"));
 
     expect((await answer).error).toBeUndefined();

@@ -109,7 +109,7 @@ const test = base.extend<{ target: Target; run: Run }>({
 });
 
 describe("the http driver", () => {
-  test("sends method, headers and payload as the arguments say, and no argument that begins with agent. (B-29)", async ({
+  test("the http driver sends method, headers and payload as the arguments say, and no argument that begins with agent. (B-29)", async ({
     target,
     run,
   }) => {
@@ -128,7 +128,10 @@ describe("the http driver", () => {
     expect(Object.keys(target.asked[0]?.headers ?? {}).filter((name) => name.includes("agent."))).toEqual([]);
   });
 
-  test("takes headers.NAME for the header NAME, whatever letters it begins with (B-48)", async ({ target, run }) => {
+  test("the http driver takes headers.NAME for the header NAME, whatever letters it begins with (B-48)", async ({
+    target,
+    run,
+  }) => {
     await run({
       resource: `http://127.0.0.1:${target.port}/`,
       arguments: { "headers.accept": "x", "headers.shade": "y" },
@@ -142,15 +145,18 @@ describe("the http driver", () => {
     ["GET", "GET"],
     ["delete", "DELETE"],
     ["OPTIONS", "OPTIONS"],
-  ])("sends no payload unless it is POST, PUT or PATCH: %s (B-30)", async ([method, expected], { target, run }) => {
-    const args = method === undefined ? {} : { "agent.method": method };
+  ])(
+    "the http driver sends no payload unless it is POST, PUT or PATCH: %s (B-30)",
+    async ([method, expected], { target, run }) => {
+      const args = method === undefined ? {} : { "agent.method": method };
 
-    await run({ resource: `http://127.0.0.1:${target.port}/`, arguments: args, payload: "unwanted" });
+      await run({ resource: `http://127.0.0.1:${target.port}/`, arguments: args, payload: "unwanted" });
 
-    expect(target.asked).toMatchObject([{ method: expected, body: "" }]);
-  });
+      expect(target.asked).toMatchObject([{ method: expected, body: "" }]);
+    },
+  );
 
-  test.for(["PUT", "PATCH"])("sends the payload with %s (B-30)", async (method, { target, run }) => {
+  test.for(["PUT", "PATCH"])("the http driver sends the payload with %s (B-30)", async (method, { target, run }) => {
     await run({
       resource: `http://127.0.0.1:${target.port}/`,
       arguments: { "agent.method": method },
@@ -160,7 +166,7 @@ describe("the http driver", () => {
     expect(target.asked).toMatchObject([{ method, body: "wanted" }]);
   });
 
-  test("answers the body with its content type", async ({ target, run }) => {
+  test("the http driver answers the body with its content type", async ({ target, run }) => {
     target.respond = (_, response) => response.setHeader("content-type", "text/csv").end("a;b");
 
     const { message, text } = await run({ resource: `http://127.0.0.1:${target.port}/` });
@@ -176,7 +182,7 @@ describe("the http driver", () => {
     [429, "retryable"],
     [500, "retryable"],
     [503, "retryable"],
-  ])("fails on status %i, which is %s (B-31)", async ([status, kind], { target, run }) => {
+  ])("the http driver fails on status %i, which is %s (B-31)", async ([status, kind], { target, run }) => {
     target.respond = (_, response) => response.writeHead(status).end("no such city");
 
     const { error } = await run({ resource: `http://127.0.0.1:${target.port}/p` });
@@ -185,7 +191,7 @@ describe("the http driver", () => {
     expect(error?.message).toBe(`GET http://127.0.0.1:${target.port}/p was answered ${status}: no such city`);
   });
 
-  test("does not try again before the target's Retry-After", async ({ target, run }) => {
+  test("the http driver does not try again before the target's Retry-After", async ({ target, run }) => {
     target.respond = (_, response) => response.writeHead(503, { "retry-after": "7" }).end();
 
     const { error } = await run({ resource: `http://127.0.0.1:${target.port}/` });
@@ -198,18 +204,21 @@ describe("the http driver", () => {
     ["the task lets all pass", {}, { "agent.fail": "none" }, undefined],
     ["the task's word counts for more", { fail: "none" }, { "agent.fail": "400,404-410" }, "HTTP_404"],
     ["the task's word must be a list", {}, { "agent.fail": "some" }, "INVALID_OPTION"],
-  ])("fails on the statuses that it is told to: %s (B-31)", async ([, options, args, code], { target, run }) => {
-    target.respond = (_, response) => response.writeHead(404).end("gone");
+  ])(
+    "the http driver fails on the statuses that it is told to: %s (B-31)",
+    async ([, options, args, code], { target, run }) => {
+      target.respond = (_, response) => response.writeHead(404).end("gone");
 
-    const { error } = await run(
-      { resource: `http://127.0.0.1:${target.port}/`, arguments: args },
-      { ...LOOPBACK, ...options },
-    );
+      const { error } = await run(
+        { resource: `http://127.0.0.1:${target.port}/`, arguments: args },
+        { ...LOOPBACK, ...options },
+      );
 
-    expect(error?.code).toBe(code);
-  });
+      expect(error?.code).toBe(code);
+    },
+  );
 
-  test("fails for good on a response over its limit", async ({ target, run }) => {
+  test("the http driver fails for good on a response over its limit", async ({ target, run }) => {
     target.respond = (_, response) => response.end("x".repeat(5_000));
 
     const { error } = await run(
@@ -220,7 +229,10 @@ describe("the http driver", () => {
     expect(error).toMatchObject({ code: "RESPONSE_TOO_LARGE", kind: "terminal" });
   });
 
-  test("cuts a response of 5,000 bytes to the first 1,024, where it is told to (B-32)", async ({ target, run }) => {
+  test("the http driver cuts a response of 5,000 bytes to the first 1,024, where it is told to (B-32)", async ({
+    target,
+    run,
+  }) => {
     target.respond = (_, response) => response.end(`${"a".repeat(1_024)}${"b".repeat(3_976)}`);
 
     const { text } = await run(
@@ -238,20 +250,20 @@ describe("the http driver", () => {
     ["credentials that cannot be read", { resource: "http://user:%@127.0.0.1:1/" }],
     ["a header of the connection's own", { resource: "http://127.0.0.1:1/", arguments: { Expect: "100-continue" } }],
     ["a header with a line break", { resource: "http://127.0.0.1:1/", arguments: { "X-A": "a\r\nX-B: b" } }],
-  ])("fails for good on what cannot be asked: %s", async ([, task], { run }) => {
+  ])("the http driver fails for good on a request that cannot be made: %s", async ([, task], { run }) => {
     const { error } = await run(task);
 
     expect(error).toMatchObject({ code: "INVALID_OPTION", kind: "terminal" });
   });
 
-  test("may try again what is out of reach", async ({ run }) => {
+  test("the http driver may retry a request to a host that is unreachable", async ({ run }) => {
     const { error } = await run({ resource: "http://127.0.0.1:1/" });
 
     expect(error).toMatchObject({ code: "HTTP_UNREACHABLE", kind: "retryable" });
     expect(error?.message).toContain("ECONNREFUSED");
   });
 
-  test("stops at the deadline", async ({ target, run }) => {
+  test("the http driver stops at the deadline", async ({ target, run }) => {
     target.respond = () => undefined;
 
     const { error } = await run({ resource: `http://127.0.0.1:${target.port}/`, headers: { [H.timeoutMs]: "60" } });
@@ -269,7 +281,7 @@ describe("a redirect", () => {
     };
   };
 
-  test("is followed up to 5 times", async ({ target, run }) => {
+  test("a redirect is followed up to 5 times", async ({ target, run }) => {
     hops(target);
 
     const { text } = await run({ resource: `http://127.0.0.1:${target.port}/5` });
@@ -277,7 +289,7 @@ describe("a redirect", () => {
     expect(text).toBe("arrived");
   });
 
-  test("is not followed a sixth time", async ({ target, run }) => {
+  test("a redirect is not followed a sixth time", async ({ target, run }) => {
     hops(target);
 
     const { error } = await run({ resource: `http://127.0.0.1:${target.port}/6` });
@@ -291,7 +303,7 @@ describe("a redirect", () => {
     [303, "GET", ""],
     [307, "POST", "data"],
     [308, "POST", "data"],
-  ])("of status %i makes %s of a POST", async ([status, method, body], { target, run }) => {
+  ])("a redirect of status %i makes %s of a POST", async ([status, method, body], { target, run }) => {
     hops(target, status);
 
     await run({
@@ -303,7 +315,7 @@ describe("a redirect", () => {
     expect(target.asked[1]).toMatchObject({ method, body });
   });
 
-  test("to another origin carries no credentials", async ({ target, run }) => {
+  test("a redirect to another origin carries no credentials", async ({ target, run }) => {
     target.respond = (request, response) => {
       if (request.url === "/from") response.writeHead(302, { location: `http://localhost:${target.port}/to` }).end();
       else response.end();
@@ -328,7 +340,7 @@ describe("a redirect", () => {
     expect(target.asked[1]?.headers).toHaveProperty("x-a", "1");
   });
 
-  test("to the same origin carries all that the task gave", async ({ target, run }) => {
+  test("a redirect to the same origin carries all that the task gave", async ({ target, run }) => {
     hops(target);
 
     await run({
@@ -339,7 +351,7 @@ describe("a redirect", () => {
     expect(target.asked[1]?.headers).toMatchObject({ authorization: "Bearer x", host: "inside.example" });
   });
 
-  test("that becomes a GET tells nothing of the body that it no longer has", async ({ target, run }) => {
+  test("a redirect that becomes a GET tells nothing of the body that it no longer has", async ({ target, run }) => {
     hops(target, 303);
 
     await run({
@@ -353,7 +365,7 @@ describe("a redirect", () => {
     expect(target.asked[1]?.headers).not.toHaveProperty("content-language");
   });
 
-  test("to an address that is not allowed is refused", async ({ target, run }) => {
+  test("a redirect to an address that is not allowed is refused", async ({ target, run }) => {
     target.respond = (_, response) => response.writeHead(302, { location: `http://127.0.0.2:${target.port}/` }).end();
 
     const { error } = await run({ resource: `http://127.0.0.1:${target.port}/` }, { allow: ["127.0.0.1/32"] });
@@ -362,7 +374,7 @@ describe("a redirect", () => {
     expect(target.asked).toHaveLength(1);
   });
 
-  test("to another scheme is refused", async ({ target, run }) => {
+  test("a redirect to another scheme is refused", async ({ target, run }) => {
     target.respond = (_, response) => response.writeHead(302, { location: "file:///etc/passwd" }).end();
 
     const { error } = await run({ resource: `http://127.0.0.1:${target.port}/` });
@@ -373,7 +385,7 @@ describe("a redirect", () => {
 
 describe("an address that is not public", () => {
   test.for(["127.0.0.1", "localhost", "0x7f.1", "2130706433", "[::ffff:127.0.0.1]", "0.0.0.0"])(
-    "is refused unless it is allowed, by whatever name it goes: %s",
+    "an address that is not public is refused unless it is allowed, by whatever name it goes: %s",
     async (host, { target, run }) => {
       const { error } = await run({ resource: `http://${host}:${target.port}/` }, {});
 
@@ -410,19 +422,19 @@ describe("an address that is not public", () => {
       "[2002:a00:1::]",
       "[::a00:1]",
     ],
-  ])("is refused before anything is sent to it: %s", async (host, { run }) => {
+  ])("an address that is not public is refused before anything is sent to it: %s", async (host, { run }) => {
     const { error } = await run({ resource: `http://${host}/` }, {});
 
     expect(error?.code).toBe("ADDRESS_REFUSED");
   });
 
-  test("is reached by name where the name means what is allowed", async ({ target, run }) => {
+  test("an address that is not public is reached by a name of an allowed address", async ({ target, run }) => {
     const { text } = await run({ resource: `http://localhost:${target.port}/` });
 
     expect(text).toBe("fine");
   });
 
-  test("may be any, where the agent allows all", async ({ target, run }) => {
+  test("an address that is not public may be any, where the agent allows all", async ({ target, run }) => {
     const { text } = await run({ resource: `http://127.0.0.1:${target.port}/` }, { allow: "all" });
 
     expect(text).toBe("fine");
@@ -431,7 +443,7 @@ describe("an address that is not public", () => {
 
 describe("a failure's message", () => {
   test.for([404, 500, 0])(
-    "holds no credentials and no query of the URL: status %i",
+    "a failure's message holds no credentials and no query of the URL: status %i",
     async (status, { target, run }) => {
       target.respond = (_, response) => response.writeHead(status).end();
       const where = status === 0 ? "127.0.0.1:1" : `127.0.0.1:${target.port}`;

@@ -71,7 +71,7 @@ const isEvent = (event: string) => (message: Message) => message.header(H.event)
 const isState = (state: string) => (message: Message) => Buffer.from(message.data).includes(`"state":"${state}"`);
 
 describe("an agent on NATS", () => {
-  test("connects by itself, answers, and says goodbye", async ({ server, node }) => {
+  test("an agent on NATS connects by itself, answers, and says goodbye", async ({ server, node }) => {
     const agent = createAgent({ nats: { servers: server.url }, namespace, id: "a1", signals: [], drivers: [echo()] });
     await agent.start();
     node.dispatch("echo", "a1", "t1", "hello");
@@ -84,7 +84,7 @@ describe("an agent on NATS", () => {
     await node.hears(isState("gone"));
   });
 
-  test("is told by the server that nobody serves the shard, and answers when somebody does", async ({
+  test("an agent on NATS is told by the server that nobody serves the shard, and answers when somebody does", async ({
     server,
     node,
   }) => {
@@ -109,7 +109,10 @@ describe("an agent on NATS", () => {
     await agent.stop();
   });
 
-  test("finishes what runs and says goodbye at SIGTERM, and then dies of it (M-4)", async ({ server, node }) => {
+  test("an agent on NATS finishes what runs and says goodbye at SIGTERM, and then dies of it (M-4)", async ({
+    server,
+    node,
+  }) => {
     const script = `
       import { createAgent } from "@ergon/agents";
       const handler = (attempt) => attempt.sleep(300).then(() => "done");

@@ -136,7 +136,7 @@ describe("a batch with a fault stores nothing (B-4)", () => {
   });
 });
 
-test("what is asked of a bad or unknown id, or with a bad body, is refused by its code (B-16, M-21)", async ({
+test("a request with a bad or unknown id, or with a bad body, is refused by its code (B-16, M-21)", async ({
   stage,
 }) => {
   const codes = async (subjects: readonly string[], body = ""): Promise<unknown[]> =>

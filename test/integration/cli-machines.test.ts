@@ -4,7 +4,9 @@ import { linesOf, test } from "../support/ergon-dev.ts";
 import { startErgon } from "../support/ergon-process.ts";
 
 describe("instances by the command line", () => {
-  test("from the start to the end: start, can, send, ask, get, ls, wait", async ({ ergon }) => {
+  test("the commands start, can, send, ask, get, ls and wait serve an instance from its start to its end", async ({
+    ergon,
+  }) => {
     expect(await ergon(["start", "order", '{"amount": 5}', "--id", "o1", "--tag", "red"])).toEqual({
       code: 0,
       out: "o1\n",
@@ -54,7 +56,9 @@ describe("instances by the command line", () => {
     });
   });
 
-  test("what is not there in time goes on, with exit code 6", async ({ ergon }) => {
+  test("a wait that is over before the state is reached ends with exit code 6, and the instance continues", async ({
+    ergon,
+  }) => {
     await ergon(["start", "order", '{"amount": 5}', "--id", "o3"]);
 
     expect(await ergon(["wait", "o3", "--until", "state:piad"])).toMatchObject({

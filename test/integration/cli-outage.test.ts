@@ -35,7 +35,7 @@ const test = base.extend<{ stage: Stage }>({
   },
 });
 
-test("submit --wait goes on through an outage of NATS, says that NATS is away and back, and prints the response", async ({
+test("submit --wait continues through an outage of NATS, says that NATS is away and back, and prints the response", async ({
   stage: { own, local, release },
 }) => {
   let heard = "";
@@ -63,7 +63,7 @@ test("submit --wait goes on through an outage of NATS, says that NATS is away an
   );
 });
 
-test("a wait whose time is up while NATS is away ends with exit code 4, and names the task, which goes on", async ({
+test("a wait whose time is up while NATS is away ends with exit code 4, and names the task, which continues", async ({
   stage: { own, local },
 }) => {
   const client = await local.client();

@@ -14,7 +14,7 @@ import { ergonCommand, startErgon } from "../support/ergon-process.ts";
 const quoted = ergonCommand.map((word) => `'${word}'`).join(" ");
 
 describe("submit", () => {
-  test("--wait of echo prints exactly the response bytes", async ({ ergon }) => {
+  test("submit --wait of echo prints exactly the bytes of the response", async ({ ergon }) => {
     expect(await ergon(["submit", "echo", "hello", "--wait"])).toEqual({
       code: 0,
       out: "hello",
@@ -22,7 +22,7 @@ describe("submit", () => {
     });
   });
 
-  test("- reads standard input, bytes as they are", async ({ dev }) => {
+  test("submit - reads standard input and keeps its bytes", async ({ dev }) => {
     const bytes = Buffer.from([0, 255, 10, 13, 128]);
     const file = path.join(mkdtempSync(path.join(tmpdir(), "ergon-cli-")), "bytes");
 
@@ -39,7 +39,7 @@ describe("submit", () => {
     expect([piped.stdout, read.stdout]).toEqual([bytes, bytes]);
   });
 
-  test("prints the id of a task that is there at once (B-9)", async ({ ergon }) => {
+  test("submit prints at once the id of a stored task (B-9)", async ({ ergon }) => {
     const { out } = await ergon([
       "submit",
       "echo",
@@ -60,7 +60,9 @@ describe("submit", () => {
     ]);
   });
 
-  test("the same id is the same task; with another payload it is refused (M-7)", async ({ ergon }) => {
+  test("a repeated submit with the same id finds the same task; one with another payload is refused (M-7)", async ({
+    ergon,
+  }) => {
     const first = await ergon(["submit", "sleep", "30s", "--id", "m7"]);
     const again = await ergon(["submit", "sleep", "30s", "--id", "m7"]);
     const other = await ergon(["submit", "sleep", "31s", "--id", "m7"]);
@@ -74,7 +76,7 @@ describe("submit", () => {
     expect(await ergon(["submit", "upcase", "shout", "--wait"])).toMatchObject({ code: 0, out: "SHOUT" });
   });
 
-  test("--wait of a failing task says why, in one line, exit code 1", async ({ ergon }) => {
+  test("submit --wait of a failing task tells why in one line, with exit code 1", async ({ ergon }) => {
     const { code, out, err } = await ergon(["submit", "fails", "--max-attempts", "1", "--wait"]);
 
     expect([code, out]).toEqual([1, ""]);
@@ -99,7 +101,7 @@ describe("submit", () => {
     });
   });
 
-  test("faults are named all at once, exit code 2", async ({ ergon }) => {
+  test("submit names all faults at once, with exit code 2", async ({ ergon }) => {
     const { code, err } = await ergon(["submit", "echo", "x", "--priority", "12", "--delay", "soon", "--json"]);
 
     expect(code).toBe(2);
@@ -109,7 +111,7 @@ describe("submit", () => {
     );
   });
 
-  test("--timeout without --wait is refused before anything is stored", async ({ ergon }) => {
+  test("submit --timeout without --wait is refused before anything is stored", async ({ ergon }) => {
     const { code, out, err } = await ergon(["submit", "echo", "x", "--timeout", "3s"]);
 
     expect([code, out]).toEqual([2, ""]);
@@ -118,7 +120,7 @@ describe("submit", () => {
 });
 
 describe("get, wait, watch", () => {
-  test("an unknown id is exit code 3 for all of them (B-16, B-37)", async ({ ergon }) => {
+  test("get, wait and watch end with exit code 3 for an unknown id (B-16, B-37)", async ({ ergon }) => {
     for (const command of ["get", "wait", "watch", "cancel", "retry", "end"]) {
       expect(await ergon([command, "nobody"])).toMatchObject({
         code: 3,
@@ -128,7 +130,7 @@ describe("get, wait, watch", () => {
     }
   });
 
-  test("wait gives up at its bound with exit code 6, and the task goes on", async ({ ergon }) => {
+  test("wait gives up at its bound with exit code 6, and the task continues", async ({ ergon }) => {
     const { out } = await ergon(["submit", "sleep", "2s"]);
 
     expect(await ergon(["wait", out.trim(), "--timeout", "200ms"])).toMatchObject({
@@ -141,7 +143,7 @@ describe("get, wait, watch", () => {
     });
   });
 
-  test("who waits is told why: of a task, a plan and an instance, while it waits and when the time is up", async ({
+  test("a waiting command tells why a task, a plan or an instance waits, during the wait and when its time is up", async ({
     ergon,
   }) => {
     const reason = "no agent serves driver nobody";
@@ -173,7 +175,7 @@ describe("get, wait, watch", () => {
     expect(viewsOf(json).at(-1)).toMatchObject({ status: "succeeded" });
   });
 
-  test("Ctrl-C says which task goes on", async ({ dev, ergon }) => {
+  test("Ctrl-C names the task that continues", async ({ dev, ergon }) => {
     const waiting = startErgon(["submit", "sleep", "30s", "--id", "goes-on", "--wait"], dev.env);
     await untilStarted(ergon, "goes-on");
 
@@ -253,7 +255,7 @@ describe("cancel, end, retry", () => {
 });
 
 describe("batch", () => {
-  test("on a terminal it says what it reads, and how that ends", async ({ dev }) => {
+  test("batch says on a terminal what it reads, and how the input ends", async ({ dev }) => {
     const said = await ergonHere(["batch", "--no-wait"], {
       env: dev.env,
       input: '{"driver": "echo"}\n',
@@ -267,7 +269,7 @@ describe("batch", () => {
     });
   });
 
-  test("takes a task a line and prints each as it ends", async ({ ergon }) => {
+  test("batch reads one task per line and prints each when it ends", async ({ ergon }) => {
     const tasks = [
       { driver: "sleep", payload: 800, id: "slow" },
       { driver: "echo", text: "quick", id: "quick" },
@@ -281,7 +283,7 @@ describe("batch", () => {
     ]);
   });
 
-  test("one bad line stores nothing", async ({ ergon }) => {
+  test("one bad line of a batch stores nothing", async ({ ergon }) => {
     const refused = await ergon(["batch"], '{"driver": "echo", "id": "lonely"}\n{"driver": ""}\n');
     const broken = await ergon(["batch"], '{"driver": "echo"}\n{"driver": \n');
 
@@ -290,7 +292,7 @@ describe("batch", () => {
     expect(await ergon(["get", "lonely"])).toMatchObject({ code: 3 });
   });
 
-  test("--require-agents stores nothing unless an agent announces each driver (B-4, B-5)", async ({ ergon }) => {
+  test("batch --require-agents stores nothing unless an agent announces each driver (B-4, B-5)", async ({ ergon }) => {
     const lines = '{"driver": "echo", "id": "announced"}\n{"driver": "absent-1"}\n{"driver": "absent-2"}\n';
     const refused = await ergon(["batch", "--require-agents"], lines);
     const stored = await ergon(["batch", "--require-agents"], '{"driver": "echo", "id": "served"}\n');
@@ -302,7 +304,7 @@ describe("batch", () => {
     expect(stored).toMatchObject({ code: 0, out: expect.stringContaining('"id":"served"') });
   });
 
-  test("--no-wait prints what was stored, in order", async ({ ergon }) => {
+  test("batch --no-wait prints the stored tasks in order", async ({ ergon }) => {
     const said = await ergon(
       ["batch", "--no-wait"],
       '{"driver": "echo", "id": "n1"}\n{"driver": "echo", "id": "n2"}\n',
@@ -313,7 +315,7 @@ describe("batch", () => {
 });
 
 describe("ls", () => {
-  test("filters, orders and pages", async ({ ergon }) => {
+  test("ls filters, orders and pages", async ({ ergon }) => {
     const lines = Array.from({ length: 5 }, (_, n) =>
       JSON.stringify({ driver: "echo", id: `ls-${n}`, tags: ["ls"], payload: n }),
     );
@@ -331,7 +333,7 @@ describe("ls", () => {
     expect(live.out).toBe("");
   });
 
-  test("elsewhere than on a terminal it prints cells between tabs", async ({ ergon }) => {
+  test("ls prints cells between tabs when its output is not a terminal", async ({ ergon }) => {
     await ergon(["submit", "fails", "--max-attempts", "1", "--tag", "tabs", "--id", "tabs", "--wait"]);
 
     const { out } = await ergon(["ls", "--all", "--status", "failed", "--tag", "tabs", "--driver", "fails"]);
@@ -357,7 +359,7 @@ describe("ls", () => {
     expect(stderr).toMatch(/^ergon: INTERNAL: the output cannot be written: ENOSPC[^\n]*\n$/);
   });
 
-  test("a reader that goes away is no error", async ({ dev }) => {
+  test("ls ends without an error when the reader of its output has gone", async ({ dev }) => {
     const { stderr } = spawnSync(
       "sh",
       ["-c", `{ ${quoted} watch --json ls-0; ${quoted} ls --all --limit 0; echo "code $?" >&2; } | true`],

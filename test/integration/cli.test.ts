@@ -10,11 +10,11 @@ import { linesOf, test, untilStarted } from "../support/ergon-dev.ts";
 import { runErgon, startErgon } from "../support/ergon-process.ts";
 
 describe("dev", () => {
-  test("prints one line on standard output, when it takes work", async ({ dev }) => {
+  test("dev prints one line on standard output when it accepts tasks", async ({ dev }) => {
     expect(dev.process.lines).toEqual([expect.stringMatching(/^ready nats:\/\/127\.0\.0\.1:\d+ namespace=default$/)]);
   });
 
-  test("SIGTERM stops it in good order, and what --store holds is there again", async () => {
+  test("SIGTERM stops dev in order, and a dev with the same --store has its tasks again", async () => {
     const store = mkdtempSync(path.join(tmpdir(), "ergon-cli-"));
     const env = { ERGON_COMMAND: "../checkout/ergon" };
     const first = startErgon(["dev", "--port", "0", "--store", store, "--log-level", "silent"], env);
@@ -41,7 +41,7 @@ describe("dev", () => {
     await expect(second.ended).resolves.toMatchObject({ code: 0 });
   });
 
-  test("what it kept in a temporary folder is gone at the end, and both are said; of its own server's sync nothing is", async () => {
+  test("dev removes its temporary folder at the end and says so, and does not warn of the sync of its own server", async () => {
     const dev = startErgon(["dev", "--port", "0", "--machines", path.resolve("examples/order.ts")]);
     await dev.ready;
     dev.kill("SIGINT");
@@ -54,7 +54,7 @@ describe("dev", () => {
     expect(err).not.toContain("sync");
   });
 
-  test("a stop says what it waits for, and for how long at most", async () => {
+  test("a stop of dev says what it waits for, and for how long at most", async () => {
     const dev = startErgon(["dev", "--port", "0", "--drain", "1s", "--log-level", "silent"]);
     const nats = ["--nats", (await dev.ready).split(" ")[1] ?? ""];
     await runErgon(["submit", "sleep", "10m", "--id", "long", ...nats]);
@@ -66,7 +66,7 @@ describe("dev", () => {
     );
   });
 
-  test("a port that is taken is said in one line", async ({ dev }) => {
+  test("dev reports a port that is taken in one line", async ({ dev }) => {
     const port = new URL(dev.env["NATS_URL"] ?? "").port;
 
     const { code, err } = await runErgon(["dev", "--port", port]);
@@ -79,7 +79,7 @@ describe("dev", () => {
 });
 
 describe("every command", () => {
-  test("is a process that answers, and ends by itself", { timeout: 60_000 }, async ({ dev }) => {
+  test("every command is a process that answers, and ends by itself", { timeout: 60_000 }, async ({ dev }) => {
     const run = (args: readonly string[], input?: string): Promise<Said> => runErgon(args, dev.env, input);
     const live = await run(["submit", "sleep", "1m", "--id", "p-live"]);
     const ended = await run(["submit", "echo", "exactly", "--id", "p-ended", "--wait"]);
@@ -107,7 +107,7 @@ describe("every command", () => {
 });
 
 describe("nodes, agents, shards, doctor", () => {
-  test("they show who is there", async ({ ergon }) => {
+  test("nodes, agents and shards show who is there", async ({ ergon }) => {
     const [nodes, agents, shards] = await Promise.all([
       ergon(["nodes"]),
       ergon(["agents"]),
@@ -140,7 +140,7 @@ describe("nodes, agents, shards, doctor", () => {
 });
 
 describe("node", () => {
-  test("a second one takes its share and gives it back when it is stopped", async ({ dev, ergon }) => {
+  test("a second node takes its share and gives it back when it is stopped", async ({ dev, ergon }) => {
     const node = startErgon(["node", "--id", "second", "--log-format", "json"], dev.env);
     expect(await node.ready).toMatch(/^ready node=second-\S+ namespace=default$/);
     const both = await ergon(["nodes", "--json"]);
@@ -152,7 +152,7 @@ describe("node", () => {
     expect(await ergon(["submit", "echo", "still here", "--wait"])).toMatchObject({ code: 0, out: "still here" });
   });
 
-  test("without NATS it waits as long as it is told, then is exit code 4", async () => {
+  test("a node without NATS waits as long as it is told, then ends with exit code 4", async () => {
     expect(await runErgon(["node", "--nats", "127.0.0.1:1", "--nats-wait", "0"])).toMatchObject({
       code: 4,
       err: expect.stringContaining("NATS_UNREACHABLE"),
@@ -161,7 +161,7 @@ describe("node", () => {
 });
 
 describe("agent", () => {
-  test("SIGINT lets it finish what runs", async ({ dev, ergon }) => {
+  test("SIGINT lets an agent finish its running attempts", async ({ dev, ergon }) => {
     const agent = startErgon(["agent", "--driver", "slow", "--", "sh", "-c", "sleep 1; echo done"], dev.env);
     await agent.ready;
     const { out } = await ergon(["submit", "slow"]);
@@ -173,7 +173,7 @@ describe("agent", () => {
     await expect(agent.ended).resolves.toMatchObject({ code: 0 });
   });
 
-  test("and so it does when whoever read its output has left", async ({ dev, ergon }) => {
+  test("an agent finishes its running attempts also when the reader of its output has gone", async ({ dev, ergon }) => {
     const agent = startErgon(["agent", "--driver", "unread", "--", "sh", "-c", "sleep 1; echo done"], dev.env);
     await agent.ready;
     const { out } = await ergon(["submit", "unread"]);
@@ -200,7 +200,7 @@ describe("agent", () => {
     await expect(agent.ended).resolves.toMatchObject({ code: 0 });
   });
 
-  test("a second signal quits", async ({ dev, ergon }) => {
+  test("a second signal makes an agent quit at once", async ({ dev, ergon }) => {
     const agent = startErgon(["agent", "--driver", "stuck", "--", "sleep", "60"], dev.env);
     await agent.ready;
     const { out } = await ergon(["submit", "stuck"]);

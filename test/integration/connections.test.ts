@@ -114,9 +114,9 @@ const ways: Readonly<Record<string, Way>> = {
 };
 
 describe.each(Object.entries(ways))(
-  "by %s",
+  "a connection by %s",
   (_, { configuration, right, flags, wrong, code, url = (same) => same }) => {
-    test("node, agent, client and command get in, others do not, and no secret is said", async () => {
+    test("node, agent, client and command connect, others do not, and no secret is printed", async () => {
       const server = await startTestServer({ configuration });
       const servers = url(server.url);
       const { local, stop } = createLocal(servers, "default");
@@ -136,7 +136,7 @@ describe.each(Object.entries(ways))(
   },
 );
 
-describe("what cannot be used to get in is refused by its name", () => {
+describe("an unusable credential is refused by its name", () => {
   const missing = file("missing");
   const bad = file("bad", "s3cr3t");
   test.each<[string, NatsOptions, string]>([

@@ -78,7 +78,7 @@ test("the strangers work together", async ({ start }) => {
 describe("machines/order.ts", () => {
   test.override({ options: { machines: [inExamples("machines/order.ts")] } });
 
-  test("ships what is paid and approved, and refunds everything else", async ({ start }) => {
+  test("machines/order.ts ships what is paid and approved, and refunds everything else", async ({ start }) => {
     const agents = start("machines/order-agents.ts");
     await once(agents.stdout, "data");
     const client = start("machines/order-client.ts");
@@ -97,7 +97,10 @@ describe("machines/order.ts", () => {
 });
 
 describe("plans/media.yaml", () => {
-  test("makes a film in the sizes that it has, and removes the files of one that fails", async ({ start, url }) => {
+  test("plans/media.yaml makes a film in the sizes that it has, and removes the files of one that fails", async ({
+    start,
+    url,
+  }) => {
     const folder = mkdtempSync(path.join(tmpdir(), "ergon-media-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const agents = start("plans/media-agents.ts", { MEDIA_FOLDER: folder });
@@ -141,7 +144,10 @@ test("schedules/nightly.ts has a report made each second, or each night", async 
 describe("versions/subscription-2.ts", () => {
   test.override({ options: { machines: [inExamples("versions/subscription-1.ts")] } });
 
-  test("takes over, with its month, who has subscribed under subscription-1.ts", async ({ url, node }) => {
+  test("versions/subscription-2.ts takes over the subscribers of subscription-1.ts, with their month", async ({
+    url,
+    node,
+  }) => {
     const run = (...args: readonly string[]) => runErgon([...args, "--json"], { NATS_URL: url });
     await run("start", "subscription", '{"cents": 500}', "--id", "ann");
     const before = viewOf(await run("get", "ann"));

@@ -63,7 +63,7 @@ const outage = async (
 /** Each task has its answer; the long one ran twice, since its first attempt was told that it counts as lost. */
 const gotOver = { texts: ["later", "long", "submitted while it was gone"], told: ["lost"], runs: 4 };
 
-test("NATS gone for longer than a lease: work stops by itself, then everything goes on and ends once (M-11)", async ({
+test("NATS gone for longer than a lease: work stops by itself, then everything continues and ends once (M-11)", async ({
   begin,
 }) => {
   expect(await outage(begin, 1_500)).toEqual(gotOver);
@@ -171,7 +171,7 @@ test("a full disk refuses submits with the server's reason, acknowledges nothing
   expect((await patient.run({ driver: "work", payload })).text()).toBe(`${payload.length}`);
 });
 
-test("who listens to everything and reads nothing slows nobody down", async ({ begin }) => {
+test("a subscriber that listens to everything and reads nothing slows nobody down", async ({ begin }) => {
   const { own, local } = await begin({ configuration: { max_pending: 1_048_576, write_deadline: "500ms" } });
   await local.node();
   const client = await local.client();

@@ -116,7 +116,10 @@ function readReport({ report }: Folders): readonly Reported[] {
 }
 
 describe("the main job", { timeout: 60_000 }, () => {
-  test("answers every file once and right, while an agent and a node are killed", async ({ folders, start }) => {
+  test("the main job answers every file once and right, while an agent and a node are killed", async ({
+    folders,
+    start,
+  }) => {
     const contents = writeStrangeFiles(folders.files);
     const unreadable = path.join(folders.files, "unreadable");
     const secret = Buffer.from("secret\n");
@@ -148,7 +151,7 @@ describe("the main job", { timeout: 60_000 }, () => {
     expect(readdirSync(folders.temporary)).toEqual([]);
   });
 
-  test("has an agent and a node to kill at work with a single file too", async ({ folders, start }) => {
+  test("the main job has an agent and a node to kill at work with a single file too", async ({ folders, start }) => {
     writeFileSync(path.join(folders.files, "only"), "one\ntwo");
 
     const { code, output } = await start("--report", folders.report, folders.files).ended;
@@ -158,22 +161,25 @@ describe("the main job", { timeout: 60_000 }, () => {
     expect(only).toMatchObject({ lines: 1, attempts: 2, lostOn: [expect.stringMatching(/^agent-\d$/)] });
   });
 
-  test("has nothing to do for an empty folder", async ({ folders, start }) => {
+  test("the main job has nothing to do for an empty folder", async ({ folders, start }) => {
     expect(await start(folders.files).ended).toEqual({ code: 0, output: expect.stringContaining("nothing to do") });
   });
 
-  test.for(["none", "a-file"])("refuses what is no folder: %s", async (name, { folders, start }) => {
-    writeFileSync(path.join(folders.files, "a-file"), "");
+  test.for(["none", "a-file"])(
+    "the main job refuses a path that is no folder: %s",
+    async (name, { folders, start }) => {
+      writeFileSync(path.join(folders.files, "a-file"), "");
 
-    const { code, output } = await start(path.join(folders.files, name)).ended;
+      const { code, output } = await start(path.join(folders.files, name)).ended;
 
-    expect({ code, output }).toEqual({
-      code: 2,
-      output: expect.stringMatching(/cannot be looked through: (no such file|not a directory)/),
-    });
-  });
+      expect({ code, output }).toEqual({
+        code: 2,
+        output: expect.stringMatching(/cannot be looked through: (no such file|not a directory)/),
+      });
+    },
+  );
 
-  test("leaves nothing behind when it is interrupted", async ({ folders, start }) => {
+  test("the main job leaves nothing behind when it is interrupted", async ({ folders, start }) => {
     writeMany(folders.files);
     const job = start(folders.files);
     await eventually("the job is at work", () => job.output().includes("will be killed,"), 30_000);
@@ -184,7 +190,7 @@ describe("the main job", { timeout: 60_000 }, () => {
     expect([isGone(job), readdirSync(folders.temporary)]).toEqual([true, []]);
   });
 
-  test("leaves nothing behind when it is killed", async ({ folders, start }) => {
+  test("the main job leaves nothing behind when it is killed", async ({ folders, start }) => {
     writeMany(folders.files);
     const job = start(folders.files);
     await eventually("the job is at work", () => job.output().includes("will be killed,"), 30_000);

@@ -50,7 +50,7 @@ describe("plans by the command line", () => {
     ]);
   });
 
-  test("a plan that fails ends with exit code 1, shows where, and goes on there by a retry", async ({ ergon }) => {
+  test("a plan that fails ends with exit code 1, shows where, and continues there by a retry", async ({ ergon }) => {
     const steps = [
       { id: "first", driver: "echo", payload: "1" },
       { id: "second", driver: "fails", retry: { maxAttempts: 1 } },

@@ -47,7 +47,7 @@ const unpack = (data: Uint8Array): Record<string, unknown> =>
   decodeBody(data.subarray(1), MSGPACK_TYPE) as Record<string, unknown>;
 const pack = (fields: object): Uint8Array => Buffer.concat([Buffer.of(1), encodeBody(fields, MSGPACK_TYPE)]);
 
-test("records that cannot be read are set aside, reported and left as they are; their shard goes on (B-21, I-12, M-13)", async ({
+test("records that cannot be read are set aside, reported and left as they are; their shard continues (B-21, I-12, M-13)", async ({
   local,
   bucket,
 }) => {

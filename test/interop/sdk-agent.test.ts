@@ -91,7 +91,7 @@ describe(
   `an SDK agent in Python, written from docs/protocol.md alone${missing}`,
   { skip: missing !== "", timeout: 60_000 },
   () => {
-    test("does the tasks of two nodes, each once, and never more at a time than it has slots", async ({
+    test("an SDK agent in Python does the tasks of two nodes, each once, and never more at a time than it has slots", async ({
       local,
       client,
       stranger,
@@ -118,7 +118,7 @@ describe(
       expect(agent.errors()).toBe("");
     });
 
-    test("says how far it is, beats, fails by its own code, and stops at a cancel", async ({
+    test("an SDK agent in Python says how far it is, beats, fails by its own code, and stops at a cancel", async ({
       local,
       client,
       stranger,
@@ -156,7 +156,7 @@ describe(
       expect(seen["most at once"]).toBeLessThanOrEqual(4);
     });
 
-    test("goes on with what runs, and answers it once, when the node that dispatched it is killed", async ({
+    test("an SDK agent in Python continues with what runs, and answers it once, when the node that dispatched it is killed", async ({
       client,
       nodeProcess,
       stranger,
@@ -187,7 +187,7 @@ describe(
       expect(seen.resent).toBeGreaterThan(0);
     });
 
-    test("gives back what does not end while it stops, and the task goes to another agent", async ({
+    test("an SDK agent in Python gives back what does not end while it stops, and the task goes to another agent", async ({
       local,
       client,
       stranger,
@@ -211,7 +211,7 @@ describe(
       expect((await client.agents()).map(({ id }) => id)).toEqual(["staying"]);
     });
 
-    test("stops when a younger agent with its id is there, which does the work", async ({
+    test("an SDK agent in Python stops when a younger agent with its id is there, which does the work", async ({
       local,
       client,
       stranger,
@@ -230,7 +230,11 @@ describe(
       expect(await client.agents()).toMatchObject([{ id: "one", twin: { host: expect.any(String) } }]);
     });
 
-    test("keeps its attempts over a restart of the NATS server", async ({ namespace, start, stranger }) => {
+    test("an SDK agent in Python keeps its attempts over a restart of the NATS server", async ({
+      namespace,
+      start,
+      stranger,
+    }) => {
       const server = await start();
       const { local, stop } = createLocal(server.url, namespace);
       await local.node();

@@ -51,7 +51,7 @@ test("each decision has a head that can be read, and the parts of the template",
   );
 });
 
-test("what a decision requires or supersedes is there, and what is superseded says so", () => {
+test("every decision that another one requires or supersedes exists, and a superseded one says so", () => {
   const byNumber = new Map(decisions.map((decision) => [decision.number, decision]));
   const faults = decisions
     .filter(({ header }) => header["Status"] !== "Template")

@@ -22,7 +22,7 @@ function say(cluster: MemoryCluster, presence: { readonly agent: string; readonl
 }
 
 describe("an agent that is started again under its own id", () => {
-  test("before it is missed loses what it had at once, at no cost of retries (M-2)", async () => {
+  test("an agent that is started again under its own id before it is missed loses its attempts at once, at no cost of retries (M-2)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1", "n2");
     const first = await cluster.addAgent("a1", { handler: (attempt) => attempt.sleep(600_000) });
@@ -41,7 +41,7 @@ describe("an agent that is started again under its own id", () => {
     expect(cluster.clock.monotonic() - begin).toBeLessThan(2 * SECOND);
   });
 
-  test("keeps what it has begun since, whatever is still heard of its former life", async () => {
+  test("an agent that is started again under its own id keeps what it has begun since, whatever is still heard of its former life", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     say(cluster, { agent: "a1", incarnation: "former" });
@@ -61,7 +61,7 @@ describe("an agent that is started again under its own id", () => {
     );
   });
 
-  test("is welcome with what its former life answers late, as long as the attempt is the current one", async () => {
+  test("an agent that is started again under its own id may still answer for its former life, as long as the attempt is the current one", async () => {
     const cluster = createMemoryCluster({ shards: 1 });
     await cluster.addNodes("n1");
     say(cluster, { agent: "s1", incarnation: "first" });
@@ -86,7 +86,7 @@ describe("an agent that is started again under its own id", () => {
 });
 
 describe("an attempt in an SDK agent", () => {
-  test("runs once under its number, also when the agent was started again and then the node died before it knew", async () => {
+  test("an attempt in an SDK agent runs once under its number, also when the agent was started again and then the node died before it knew", async () => {
     const cluster = createMemoryCluster({ shards: 1 });
     const [first] = await cluster.addNodes("n1");
     const runs: string[] = [];
@@ -110,7 +110,7 @@ describe("an attempt in an SDK agent", () => {
     expect(runs.toSorted()).toEqual(ids.flatMap((id) => [`${id}.1`, `${id}.2`]).toSorted());
   });
 
-  test("is not lost because the server stood still for 10 s", async () => {
+  test("an attempt in an SDK agent is not lost because the server stood still for 10 s", async () => {
     const cluster = createMemoryCluster({ sessionTtlMs: 60_000 });
     await cluster.addNodes("n1");
     await cluster.addAgent("a1", { handler: async (attempt) => (await attempt.sleep(15_000), "done") });
@@ -127,7 +127,7 @@ describe("an attempt in an SDK agent", () => {
     );
   });
 
-  test("is not lost because its node was held up for 10 s", async () => {
+  test("an attempt in an SDK agent is not lost because its node was held up for 10 s", async () => {
     const cluster = createMemoryCluster({ sessionTtlMs: 60_000 });
     const [node] = await cluster.addNodes("n1");
     await cluster.addAgent("a1", { handler: async (attempt) => (await attempt.sleep(15_000), "done") });
@@ -144,27 +144,30 @@ describe("an attempt in an SDK agent", () => {
     );
   });
 
-  test.each([100, 700, 1_500])("is not lost because its agent came back %i ms after the nodes", async (ms) => {
-    const cluster = createMemoryCluster();
-    const nodes = await cluster.addNodes("n1", "n2");
-    const agent = await cluster.addAgent("a1", {
-      handler: async (attempt) => (await attempt.sleep(5_000), "done"),
-    });
-    await submitAll(cluster);
-    await cluster.clock.advance(1_000);
+  test.each([100, 700, 1_500])(
+    "an attempt in an SDK agent is not lost because its agent came back %i ms after the nodes",
+    async (ms) => {
+      const cluster = createMemoryCluster();
+      const nodes = await cluster.addNodes("n1", "n2");
+      const agent = await cluster.addAgent("a1", {
+        handler: async (attempt) => (await attempt.sleep(5_000), "done"),
+      });
+      await submitAll(cluster);
+      await cluster.clock.advance(1_000);
 
-    // The server is started again.
-    for (const member of [...nodes, agent]) member.disconnect();
-    await cluster.clock.advance(500);
-    for (const node of nodes) node.reconnect();
-    await cluster.clock.advance(ms);
-    agent.reconnect();
-    const ends = await endsOf(cluster);
+      // The server is started again.
+      for (const member of [...nodes, agent]) member.disconnect();
+      await cluster.clock.advance(500);
+      for (const node of nodes) node.reconnect();
+      await cluster.clock.advance(ms);
+      agent.reconnect();
+      const ends = await endsOf(cluster);
 
-    expect(ends.map(({ status, attempt, lost }) => [status, attempt, lost])).toEqual(
-      ids.map(() => ["succeeded", 1, 0]),
-    );
-  });
+      expect(ends.map(({ status, attempt, lost }) => [status, attempt, lost])).toEqual(
+        ids.map(() => ["succeeded", 1, 0]),
+      );
+    },
+  );
 });
 
 test("an agent that was out of reach for so long that its attempts were lost stops them as soon as it is back", async () => {

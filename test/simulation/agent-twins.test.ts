@@ -21,7 +21,7 @@ function say(cluster: MemoryCluster, body: unknown): void {
 }
 
 describe("two agents that live under one id", () => {
-  test("are noticed by every node; the younger one stays, and the older one stops and says nothing more of what it runs", async () => {
+  test("two agents that live under one id are noticed by every node; the younger one stays, and the older one stops and says nothing more of what it runs", async () => {
     const { cluster, lines } = await stageOf("n1", "n2");
     const runs: string[] = [];
     const replaced: string[] = [];
@@ -62,7 +62,7 @@ describe("two agents that live under one id", () => {
     expect(later).not.toHaveProperty("twin");
   });
 
-  test("are told apart by when they began, whichever is heard first", async () => {
+  test("two agents that live under one id are told apart by when they began, whichever is heard first", async () => {
     const { cluster } = await stageOf("n1");
     const told: unknown[] = [];
     cluster.connect("twins").bus.subscribe(cluster.names.control("s1"), (message) => {
@@ -81,7 +81,7 @@ describe("two agents that live under one id", () => {
     expect(view).toMatchObject({ incarnation: "a" });
   });
 
-  test("are not seen in one that was started again, though a beat of its former life comes late", async () => {
+  test("an agent that was started again is not taken for two agents, though a beat of its former life comes late", async () => {
     const { cluster, lines } = await stageOf("n1");
     const beat = { agent: "s1", drivers: [{ name: "work", concurrency: 1 }], state: "here" };
     for (const incarnation of ["first", "second", "first"]) {
@@ -95,7 +95,7 @@ describe("two agents that live under one id", () => {
 });
 
 describe("a beat that cannot be read", () => {
-  test("is logged by the agent's id and the field at fault, once a minute for each agent", async () => {
+  test("a beat that cannot be read is logged by the agent's id and the field at fault, once a minute for each agent", async () => {
     const { cluster, lines } = await stageOf("n1");
     const bad = () => lines.filter((line) => line.includes("beat is malformed"));
     for (let second = 0; second < 30; second++) {

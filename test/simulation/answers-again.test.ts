@@ -97,40 +97,46 @@ describe("an answer whose acknowledgement was lost, sent again", () => {
     ["the last failure that may be", broken, { retry: { maxAttempts: 1 } }],
     ["a failure with a long reason", failed(new TerminalError("LONG", "x".repeat(1_000))), {}],
     ["a response that does not fit into its record", { event: "succeeded", data: new Uint8Array(65_000) }, {}],
-  ])("after the task has ended is told that it is recorded: %s", async ([, answer, options], { speaker }) => {
-    const { cluster, told } = speaker;
-    await speaker.begin(options);
-    const { reads } = cluster.writes;
-    speaker.answer(1, answer);
-    await cluster.clock.advance(100);
-    const readsOnce = cluster.writes.reads - reads;
+  ])(
+    "an answer that is sent again after the task has ended is answered as recorded: %s",
+    async ([, answer, options], { speaker }) => {
+      const { cluster, told } = speaker;
+      await speaker.begin(options);
+      const { reads } = cluster.writes;
+      speaker.answer(1, answer);
+      await cluster.clock.advance(100);
+      const readsOnce = cluster.writes.reads - reads;
 
-    speaker.answer(1, answer);
-    await cluster.clock.advance(100);
+      speaker.answer(1, answer);
+      await cluster.clock.advance(100);
 
-    expect(told).toEqual(["recorded", "recorded"]);
-    expect([readsOnce, cluster.writes.reads - reads]).toEqual([0, 1]);
-  });
+      expect(told).toEqual(["recorded", "recorded"]);
+      expect([readsOnce, cluster.writes.reads - reads]).toEqual([0, 1]);
+    },
+  );
 
   test.for<[string, Answer, object]>([
     ["a failure, in the pause that follows", broken, { retry: { initial: "1h", max: "1h" } }],
     ["a failure, while the next attempt runs", broken, { retry: { initial: 0 } }],
     ["a return, while the next attempt runs", { event: "returned", headers: { [H.reason]: "not now" } }, {}],
-  ])("while the task lives is told the same, at the cost of no read: %s", async ([, answer, options], { speaker }) => {
-    const { cluster, told } = speaker;
-    await speaker.begin(options);
-    const { reads } = cluster.writes;
-    speaker.answer(1, answer);
-    await cluster.clock.advance(100);
+  ])(
+    "an answer that is sent again while the task lives is answered as recorded, without a read: %s",
+    async ([, answer, options], { speaker }) => {
+      const { cluster, told } = speaker;
+      await speaker.begin(options);
+      const { reads } = cluster.writes;
+      speaker.answer(1, answer);
+      await cluster.clock.advance(100);
 
-    speaker.answer(1, answer);
-    await cluster.clock.advance(100);
+      speaker.answer(1, answer);
+      await cluster.clock.advance(100);
 
-    expect(told).toEqual(["recorded", "recorded"]);
-    expect(cluster.writes.reads).toBe(reads);
-  });
+      expect(told).toEqual(["recorded", "recorded"]);
+      expect(cluster.writes.reads).toBe(reads);
+    },
+  );
 
-  test("before it is stored is told so once it is", async ({ speaker }) => {
+  test("an answer that is sent again before it is stored is answered once it is stored", async ({ speaker }) => {
     const { cluster, told } = speaker;
     await speaker.begin();
     let storedBefore = -1;
@@ -162,7 +168,7 @@ describe("an answer that is not the recorded one is refused", () => {
     expect(told).toEqual(["recorded", "ATTEMPT_STALE"]);
   });
 
-  test("that of a failed run, once a retry has begun another one; both records stay readable (M-8)", async ({
+  test("an answer of a failed run is refused once a retry has begun another run, and both records stay readable (M-8)", async ({
     speaker,
   }) => {
     const { cluster, told } = speaker;
@@ -180,7 +186,7 @@ describe("an answer that is not the recorded one is refused", () => {
     expect(await cluster.drive(cluster.client().get(again.id))).toMatchObject({ origin: "t", status: "started" });
   });
 
-  test("that of a task that was ended by force meanwhile", async ({ speaker }) => {
+  test("an answer of a task that was ended by force meanwhile is refused", async ({ speaker }) => {
     const { cluster, told } = speaker;
     await speaker.begin();
     await cluster.drive(cluster.client().end("t"));
@@ -227,7 +233,9 @@ describe("an answer that has ended a task in the record of its instance, sent ag
     expect(told).toEqual(["recorded", "recorded", "ATTEMPT_STALE", "ATTEMPT_STALE", "ATTEMPT_STALE"]);
   });
 
-  test("is told the same of a final failure", async ({ speaker }) => {
+  test("a final failure that has ended a task of an instance is answered as recorded when it is sent again", async ({
+    speaker,
+  }) => {
     const { cluster, told } = speaker;
     await speaker.invoke();
     for (const answer of [wrong, wrong, broken, succeeded("done")]) {
@@ -238,7 +246,9 @@ describe("an answer that has ended a task in the record of its instance, sent ag
     expect(told).toEqual(["recorded", "recorded", "ATTEMPT_STALE", "ATTEMPT_STALE"]);
   });
 
-  test("is refused once the state that asked for the task was left", async ({ speaker }) => {
+  test("an answer that has ended a task of an instance is refused once the state that asked for the task was left", async ({
+    speaker,
+  }) => {
     const { cluster, told } = speaker;
     const instance = await speaker.invoke();
     await cluster.drive(instance.cancel());

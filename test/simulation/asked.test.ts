@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 
 import { createMemoryCluster } from "../support/memory-cluster.ts";
 
-test("without an id to give, a task is refused with the reason and nothing is stored (B-8)", async () => {
+test("a submit on a node that has no id to give is refused with the reason, and nothing is stored (B-8)", async () => {
   const cluster = createMemoryCluster();
   let broken = false;
   await cluster.addNode("n1", {

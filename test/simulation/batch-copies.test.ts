@@ -38,7 +38,7 @@ function countWrites(cluster: MemoryCluster): { records: Map<string, number> } {
 }
 
 describe("copies of a batch", () => {
-  test("that come while it is stored are answered with it, and each of its tasks is written once (M-7)", async () => {
+  test("copies of a batch that come while it is stored are answered with it, and each of its tasks is written once (M-7)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1", "n2", "n3");
     const written = countWrites(cluster);
@@ -51,7 +51,7 @@ describe("copies of a batch", () => {
     expect(cluster.writes.others - before).toBe(1);
   });
 
-  test("without ids are batches of their own", async () => {
+  test("copies of a batch without ids are batches of their own", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1", "n2");
     const { bus } = cluster.connect("stranger");
@@ -75,7 +75,7 @@ async function slowCluster(seed: number): Promise<{ cluster: MemoryCluster; clie
 
 describe("batches that have tasks in common", () => {
   test.for([1, 2, 3, 4, 5, 6])(
-    "are all stored, one after the other, however long each takes (seed %i)",
+    "batches that have tasks in common are all stored, one after the other, however long each takes (seed %i)",
     async (seed) => {
       const { cluster, clients } = await slowCluster(seed);
       const batches = [tasksOf(0, 100), tasksOf(50, 150), tasksOf(100, 200), [...tasksOf(0, 30), ...tasksOf(170, 200)]];
@@ -87,7 +87,7 @@ describe("batches that have tasks in common", () => {
   );
 
   test.for([1, 2, 3])(
-    "and that do not agree: one of them is stored, and the other is refused with the fault (seed %i)",
+    "one of two batches that disagree on a common task is stored, and the other is refused with the fault (seed %i)",
     async (seed) => {
       const { cluster, clients } = await slowCluster(seed);
       const one = tasksOf(0, 100);
@@ -105,7 +105,7 @@ describe("batches that have tasks in common", () => {
     },
   );
 
-  test("are decided with one question of each node that holds tasks of one that gives way", async () => {
+  test("batches that have tasks in common ask each node only once about a batch that gives way", async () => {
     const { cluster, clients } = await slowCluster(2);
     const before = cluster.writes.others;
     const sent = [tasksOf(0, 200), tasksOf(0, 199)].map((tasks, index) =>
@@ -120,7 +120,7 @@ describe("batches that have tasks in common", () => {
 
 describe("clients that repeat what is in flight", () => {
   test.for([1, 2, 3, 4, 5, 6, 7, 8])(
-    "while nodes die and messages are lost are all answered, and every task that was answered has run (seed %i)",
+    "clients that repeat requests in flight while nodes die and messages are lost are all answered, and every answered task has run (seed %i)",
     async (seed) => {
       const cluster = createMemoryCluster({ seed, shards: 16, faults: { drop: 0.002 } });
       const nodes = await cluster.addNodes("n1", "n2", "n3");

@@ -22,7 +22,7 @@ async function errorOf(cluster: MemoryCluster, batch: Promise<BatchReply>): Prom
 }
 
 describe("a batch", () => {
-  test("is answered in its order, under one correlation id; the next has another (B-1, B-2)", async () => {
+  test("a batch is answered in its order, under one correlation id; the next has another (B-1, B-2)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1", "n2", "n3");
     const client = cluster.client();
@@ -44,7 +44,7 @@ describe("a batch", () => {
     expect(stored.filter(({ task }) => task.correlationId === first.correlationId)).toHaveLength(30);
   });
 
-  test("with faults in several tasks is refused with all of them, and nothing is stored (B-4, B-5, B-44)", async () => {
+  test("a batch with faults in several tasks is refused with all of them, and nothing is stored (B-4, B-5, B-44)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1", "n2");
     const tasks = [{ driver: "work" }, { driver: "no name" }, { driver: "work", priority: 10 }];
@@ -61,7 +61,7 @@ describe("a batch", () => {
     expect(await cluster.stored()).toEqual([]);
   });
 
-  test("that requires agents is refused as a whole when none announces a driver, and the error names it (B-4)", async () => {
+  test("a batch that requires agents is refused as a whole when none announces a driver, and the error names it (B-4)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1", "n2");
     await cluster.addAgent("a1");
@@ -78,7 +78,7 @@ describe("a batch", () => {
     expect((await cluster.drive(client.batch({ tasks }))).tasks).toHaveLength(3);
   });
 
-  test("that requires agents is refused with every driver that none announces (B-5)", async () => {
+  test("a batch that requires agents is refused with every driver that none announces (B-5)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1", "n2");
     await cluster.addAgent("a1");
@@ -93,7 +93,7 @@ describe("a batch", () => {
     expect(await cluster.stored()).toEqual([]);
   });
 
-  test("that requires agents is not refused by a node that has just started and has not heard them yet", async () => {
+  test("a batch that requires agents is not refused by a node that has just started and has not heard them yet", async () => {
     const cluster = createMemoryCluster();
     await cluster.addAgent("a1", { distanceMs: 200 });
     await cluster.addNode("n1");
@@ -115,7 +115,7 @@ describe("a batch", () => {
       "tasks[0].arguments",
       "64",
     ],
-  ])("of %s is refused by the name and the range of the field, and nothing is stored (B-44)", async (fault) => {
+  ])("a batch of %s is refused by the name and the range of the field, and nothing is stored (B-44)", async (fault) => {
     const [, tasks, field, range] = fault;
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
@@ -129,7 +129,7 @@ describe("a batch", () => {
     expect(await cluster.stored()).toEqual([]);
   });
 
-  test("without a task is refused (B-6)", async () => {
+  test("a batch without a task is refused (B-6)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     await expect(cluster.drive(cluster.client().batch({ tasks: [] }))).rejects.toMatchObject({
@@ -138,7 +138,7 @@ describe("a batch", () => {
     });
   });
 
-  test("of which one id is taken by another task is refused as a whole, and leaves that task alone (B-4)", async () => {
+  test("a batch is refused as a whole when another task has one of its ids, and that task stays as it is (B-4)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1", "n2");
     const client = cluster.client();
@@ -150,7 +150,7 @@ describe("a batch", () => {
     expect((await cluster.stored()).map(({ id, live }) => [id, live])).toEqual([["t-3", true]]);
   });
 
-  test("sent twice is one batch (M-7)", async () => {
+  test("a batch that is sent twice is stored once (M-7)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1", "n2");
     const client = cluster.client();
@@ -160,7 +160,7 @@ describe("a batch", () => {
     expect(await cluster.stored()).toHaveLength(10);
   });
 
-  test("is held back from agents until it is decided: none runs of one that is refused (B-4)", async () => {
+  test("a batch is held back from agents until it is decided: none runs of one that is refused (B-4)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1", "n2");
     let runs = 0;
@@ -182,7 +182,7 @@ describe("a batch whose coordinator dies, or a node that owns some of its tasks,
   const parts = [moments.slice(0, 8), moments.slice(8, 16), moments.slice(16)];
 
   test.for(parts.map((part, index) => ({ part, name: index + 1 })))(
-    "at any moment is there as a whole or not at all, and each of its tasks runs once (B-4, M-2, I-7), part $name",
+    "a batch whose coordinator or owner dies at any moment exists as a whole or not at all, and each of its tasks runs once (B-4, M-2, I-7), part $name",
     async ({ part }) => {
       const outcomes: string[] = [];
       for (const { moment, victim } of part) {
@@ -207,7 +207,7 @@ describe("a batch whose coordinator dies, or a node that owns some of its tasks,
   );
 
   test.for(parts.map((part, index) => ({ part, name: index + 1 })))(
-    "and that its client sends again is there as a whole, and what was answered stays (B-4, M-7, I-7), part $name",
+    "a batch whose coordinator or owner dies and that its client sends again exists as a whole, and answered results stay (B-4, M-7, I-7), part $name",
     async ({ part }) => {
       for (const { moment, victim } of part) {
         const cluster = createMemoryCluster({ seed: 1 + Math.round(moment * 100) });
@@ -230,7 +230,7 @@ describe("a batch whose coordinator dies, or a node that owns some of its tasks,
   );
 
   test.for(parts.map((part, index) => ({ part, name: index + 1 })))(
-    "while a single submit asks for one of its ids: what was answered stays (I-7), part $name",
+    "a batch whose coordinator or owner dies while a single submit asks for one of its ids keeps what was answered (I-7), part $name",
     async ({ part }) => {
       for (const { moment, victim } of part) {
         const cluster = createMemoryCluster({ seed: 1 + Math.round(moment * 100) });

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { answerPlain, createMemoryCluster } from "../support/memory-cluster.ts";
 
 describe("an agent that is started again under its id before it was missed", () => {
-  test("gets the work of the drivers that it serves now, and none of those that it served", async () => {
+  test("an agent that is started again under its id before it was missed gets the work of the drivers that it serves now, and none of those that it served", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     const { process } = await cluster.addAgent("same", { driver: "old", concurrency: 4 });
@@ -30,7 +30,7 @@ describe("an agent that is started again under its id before it was missed", () 
 });
 
 describe("a driver that nobody serves and nothing waits for", () => {
-  test("is forgotten, and found out about again when it is named again", async () => {
+  test("a driver that nobody serves and nothing waits for is forgotten, and found out about again when it is named again", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     const client = cluster.client();

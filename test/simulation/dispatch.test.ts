@@ -5,7 +5,7 @@ import { endsOf, statusesOf, submitAll } from "../support/many-tasks.ts";
 import { answerPlain, createMemoryCluster } from "../support/memory-cluster.ts";
 
 describe("a flood beyond the agents' capacity", () => {
-  test("waits, and no agent ever runs more than it announced, from three nodes (B-24)", async () => {
+  test("a flood beyond the agents' capacity waits, and no agent ever runs more than it announced, from three nodes (B-24)", async () => {
     const cluster = createMemoryCluster({ shards: 12 });
     await cluster.addNodes("n1", "n2", "n3");
     const running = new Map<string, number>();
@@ -30,7 +30,7 @@ describe("a flood beyond the agents' capacity", () => {
     expect(Object.fromEntries(most)).toEqual(limits);
   });
 
-  test("never has more attempts out than the node's limit of the driver, whatever the agents announce", async () => {
+  test("a flood beyond the agents' capacity never has more attempts out than the node's limit of the driver, whatever the agents announce", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNode("n1", { drivers: { work: { limit: 2 } } });
     let [running, most] = [0, 0];
@@ -50,7 +50,7 @@ describe("a flood beyond the agents' capacity", () => {
     expect(most).toBe(2);
   });
 
-  test("is worked off by priority, then first come (B-20)", async () => {
+  test("a flood beyond the agents' capacity is worked off by priority, then first come (B-20)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     const order: number[] = [];
@@ -78,7 +78,7 @@ describe("a flood beyond the agents' capacity", () => {
     expect(order.filter((index) => index !== 999)).toEqual(byPriority);
   });
 
-  test("of two drivers stays two queues when shards move: neither is counted off the other's", async () => {
+  test("the queues of two drivers stay apart when shards move: neither is counted off the other's", async () => {
     const cluster = createMemoryCluster({ shards: 2 });
     await cluster.addNodes("n1");
     for (const driver of ["red", "blue"]) {
@@ -101,7 +101,7 @@ describe("a flood beyond the agents' capacity", () => {
 });
 
 describe("an agent that dies", () => {
-  test("is known to be dead within two seconds: its attempts run elsewhere, at no cost of retries (M-2, B-22)", async () => {
+  test("an agent that dies is known to be dead within two seconds: its attempts run elsewhere, at no cost of retries (M-2, B-22)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1", "n2");
     const agent = await cluster.addAgent("a1", { handler: (attempt) => attempt.sleep(600_000) });
@@ -119,7 +119,7 @@ describe("an agent that dies", () => {
     expect(cluster.clock.monotonic() - begin).toBeLessThan(2 * SECOND);
   });
 
-  test("again and again uses up the task's budget for that, and no more than that", async () => {
+  test("an agent that dies again and again uses up the task's budget for losses, and no more than that", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     const [id = ""] = await submitAll(cluster, 1, () => ({ maxLost: 2 }));
@@ -134,7 +134,7 @@ describe("an agent that dies", () => {
     expect(end).toMatchObject({ status: "failed", lost: 3, failures: 0, failure: { code: "AGENTS_LOST" } });
   });
 
-  test("only seemingly, paused while its attempt began anew elsewhere: its answer is refused, its handler told to stop (M-3, B-64, I-2)", async () => {
+  test("an agent that was paused and counted as dead while its attempt began anew elsewhere has its answer refused, and its handler is told to stop (M-3, B-64, I-2)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     const aborts: unknown[] = [];
@@ -162,7 +162,7 @@ describe("an agent that dies", () => {
 });
 
 describe("an agent that leaves", () => {
-  test("takes nothing new, finishes what it can, hands the rest back, and says goodbye last (B-34, M-4)", async () => {
+  test("an agent that leaves takes nothing new, finishes what it can, hands the rest back, and says goodbye last (B-34, M-4)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     const handed: string[] = [];
@@ -192,7 +192,7 @@ describe("an agent that leaves", () => {
 });
 
 describe("failures", () => {
-  test("of three attempts the third succeeds: succeeded after three, with growing pauses (B-26)", async () => {
+  test("a task whose third attempt succeeds has succeeded after three, with growing pauses (B-26)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     const begun: number[] = [];
@@ -211,7 +211,7 @@ describe("failures", () => {
     expect(third - second).toBeGreaterThan(490);
   });
 
-  test("a final one ends the task at once, with its reason, and the node goes on (B-13, B-68)", async () => {
+  test("a final failure ends the task at once, with its reason, and the node continues (B-13, B-68)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     await cluster.addAgent("a1", {
@@ -270,7 +270,7 @@ describe("failures", () => {
 });
 
 describe("plain agents, who know nothing of Ergon", () => {
-  test("get a dispatch with what they may want to know, and their answer is the response", async () => {
+  test("a plain agent gets a dispatch with what it may want to know, and its answer is the response", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1", "n2");
     const seen: Record<string, string>[] = [];
@@ -293,7 +293,7 @@ describe("plain agents, who know nothing of Ergon", () => {
     ]);
   });
 
-  test("fail a task by the errors of NATS micro services", async () => {
+  test("a plain agent fails a task by the errors of NATS micro services", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     const plain = cluster.connect("micro");
@@ -314,7 +314,7 @@ describe("plain agents, who know nothing of Ergon", () => {
     expect(asked).toBe(2);
   });
 
-  test("a final error of one is final", async () => {
+  test("a final error of a plain agent is final", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     cluster.addPlainAgent("work", ({ reply = "" }, bus) => {
@@ -325,7 +325,7 @@ describe("plain agents, who know nothing of Ergon", () => {
     expect(end).toMatchObject({ status: "failed", attempt: 1, failure: { code: "NOPE" } });
   });
 
-  test("that come after the tasks get them all, each once", async () => {
+  test("plain agents that come after the tasks get them all, each once", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1", "n2");
     const ids = await submitAll(cluster, 50);
@@ -343,7 +343,7 @@ describe("plain agents, who know nothing of Ergon", () => {
     expect(ends.every(({ failures, lost }) => failures === 0 && lost === 0)).toBe(true);
   });
 
-  test("that answer late count for nothing (B-64)", async () => {
+  test("plain agents that answer late change nothing (B-64)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     cluster.addPlainAgent("work", (message, bus) => {
@@ -361,7 +361,7 @@ describe("plain agents, who know nothing of Ergon", () => {
     expect(await cluster.drive(cluster.client().get(end?.id ?? ""))).toEqual(end);
   });
 
-  test("nobody there just when a shard is in doubt: the task waits for an agent, and does not count as taken", async () => {
+  test("a plain driver without agents just when a shard is in doubt lets the task wait, and the task does not count as taken", async () => {
     const cluster = createMemoryCluster({ shards: 4 });
     await cluster.addNodes("n1");
     const gone = cluster.addPlainAgent("work", (message, bus) => answerPlain(message, bus, "done"));

@@ -16,7 +16,7 @@ function asker(cluster: MemoryCluster): (subject: string, headers?: Record<strin
 
 describe("a node that is told to stop", () => {
   test.for([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
-    "answers or hands on every request that reached it (seed %i)",
+    "a node that is told to stop answers or forwards every request that reached it (seed %i)",
     async (seed) => {
       const cluster = createMemoryCluster({ seed, shards: 16 });
       const [, stopping] = await cluster.addNodes("n1", "n2");
@@ -50,7 +50,7 @@ describe("a node that is told to stop", () => {
   );
 
   test.for([1, 2, 3])(
-    "hands on what reaches it until a node that is slow has taken its shards (seed %i)",
+    "a node that is told to stop forwards requests until a slow node has taken its shards (seed %i)",
     async (seed) => {
       const cluster = createMemoryCluster({ seed, shards: 16 });
       const [slow, stopping] = await cluster.addNodes("n1", "n2");
@@ -71,7 +71,7 @@ describe("a node that is told to stop", () => {
     },
   );
 
-  test("stores a batch that it has begun", async () => {
+  test("a node that is told to stop stores a batch that it has begun", async () => {
     for (const seed of [1, 2, 3, 4, 5, 6]) {
       const cluster = createMemoryCluster({ seed });
       const nodes = await cluster.addNodes("n1", "n2");

@@ -37,7 +37,7 @@ async function allDone(cluster: MemoryCluster, ids: readonly string[]): Promise<
   expect(views.map(({ status }) => status)).toEqual(ids.map(() => "succeeded"));
 }
 
-test("a node with a full heap refuses new work with OVERLOADED, goes on with what it has, and takes work again once there is room (I-12)", async () => {
+test("a node with a full heap refuses new work with OVERLOADED, continues with what it has, and takes work again once there is room (I-12)", async () => {
   const cluster = createMemoryCluster({ shards: 4 });
   const heap = new Heap();
   await cluster.addNode("n1", { heap });

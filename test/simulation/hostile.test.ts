@@ -13,7 +13,7 @@ describe("a reply-to", () => {
     "ergon.other.submit.work",
   ];
 
-  test("of a client on a subject that is NATS's or the nodes' own is never answered, with whatever outcome", async () => {
+  test("a reply-to of a client on a subject of NATS or of the nodes is never answered, whatever the outcome", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1", "n2");
     await cluster.addAgent("a1");
@@ -45,7 +45,7 @@ describe("a reply-to", () => {
 });
 
 describe("an answer that names an agent", () => {
-  test("by what is no name, is taken without it, and the shard goes on at its next owner", async () => {
+  test("an answer that names an agent by an invalid name is taken without the name, and the shard continues at its next owner", async () => {
     const cluster = createMemoryCluster({ shards: 2 });
     const [n1] = await cluster.addNodes("n1", "n2");
     cluster.addPlainAgent("work", (message, bus) => {
@@ -64,7 +64,7 @@ describe("an answer that names an agent", () => {
     expect(views.map(({ status, agent }) => [status, agent])).toEqual(ids.map(() => ["started", undefined]));
   });
 
-  test("with texts of any length never outgrows its record", async () => {
+  test("an answer that names an agent with texts of any length never outgrows its record", async () => {
     const cluster = createMemoryCluster({ maxMessageBytes: 65_536 });
     await cluster.addNodes("n1");
     const long = "x".repeat(50_000);

@@ -26,15 +26,18 @@ async function sweep(cluster: MemoryCluster, request: ListRequest): Promise<stri
 }
 
 describe("a list of all that is read while tasks end", () => {
-  test.for([1, 2, 3, 4, 5, 6])("has each task once (seed %i)", async (seed) => {
-    const cluster = await busyCluster(seed);
-    for (const limit of [7, 20, 60]) {
-      const ids = await cluster.drive(sweep(cluster, { all: true, limit }));
-      expect([ids.length, new Set(ids).size]).toEqual([COUNT, COUNT]);
-    }
-  });
+  test.for([1, 2, 3, 4, 5, 6])(
+    "a list of all that is read while tasks end has each task once (seed %i)",
+    async (seed) => {
+      const cluster = await busyCluster(seed);
+      for (const limit of [7, 20, 60]) {
+        const ids = await cluster.drive(sweep(cluster, { all: true, limit }));
+        expect([ids.length, new Set(ids).size]).toEqual([COUNT, COUNT]);
+      }
+    },
+  );
 
-  test("has what lives when it begins before what had ended by then (M-1)", async () => {
+  test("a list of all that is read while tasks end has the tasks that live when it begins before those that had ended by then (M-1)", async () => {
     const cluster = await busyCluster(7);
     await cluster.clock.advance(40);
     const { tasks } = await cluster.drive(cluster.client().list({ all: true, limit: 1_000 }));

@@ -89,7 +89,7 @@ describe("a shard goes only to nodes that know its machines", () => {
     expect((await cluster.drive(client.list({ machine: "order" }))).tasks).toHaveLength(SHARDS + 1);
   });
 
-  test("a record whose machine nobody knows waits visibly, and goes on where the machine is known again (B-21, I-7)", async () => {
+  test("a record whose machine nobody knows waits visibly, and continues where the machine is known again (B-21, I-7)", async () => {
     const cluster = createMemoryCluster({ shards: SHARDS });
     const first = await cluster.addNode("first", { machines: [v1] });
     await cluster.waitForOwners();
@@ -146,7 +146,7 @@ describe("a shard goes only to nodes that know its machines", () => {
     });
   });
 
-  test("what shards need costs no write beyond the sessions' renewals while nothing changes", async () => {
+  test("the needs of shards cost no write beyond the sessions' renewals while nothing changes", async () => {
     const cluster = createMemoryCluster({ shards: SHARDS, machines: [v1] });
     await cluster.addNodes("a", "b");
     const client = cluster.client();

@@ -105,28 +105,31 @@ describe("an instance with tasks", () => {
     }),
   );
 
-  test.for(["cancel", "end", "leave"] as const)("that is left by %s tells its agents", async (way) => {
-    const cluster = await started({ machines: [working] });
-    const aborted: string[] = [];
-    await cluster.addAgent("a1", {
-      handler: (attempt) =>
-        new Promise<void>((resolve) => {
-          attempt.signal.addEventListener("abort", () => {
-            aborted.push(attempt.taskId);
-            resolve();
-          });
-        }),
-    });
-    const instance = await cluster.drive(cluster.client().start("working", undefined, { id: "w" }));
-    await cluster.clock.advance(1_000);
-    expect((await cluster.drive(instance.get())).children).toMatchObject([{ status: "started" }]);
-    if (way === "leave") await cluster.drive(instance.send({ type: "LEAVE" }));
-    else if (way === "end") await cluster.drive(instance.end());
-    else await cluster.drive(instance.cancel());
-    await cluster.clock.advance(1_000);
-    expect(aborted).toEqual(["w~1"]);
-    expect((await cluster.drive(instance.get())).children).toEqual([]);
-  });
+  test.for(["cancel", "end", "leave"] as const)(
+    "an instance whose tasks are left by %s tells its agents",
+    async (way) => {
+      const cluster = await started({ machines: [working] });
+      const aborted: string[] = [];
+      await cluster.addAgent("a1", {
+        handler: (attempt) =>
+          new Promise<void>((resolve) => {
+            attempt.signal.addEventListener("abort", () => {
+              aborted.push(attempt.taskId);
+              resolve();
+            });
+          }),
+      });
+      const instance = await cluster.drive(cluster.client().start("working", undefined, { id: "w" }));
+      await cluster.clock.advance(1_000);
+      expect((await cluster.drive(instance.get())).children).toMatchObject([{ status: "started" }]);
+      if (way === "leave") await cluster.drive(instance.send({ type: "LEAVE" }));
+      else if (way === "end") await cluster.drive(instance.end());
+      else await cluster.drive(instance.cancel());
+      await cluster.clock.advance(1_000);
+      expect(aborted).toEqual(["w~1"]);
+      expect((await cluster.drive(instance.get())).children).toEqual([]);
+    },
+  );
 });
 
 test("an agent that answers a task which its instance has left is told that it is too late, and asks no more", async () => {
@@ -262,7 +265,7 @@ describe("parents and children", () => {
       ),
     );
 
-  test("what an ended child has to say outlives its node", async () => {
+  test("a message of an ended child outlives its node", async () => {
     const cluster = await started({ machines: [parent(), child], shards: 8 });
     const client = cluster.client();
     // The two are at different nodes.

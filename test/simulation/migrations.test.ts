@@ -80,7 +80,7 @@ async function deploy(
 }
 
 describe("an instance of a version that another takes over", () => {
-  test("stays as it is while nothing reaches it, and is moved with the next event, in one write", async () => {
+  test("an instance of a version that another takes over stays as it is while nothing reaches it, and is moved with the next event, in one write", async () => {
     const cluster = await deploy([v1, v2]);
     const one = cluster.client().instance("o");
     expect(await cluster.drive(one.get())).toMatchObject({ version: "1", state: "waiting", context: { cents: 500 } });
@@ -100,13 +100,13 @@ describe("an instance of a version that another takes over", () => {
     expect(await cluster.drive(one.output())).toBe(6);
   });
 
-  test("is moved when it is asked which events it takes, since these are what it will be sent", async () => {
+  test("an instance of a version that another takes over is moved when it is asked which events it takes, since these are what it will be sent", async () => {
     const cluster = await deploy([v1, v2]);
 
     expect(await cluster.drive(cluster.client().instance("o").can())).toMatchObject({ events: ["close", "more"] });
   });
 
-  test("is moved when a node loads it that does not know its version any more, and that is stored", async () => {
+  test("an instance of a version that another takes over is moved when a node loads it that does not know its version any more, and that is stored", async () => {
     const cluster = await deploy([v2]);
     await cluster.clock.advance(1_000);
 
@@ -118,7 +118,7 @@ describe("an instance of a version that another takes over", () => {
     expect(await cluster.drive(cluster.client().instance("o").output())).toBe(5);
   });
 
-  test("that has ended before can be read where its version is not known any more", async () => {
+  test("an instance that has ended can be read where its version is not known any more", async () => {
     const ended = defineMachine(
       createMachine({ id: "order", context: {}, initial: "end", states: { end: { type: "final" } }, output: 7 }),
     );
@@ -139,7 +139,7 @@ describe("an instance of a version that another takes over", () => {
     ]);
   });
 
-  test("is moved by name, also back", async () => {
+  test("an instance of a version that another takes over is moved by name, also back", async () => {
     const back = defineMachine(v1.logic, { migrate: { 2: () => ({ value: "late", context: { cents: 1 } }) } });
     const cluster = await deploy([back, v2]);
     const one = cluster.client().instance("o");
@@ -179,7 +179,7 @@ describe("an instance of a version that another takes over", () => {
       "its record would be too large",
     ],
     ["is not there", undefined, "has no migration from 1"],
-  ])("whose migration %s stays on its version and goes on", async ([, migrate, reason]) => {
+  ])("an instance whose migration %s stays on its version and continues", async ([, migrate, reason]) => {
     const cluster = await deploy([v1, next(migrate)]);
     const one = cluster.client().instance("o");
 
@@ -192,7 +192,7 @@ describe("an instance of a version that another takes over", () => {
     expect(await cluster.drive(one.get())).toMatchObject({ version: "1", state: "late" });
   });
 
-  test("that asked for a task which the migration drops has it cancelled", async () => {
+  test("an instance whose migration drops the state that asked for a task has the task cancelled", async () => {
     const cluster = await deploy([v1, v2], async (running) => {
       await running.addAgent("a1", {
         driver: "payments",
@@ -214,7 +214,7 @@ describe("an instance of a version that another takes over", () => {
     expect(cluster.agents[0]?.agent.running).toBe(0);
   });
 
-  test("is whole on one version or on the other, whichever write its node dies at (I-7)", async () => {
+  test("an instance of a version that another takes over is whole on one version or on the other, whichever write its node dies at (I-7)", async () => {
     for (let fatal = 1; fatal <= 4; fatal++) {
       const cluster = createMemoryCluster({ seed: fatal });
       await cluster.addNode("old", { machines: [v1] });

@@ -138,7 +138,7 @@ describe("work that ends in time while no node can hear of it", () => {
 });
 
 describe("a bound that passes while no node is there", () => {
-  test("lets a task that waits have the agents that are there", async () => {
+  test("a bound that passes while no node runs lets a waiting task have the running agents", async () => {
     const { cluster, submit } = await stage();
     const end = await submit(100, { driver: "later", queueTimeout: "10s" } as Request);
     await cluster.clock.advance(SECOND);
@@ -150,7 +150,7 @@ describe("a bound that passes while no node is there", () => {
     expect(await end()).toMatchObject({ status: "succeeded" });
   });
 
-  test("ends a task that waits at its total bound, without another attempt", async () => {
+  test("a bound that passes while no node runs ends a waiting task at its total bound, without another attempt", async () => {
     const { cluster, runs, submit } = await stage();
     const end = await submit(100, { delay: "5s", totalTimeout: "10s" });
     await cluster.clock.advance(SECOND);
@@ -160,7 +160,7 @@ describe("a bound that passes while no node is there", () => {
     expect(runs).toEqual([]);
   });
 
-  test("begins no other attempt for an answer that comes after the total bound and fails", async () => {
+  test("a total bound that passes while no node runs begins no other attempt for a late answer that fails", async () => {
     const cluster = createMemoryCluster();
     let runs = 0;
     await cluster.addNodes("n1");
@@ -180,7 +180,7 @@ describe("a bound that passes while no node is there", () => {
     expect(runs).toBe(1);
   });
 
-  test("ends an attempt whose answer does not come, and an attempt that begins afterwards at its own deadline", async () => {
+  test("a deadline that passes while no node runs ends an attempt whose answer does not come, and an attempt that begins afterwards has its own", async () => {
     const { cluster, runs, submit } = await stage();
     const end = await submit(60_000, { attemptTimeout: "5s", retry: { maxAttempts: 2, initial: "1ms" } });
     await cluster.clock.advance(SECOND);

@@ -26,7 +26,7 @@ async function endsOf(cluster: MemoryCluster, ids: readonly string[]): Promise<T
 }
 
 describe("a node that dies", () => {
-  test("loses its shards within two seconds, and nothing that was accepted (B-22, B-66, I-7)", async () => {
+  test("a node that dies loses its shards within two seconds, and nothing that was accepted (B-22, B-66, I-7)", async () => {
     const cluster = createMemoryCluster({ shards: SHARDS });
     const [first, second] = await cluster.addNodes("n1", "n2");
     const runs: string[] = [];
@@ -49,7 +49,7 @@ describe("a node that dies", () => {
     expect(runs.toSorted()).toEqual(ids.toSorted());
   });
 
-  test("without a word, as a host that loses its power, loses them once its session has run out", async () => {
+  test("a node that dies without a word, as when its host loses power, loses its shards once its session has expired", async () => {
     const cluster = createMemoryCluster({ shards: SHARDS });
     const [first] = await cluster.addNodes("n1", "n2");
     await cluster.addAgent("a1");
@@ -64,7 +64,7 @@ describe("a node that dies", () => {
   });
 
   test.for([0, 3_000])(
-    "together with an agent, which vanished %i ms before: its attempts are begun again within 15 s",
+    "a node that dies together with an agent, which vanished %i ms before, has its attempts begun again within 15 s",
     async (earlierMs) => {
       const cluster = createMemoryCluster({ shards: SHARDS });
       const [first] = await cluster.addNodes("n1", "n2");
@@ -90,7 +90,7 @@ describe("a node that dies", () => {
 });
 
 describe("a node that was only paused", () => {
-  test("drops the shards that it has lost when it wakes, leaves their records alone, and joins again", async () => {
+  test("a node that was only paused drops the shards that it has lost when it wakes, leaves their records alone, and joins again", async () => {
     const cluster = createMemoryCluster({ seed: 2, shards: SHARDS });
     const [first] = await cluster.addNodes("n1", "n2");
     const done: string[] = [];
@@ -118,7 +118,7 @@ describe("a node that was only paused", () => {
     expect(new Set(shards.map(({ node }) => node))).toEqual(new Set(["n1", "n2"]));
   });
 
-  test("never writes over what its successor wrote: a cancel that came meanwhile stands (I-1, I-2)", async () => {
+  test("a node that was only paused never writes over what its successor wrote: a cancel that came meanwhile stands (I-1, I-2)", async () => {
     const cluster = createMemoryCluster({ shards: SHARDS });
     const [first] = await cluster.addNodes("n1", "n2");
     // Answers to the old owner only, at the moment at which it wakes.
@@ -142,7 +142,7 @@ describe("a node that was only paused", () => {
 });
 
 describe("ownership", () => {
-  test("of the writes of two owners only those of the last are stored (M-6, I-2)", async () => {
+  test("the store keeps only the writes of the last of two owners (M-6, I-2)", async () => {
     const cluster = createMemoryCluster({ shards: 1 });
     const [older, newer] = [cluster.connect("older"), cluster.connect("newer")];
     const write = (id: string, fence: number) => ({ shard: 0, id, data: Buffer.from(id), fence });
@@ -172,7 +172,7 @@ describe("ownership", () => {
     expect((await cluster.drive(cluster.connect("reader").records.owner(0))).session).toBe(winner?.name);
   });
 
-  test("of several nodes that survive, exactly one recovers each attempt of the dead one (B-65)", async () => {
+  test("exactly one of several surviving nodes recovers each attempt of the dead one (B-65)", async () => {
     const cluster = createMemoryCluster({ shards: SHARDS });
     const [first] = await cluster.addNodes("n1", "n2", "n3", "n4");
     const lost = await cluster.addAgent("a1", { concurrency: 100, handler: (attempt) => attempt.sleep(3_600_000) });
@@ -225,7 +225,7 @@ describe("ownership", () => {
     expect(used).toEqual(used.map((seen) => seen.toSorted((a, b) => a - b)));
   });
 
-  test("after any joins and deaths the shards come to rest, and then no node claims or releases one (I-6)", async () => {
+  test("the shards come to rest after any joins and deaths, and then no node claims or releases one (I-6)", async () => {
     const cluster = createMemoryCluster({ seed: 5, shards: SHARDS });
     await cluster.addNodes("n1", "n2", "n3");
     for (let round = 0; round < 10; round++) {
@@ -279,7 +279,7 @@ describe("ownership", () => {
 });
 
 describe("a node that stops", () => {
-  test("hands its shards over: nothing is lost, and submits never stop (B-34, M-4)", async () => {
+  test("a node that stops hands its shards over: nothing is lost, and submits never stop (B-34, M-4)", async () => {
     const cluster = createMemoryCluster({ shards: SHARDS });
     const [first] = await cluster.addNodes("n1", "n2");
     const runs: string[] = [];
@@ -302,7 +302,7 @@ describe("a node that stops", () => {
     await cluster.waitForOwners();
   });
 
-  test("while it still reads a shard, it does not wait for its drain to run out", async () => {
+  test("a node that stops while it still reads a shard does not wait for its drain to run out", async () => {
     const cluster = createMemoryCluster({ shards: SHARDS });
     await cluster.addNodes("n1");
     const second = await cluster.addNode("n2");
@@ -313,7 +313,7 @@ describe("a node that stops", () => {
     expect(cluster.clock.monotonic() - begin).toBeLessThan(5_000);
   });
 
-  test("loses no answer of plain agents, who say it only once", async () => {
+  test("a node that stops loses no answer of plain agents, who say it only once", async () => {
     const cluster = createMemoryCluster({ shards: SHARDS });
     const [first] = await cluster.addNodes("n1", "n2");
     const runs: string[] = [];
@@ -338,7 +338,7 @@ describe("a node that stops", () => {
 });
 
 describe("NATS gone for a minute", () => {
-  test("agents stop by themselves, and afterwards everything goes on (M-11)", async () => {
+  test("agents stop by themselves when NATS is gone for a minute, and afterwards everything continues (M-11)", async () => {
     const cluster = createMemoryCluster({ shards: SHARDS });
     const nodes = await cluster.addNodes("n1", "n2");
     const aborted: string[] = [];
@@ -368,7 +368,7 @@ describe("NATS gone for a minute", () => {
 describe("a connection that breaks at any moment", () => {
   const moments = Array.from({ length: 25 }, (_, index) => index * 2);
 
-  test("of a shard's take-over leaves no shard unserved (I-3)", async () => {
+  test("a connection that breaks at any moment of a shard's take-over leaves no shard unserved (I-3)", async () => {
     for (const moment of moments) {
       const cluster = createMemoryCluster({ shards: SHARDS });
       const first = await cluster.addNode("n1");
@@ -382,7 +382,7 @@ describe("a connection that breaks at any moment", () => {
     }
   });
 
-  test("of a shard's hand-over leaves no shard unserved (I-3)", async () => {
+  test("a connection that breaks at any moment of a shard's hand-over leaves no shard unserved (I-3)", async () => {
     for (const moment of moments) {
       const cluster = createMemoryCluster({ shards: SHARDS });
       const [first] = await cluster.addNodes("n1");

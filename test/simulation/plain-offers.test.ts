@@ -30,7 +30,7 @@ const test = base.extend<{ stage: Stage }>({
 });
 
 describe("an offer whose node lost its connection before it knew that somebody has it", () => {
-  test("is made again under its number: two may be at work, and the answer that comes first is the outcome", async ({
+  test("an offer whose node lost its connection before it knew that somebody has it is made again under its number: two may be at work, and the answer that comes first is the outcome", async ({
     stage: { cluster, node, given },
   }) => {
     node.reconnect();
@@ -47,7 +47,9 @@ describe("an offer whose node lost its connection before it knew that somebody h
     expect(end.history.map(({ status }) => status)).toEqual(["scheduled", "started", "succeeded"]);
   });
 
-  test("is not made again when its answer comes first", async ({ stage: { cluster, node, given } }) => {
+  test("an offer whose node lost its connection before it knew that somebody has it is not made again when its answer comes first", async ({
+    stage: { cluster, node, given },
+  }) => {
     node.reconnect();
     await cluster.clock.advance(20);
     expect(given).toHaveLength(1);
@@ -94,7 +96,7 @@ describe("drivers that nobody serves", () => {
     return { cluster, sent };
   }
 
-  test("are tried some at a time, each in its turn", async () => {
+  test("drivers that nobody serves are tried some at a time, each in its turn", async () => {
     const { cluster, sent } = await unservedBy(DRIVERS, 10);
 
     await cluster.clock.advance(500);
@@ -103,7 +105,7 @@ describe("drivers that nobody serves", () => {
     expect(new Set(sent.map(([driver]) => driver)).size).toBe(DRIVERS);
   });
 
-  test("cost no more than so many bytes a second, however large what waits for them", async () => {
+  test("drivers that nobody serves cost no more than so many bytes a second, however large what waits for them", async () => {
     const { cluster, sent } = await unservedBy(30, LARGE);
 
     await cluster.clock.advance(500);

@@ -22,7 +22,7 @@ describe("a large plan", () => {
     ["in parallel", 2_500, plan(steps(2_500), { mode: "parallel", limit: 50 }), {}],
     ["as a graph", 2_500, plan(steps(2_500, (n) => (n < 100 ? {} : { dependsOn: [String(n - 100)] }))), {}],
   ])(
-    "of tiny steps runs %s: %i steps, each once, in records of a bounded size",
+    "a large plan of tiny steps runs %s: %i steps, each once, in records of a bounded size",
     { timeout: 180_000 },
     async ([, count, definition, output]) => {
       const { cluster, done, most } = await stage();
@@ -41,7 +41,7 @@ describe("a large plan", () => {
 
   const undo = (n: number): object => ({ compensate: { driver: "work", payload: { name: `undo ${n}` } } });
 
-  test("that fails in its third segment is undone across its segments, in reverse order; a retry runs all that was undone", async () => {
+  test("a large plan that fails in its third segment is undone across its segments, in reverse order; a retry runs all that was undone", async () => {
     const { cluster, done, broken } = await stage();
     broken.add("s250");
     const all = steps(300, (n) => (n % 50 === 0 ? { ...undo(n), retry: { maxAttempts: 1 } } : {}));
@@ -62,7 +62,7 @@ describe("a large plan", () => {
   });
 
   test(
-    "that loses a node at one of its commits, again and again, does each step and undoes each once",
+    "a large plan that loses a node at one of its commits, again and again, does each step and undoes each once",
     { timeout: 120_000 },
     async () => {
       for (const commit of [1, 2, 60, 107, 216, 262, 266, 270]) {
@@ -86,7 +86,7 @@ describe("a large plan", () => {
     },
   );
 
-  test("that runs in parallel isolates failures in all of its segments; a retry runs only what has failed", async () => {
+  test("a large plan that runs in parallel isolates failures in all of its segments; a retry runs only what has failed", async () => {
     const { cluster, done, broken } = await stage();
     for (const name of ["s7", "s333"]) broken.add(name);
     const all = steps(400, () => ({ retry: { maxAttempts: 1 } }));
@@ -102,7 +102,7 @@ describe("a large plan", () => {
     expect(done.toSorted()).toEqual(["s333", "s7"]);
   });
 
-  test("that is cancelled stops and undoes its segments, and is cancelled", async () => {
+  test("a large plan that is cancelled stops and undoes its segments, and is cancelled", async () => {
     const { cluster, done } = await stage();
     const all = steps(250, (n) => ({ payload: { name: `s${n}`, ms: 100 }, ...(n % 100 === 0 ? undo(n) : {}) }));
     const one = await cluster.drive(cluster.client().plan(plan(all), { id: "large-cancel" }));
@@ -115,7 +115,7 @@ describe("a large plan", () => {
     expect(done.slice(-2)).toEqual(["undo 100", "undo 0"]);
   });
 
-  test("whose steps are large is cut by their size, and hands on only what later steps refer to", async () => {
+  test("a large plan whose steps are large is cut by their size, and passes on only what later steps refer to", async () => {
     const { cluster } = await stage();
     const measured = measure(cluster);
     const text = "x".repeat(60_000);

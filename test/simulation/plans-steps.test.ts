@@ -5,7 +5,7 @@ import { createMachine, setup } from "xstate";
 import { job, run, stage, undoable } from "../support/plan-stage.ts";
 
 describe("a step", () => {
-  test("may be a task with an id and a record of its own, or all of a plan's are", async () => {
+  test("a step may be a task with an id and a record of its own, or all of a plan's are", async () => {
     const { cluster } = await stage();
     const client = cluster.client();
     const alone = await run(cluster, plan([job("a", { standalone: true }), job("b")]), "alone");
@@ -21,7 +21,7 @@ describe("a step", () => {
     expect(await cluster.drive(client.get("all_2"))).toMatchObject({ driver: "work", status: "succeeded" });
   });
 
-  test("may be an instance of a machine, whose output it has; one that cannot be started fails it", async () => {
+  test("a step may be an instance of a machine, whose output it has; one that cannot be started fails it", async () => {
     const double = setup({ types: {} as { input: { n: number }; context: { n: number } } }).createMachine({
       id: "double",
       context: ({ input }) => ({ n: input.n * 2 }),
@@ -44,7 +44,7 @@ describe("a step", () => {
     });
   });
 
-  test("that answers more than a plan can hand on fails, and is undone", async () => {
+  test("a step that answers more than a plan can hand on fails, and is undone", async () => {
     const { cluster, done } = await stage();
     await cluster.addAgent("a2", { driver: "verbose", handler: () => ({ text: "x".repeat(300_000) }) });
     const steps: StepDefinition[] = [
@@ -64,7 +64,7 @@ describe("a step", () => {
     });
   });
 
-  test("is not sent what its references blow up, nor is that answered", async () => {
+  test("a step whose references blow up is not sent, and its plan is not answered with them", async () => {
     const { cluster, done } = await stage();
     const many = "${steps.a.output.text}".repeat(100);
     await cluster.addAgent("a2", { driver: "verbose", handler: () => ({ text: "x".repeat(50_000) }) });
@@ -81,7 +81,7 @@ describe("a step", () => {
     expect(done).toEqual(["undo a", "undo a"]);
   });
 
-  test("is called as it likes", async () => {
+  test("a step is called as it likes", async () => {
     const { cluster } = await stage();
     const names = ["constructor", "toString", "hasOwnProperty", "_", "-"];
 
@@ -131,7 +131,7 @@ test("a plan that was ended by force while it was held cannot be undone: the out
   expect(done).toEqual(["a", "b", "c"]);
 });
 
-test("a retry goes on inside a plan of the plan too, at any depth (B-69, M-25)", async () => {
+test("a retry continues inside a plan of the plan too, at any depth (B-69, M-25)", async () => {
   const { cluster, done, broken } = await stage();
   broken.add("d");
   const deepest = plan([job("c"), job("d", { payload: { name: "d", of: "${input}" } })], { input: "nothing" });
@@ -182,7 +182,7 @@ test("a machine that leaves the state in which it invokes a plan has that undone
   expect(await cluster.drive(cluster.client().get("shop-1_1"))).toMatchObject({ status: "cancelled" });
 });
 
-test("what plans tell each other is not for clients to say", async () => {
+test("a client may not send the messages that plans send each other", async () => {
   const { cluster } = await stage();
   const one = await cluster.drive(
     cluster.client().plan(plan([job("a", { payload: { name: "a", ms: 60_000 } })]), { id: "private" }),

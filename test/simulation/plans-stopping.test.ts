@@ -51,7 +51,7 @@ const timeOf = (notes: readonly Note[], name: string): number => notes.find(({ w
 describe.each([{ standalone: false }, { standalone: true }])(
   "a plan that stops, standalone: $standalone",
   (options) => {
-    test("undoes nothing before the step that runs has stopped, and undoes that step too when it has succeeded", async () => {
+    test("a plan that stops undoes nothing before the step that runs has stopped, and undoes that step too when it has succeeded", async () => {
       const { cluster, begun, ended, start } = await deafStage();
       const end = await start(plan([work("one"), work("slow", { ms: 4_000 }, { cancelGrace: "30s" })], options));
       await cluster.clock.advance(1_000);
@@ -62,7 +62,7 @@ describe.each([{ standalone: false }, { standalone: true }])(
       expect(timeOf(begun, "undo slow")).toBeGreaterThanOrEqual(timeOf(ended, "slow"));
     });
 
-    test("waits for a step that does not stop for its cancelGrace only", async () => {
+    test("a plan that stops waits for a step that does not stop for its cancelGrace only", async () => {
       const { cluster, begun, ended, start } = await deafStage();
       const end = await start(plan([work("one"), work("slow", { ms: 60_000 }, { cancelGrace: "5s" })], options));
       await cluster.clock.advance(1_000);
@@ -75,7 +75,7 @@ describe.each([{ standalone: false }, { standalone: true }])(
       expect(ended.map(({ what }) => what)).not.toContain("slow");
     });
 
-    test("because a step beside has failed undoes nothing before the others have stopped", async () => {
+    test("a plan that stops because a parallel step has failed undoes nothing before the others have stopped", async () => {
       const { begun, ended, start } = await deafStage();
       const both = [
         work("slow", { ms: 4_000 }, { cancelGrace: "30s" }),
@@ -89,7 +89,7 @@ describe.each([{ standalone: false }, { standalone: true }])(
       expect(timeOf(begun, "undo slow")).toBeGreaterThanOrEqual(timeOf(ended, "slow"));
     });
 
-    test("does so although all nodes are away while the step ends", async () => {
+    test("a plan that stops undoes its steps in order although all nodes are away while the step ends", async () => {
       const { cluster, begun, start } = await deafStage();
       const end = await start(plan([work("one"), work("slow", { ms: 4_000 }, { cancelGrace: "5s" })], options));
       await cluster.clock.advance(1_000);
@@ -102,7 +102,7 @@ describe.each([{ standalone: false }, { standalone: true }])(
       expect(begun.map(({ what }) => what)).toEqual(["one", "slow", "undo slow", "undo one"]);
     });
 
-    test("waits for no step that has not begun", async () => {
+    test("a plan that stops waits for no step that has not begun", async () => {
       const { cluster, start } = await deafStage();
       const end = await start(plan([work("one"), work("waits", {}, { driver: "nobody" })], options));
       await cluster.clock.advance(1_000);
@@ -116,7 +116,7 @@ describe.each([{ standalone: false }, { standalone: true }])(
 );
 
 describe("a plan that is ended by force", () => {
-  test("while it undoes itself names the step that was being undone, and all before it", async () => {
+  test("a plan that is ended by force while it undoes itself names the step that was being undone, and all before it", async () => {
     const { cluster, start } = await deafStage();
     const slowly = { compensate: { driver: "work", payload: { what: "undo two", ms: 60_000 } } };
     const end = await start(

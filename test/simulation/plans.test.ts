@@ -17,7 +17,7 @@ test("five steps in a sequence cost six writes: the first dispatch is stored wit
 });
 
 describe("a fair plan", () => {
-  test("runs its steps one after the other, in their order (B-40)", async () => {
+  test("a fair plan runs its steps one after the other, in their order (B-40)", async () => {
     const { cluster, done, most } = await stage();
     const view = await run(
       cluster,
@@ -33,7 +33,7 @@ describe("a fair plan", () => {
     });
   });
 
-  test("stops at the first failure: the steps after it are never started (B-41)", async () => {
+  test("a fair plan stops at the first failure: the steps after it are never started (B-41)", async () => {
     const { cluster, done, broken } = await stage();
     broken.add("t1");
 
@@ -44,7 +44,7 @@ describe("a fair plan", () => {
     expect(statuses(view)).toEqual({ t0: "succeeded", t1: "failed", t2: "skipped" });
   });
 
-  test("resumes at its first step that has not succeeded, as a new plan that names its origin (B-69, M-25)", async () => {
+  test("a fair plan resumes at its first step that has not succeeded, as a new plan that names its origin (B-69, M-25)", async () => {
     const { cluster, done, broken } = await stage();
     const client = cluster.client();
     broken.add("t1");
@@ -66,7 +66,7 @@ describe("a fair plan", () => {
 });
 
 describe("an unfair plan", () => {
-  test("runs its steps at once, isolates failures, and has a status that derives from them (B-42)", async () => {
+  test("an unfair plan runs its steps at once, isolates failures, and has a status that derives from them (B-42)", async () => {
     const { cluster, done, broken, most } = await stage();
     broken.add("t1");
     const steps = ["t0", "t1", "t2", "t3"].map((name) => job(name, { payload: { name, ms: 100 } }));
@@ -78,7 +78,7 @@ describe("an unfair plan", () => {
     expect(view).toMatchObject({ status: "failed", failure: { code: "BROKEN" }, counts: { succeeded: 3, failed: 1 } });
   });
 
-  test("keeps to its limit", async () => {
+  test("an unfair plan keeps to its limit", async () => {
     const { cluster, most } = await stage();
     const steps = Array.from({ length: 10 }, (_, n) => job(`t${n}`, { payload: { name: `t${n}`, ms: 100 } }));
 
@@ -88,7 +88,7 @@ describe("an unfair plan", () => {
     expect(most()).toBe(3);
   });
 
-  test("runs only what has failed when it is retried (B-69)", async () => {
+  test("an unfair plan runs only what has failed when it is retried (B-69)", async () => {
     const { cluster, done, broken } = await stage();
     broken.add("t1");
     await run(
@@ -275,7 +275,7 @@ test("a step whose condition does not hold is skipped, and those after it are no
 });
 
 describe("a graph", () => {
-  test("runs each step when those that it depends on, or refers to, are done", async () => {
+  test("a graph runs each step when those that it depends on, or refers to, are done", async () => {
     const { cluster, done, most } = await stage();
     const slow = (name: string): object => ({ payload: { name, ms: 100 } });
     const steps = [
@@ -292,7 +292,7 @@ describe("a graph", () => {
     expect(most()).toBe(2);
   });
 
-  test("goes on beside a failure where it is told to, without what depends on it", async () => {
+  test("a graph continues beside a failure where it is told to, without what depends on it", async () => {
     const { cluster, broken } = await stage();
     broken.add("b");
     const steps = [
@@ -310,7 +310,7 @@ describe("a graph", () => {
 });
 
 describe("compensation", () => {
-  test("undoes the completed steps in reverse order when a later one fails for good (B-67)", async () => {
+  test("compensation undoes the completed steps in reverse order when a later one fails for good (B-67)", async () => {
     const { cluster, done, broken } = await stage();
     broken.add("d");
     const steps = [
@@ -334,7 +334,7 @@ describe("compensation", () => {
     expect(done).toEqual(["a", "c", "d"]);
   });
 
-  test("that fails leaves the plan failed, and says what is left undone (B-67)", async () => {
+  test("a compensation that fails leaves the plan failed, and the plan names what is left undone (B-67)", async () => {
     const { cluster, done, broken } = await stage();
     for (const name of ["d", "undo b"]) broken.add(name);
 
@@ -349,7 +349,7 @@ describe("compensation", () => {
     });
   });
 
-  test("follows a cancel: what runs is stopped, what is done is undone, and the plan is cancelled", async () => {
+  test("compensation follows a cancel: what runs is stopped, what is done is undone, and the plan is cancelled", async () => {
     const { cluster, done } = await stage();
     const client = cluster.client();
     const one = await cluster.drive(
@@ -368,7 +368,7 @@ describe("compensation", () => {
     await expect(cluster.drive(one.output())).rejects.toMatchObject({ code: "TASK_CANCELLED" });
   });
 
-  test("of a plan in a plan comes when the outer one fails, in reverse order of all", async () => {
+  test("compensation of a plan in a plan comes when the outer one fails, in reverse order of all", async () => {
     const { cluster, done, broken } = await stage();
     broken.add("e");
     const inner = plan([undoable("b"), undoable("c")], { output: { of: "${steps.c.output.name}" } });
@@ -385,7 +385,7 @@ describe("compensation", () => {
     expect(statuses(view)).toEqual({ a: "compensated", in: "compensated", d: "compensated", e: "failed" });
   });
 
-  test("of a plan in a plan comes first when that is cancelled", async () => {
+  test("compensation of a plan in a plan comes first when that is cancelled", async () => {
     const { cluster, done } = await stage();
     const client = cluster.client();
     const inner = plan([undoable("b"), job("c", { payload: { name: "c", ms: 60_000 } })]);
@@ -414,7 +414,7 @@ test("a plan in a plan that has succeeded is let go when the outer one has", asy
 });
 
 test(
-  "whichever node dies at whichever commit, a plan that is undone ends as it does without (B-66, I-1)",
+  "a plan that is undone ends as it does without a crash, whichever node dies at whichever commit (B-66, I-1)",
   { timeout: 120_000 },
   async () => {
     const steps = [undoable("a"), undoable("b"), { id: "in", plan: [undoable("c")] }, undoable("d"), job("e")];

@@ -217,7 +217,7 @@ async function serves(cluster: MemoryCluster, round: string): Promise<void> {
 
 describe("a record with one wrong value, of whatever kind it is", () => {
   test.for([1, 2, 3])(
-    "ends no node and blocks no shard at any of its owners: it goes on, fails, or is set aside and named (B-21, I-12), seed %i",
+    "a record with one wrong value, of whatever kind it is ends no node and blocks no shard at any of its owners: it continues, fails, or is set aside and named (B-21, I-12), seed %i",
     { timeout: 120_000 },
     async (seed) => {
       const planted = poisons(await templates(), seededRandom(seed * 104_729));
@@ -264,7 +264,7 @@ describe("a record with one wrong value, of whatever kind it is", () => {
 });
 
 describe("a task whose attempts cannot be sent", () => {
-  test("is set aside with the reason once that shows, and every other one goes on (I-12)", async () => {
+  test("a task whose attempts cannot be sent is set aside with the reason once that shows, and every other one continues (I-12)", async () => {
     const cluster = createMemoryCluster({ shards: SHARDS });
     await cluster.addNode("n1", { drivers: { odd: { subject: "no subject" } } });
     await cluster.waitForOwners();

@@ -5,7 +5,7 @@ import { answerPlain, createMemoryCluster } from "../support/memory-cluster.ts";
 const reason = "this node's NATS user may not publish to svc.mail";
 
 describe("a driver's subject that the node may not publish to", () => {
-  test("lets the driver's tasks wait with that reason, asks the server seldom, and sends them once it is granted", async () => {
+  test("a driver's subject that the node may not publish to lets the driver's tasks wait with that reason, asks the server seldom, and sends them once it is granted", async () => {
     const cluster = createMemoryCluster({ shards: 4 });
     const node = await cluster.addNode("n1", { drivers: { mail: { subject: "svc.mail" } } });
     await cluster.waitForOwners();
@@ -35,7 +35,7 @@ describe("a driver's subject that the node may not publish to", () => {
 });
 
 describe("an SDK agent's subject that the node may not publish to", () => {
-  test("gives the attempt back at once, with that reason and growing pauses", async () => {
+  test("an SDK agent's subject that the node may not publish to gives the attempt back at once, with that reason and growing pauses", async () => {
     const cluster = createMemoryCluster({ shards: 1 });
     const node = await cluster.addNode("n1");
     await cluster.waitForOwners();

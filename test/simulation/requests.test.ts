@@ -24,7 +24,7 @@ async function clusterOf(nodes: number, handler?: () => unknown): Promise<Memory
 }
 
 describe("a submit", () => {
-  test("that was answered is found at once, scheduled or later (B-9, B-1)", async () => {
+  test("a submit that was answered is found at once, scheduled or later (B-9, B-1)", async () => {
     const cluster = await clusterOf(3);
     const client = cluster.client();
     for (let index = 0; index < 20; index++) {
@@ -34,7 +34,7 @@ describe("a submit", () => {
     }
   });
 
-  test("sent three times under one id, also minutes later and after the end, is one task (M-7)", async () => {
+  test("a submit sent three times under one id, also minutes later and after the end, is one task (M-7)", async () => {
     let runs = 0;
     const cluster = await clusterOf(3, () => ++runs);
     const client = cluster.client();
@@ -56,7 +56,7 @@ describe("a submit", () => {
     ["driver", { driver: "other", text: "same" }],
     ["arguments", { text: "same", arguments: { a: "1" } }],
     ["resource", { text: "same", resource: "urn:y" }],
-  ])("under an id that lives, with another %s, is a conflict (M-7)", async (_, more) => {
+  ])("a submit under an id that lives, with another %s, is a conflict (M-7)", async (_, more) => {
     const cluster = await clusterOf(2);
     const client = cluster.client();
     await cluster.drive(client.submit({ driver: "work", id: "mine", text: "same" }));
@@ -67,7 +67,7 @@ describe("a submit", () => {
     });
   });
 
-  test("is answered only once it is stored, also when it meets its own first try under way (M-7, I-7)", async () => {
+  test("a submit is answered only once it is stored, also when it meets its own first try under way (M-7, I-7)", async () => {
     const cluster = createMemoryCluster({ shards: 1 });
     const [node] = await cluster.addNodes("n1");
     const raw = cluster.connect("raw");
@@ -95,7 +95,7 @@ describe("a submit", () => {
     expect((await cluster.stored()).map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
   });
 
-  test("that is delayed begins not before its time, by the server's clock (M-12)", async () => {
+  test("a delayed task does not begin before its time, by the server's clock (M-12)", async () => {
     const begun: number[] = [];
     const cluster = createMemoryCluster();
     await cluster.addNode("n1", { clockOffsetMs: -3_600_000 });
@@ -117,7 +117,7 @@ describe("a submit", () => {
 });
 
 describe("a task that is not there", () => {
-  test("is not found, whatever is asked of it (B-16)", async () => {
+  test("a task that does not exist is not found by any request (B-16)", async () => {
     const cluster = await clusterOf(2);
     const client = cluster.client();
     for (const ask of [
@@ -133,13 +133,13 @@ describe("a task that is not there", () => {
     }
   });
 
-  test("ends a watch with the error (B-37)", async () => {
+  test("a task that does not exist ends a watch with the error (B-37)", async () => {
     const cluster = await clusterOf(1);
     const watch = cluster.client().watch("nobody")[Symbol.asyncIterator]();
     await expect(cluster.drive(watch.next())).rejects.toMatchObject({ code: "TASK_NOT_FOUND" });
   });
 
-  test("is gone after its retention", async () => {
+  test("a task does not exist any more after its retention", async () => {
     const cluster = await clusterOf(1, () => "done");
     const client = cluster.client();
     const { id } = await cluster.drive(client.submit({ driver: "work", retention: "5s" }));
@@ -186,7 +186,7 @@ test("an id that is submitted again while its record expires is refused or runs 
 });
 
 describe("a cancel", () => {
-  test("of a waiting task ends it at once, and it is never handed out (M-9)", async () => {
+  test("a cancel of a waiting task ends it at once, and it is never handed out (M-9)", async () => {
     let runs = 0;
     const cluster = await clusterOf(2);
     const client = cluster.client();
@@ -200,7 +200,7 @@ describe("a cancel", () => {
     expect(runs).toBe(0);
   });
 
-  test("of a running one reaches its handler within milliseconds; the task is cancelled when it has stopped (M-9)", async () => {
+  test("a cancel of a running task reaches its handler within milliseconds, and the task is cancelled when the handler has stopped (M-9)", async () => {
     const cluster = await clusterOf(2);
     let told = 0;
     await cluster.addAgent("a1", {
@@ -222,7 +222,7 @@ describe("a cancel", () => {
     expect(cluster.clock.monotonic() - begin).toBeLessThan(100);
   });
 
-  test("of one that does not stop ends with its grace", async () => {
+  test("a cancel of a task that does not stop ends with its grace", async () => {
     const cluster = await clusterOf(1, () => new Promise(() => undefined));
     const client = cluster.client();
     const { id } = await cluster.drive(client.submit({ driver: "work", cancelGrace: "3s" }));
@@ -237,7 +237,7 @@ describe("a cancel", () => {
     expect(cluster.clock.monotonic() - begin).toBeLessThan(3_200);
   });
 
-  test("repeated is the same again; of a task that ended otherwise it is refused (M-9)", async () => {
+  test("a repeated cancel has the same result, and the cancel of a task that ended otherwise is refused (M-9)", async () => {
     const cluster = await clusterOf(2, () => "done");
     const client = cluster.client();
     const waiting = await cluster.drive(client.submit({ driver: "nobody" }));
@@ -252,7 +252,7 @@ describe("a cancel", () => {
     expect(error).toMatchObject({ code: "TASK_ENDED" });
   });
 
-  test("and an end by force, sent while the answer is being stored, change nothing that was told (I-1)", async () => {
+  test("a cancel and an end by force that are sent while the answer is being stored change nothing that was told (I-1)", async () => {
     const cluster = createMemoryCluster({ shards: 1 });
     await cluster.addNodes("n1");
     await cluster.addAgent("a1", { handler: () => "done" });
@@ -276,7 +276,7 @@ describe("a cancel", () => {
 });
 
 describe("an end by force", () => {
-  test("fails the task with who and why, whatever its agent does (M-9)", async () => {
+  test("an end by force fails the task and records who ended it and why, whatever its agent does (M-9)", async () => {
     const cluster = await clusterOf(1, () => new Promise(() => undefined));
     const client = cluster.client();
     const { id } = await cluster.drive(client.submit({ driver: "work" }));
@@ -292,7 +292,7 @@ describe("an end by force", () => {
 });
 
 describe("a retry", () => {
-  test("of a failed task is a new task that names its origin; both can be read (B-69)", async () => {
+  test("a retry of a failed task is a new task that names its origin; both can be read (B-69)", async () => {
     let runs = 0;
     const cluster = await clusterOf(2, () => {
       if (++runs === 1) throw new Error("first");
@@ -322,7 +322,7 @@ describe("a watch", () => {
     return { views, done };
   }
 
-  test("shows the task at once, then each change once, and ends with it (B-35, B-38)", async () => {
+  test("a watch shows the task at once, then each change once, and ends with it (B-35, B-38)", async () => {
     const cluster = await clusterOf(2);
     const { id } = await cluster.drive(cluster.client().submit({ driver: "work" }));
     const { views, done } = await seenBy(cluster, id);
@@ -338,7 +338,7 @@ describe("a watch", () => {
     expect(new Set(views.map((view) => JSON.stringify(view))).size).toBe(views.length);
   });
 
-  test("goes on after the owner's death (B-35, I-9)", async () => {
+  test("a watch continues after the owner's death (B-35, I-9)", async () => {
     const cluster = await clusterOf(2);
     await cluster.addAgent("a1", { handler: (attempt) => attempt.sleep(10_000) });
     const { id } = await cluster.drive(cluster.client().submit({ driver: "work" }));
@@ -356,7 +356,7 @@ describe("a watch", () => {
     expect(new Set(seen).size).toBeGreaterThan(1);
   });
 
-  test("shows progress", async () => {
+  test("a watch shows progress", async () => {
     const cluster = await clusterOf(1);
     await cluster.addAgent("a1", {
       handler: async (attempt) => {
@@ -377,7 +377,7 @@ describe("a watch", () => {
 });
 
 describe("events", () => {
-  test("tell of every change of status after it is stored, once each", async () => {
+  test("events tell of every change of status after it is stored, once each", async () => {
     const cluster = await clusterOf(2);
     const listener = cluster.connect("listener");
     const heard: string[] = [];
@@ -393,8 +393,8 @@ describe("events", () => {
   });
 });
 
-describe("what is nonsense", () => {
-  test("is refused with the reason, and the node goes on", async () => {
+describe("a nonsensical request", () => {
+  test("a nonsensical request is refused with the reason, and the node continues", async () => {
     const cluster = await clusterOf(1, () => "done");
     const raw = cluster.connect("raw");
     const ask = async (

@@ -6,7 +6,7 @@ import { createMemoryCluster } from "../support/memory-cluster.ts";
 const codeOf = (message: Message): string => message.header(H.error) ?? "ok";
 
 describe("a node whose store takes nothing", () => {
-  test("refuses batches, submits and retries at once, also behind a change that waits for the store", async () => {
+  test("a node whose store takes nothing refuses batches, submits and retries at once, also behind a change that waits for the store", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     const { names, network } = cluster;
@@ -35,7 +35,7 @@ describe("a node whose store takes nothing", () => {
 });
 
 describe("a list of many tasks that wait for their time", () => {
-  test("gives others their turn, however few of them it wants", async () => {
+  test("a list of many tasks that wait for their time gives others their turn, however few of them it wants", async () => {
     const cluster = createMemoryCluster({ oneInFlight: true });
     const { clock } = await cluster.addNode("n1");
     await cluster.waitForOwners();
@@ -54,7 +54,7 @@ describe("a list of many tasks that wait for their time", () => {
 });
 
 describe("tasks that wait for their time", () => {
-  test("are packed again after somebody has read them or waited for them", async () => {
+  test("tasks that wait for their time are packed again after somebody has read them or waited for them", async () => {
     const cluster = createMemoryCluster({ oneInFlight: true });
     const { clock } = await cluster.addNode("n1");
     await cluster.waitForOwners();
@@ -77,7 +77,7 @@ describe("tasks that wait for their time", () => {
 });
 
 describe("a list of what is large", () => {
-  test("fits into a message however large responses are, and leaves none out", async () => {
+  test("a list of what is large fits into a message however large responses are, and leaves none out", async () => {
     const cluster = createMemoryCluster({ maxMessageBytes: 131_072 });
     await cluster.addNodes("n1", "n2");
     await cluster.addAgent("a1", { handler: () => "r".repeat(20_000) });
@@ -104,7 +104,7 @@ describe("a list of what is large", () => {
 });
 
 describe("a batch", () => {
-  test("with a task in the far future is decided like any other", async () => {
+  test("a batch with a task in the far future is decided like any other", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     const body = { tasks: [{ driver: "work", notBefore: 8_640_000_000_000_000 }, { driver: "work" }] };

@@ -116,7 +116,7 @@ test("an invalid spec is refused with its faults, and nothing is stored", async 
 });
 
 describe("overlap", () => {
-  test("skip", async () => {
+  test("overlap skip starts no run while another one runs", async () => {
     const { cluster, begun, release, add, show } = await createScheduleStage({ waits: true });
     await add({});
     await until(cluster, 2 * MINUTE + 1_000);
@@ -126,7 +126,7 @@ describe("overlap", () => {
     expect((await show()).counts).toMatchObject({ started: 2, succeeded: 1, skipped: 1 });
   });
 
-  test("queue", async () => {
+  test("overlap queue starts the next run when the previous one has ended", async () => {
     const { cluster, begun, release, add, show } = await createScheduleStage({ waits: true });
     await add({ overlap: "queue" });
     await until(cluster, 3 * MINUTE + 1_000);
@@ -139,7 +139,7 @@ describe("overlap", () => {
     expect(begun).toEqual(stamps([1, 2, 3]));
   });
 
-  test("allow", async () => {
+  test("overlap allow starts runs beside each other", async () => {
     const { cluster, begun, add, show } = await createScheduleStage({ waits: true });
     await add({ overlap: "allow" });
     await until(cluster, 3 * MINUTE + 1_000);
@@ -147,7 +147,7 @@ describe("overlap", () => {
     expect((await show()).running).toHaveLength(3);
   });
 
-  test("cancel", async () => {
+  test("overlap cancel cancels the running one before the next one starts", async () => {
     const { cluster, client, begun, add, show } = await createScheduleStage({ waits: true });
     await add({ overlap: "cancel" });
     await until(cluster, 2 * MINUTE + 1_000);
@@ -157,7 +157,7 @@ describe("overlap", () => {
   });
 });
 
-test("a removed schedule starts nothing more; what runs goes on", async () => {
+test("a removed schedule starts nothing more; what runs continues", async () => {
   const { cluster, client, begun, release, add } = await createScheduleStage({ waits: true });
   await add({});
   await until(cluster, MINUTE + 1_000);
@@ -169,7 +169,7 @@ test("a removed schedule starts nothing more; what runs goes on", async () => {
   expect(await cluster.drive(client.wait("s=20260101T000100Z"))).toMatchObject({ status: "succeeded" });
 });
 
-test("pause, resume and trigger", async () => {
+test("a schedule can be paused, resumed and triggered", async () => {
   const { cluster, client, begun, add, show } = await createScheduleStage();
   await add({ catchUp: { limit: 2 }, overlap: "queue" });
   const schedule = client.instance("s");
@@ -242,7 +242,7 @@ describe("the same spec again, or another one", () => {
     expect(begun).toHaveLength(4);
   });
 
-  test("inputs of plans and machines are compared by what they mean, too", async () => {
+  test("a start compares inputs of plans and machines by their meaning, too", async () => {
     const order = createMachine({ id: "order", initial: "open", states: { open: {} } });
     const { cluster, client } = await createScheduleStage({ machines: [defineMachine(order)] });
     const start = (machine: string, input: unknown): Promise<unknown> =>
@@ -269,7 +269,7 @@ test("all nodes were gone for hours: as much is caught up with as the schedule a
   expect((await show()).counts).toMatchObject({ started: 5, succeeded: 5, missed: 175 });
 });
 
-test("what catchUp says of the hours of a pause counts when the first alarm after the resume goes off too", async () => {
+test("catchUp also counts for the hours of a pause when the first alarm after the resume goes off too", async () => {
   const { cluster, client, begun, add, show } = await createScheduleStage();
   await add({ catchUp: { limit: 0 } });
   await cluster.drive(client.instance("s").send({ type: "pause" }));

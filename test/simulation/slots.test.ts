@@ -17,32 +17,35 @@ async function idsOf(cluster: MemoryCluster, node: string, prefix: string, count
 }
 
 describe("a handler that goes on past its attempt's deadline", () => {
-  test.each([1, 20])("holds its slot, and %i tasks wait for that without an attempt", async (count) => {
-    const cluster = createMemoryCluster({ shards: SHARDS });
-    await cluster.addNodes("n1");
-    let calls = 0;
-    await cluster.addAgent("a1", {
-      driver: "deaf",
-      concurrency: 1,
-      handler: async () => {
-        calls++;
-        await new Promise((resolve) => void cluster.clock.after(10_000, () => resolve(1)));
-        return calls;
-      },
-    });
-    const client = cluster.client({ timeoutMs: 60_000 });
-    const options = { driver: "deaf", attemptTimeout: "2s", retry: { initial: 0, maxAttempts: 3 } } as const;
-    const ids = Array.from({ length: count }, (_, n) => `t${n}`);
-    await cluster.drive(Promise.all(ids.map((id) => client.submit({ ...options, id }))));
+  test.each([1, 20])(
+    "a handler that continues past its attempt's deadline holds its slot, and %i tasks wait for that without an attempt",
+    async (count) => {
+      const cluster = createMemoryCluster({ shards: SHARDS });
+      await cluster.addNodes("n1");
+      let calls = 0;
+      await cluster.addAgent("a1", {
+        driver: "deaf",
+        concurrency: 1,
+        handler: async () => {
+          calls++;
+          await new Promise((resolve) => void cluster.clock.after(10_000, () => resolve(1)));
+          return calls;
+        },
+      });
+      const client = cluster.client({ timeoutMs: 60_000 });
+      const options = { driver: "deaf", attemptTimeout: "2s", retry: { initial: 0, maxAttempts: 3 } } as const;
+      const ids = Array.from({ length: count }, (_, n) => `t${n}`);
+      await cluster.drive(Promise.all(ids.map((id) => client.submit({ ...options, id }))));
 
-    await cluster.clock.advance(9_000);
-    const views = await cluster.drive(Promise.all(ids.map((id) => client.get(id))));
-    expect(calls).toBe(1);
-    expect(views.reduce((sum, { attempt }) => sum + attempt, 0)).toBeLessThanOrEqual(2);
+      await cluster.clock.advance(9_000);
+      const views = await cluster.drive(Promise.all(ids.map((id) => client.get(id))));
+      expect(calls).toBe(1);
+      expect(views.reduce((sum, { attempt }) => sum + attempt, 0)).toBeLessThanOrEqual(2);
 
-    await cluster.clock.advance(3_000);
-    expect(calls).toBe(2);
-  });
+      await cluster.clock.advance(3_000);
+      expect(calls).toBe(2);
+    },
+  );
 });
 
 interface Load {
@@ -83,7 +86,7 @@ function longestWaits(started: readonly string[], prefixes: readonly string[]): 
 }
 
 describe("nodes whose tasks wait for too few slots", () => {
-  test("take turns at the one slot of an agent", async () => {
+  test("nodes whose tasks wait for too few slots take turns at the one slot of an agent", async () => {
     const load = await overloaded(["n1", "n2"], 1);
     await submitTo(load, "n1", "a", 100);
     await submitTo(load, "n2", "b", 100);
@@ -94,7 +97,7 @@ describe("nodes whose tasks wait for too few slots", () => {
     expect(longestWaits(load.started.slice(20), ["a", "b"])).toEqual([1, 1]);
   });
 
-  test("take turns where there are more nodes than slots", async () => {
+  test("nodes whose tasks wait for too few slots take turns where there are more nodes than slots", async () => {
     const load = await overloaded(["n1", "n2", "n3"], 2);
     for (const [node, prefix] of [
       ["n1", "a"],
@@ -108,7 +111,7 @@ describe("nodes whose tasks wait for too few slots", () => {
     expect(Math.max(...longestWaits(load.started.slice(40, 200), ["a", "b", "c"]))).toBeLessThanOrEqual(4);
   });
 
-  test("give every slot to the node with the highest priority, whoever holds it", async () => {
+  test("nodes whose tasks wait for too few slots give every slot to the node with the highest priority, whoever holds it", async () => {
     const load = await overloaded(["n1", "n2"], 4);
     await submitTo(load, "n1", "low", 100);
     await load.cluster.clock.advance(200);
@@ -122,7 +125,7 @@ describe("nodes whose tasks wait for too few slots", () => {
     expect(after.slice(0, last).filter((id) => id.startsWith("low")).length).toBeLessThanOrEqual(8);
   });
 
-  test("get what is idle at one agent while another has no slot", async () => {
+  test("nodes whose tasks wait for too few slots get what is idle at one agent while another has no slot", async () => {
     const load = await overloaded(["n1", "n2"], 1);
     const { cluster } = load;
     const running: string[] = [];

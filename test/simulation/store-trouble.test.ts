@@ -29,7 +29,7 @@ describe("a store that takes no writes", () => {
     ["unavailable", "STORE_UNAVAILABLE"],
     ["silent", "STORE_UNAVAILABLE"],
   ] as const)(
-    "is told by nodes, by each submit, and by the log once and once more when it is over: %s (I-7)",
+    "a store that takes no writes is reported by nodes, by each submit, and by the log once and once more when it is over: %s (I-7)",
     { timeout: 60_000 },
     async ([storage, code]) => {
       const lines: string[] = [];
@@ -64,7 +64,7 @@ describe("a store that takes no writes", () => {
     },
   );
 
-  test("whose shards cannot be read is told with the reason, and said once", async () => {
+  test("a store whose shards cannot be read is reported with the reason, once", async () => {
     const lines: string[] = [];
     const cluster = createMemoryCluster({ shards: 4, onLog: (line) => lines.push(line) });
     const [first] = await cluster.addNodes("n1", "n2");
@@ -81,7 +81,7 @@ describe("a store that takes no writes", () => {
     expect(lines.filter((line) => /n2 I this node serves all of its shards again/.test(line))).toHaveLength(1);
   });
 
-  test("because the connection is gone is not the store's trouble", async () => {
+  test("a lost connection is not reported as the store's trouble", async () => {
     const lines: string[] = [];
     const cluster = createMemoryCluster({ shards: 4, onLog: (line) => lines.push(line) });
     const [node] = await cluster.addNodes("n1");

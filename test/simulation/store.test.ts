@@ -39,7 +39,7 @@ describe("a record that cannot be read", () => {
   };
 
   test.for(Object.entries(rotten))(
-    "%s: is set aside, left as it is, and every other task goes on (B-21, I-12, M-13)",
+    "a record that cannot be read (%s) is set aside and left as it is, and every other task continues (B-21, I-12, M-13)",
     async ([, data]) => {
       const cluster = createMemoryCluster({ shards: 2 });
       for (const id of ["rotten-1", "rotten-2"]) await plant(cluster, 2, id, data);
@@ -63,7 +63,7 @@ describe("a record that cannot be read", () => {
     },
   );
 
-  test("stays known to the next owner of its shard (M-13)", async () => {
+  test("a record that cannot be read stays known to the next owner of its shard (M-13)", async () => {
     const cluster = createMemoryCluster({ shards: 1 });
     await plant(cluster, 1, "from-the-future", Buffer.from([9, 1]));
     const [first] = await cluster.addNodes("n1");
@@ -78,7 +78,7 @@ describe("a record that cannot be read", () => {
     expect((await cluster.drive(cluster.client().nodes()))[0]?.unreadable).toBe(1);
   });
 
-  test("keeps the fields of a newer node through every transition (M-13)", async () => {
+  test("a record keeps the fields of a newer node through every transition (M-13)", async () => {
     const cluster = createMemoryCluster({ shards: 1 });
     const spec = { id: "mine", driver: "work", payload: Buffer.from("x") };
     const { state } = begin(taskMachine, { spec, at: cluster.clock.now(), chance: 0 }, cluster.clock.now());
@@ -94,7 +94,7 @@ describe("a record that cannot be read", () => {
 
 describe("a full disk", () => {
   test.for([false, true])(
-    "refuses submits, retries the writes of running tasks for as long as it takes, and shows in the health of its node (B-23; one in flight: %s)",
+    "a full disk refuses submits, retries the writes of running tasks for as long as it takes, and shows in the health of its node (B-23; one in flight: %s)",
     async (oneInFlight) => {
       const cluster = createMemoryCluster({ shards: 4, oneInFlight });
       await cluster.addNodes("n1");
@@ -135,7 +135,7 @@ describe("a full disk", () => {
     },
   );
 
-  test("met by a task whose first write is in doubt: it is not refused as long as it may be stored (I-7)", async () => {
+  test("a task whose first write is in doubt on a full disk is not refused as long as it may be stored (I-7)", async () => {
     const cluster = createMemoryCluster({ shards: 1 });
     await cluster.addNodes("n1");
     await cluster.addAgent("a1");
@@ -156,7 +156,7 @@ describe("a full disk", () => {
 });
 
 describe("a bucket without a leader", () => {
-  test("keeps its own tasks waiting, and no others", async () => {
+  test("a bucket without a leader keeps its own tasks waiting, and no others", async () => {
     const cluster = createMemoryCluster({ shards: 4, buckets: 2 });
     await cluster.addNodes("n1");
     await cluster.addAgent("a1");
@@ -169,8 +169,8 @@ describe("a bucket without a leader", () => {
   });
 });
 
-describe("what is too large", () => {
-  test("is refused by its size, never cut (B-47)", async () => {
+describe("a payload that is too large", () => {
+  test("a payload that is too large is refused by its size, never cut (B-47)", async () => {
     const cluster = createMemoryCluster({ maxMessageBytes: 100_000 });
     await cluster.addNodes("n1");
     const client = cluster.client();
@@ -225,7 +225,7 @@ describe("what is too large", () => {
 });
 
 describe("an idle minute", () => {
-  test("writes nothing but the renewals of the nodes' sessions (M-18)", async () => {
+  test("an idle minute writes nothing but the renewals of the nodes' sessions (M-18)", async () => {
     const cluster = createMemoryCluster({ shards: 8 });
     await cluster.addNodes("n1", "n2", "n3");
     await cluster.addAgent("a1");

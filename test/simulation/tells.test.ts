@@ -33,7 +33,7 @@ test("a child's end waits for a parent whose machine no node knows at present", 
   expect(await cluster.drive(one.wait())).toMatchObject({ state: "done" });
 });
 
-test("a child whose output is too large for a message to its parent has failed for that", async () => {
+test("a child whose output is too large for a message to its parent fails with that reason", async () => {
   const cluster = createMemoryCluster({ machines: [parent], maxMessageBytes: 65_536 });
   await cluster.addNodes("n1");
   // Numbers take more room in the message than in the response.

@@ -74,7 +74,7 @@ describe("a body that is very deep", () => {
     ["a rule", (names) => names.start("plan"), (deep) => `{"steps":[{"driver":"work","when":${deep}}]}`],
     ["a schedule", (names) => names.start("schedule"), (deep) => `{"every":1000,"machine":"keeper","input":${deep}}`],
     ["a batch", (names) => names.batch, (deep) => `{"tasks":[{"driver":"work","payload":${deep}}]}`],
-  ])("is refused as %s, and nothing is stored", async ([, subject, body]) => {
+  ])("a body that is very deep is refused as %s, and nothing is stored", async ([, subject, body]) => {
     const { cluster, ask } = await stage();
     const client = cluster.client();
     const instance = await cluster.drive(client.start("keeper", undefined, { id: "k" }));
@@ -85,7 +85,7 @@ describe("a body that is very deep", () => {
     expect(await cluster.drive(instance.send({ type: "COUNT" }))).toMatchObject({ context: { count: 1 } });
   });
 
-  test("but may be read is refused where it cannot be stored", async () => {
+  test("a body that is very deep but may be read is refused where it cannot be stored", async () => {
     const { cluster, ask } = await stage();
     await cluster.drive(cluster.client().start("keeper", undefined, { id: "k" }));
     const { names } = cluster;
@@ -94,7 +94,7 @@ describe("a body that is very deep", () => {
     expect(await ask(names.verb("send", "k"), `{"type":"KEEP","value":${lists(300)}}`)).toMatchObject(refusal);
   });
 
-  test("is refused in MessagePack", async () => {
+  test("a body that is very deep is refused in MessagePack", async () => {
     const { cluster, ask } = await stage();
     for (const levels of [600, 3_000, 100_000]) {
       const headers = { [H.contentType]: MSGPACK_TYPE };
@@ -104,7 +104,7 @@ describe("a body that is very deep", () => {
     }
   });
 
-  test("reaches its reader as a text, where it is a response", async () => {
+  test("a response that is very deep reaches its reader as a text", async () => {
     const { cluster } = await stage();
     const payload = Buffer.from(lists(3_000));
     const client = cluster.client();
@@ -137,7 +137,7 @@ test.for([
   expect(await cluster.drive(instance.get())).toMatchObject({ context: { count: 0 } });
 });
 
-test("what an instance emits may be too large to be told: who sent the event is answered all the same", async () => {
+test("a sender is answered although the instance emits an event that is too large to publish", async () => {
   const { cluster, ask } = await stage({ maxMessageBytes: 64_000 });
   const instance = await cluster.drive(cluster.client().start("keeper", undefined, { id: "k" }));
   expect(await ask(cluster.names.verb("send", "k"), { type: "LOUD" })).toMatchObject({ message: "" });
@@ -199,7 +199,7 @@ test.for<[fields: string, more: object]>([
   ["done", { known: {}, done: "all" }],
   ["part", { known: {}, part: null }],
   ["part", { known: {}, part: { actor: "x", exports: 5 } }],
-])("a plan to go on with whose %s is faulty is refused", async ([field, more]) => {
+])("a plan to continue with whose %s is faulty is refused", async ([field, more]) => {
   const { cluster, ask } = await stage();
   const body = { definition: { steps: [{ id: "a", driver: "work" }] }, ...more };
   expect(await ask(cluster.names.start("plan"), body)).toMatchObject({ issues: [{ field }] });

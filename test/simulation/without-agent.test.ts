@@ -4,7 +4,7 @@ import { endsOf, submitAll } from "../support/many-tasks.ts";
 import { createMemoryCluster } from "../support/memory-cluster.ts";
 
 describe("a driver without an agent", () => {
-  test("leaves its tasks waiting with a reason that can be read, and starts them when an agent joins (M-14)", async () => {
+  test("a driver without an agent leaves its tasks waiting with a reason that can be read, and starts them when an agent joins (M-14)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1", "n2");
     const ids = await submitAll(cluster, 5);
@@ -19,7 +19,7 @@ describe("a driver without an agent", () => {
     expect(ends.map(({ status, failures }) => [status, failures])).toEqual(ids.map(() => ["succeeded", 0]));
   });
 
-  test("fails them at their bound, and says why (M-14)", async () => {
+  test("a driver without an agent fails its tasks at their bound, and says why (M-14)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     const [id = ""] = await submitAll(cluster, 1, () => ({ queueTimeout: "30s" }));
@@ -36,7 +36,7 @@ describe("a driver without an agent", () => {
     expect(Date.parse(end?.endedAt ?? "") - Date.parse(end?.scheduledAt ?? "")).toBeLessThan(30_100);
   });
 
-  test("fails a task at its bound, and names the driver, also when its only agent died after the submit (B-33)", async () => {
+  test("a driver without an agent fails a task at its bound and names the driver, also when its only agent died after the submit (B-33)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     const agent = await cluster.addAgent("a1", { concurrency: 1, handler: (attempt) => attempt.sleep(3_600_000) });
@@ -58,7 +58,7 @@ describe("a driver without an agent", () => {
     });
   });
 
-  test("no longer names the driver's agents as missing once one came, whose slots others have", async () => {
+  test("a task no longer names its driver's agents as missing once one came, whose slots others have", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     const ids = await submitAll(cluster, 2, () => ({ queueTimeout: "30s", attemptTimeout: "2h" }));
@@ -77,7 +77,7 @@ describe("a driver without an agent", () => {
       expect(end.failure?.message).toBe("waited 30000 ms for an agent: no agent of driver work had a free slot");
   });
 
-  test("costs no write for waiting (M-18)", async () => {
+  test("a driver without an agent costs no write for waiting (M-18)", async () => {
     const cluster = createMemoryCluster();
     await cluster.addNodes("n1");
     await submitAll(cluster, 5);

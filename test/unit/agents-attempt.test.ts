@@ -5,7 +5,7 @@ import { describe, expect } from "vitest";
 import { gate, test } from "../support/agent-stage.ts";
 
 describe("a handler", () => {
-  test("gets the task as it was dispatched", async ({ start }) => {
+  test("a handler gets the task as it was dispatched", async ({ start }) => {
     let got: Attempt | undefined;
     const { node, clock } = await start((attempt) => void (got = attempt));
 
@@ -49,7 +49,7 @@ describe("a handler", () => {
     [null, "null", "application/json"],
     [{ data: Buffer.from("<a/>"), contentType: "text/xml" }, "<a/>", "text/xml"],
     [{ data: "x", contentType: "y", more: 1 }, '{"data":"x","contentType":"y","more":1}', "application/json"],
-  ])("may answer %j", async ([value, text, contentType], { start }) => {
+  ])("a handler may answer %j", async ([value, text, contentType], { start }) => {
     const { node, clock, said } = await start(() => value);
 
     node("n1").dispatch("t1");
@@ -71,7 +71,7 @@ describe("a handler", () => {
     ["anything else is retryable, AGENT_FAILED", new TypeError("oops"), "AGENT_FAILED", "retryable"],
     ["what is out of reach may be tried again", new UnavailableError("NO_NODE", "away"), "NO_NODE", "retryable"],
     ["an invalid input is final", new InvalidError("INVALID_BODY", "bad"), "INVALID_BODY", "terminal"],
-  ])("that throws fails: %s", async ([, error, code, kind], { start }) => {
+  ])("a handler that throws fails: %s", async ([, error, code, kind], { start }) => {
     const { node, clock, said } = await start(() => Promise.reject(error));
 
     node("n1").dispatch("t1");
@@ -84,7 +84,7 @@ describe("a handler", () => {
     expect(answer?.headers[H.retryAfter]).toBe(error instanceof RetryableError ? "1500" : undefined);
   });
 
-  test("with a response over the server's limit fails for good, RESPONSE_TOO_LARGE", async ({ start }) => {
+  test("a handler with a response over the server's limit fails for good, RESPONSE_TOO_LARGE", async ({ start }) => {
     const { node, clock, said, process } = await start(() => new Uint8Array(2_000_000));
 
     node("n1").dispatch("t1");
@@ -94,7 +94,7 @@ describe("a handler", () => {
     expect(said[0]?.headers).toMatchObject({ [H.error]: "RESPONSE_TOO_LARGE", [H.errorKind]: "terminal" });
   });
 
-  test("is told of the deadline by its signal, counted from the dispatch's arrival", async ({ start }) => {
+  test("a handler is told of the deadline by its signal, counted from the dispatch's arrival", async ({ start }) => {
     let firedAt = 0;
     const { node, clock, said } = await start((attempt) => {
       attempt.signal.addEventListener("abort", () => (firedAt = clock.monotonic()));
@@ -117,7 +117,7 @@ describe("a handler", () => {
     ["timeout", "failed", "ATTEMPT_TIMEOUT"],
     ["lost", "returned", undefined],
   ] as const)(
-    "is told that its attempt is %s, as the reason of its signal (M-3)",
+    "a handler is told that its attempt is %s, as the reason of its signal (M-3)",
     async ([reason, event, code], { start }) => {
       let got: unknown;
       const { node, clock, said } = await start(async (attempt) => {
@@ -138,7 +138,7 @@ describe("a handler", () => {
     },
   );
 
-  test("that asks for its signal after an abort gets one that has fired", async ({ start }) => {
+  test("a handler that asks for its signal after an abort gets one that has fired", async ({ start }) => {
     const open = gate();
     let aborted: boolean | undefined;
     const { node, clock } = await start(async (attempt) => {
@@ -159,7 +159,7 @@ describe("a handler", () => {
 });
 
 describe("while it runs, an attempt", () => {
-  test("is claimed after 250 ms, and not before", async ({ start }) => {
+  test("while it runs, an attempt is claimed after 250 ms, and not before", async ({ start }) => {
     const { node, clock, said } = await start((attempt) => attempt.sleep(400));
     const sentAt = clock.monotonic();
 
@@ -172,7 +172,7 @@ describe("while it runs, an attempt", () => {
     expect(said[0]?.message.reply).toBeUndefined();
   });
 
-  test("sends heartbeats at most thrice a timeout, and never leaves a longer silence than its handler did", async ({
+  test("while it runs, an attempt sends heartbeats at most thrice a timeout, and never leaves a longer silence than its handler did", async ({
     start,
   }) => {
     const { node, clock, said } = await start(async (attempt) => {
@@ -194,7 +194,7 @@ describe("while it runs, an attempt", () => {
     for (const [index, at] of beats.slice(1).entries()) expect(at - (beats[index] ?? 0)).toBeLessThanOrEqual(900);
   });
 
-  test("sends no heartbeats where none are asked for", async ({ start }) => {
+  test("while it runs, an attempt sends no heartbeats where none are asked for", async ({ start }) => {
     const { node, clock, events } = await start(async (attempt) => {
       attempt.heartbeat();
       await attempt.sleep(1_000);
@@ -207,7 +207,9 @@ describe("while it runs, an attempt", () => {
     expect(events("t1")).toEqual(["claimed", "succeeded"]);
   });
 
-  test("has its heartbeats sent by the agent, where its driver says so", async ({ start }) => {
+  test("while it runs, an attempt has its heartbeats sent by the agent, where its driver says so", async ({
+    start,
+  }) => {
     const { node, clock, events } = await start([
       { driver: "slow", heartbeats: "agent", handler: (attempt) => attempt.sleep(950) },
     ]);
@@ -218,7 +220,9 @@ describe("while it runs, an attempt", () => {
     expect(events("t1")).toEqual(["heartbeat", "claimed", "heartbeat", "heartbeat", "heartbeat", "succeeded"]);
   });
 
-  test("sends progress at most ten times a second, the last one always and before the answer", async ({ start }) => {
+  test("while it runs, an attempt sends progress at most ten times a second, the last one always and before the answer", async ({
+    start,
+  }) => {
     const { node, clock, said } = await start(async (attempt) => {
       for (let done = 1; done <= 55; done++) {
         attempt.progress({ done });
@@ -242,7 +246,9 @@ describe("while it runs, an attempt", () => {
 });
 
 describe("an attempt that is dispatched again", () => {
-  test("while it runs is claimed again, and does not run twice (M-3)", async ({ start }) => {
+  test("an attempt that is dispatched again while it runs is claimed again, and does not run twice (M-3)", async ({
+    start,
+  }) => {
     let runs = 0;
     const { node, clock, events } = await start((attempt) => {
       runs++;
@@ -258,7 +264,7 @@ describe("an attempt that is dispatched again", () => {
     expect(runs).toBe(1);
   });
 
-  test("before its answer was recorded is answered at once", async ({ start }) => {
+  test("an attempt that is dispatched again before its answer was recorded is answered at once", async ({ start }) => {
     let runs = 0;
     const stage = await start(() => ++runs);
     stage.judge = () => "silence";
@@ -275,7 +281,7 @@ describe("an attempt that is dispatched again", () => {
     ]);
   });
 
-  test("after its answer was recorded is answered the same, and once more until that is recorded", async ({
+  test("an attempt that is dispatched again after its answer was recorded gets the same answer, once more until that is recorded", async ({
     start,
   }) => {
     let runs = 0;
@@ -291,7 +297,7 @@ describe("an attempt that is dispatched again", () => {
     expect(stage.said.map(({ text }) => text)).toEqual(["1", "1", "1"]);
   });
 
-  test("is another one when it is of a later task of the same id: it does not get the answer of the earlier", async ({
+  test("an attempt that is dispatched again is another one when it is of a later task of the same id: it does not get the answer of the earlier", async ({
     start,
   }) => {
     const [first, runs]: [ReturnType<typeof gate<string>>, string[]] = [gate<string>(), []];
@@ -318,7 +324,7 @@ describe("an attempt that is dispatched again", () => {
     expect(said).toHaveLength(2);
   });
 
-  test("under the next number runs", async ({ start }) => {
+  test("an attempt that is dispatched again under the next number runs", async ({ start }) => {
     let runs = 0;
     const { node, clock, said } = await start(() => ++runs);
     const n1 = node("n1");
@@ -343,7 +349,7 @@ describe("a malformed dispatch", () => {
     ["arguments that are not texts", { [H.arguments]: '{"a":1}' }],
     ["a node that is no id", { [H.node]: "n 1" }],
     ["a timeout that is no number", { [H.timeoutMs]: "soon" }],
-  ])("is refused for good: %s", async ([, headers], { start }) => {
+  ])("a malformed dispatch is refused for good: %s", async ([, headers], { start }) => {
     let runs = 0;
     const { node, clock, said } = await start(() => ++runs);
 
@@ -357,7 +363,7 @@ describe("a malformed dispatch", () => {
 });
 
 describe("an answer", () => {
-  test("is sent again after 1, 2, 4 and then every 5 s, until it is recorded", async ({ start }) => {
+  test("an answer is sent again after 1, 2, 4 and then every 5 s, until it is recorded", async ({ start }) => {
     const stage = await start(() => "x");
     stage.judge = () => (stage.said.length < 6 ? "silence" : "recorded");
 
@@ -368,7 +374,9 @@ describe("an answer", () => {
     expect(times.map((time) => Math.round(time / 100) / 10)).toEqual([0, 1, 3, 7, 12, 17]);
   });
 
-  test("that nobody serves is sent again after 250 ms, and as soon as the shard has an owner", async ({ start }) => {
+  test("an answer that nobody serves is sent again after 250 ms, and as soon as the shard has an owner", async ({
+    start,
+  }) => {
     const stage = await start(() => "x");
     stage.serve(false);
     stage.node("n1").dispatch("t1");
@@ -384,7 +392,7 @@ describe("an answer", () => {
     expect(stage.events("t1")).toEqual(["succeeded"]);
   });
 
-  test("that nobody serves arrives within 250 ms of an owner who does not say so", async ({ start }) => {
+  test("an answer that nobody serves arrives within 250 ms of an owner who does not say so", async ({ start }) => {
     const stage = await start(() => "x");
     stage.serve(false);
     stage.node("n1").dispatch("t1");
@@ -400,7 +408,7 @@ describe("an answer", () => {
     [new StaleError("late")],
     [new NotFoundError("TASK_NOT_FOUND", "gone")],
     [new ConflictError("TASK_ENDED", "over")],
-  ])("that is refused is dropped: %s (M-3)", async ([error], { start }) => {
+  ])("an answer that is refused is dropped: %s (M-3)", async ([error], { start }) => {
     const stage = await start(() => "x");
     stage.judge = () => error ?? "recorded";
 
@@ -410,7 +418,7 @@ describe("an answer", () => {
     expect(stage.said).toHaveLength(1);
   });
 
-  test("that is unavailable is sent again after 250 ms", async ({ start }) => {
+  test("an answer that is unavailable is sent again after 250 ms", async ({ start }) => {
     const stage = await start(() => "x");
     stage.judge = () => (stage.said.length < 3 ? new UnavailableError("SHARD_MOVED", "wait") : "recorded");
 
@@ -420,7 +428,7 @@ describe("an answer", () => {
     expect(stage.said).toHaveLength(3);
   });
 
-  test("that the owner can never take becomes a final failure with the owner's reason", async ({ start }) => {
+  test("an answer that the owner can never take becomes a final failure with the owner's reason", async ({ start }) => {
     const stage = await start(() => "x");
     stage.judge = ({ event }) =>
       event === "succeeded" ? new InvalidError("PAYLOAD_TOO_LARGE", "too large for a record") : "recorded";
@@ -432,7 +440,7 @@ describe("an answer", () => {
     expect(stage.said[1]?.headers).toMatchObject({ [H.error]: "PAYLOAD_TOO_LARGE", [H.errorKind]: "terminal" });
   });
 
-  test("that nobody records in an hour is given up", async ({ start }) => {
+  test("an answer that nobody records in an hour is given up", async ({ start }) => {
     const stage = await start(() => "x");
     stage.judge = () => "silence";
 

@@ -7,7 +7,7 @@ import { gate, test, type AgentStage, type ScriptedNode } from "../support/agent
 const forever = { driver: "work", concurrency: 4, handler: () => gate().promise };
 
 describe("a node that reserves", () => {
-  test("gets what is free, and is remembered with the rest", async ({ start }) => {
+  test("a node that reserves gets what is free, and is remembered with the rest", async ({ start }) => {
     const { node, clock } = await start([forever]);
     const [n1, n2] = [node("n1"), node("n2")];
 
@@ -19,7 +19,7 @@ describe("a node that reserves", () => {
     expect(n2.credits).toEqual([{ agent: "a1", driver: "work", granted: 2 }]);
   });
 
-  test("makes the agent recall what others hold beyond the fair share", async ({ start }) => {
+  test("a node that reserves makes the agent recall what others hold beyond the fair share", async ({ start }) => {
     const { node, clock } = await start([forever]);
     const [n1, n2] = [node("n1"), node("n2")];
     await n1.reserve(4);
@@ -30,7 +30,7 @@ describe("a node that reserves", () => {
     expect(n1.credits).toEqual([{ agent: "a1", driver: "work", recall: 2 }]);
   });
 
-  test("takes no holder below the fair share", async ({ start }) => {
+  test("a node that reserves takes no holder below the fair share", async ({ start }) => {
     const { node, clock } = await start([forever]);
     const [n1, n2, n3, n4] = [node("n1"), node("n2"), node("n3"), node("n4")];
     await n1.reserve(2);
@@ -44,7 +44,9 @@ describe("a node that reserves", () => {
     expect(recalled).toEqual([[1], [1]]);
   });
 
-  test("makes the agent recall from anyone, where there are fewer slots than nodes", async ({ start }) => {
+  test("a node that reserves makes the agent recall from anyone, where there are fewer slots than nodes", async ({
+    start,
+  }) => {
     const { node, clock } = await start([{ ...forever, concurrency: 1 }]);
     const [n1, n2] = [node("n1"), node("n2")];
     await n1.reserve(1);
@@ -55,7 +57,7 @@ describe("a node that reserves", () => {
     expect(n1.credits).toEqual([{ agent: "a1", driver: "work", recall: 1 }]);
   });
 
-  test("with something more urgent makes the agent recall all that it asks for from nodes with less urgent work", async ({
+  test("a node that reserves for something more urgent makes the agent recall all that it asks for from nodes with less urgent work", async ({
     start,
   }) => {
     const { node, clock } = await start([forever]);
@@ -68,7 +70,9 @@ describe("a node that reserves", () => {
     expect(n1.credits).toEqual([{ agent: "a1", driver: "work", recall: 3 }]);
   });
 
-  test("with something less urgent gets its fair share only when nothing more urgent waits", async ({ start }) => {
+  test("a node that reserves for something less urgent gets its fair share only when nothing more urgent waits", async ({
+    start,
+  }) => {
     const { node, clock } = await start([{ ...forever, concurrency: 1 }]);
     const [n1, n2] = [node("n1"), node("n2")];
     await n1.reserve(1, "work", 9);
@@ -84,7 +88,7 @@ describe("a node that reserves", () => {
     expect(n2.credits[0]).toEqual({ agent: "a1", driver: "work", granted: 1 });
   });
 
-  test("gets a credit after those that have waited longer", async ({ start }) => {
+  test("a node that reserves gets a credit after those that have waited longer", async ({ start }) => {
     const { node, clock } = await start([{ ...forever, concurrency: 1 }]);
     const [n1, n2, n3] = [node("n1"), node("n2"), node("n3")];
     await n1.reserve(1);
@@ -100,7 +104,7 @@ describe("a node that reserves", () => {
     expect(holders).toEqual(["n3", "n2", "n1", "n3"]);
   });
 
-  test("asks anew each time: its last demand counts", async ({ start }) => {
+  test("a node that reserves asks anew each time: its last demand counts", async ({ start }) => {
     const { node, clock } = await start([forever]);
     const [n1, n2] = [node("n1"), node("n2")];
     await n1.reserve(4);
@@ -113,7 +117,7 @@ describe("a node that reserves", () => {
     expect(n2.credits).toEqual([]);
   });
 
-  test("for another driver, or with nonsense, is told what is wrong", async ({ start }) => {
+  test("a reservation for another driver, or with nonsense, is answered with the fault", async ({ start }) => {
     const { node } = await start([forever]);
     const n1 = node("n1");
 
@@ -128,7 +132,9 @@ describe("a node that reserves", () => {
 });
 
 describe("a recall", () => {
-  test("is said again while the node has idle credits, since it may not have been heard", async ({ start }) => {
+  test("a recall is said again while the node has idle credits, since it may not have been heard", async ({
+    start,
+  }) => {
     const { node, clock } = await start([forever]);
     const [n1, n2] = [node("n1"), node("n2")];
     await n1.reserve(4);
@@ -143,7 +149,7 @@ describe("a recall", () => {
     ]);
   });
 
-  test("tells a node that does not know of its credits, since a grant was lost, how many it holds", async ({
+  test("a recall tells a node that does not know of its credits, since a grant was lost, how many it holds", async ({
     start,
   }) => {
     const { node, clock } = await start([forever]);
@@ -159,7 +165,7 @@ describe("a recall", () => {
     expect(n1.credits.at(-1)).toEqual({ agent: "a1", driver: "work", held: 4, recall: 1 });
   });
 
-  test("is not said again while all credits are in use: they come back by themselves", async ({ start }) => {
+  test("a recall is not said again while all credits are in use: they come back by themselves", async ({ start }) => {
     const { node, clock } = await start([forever]);
     const [n1, n2] = [node("n1"), node("n2")];
     await n1.reserve(4);
@@ -175,7 +181,7 @@ describe("a recall", () => {
 });
 
 describe("a dispatch", () => {
-  test("without a credit runs where a slot is free, and takes the credit", async ({ start }) => {
+  test("a dispatch without a credit runs where a slot is free, and takes the credit", async ({ start }) => {
     const { node, clock, agent } = await start([forever]);
     const [n1, n2] = [node("n1"), node("n2")];
 
@@ -186,7 +192,7 @@ describe("a dispatch", () => {
     expect(await n2.reserve(4)).toBe(3);
   });
 
-  test("without a credit or a free slot goes back, AGENT_BUSY, and its node is told what it holds", async ({
+  test("a dispatch without a credit or a free slot goes back, AGENT_BUSY, and its node is told what it holds", async ({
     start,
   }) => {
     const { node, clock, agent, said } = await start([forever]);
@@ -201,7 +207,7 @@ describe("a dispatch", () => {
     expect(n2.credits).toEqual([{ agent: "a1", driver: "work", held: 0 }]);
   });
 
-  test("leaves its credit with its node when it has ended", async ({ start }) => {
+  test("a dispatch leaves its credit with its node when it has ended", async ({ start }) => {
     const { node, clock } = await start([{ ...forever, handler: () => undefined }]);
     const [n1, n2] = [node("n1"), node("n2")];
     await n1.reserve(4);
@@ -211,7 +217,7 @@ describe("a dispatch", () => {
     expect(await n2.reserve(1)).toBe(0);
   });
 
-  test("of an attempt that runs, from another node, takes the credit along", async ({ start }) => {
+  test("a dispatch of an attempt that runs, from another node, takes the credit along", async ({ start }) => {
     const { node, clock } = await start([forever]);
     const [n1, n2, n3] = [node("n1"), node("n2"), node("n3")];
     await n1.reserve(4);
@@ -236,28 +242,31 @@ describe("a node that is gone", () => {
       },
     ],
     ["is silent for 5 s", async (stage: AgentStage) => stage.clock.advance(6_100)],
-  ] as const)("loses its idle credits, and those in use as they end: it %s", async ([, leave], { start }) => {
-    const gates = [gate(), gate()];
-    let started = 0;
-    const stage = await start([{ ...forever, handler: () => gates[started++]?.promise }]);
-    const [n1, n2] = [stage.node("n1"), stage.node("n2")];
-    n1.roll("here");
-    await stage.clock.advance(20);
-    await n1.reserve(4);
-    n1.dispatch("t1");
-    n1.dispatch("t2");
-    await stage.clock.advance(20);
+  ] as const)(
+    "a node that is gone loses its idle credits, and those in use as they end: it %s",
+    async ([, leave], { start }) => {
+      const gates = [gate(), gate()];
+      let started = 0;
+      const stage = await start([{ ...forever, handler: () => gates[started++]?.promise }]);
+      const [n1, n2] = [stage.node("n1"), stage.node("n2")];
+      n1.roll("here");
+      await stage.clock.advance(20);
+      await n1.reserve(4);
+      n1.dispatch("t1");
+      n1.dispatch("t2");
+      await stage.clock.advance(20);
 
-    await leave(stage, n1);
-    const atOnce = await n2.reserve(4);
-    gates[0]?.open();
-    await stage.clock.advance(20);
+      await leave(stage, n1);
+      const atOnce = await n2.reserve(4);
+      gates[0]?.open();
+      await stage.clock.advance(20);
 
-    expect(atOnce).toBe(2);
-    expect(n2.credits).toEqual([{ agent: "a1", driver: "work", granted: 1 }]);
-  });
+      expect(atOnce).toBe(2);
+      expect(n2.credits).toEqual([{ agent: "a1", driver: "work", granted: 1 }]);
+    },
+  );
 
-  test("only for this agent, since it was paused itself, keeps them", async ({ start }) => {
+  test("an agent that was paused itself keeps the credits of nodes that seem gone", async ({ start }) => {
     const stage = await start([forever]);
     const n1 = stage.node("n1");
     await n1.reserve(4);
@@ -271,7 +280,9 @@ describe("a node that is gone", () => {
 });
 
 describe("a node that waits although it holds idle credits", () => {
-  test("is told after a few seconds what it holds: a grant was lost on its way", async ({ start }) => {
+  test("a node that waits although it holds idle credits is told after a few seconds what it holds: a grant was lost on its way", async ({
+    start,
+  }) => {
     const stage = await start([forever]);
     const n1 = stage.node("n1");
     await n1.reserve(3);
@@ -296,7 +307,7 @@ describe("credits", () => {
     fc.record({ do: fc.constant("wait" as const), node: fc.nat(2), count: fc.nat(1_500) }),
   );
 
-  test("are never more than the slots whatever nodes do, and all come back when the nodes are gone", async ({
+  test("credits are never more than the slots whatever nodes do, and all come back when the nodes are gone", async ({
     start,
   }) => {
     await fc.assert(

@@ -5,7 +5,7 @@ import { describe, expect } from "vitest";
 import { test } from "../support/agent-stage.ts";
 
 describe("echo", () => {
-  test("answers the payload with its content type", async ({ start }) => {
+  test("echo answers the payload with its content type", async ({ start }) => {
     const { node, clock, said } = await start([echo()]);
     const n1 = node("n1");
 
@@ -21,7 +21,7 @@ describe("echo", () => {
 });
 
 describe("noop", () => {
-  test("succeeds with nothing (B-49)", async ({ start }) => {
+  test("noop succeeds with nothing (B-49)", async ({ start }) => {
     const { node, clock, said } = await start([noop()]);
 
     node("n1").dispatch("t1", { payload: "x" });
@@ -40,7 +40,7 @@ describe("sleep", () => {
     ["{}", '{"ms":700}', 700],
     ["{}", '{"duration":"3s"}', 3_000],
     ["{}", "", 0],
-  ])("sleeps as long as the arguments %s or the payload %j say", async ([args, payload, ms], { start }) => {
+  ])("sleep sleeps as long as the arguments %s or the payload %j say", async ([args, payload, ms], { start }) => {
     const { node, clock, said } = await start([sleep()]);
     const from = clock.monotonic();
 
@@ -52,7 +52,7 @@ describe("sleep", () => {
     expect(took).toBeLessThan(ms + 10);
   });
 
-  test("fails for good on what is no duration", async ({ start }) => {
+  test("sleep fails for good on what is no duration", async ({ start }) => {
     const { node, clock, said } = await start([sleep()]);
 
     node("n1").dispatch("t1", { payload: "a while" });
@@ -61,7 +61,7 @@ describe("sleep", () => {
     expect(said[0]?.headers).toMatchObject({ [H.error]: "INVALID_OPTION", [H.errorKind]: "terminal" });
   });
 
-  test("stops at a cancel", async ({ start }) => {
+  test("sleep stops at a cancel", async ({ start }) => {
     const { node, clock, said, agent } = await start([sleep()]);
     const n1 = node("n1");
     n1.dispatch("t1", { payload: "1h" });

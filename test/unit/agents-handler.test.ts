@@ -25,7 +25,7 @@ describe("a handler", () => {
         }),
       "the handler threw what has no text",
     ],
-  ])("that throws %s fails, and may be tried again", async ([, thrown, message], { start }) => {
+  ])("a handler that throws %s fails, and may be tried again", async ([, thrown, message], { start }) => {
     const { agent, node, clock, said } = await start(() => {
       throw thrown();
     });
@@ -54,18 +54,21 @@ describe("a handler", () => {
       () => new TerminalError("ISSUES", "no", { issues: [{ field: "x".repeat(2_000_000), code: "", message: "" }] }),
       "ISSUES",
     ],
-  ])("that throws an error with %s fails for good, as far as it can be told", async ([, thrown, code], { start }) => {
-    const { node, clock, said } = await start(() => {
-      throw thrown();
-    });
+  ])(
+    "a handler that throws an error with %s fails for good, as far as it can be told",
+    async ([, thrown, code], { start }) => {
+      const { node, clock, said } = await start(() => {
+        throw thrown();
+      });
 
-    node("n1").dispatch("t1");
-    await clock.advance(50);
+      node("n1").dispatch("t1");
+      await clock.advance(50);
 
-    expect(said.map(({ event, headers }) => [event, headers[H.error], headers[H.errorKind]])).toEqual([
-      ["failed", code, "terminal"],
-    ]);
-  });
+      expect(said.map(({ event, headers }) => [event, headers[H.error], headers[H.errorKind]])).toEqual([
+        ["failed", code, "terminal"],
+      ]);
+    },
+  );
 
   test.for<[string, () => unknown, string]>([
     ["a circle", () => ((value: { self?: unknown }) => (value.self = value))({}), "circular"],
@@ -80,7 +83,7 @@ describe("a handler", () => {
       }),
       "not me",
     ],
-  ])("that answers %s fails with the reason", async ([, value, reason], { start }) => {
+  ])("a handler that answers %s fails with the reason", async ([, value, reason], { start }) => {
     const { node, clock, said } = await start(value);
 
     node("n1").dispatch("t1");
@@ -91,7 +94,7 @@ describe("a handler", () => {
     expect(said[0]?.headers[H.serviceError]).toContain(reason);
   });
 
-  test("may use its bytes again once it has answered them: what is sent again is what it answered", async ({
+  test("a handler may reuse its bytes once it has answered them: a repeated answer is the original one", async ({
     start,
   }) => {
     const bytes = Buffer.from("first");

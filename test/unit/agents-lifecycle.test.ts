@@ -8,7 +8,7 @@ import { describe, expect, test as plain } from "vitest";
 import { gate, test } from "../support/agent-stage.ts";
 
 describe("presence", () => {
-  test("is said at the start, every second, and at each change", async ({ start }) => {
+  test("presence is said at the start, every second, and at each change", async ({ start }) => {
     const { presence, clock, agent, settled } = await start([
       { driver: "work", concurrency: 3, handler: () => undefined },
     ]);
@@ -25,7 +25,7 @@ describe("presence", () => {
     expect(presence.slice(4).map(({ state }) => state)).toEqual(["draining", "gone"]);
   });
 
-  test("is of one incarnation as long as the agent lives, and of another when it is started again", async ({
+  test("presence has one incarnation as long as the agent lives, and another one after a restart", async ({
     start,
   }) => {
     const [former, next] = [await start(() => undefined, { id: "same" }), await start(() => undefined, { id: "same" })];
@@ -37,7 +37,7 @@ describe("presence", () => {
     expect(new Set([...(all ?? []), ...(others ?? [])]).size).toBe(2);
   });
 
-  test("tells the version of the package, and how much runs", async ({ start }) => {
+  test("presence tells the version of the package, and how much runs", async ({ start }) => {
     const { version } = createRequire(import.meta.url)("@ergon/agents/package.json") as { version: string };
     const { presence, clock, node } = await start(() => gate().promise);
 
@@ -47,7 +47,7 @@ describe("presence", () => {
     expect(presence.at(-1)).toMatchObject({ version, running: 1 });
   });
 
-  test("is said at once to a node that the agent did not know", async ({ start }) => {
+  test("presence is said at once to a node that the agent did not know", async ({ start }) => {
     const { presence, clock, node } = await start(() => undefined);
     await clock.advance(100);
     const before = presence.length;
@@ -61,7 +61,7 @@ describe("presence", () => {
     expect(presence.length - before).toBe(1);
   });
 
-  test("a ping is answered", async ({ start }) => {
+  test("an agent answers a ping", async ({ start }) => {
     const { node } = await start(() => undefined);
 
     const reply = await node("n1").control("ping");
@@ -97,7 +97,9 @@ plain("an agent that could not start says nothing, and may be started again", as
 });
 
 describe("an agent that drains (M-4)", () => {
-  test("grants nothing, hands new work back, and finishes what runs before it says goodbye", async ({ start }) => {
+  test("an agent that drains grants nothing, hands new work back, and finishes what runs before it says goodbye", async ({
+    start,
+  }) => {
     const open = gate();
     const { agent, clock, node, presence, said, settled } = await start([
       { driver: "work", concurrency: 2, handler: () => open.promise },
@@ -123,7 +125,9 @@ describe("an agent that drains (M-4)", () => {
     expect(presence.at(-1)).toMatchObject({ state: "gone", running: 0 });
   });
 
-  test("tells what still runs after drainMs to stop, and hands it back", async ({ start }) => {
+  test("an agent that drains tells handlers that still run after drainMs to stop, and hands their attempts back", async ({
+    start,
+  }) => {
     let reason: unknown;
     const { agent, clock, node, said, settled } = await start(async (attempt) => {
       await attempt.sleep(3_600_000).catch((error: unknown) => (reason = error));
@@ -156,22 +160,27 @@ describe("an agent that drains (M-4)", () => {
         throw new RetryableError("HALF", "half done");
       },
     },
-  ])("answers what the handler says when it $does once it was told to stop", async ({ answer, end }, { start }) => {
-    const { agent, clock, node, said, settled } = await start(async (attempt) => {
-      await attempt.sleep(3_600_000).catch(() => undefined);
-      return end();
-    });
-    node("n1").dispatch("t1");
-    await clock.advance(20);
+  ])(
+    "an agent that drains answers what the handler says when it $does once it was told to stop",
+    async ({ answer, end }, { start }) => {
+      const { agent, clock, node, said, settled } = await start(async (attempt) => {
+        await attempt.sleep(3_600_000).catch(() => undefined);
+        return end();
+      });
+      node("n1").dispatch("t1");
+      await clock.advance(20);
 
-    await settled(agent.stop({ drainMs: 1_000 }));
+      await settled(agent.stop({ drainMs: 1_000 }));
 
-    expect(
-      said.filter(({ event }) => event !== "claimed").map(({ event, headers }) => ({ event, code: headers[H.error] })),
-    ).toEqual([{ code: undefined, ...answer }]);
-  });
+      expect(
+        said
+          .filter(({ event }) => event !== "claimed")
+          .map(({ event, headers }) => ({ event, code: headers[H.error] })),
+      ).toEqual([{ code: undefined, ...answer }]);
+    },
+  );
 
-  test("hands back the attempt of a handler that does not stop, 3 s later", async ({ start }) => {
+  test("an agent that drains hands back the attempt of a handler that does not stop, 3 s later", async ({ start }) => {
     const { agent, clock, node, said, settled } = await start(() => gate().promise);
     node("n1").dispatch("t1");
     await clock.advance(20);
@@ -183,7 +192,7 @@ describe("an agent that drains (M-4)", () => {
     expect(said.at(-1)?.event).toBe("returned");
   });
 
-  test("waits for its last answers to be recorded, for 5 s at most", async ({ start }) => {
+  test("an agent that drains waits for its last answers to be recorded, for 5 s at most", async ({ start }) => {
     const stage = await start(() => undefined);
     stage.judge = () => (stage.said.length < 3 ? "silence" : "recorded");
     stage.node("n1").dispatch("t1");
@@ -194,7 +203,7 @@ describe("an agent that drains (M-4)", () => {
     expect(stage.said).toHaveLength(3);
   });
 
-  test("gives up on answers that nobody records", async ({ start }) => {
+  test("an agent that drains gives up on answers that nobody records", async ({ start }) => {
     const stage = await start(() => undefined);
     stage.judge = () => "silence";
     stage.node("n1").dispatch("t1");
@@ -207,7 +216,7 @@ describe("an agent that drains (M-4)", () => {
     expect(stage.agent.state).toBe("gone");
   });
 
-  test("hurries when it is told to stop a second time, at once", async ({ start }) => {
+  test("an agent that drains hurries when it is told to stop a second time, at once", async ({ start }) => {
     const { agent, clock, node, settled } = await start((attempt) => attempt.sleep(3_600_000));
     node("n1").dispatch("t1");
     await clock.advance(20);
@@ -221,7 +230,7 @@ describe("an agent that drains (M-4)", () => {
     expect(clock.monotonic() - from).toBeLessThan(100);
   });
 
-  test("leaves no timer and no subscription behind", async ({ start }) => {
+  test("an agent that drains leaves no timer and no subscription behind", async ({ start }) => {
     const { agent, clock, node, settled } = await start((attempt) => attempt.sleep(300));
     const n1 = node("n1");
     n1.dispatch("t1", { headers: { [H.timeoutMs]: "60000", [H.heartbeatMs]: "1000" } });
@@ -234,7 +243,7 @@ describe("an agent that drains (M-4)", () => {
     await expect(n1.control("ping")).rejects.toMatchObject({ code: "NO_NODE" });
   });
 
-  test("is gone although a driver could not be closed, and closes the others", async ({ start }) => {
+  test("an agent that drains ends although a driver could not be closed, and closes the others", async ({ start }) => {
     let closed = 0;
     const { agent, settled } = await start([
       {
@@ -251,7 +260,7 @@ describe("an agent that drains (M-4)", () => {
     expect([agent.state, closed]).toEqual(["gone", 1]);
   });
 
-  test("cannot be started again", async ({ start }) => {
+  test("an agent that drains cannot be started again", async ({ start }) => {
     const { agent, settled } = await start(() => undefined);
     await settled(agent.stop());
 
@@ -260,7 +269,7 @@ describe("an agent that drains (M-4)", () => {
 });
 
 describe("an agent that is cut off from NATS (M-11)", () => {
-  test("tells what runs to stop as lost after cutOffMs, and hands it back when NATS is there again", async ({
+  test("an agent that is cut off from NATS tells running handlers after cutOffMs that their attempts are lost, and hands them back when NATS is reachable again", async ({
     start,
   }) => {
     let reason: unknown;
@@ -286,7 +295,9 @@ describe("an agent that is cut off from NATS (M-11)", () => {
     expect(stage.events("t1")).toEqual(["claimed", "returned"]);
   });
 
-  test("goes on when the cut is shorter, says so when NATS is there again, and answers", async ({ start }) => {
+  test("an agent that is cut off from NATS for a shorter time continues, logs the reconnect, and answers", async ({
+    start,
+  }) => {
     const logged: string[] = [];
     const log =
       (level: string) =>
@@ -316,7 +327,7 @@ describe("an agent that is cut off from NATS (M-11)", () => {
 });
 
 describe("middleware", () => {
-  test("runs from the last added to the first, then the driver (B-27)", async ({ start }) => {
+  test("middleware runs from the last added to the first, then the driver (B-27)", async ({ start }) => {
     const trace: string[] = [];
     const layer =
       (name: string): Middleware =>
@@ -339,7 +350,9 @@ describe("middleware", () => {
     expect(trace).toEqual(["C", "B", "A", "inner", "driver", "/inner", "/A", "/B", "/C"]);
   });
 
-  test("is shared by drivers, their chains are not: each task reaches its own driver (B-28)", async ({ start }) => {
+  test("middleware is shared by drivers, their chains are not: each task reaches its own driver (B-28)", async ({
+    start,
+  }) => {
     const reached: string[] = [];
     const driver = (name: string) => ({ driver: name, handler: () => void reached.push(name) });
     const { node, clock } = await start([driver("x"), driver("y")], { middleware: [(attempt, next) => next(attempt)] });
@@ -352,7 +365,7 @@ describe("middleware", () => {
     expect(reached).toEqual(["x", "y"]);
   });
 
-  test("may answer for the driver, or change what it answers and throws", async ({ start }) => {
+  test("middleware may answer for the driver, or change what it answers and throws", async ({ start }) => {
     const { node, clock, said } = await start(() => "driver", {
       middleware: [
         async (attempt, next) => (attempt.taskId === "t1" ? "middleware" : `[${String(await next(attempt))}]`),
@@ -369,7 +382,7 @@ describe("middleware", () => {
 });
 
 describe("several drivers in one agent", () => {
-  test("have slots of their own", async ({ start }) => {
+  test("several drivers in one agent have slots of their own", async ({ start }) => {
     const { node } = await start([noop({ concurrency: 2 }), echo({ concurrency: 3 })]);
     const n1 = node("n1");
 
@@ -390,7 +403,7 @@ describe("createAgent", () => {
     ["half a slot", { driver: "a", handler: () => undefined, concurrency: 1.5 }, "INVALID_OPTION"],
     ["an id that is no name", { ...noop(), id: "a b" }, "INVALID_OPTION"],
     ["a namespace that is no name", { ...noop(), namespace: "a.b" }, "INVALID_OPTION"],
-  ])("refuses %s", ([, options, code]) => {
+  ])("createAgent refuses %s", ([, options, code]) => {
     expect(() => createAgent(options as never)).toThrow(
       expect.objectContaining({ name: InvalidError.name, code }) as Error,
     );

@@ -21,7 +21,7 @@ function listenedTo(driver: string): { table: AgentsTable; seen: number[]; end: 
 }
 
 describe("a listener to the agents of a driver", () => {
-  test("hears each agent that comes and goes, and nothing of its further beats", () => {
+  test("a listener to the agents of a driver hears each agent that comes and goes, and nothing of its further beats", () => {
     const { table, seen } = listenedTo("a");
     table.heard(beat("one", ["a"]), 0);
     table.heard(beat("one", ["a"]), 1_000);
@@ -30,7 +30,7 @@ describe("a listener to the agents of a driver", () => {
     expect(seen).toEqual([1, 2, 1]);
   });
 
-  test("hears an agent that drains, and nothing more when that agent goes", () => {
+  test("a listener to the agents of a driver hears an agent that drains, and nothing more when that agent goes", () => {
     const { table, seen } = listenedTo("a");
     table.heard(beat("one", ["a"]), 0);
     const entry = table.heard(beat("one", ["a"], "draining"), 1_000);
@@ -38,7 +38,7 @@ describe("a listener to the agents of a driver", () => {
     expect(seen).toEqual([1, 0]);
   });
 
-  test("hears an agent that takes the driver up or gives it up, and nothing of other drivers", () => {
+  test("a listener to the agents of a driver hears an agent that takes the driver up or gives it up, and nothing of other drivers", () => {
     const { table, seen } = listenedTo("a");
     table.heard(beat("one", ["b"]), 0);
     table.heard(beat("one", ["a"]), 1_000);
@@ -47,7 +47,7 @@ describe("a listener to the agents of a driver", () => {
     expect(seen).toEqual([1, 0]);
   });
 
-  test("hears nothing after its end, and ends no other listener", () => {
+  test("a listener to the agents of a driver hears nothing after its end, and ends no other listener", () => {
     const { table, seen, end } = listenedTo("a");
     const other: number[] = [];
     table.onChange("a", () => other.push(table.credits("a").length));
@@ -59,7 +59,7 @@ describe("a listener to the agents of a driver", () => {
 });
 
 describe("a table of agents", () => {
-  test("is settled when beats have been heard for longer than agents pause between two", () => {
+  test("a table of agents is settled when beats have been heard for longer than agents pause between two", () => {
     const table = new AgentsTable();
     const before = table.isSettled(10_000);
     table.listens(10_000);
@@ -71,7 +71,7 @@ describe("a table of agents", () => {
     ]);
   });
 
-  test("is not settled while no beat can be heard, and needs a full beat after that again", () => {
+  test("a table of agents is not settled while no beat can be heard, and needs a full beat after that again", () => {
     const table = new AgentsTable();
     table.listens(0);
     table.listens(undefined);

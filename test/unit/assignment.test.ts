@@ -30,7 +30,7 @@ test("a shard goes only where it may go, and all of them go somewhere", () => {
   expect(() => fc.assert(property, { numRuns: 500 })).not.toThrow();
 });
 
-test("what has moved stays: the assignment of an assignment is the same, from every node's view", () => {
+test("a shard that has moved stays: the assignment of an assignment is the same, from every node's view", () => {
   const property = fc.property(anyView, ({ nodes, owners, eligible }) => {
     const target = assign(nodes, owners, eligible);
     const again = assign(nodes.toReversed(), target, eligible);

@@ -23,11 +23,11 @@ describe("the shard of an id", () => {
     for (const [count, shard] of Object.entries(shards)) expect(shardOf(id, Number(count))).toBe(shard);
   });
 
-  test("is CRC-32 as the world knows it: 123456789 gives cbf43926", () => {
+  test("the shard of an id is the common CRC-32: 123456789 gives cbf43926", () => {
     expect(shardOf("123456789", 2 ** 32)).toBe(0xcbf43926);
   });
 
-  test("of a schedule's run is the shard of the schedule", () => {
+  test("the shard of a schedule's run is the shard of the schedule", () => {
     for (const run of ["nightly=20300131T020000Z", "nightly=20300131T020000_250Z-t3", "nightly=20300131T020000Z~12"]) {
       expect(shardOf(run, 64)).toBe(shardOf("nightly", 64));
       expect([run, isId(run), isActorId(run), isTaskId(run)]).toEqual([run, false, !run.includes("~"), true]);
@@ -36,7 +36,7 @@ describe("the shard of an id", () => {
       expect([text, isActorId(text), isTaskId(text)]).toEqual([text, false, false]);
   });
 
-  test("spreads made-up ids evenly", () => {
+  test("the shard of an id spreads made-up ids evenly", () => {
     const newId = createIdFactory(seededRandom(5));
     const counts = Array.from({ length: 64 }, () => 0);
     for (let index = 0; index < 64_000; index++) counts[shardOf(newId(), 64)]! += 1;
@@ -46,14 +46,14 @@ describe("the shard of an id", () => {
 });
 
 describe("made-up ids", () => {
-  test("are ids, never empty, never twice (B-7)", () => {
+  test("made-up ids are valid, never empty and never repeated (B-7)", () => {
     const newId = createIdFactory(seededRandom(9));
     const ids = Array.from({ length: 20_000 }, newId);
     expect(ids.every((id) => isId(id) && id.length === 21)).toBe(true);
     expect(new Set(ids).size).toBe(20_000);
   });
 
-  test("of one seed are the same everywhere", () => {
+  test("made-up ids of one seed are the same everywhere", () => {
     const [one, other] = [1, 1].map((seed) => createIdFactory(seededRandom(seed))());
     expect(one).toBe(other);
   });
@@ -110,17 +110,17 @@ describe("durations", () => {
 describe("the pause between attempts", () => {
   const policy = { initialMs: 500, factor: 2, maxMs: 60_000, jitter: 0 };
 
-  test("doubles up to the longest", () => {
+  test("the pause between attempts doubles up to the longest", () => {
     expect([1, 2, 3, 4, 20, 2_000].map((failures) => backoffMs(policy, failures, 0.5))).toEqual([
       500, 1_000, 2_000, 4_000, 60_000, 60_000,
     ]);
   });
 
-  test("that begins as none stays none, however far the factor has grown", () => {
+  test("a pause between attempts that begins at 0 stays 0, however far the factor has grown", () => {
     expect(backoffMs({ ...policy, initialMs: 0, factor: 100 }, 1_000, 0.5)).toBe(0);
   });
 
-  test("is spread around itself by chance, never beyond the longest, never negative", () => {
+  test("the pause between attempts is spread around itself by chance, never beyond the longest, never negative", () => {
     const anyPolicy = fc.record({
       initialMs: fc.nat({ max: 1e6 }),
       factor: fc.double({ min: 1, max: 100, noNaN: true }),
@@ -149,7 +149,7 @@ describe("the pause between attempts", () => {
     expect(backoffMs({ ...policy, jitter: 0.5 }, 1, 0.999_999)).toBe(750);
   });
 
-  test("grows with the failures", () => {
+  test("the pause between attempts grows with the failures", () => {
     expect(() =>
       fc.assert(
         fc.property(
@@ -162,7 +162,7 @@ describe("the pause between attempts", () => {
 });
 
 describe("statuses", () => {
-  test("an unknown one counts as live (M-13)", () => {
+  test("an unknown status counts as live (M-13)", () => {
     expect(["succeeded", "failed", "cancelled"].every(isTerminal)).toBe(true);
     expect(["scheduled", "started", "retrying", "paused", ""].some(isTerminal)).toBe(false);
   });

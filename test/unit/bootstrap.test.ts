@@ -61,14 +61,14 @@ describe("the packages", () => {
       writeFileSync("node_modules/.ergon-installed", lock + " " + process.platform + "-" + process.arch + "\\n");`);
   };
 
-  test("are there once they are installed", async ({ checkout }) => {
+  test("the packages are there once they are installed", async ({ checkout }) => {
     await install(checkout);
 
     expect(await checkout.run(have)).toBe("true\n");
   });
 
   test.for(["node_modules/one", "packages/node/node_modules", "node_modules/.package-lock.json"])(
-    "are not there without %s",
+    "the packages are not there without %s",
     async (gone, { checkout }) => {
       await install(checkout);
       await rm(path.join(checkout.folder, gone), { recursive: true });
@@ -89,13 +89,13 @@ describe("the nats-server that was brought before", () => {
     await bringNatsServer([{ name: "a source", unpack }]);
     console.log(findNatsServer());`;
 
-  test("is taken when it is as new as it is wanted", async ({ checkout }) => {
+  test("the nats-server that was brought before is taken when it is as new as it is wanted", async ({ checkout }) => {
     const program = await checkout.server(kept, "2.15.1");
 
     expect(await checkout.run(find)).toBe(`${program}\n`);
   });
 
-  test("is replaced by the newer one that is wanted", async ({ checkout }) => {
+  test("the nats-server that was brought before is replaced by the newer one that is wanted", async ({ checkout }) => {
     const program = await checkout.server(kept, "2.14.5");
     const newer = await checkout.server("unpacked", "2.15.1");
 
@@ -104,14 +104,16 @@ describe("the nats-server that was brought before", () => {
     expect(await readFile(program, "utf8")).toContain("v2.15.1");
   });
 
-  test("is taken, and not asked about again, when no newer one can be had", async ({ checkout }) => {
+  test("the nats-server that was brought before is taken, and not asked about again, when no newer one can be had", async ({
+    checkout,
+  }) => {
     const program = await checkout.server(kept, "2.14.5");
 
     expect(await checkout.run(bring())).toContain("nats-server 2.14.5 serves; 2.15.1 could not be had");
     expect(await checkout.run(find)).toBe(`${program}\n`);
   });
 
-  test("is not replaced by an older one", async ({ checkout }) => {
+  test("the nats-server that was brought before is not replaced by an older one", async ({ checkout }) => {
     const program = await checkout.server(kept, "2.14.5");
     const older = await checkout.server("unpacked", "2.14.1");
 
@@ -119,7 +121,9 @@ describe("the nats-server that was brought before", () => {
     expect(await readFile(program, "utf8")).toContain("v2.14.5");
   });
 
-  test("gives way to one on PATH that works, though that is older than wanted", async ({ checkout }) => {
+  test("the nats-server that was brought before gives way to one on PATH that works, though that is older than wanted", async ({
+    checkout,
+  }) => {
     await checkout.server(kept, "2.15.1");
     const own = await checkout.server("nats-server", "2.14.0");
 

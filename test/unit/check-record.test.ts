@@ -39,11 +39,11 @@ const record = recordOf(defineMachine(old));
 const verdictOn = (...machines: readonly Machine[]) => checkRecord(record, createMachineRegistry(machines));
 
 describe("whether a stored instance would go on", () => {
-  test("with the machine that it has it would", () => {
+  test("a stored instance would continue with the machine that it has", () => {
     expect(verdictOn(defineMachine(old))).toEqual({ machine: "m", version: "1", state: "a", kind: "fits" });
   });
 
-  test("one that a newer version takes over moves", () => {
+  test("an instance that a newer version takes over moves", () => {
     const next = defineMachine(machineOf({ initial: "c", states: { c: {} } }), {
       version: "2",
       migrate: { 1: () => ({ value: "c", children: {}, timers: [] }) },
@@ -84,11 +84,11 @@ describe("whether a stored instance would go on", () => {
       defineMachine(old, { version: "2", migrate: { 1: () => ({ value: "nowhere" }) } }),
       "migration from m@1 to 2: State 'nowhere' does not exist on 'm'",
     ],
-  ])("%s: it breaks, and that is why", ([, machine, reason]) => {
+  ])("an instance breaks with the reason: %s", ([, machine, reason]) => {
     expect(verdictOn(machine)).toMatchObject({ kind: "breaks", reason: expect.stringContaining(reason) as string });
   });
 
-  test("nothing of it is started", () => {
+  test("a check starts nothing of an instance", () => {
     const work = vi.fn<() => Promise<number>>(async () => 1);
     const local = defineMachine(
       machineOf(
@@ -103,7 +103,7 @@ describe("whether a stored instance would go on", () => {
     expect(work).not.toHaveBeenCalled();
   });
 
-  test("tasks, what has ended, and machines of Ergon's own are passed over", () => {
+  test("a check passes over tasks, ended instances and Ergon's own machines", () => {
     const machines = createMachineRegistry([]);
 
     expect(checkRecord({ ...record, meta: undefined }, machines)).toBeUndefined();

@@ -52,7 +52,7 @@ const find = (
 ): Finding | undefined => judge({ ...facts, ...changed }, names, sync, seen).find((finding) => finding.topic === topic);
 
 describe("doctor", () => {
-  test("three synced copies, two nodes and an agent leave nothing to say", () => {
+  test("three synced copies, two nodes and an agent leave doctor nothing to report", () => {
     expect(judge(facts, names, always, cluster).map(({ level }) => level)).not.toContain("bad");
     expect(judge(facts, names, always, cluster).map(({ level }) => level)).not.toContain("note");
   });
@@ -73,7 +73,7 @@ describe("doctor", () => {
     expect(find("permissions", { permissions })).toMatchObject({ level: "good" });
   });
 
-  test("two agents that live under one id are named, with where they run", () => {
+  test("doctor names two running agents that have the same id, with their hosts and processes", () => {
     const [agent] = cluster.agents;
     if (agent === undefined) throw new Error("no agent");
     const twins: ClusterFacts = { ...cluster, agents: [{ ...agent, twin: { host: "h2", pid: 7 } }] };
@@ -99,7 +99,7 @@ describe("doctor", () => {
     expect(refuses("JetStream did not answer in time")?.text).toContain("quorum");
   });
 
-  test("what a node says of its store and of shards that it cannot serve is bad", () => {
+  test("doctor reports a node's trouble with its store and its shards as bad", () => {
     const store = { bucket: 0, code: "STORE_FULL", reason: "no space", since: "2026-01-01T00:00:00.000Z" };
     const troubled = {
       ...cluster,
@@ -124,7 +124,7 @@ describe("doctor", () => {
     expect(find("namespace", { shape: undefined, buckets: [leases] })?.text).toContain("has no leader");
   });
 
-  test("without an answer of JetStream what nodes say is judged all the same", () => {
+  test("doctor judges the answers of nodes also when JetStream does not answer", () => {
     expect(judgeWithout("no answer to INFO", cluster).map(({ level, topic }) => `${level} ${topic}`)).toContain(
       "bad jetstream",
     );
@@ -132,7 +132,7 @@ describe("doctor", () => {
     expect(judgeWithout("no answer to INFO", undefined).map(({ level }) => level)).toEqual(["bad", "bad"]);
   });
 
-  test("instances that wait for a machine are told by its name, and not as damaged records", () => {
+  test("doctor names the machine that instances wait for, and does not call their records damaged", () => {
     const waiting = {
       ...cluster,
       nodes: [
@@ -160,7 +160,7 @@ describe("doctor", () => {
     expect(find("machines")).toBeUndefined();
   });
 
-  test("what is not synced is at risk as long as the interval, on one server alone", () => {
+  test("doctor warns of writes that are at risk between two syncs, on one server alone", () => {
     const single = { buckets: [{ ...bucket, replicas: 1, current: 1 }] };
 
     expect(find("sync", single, { always: false, intervalMs: 10_000 })).toMatchObject({
@@ -174,7 +174,7 @@ describe("doctor", () => {
     expect(find("sync", single, always)).toMatchObject({ level: "good" });
   });
 
-  test("a copy that lags or a bucket without a leader must be mended", () => {
+  test("doctor reports a copy that lags, or a bucket without a leader, as bad", () => {
     expect(find("bucket", { buckets: [{ ...bucket, current: 2 }] })).toMatchObject({
       level: "bad",
       text: expect.stringContaining("only 2 of 3 copies"),
@@ -185,7 +185,7 @@ describe("doctor", () => {
     });
   });
 
-  test("a clock that is off is harmless, and said so", () => {
+  test("doctor notes a clock that is off, and says that leases and timers use the server's", () => {
     expect(find("clock", { clockAheadMs: -3_600_000 })).toMatchObject({
       level: "note",
       text: expect.stringContaining("1h behind the server: leases and timers use the server's clock"),
@@ -201,7 +201,7 @@ describe("doctor", () => {
     expect(find("permissions", { permissions: { publish, subscribe: {} } })).toMatchObject({ level });
   });
 
-  test("permissions that cannot be asked for are not called enough", () => {
+  test("doctor does not call permissions sufficient that it cannot read", () => {
     expect(find("permissions", { permissions: undefined, user: undefined })).toMatchObject({
       level: "note",
       text: expect.stringContaining("unknown: this user may not publish"),
@@ -223,7 +223,7 @@ describe("doctor", () => {
     });
   });
 
-  test("a namespace that its nodes have lost, or a bucket of it, must be mended", () => {
+  test("doctor reports a lost namespace, or a lost bucket of it, as bad", () => {
     expect(find("namespace", { shape: undefined, buckets: [] })).toMatchObject({
       level: "bad",
       text: expect.stringContaining("restart all nodes"),
@@ -236,14 +236,14 @@ describe("doctor", () => {
     });
   });
 
-  test("shards of nodes that are gone must be mended", () => {
+  test("doctor reports shards of nodes that are gone as bad", () => {
     expect(find("shards", {}, always, { ...cluster, nodes: [node] })).toMatchObject({
       level: "bad",
       text: "1 belong to nodes that are gone: their tasks wait",
     });
   });
 
-  test("a full store, free shards and silent nodes must be mended", () => {
+  test("doctor reports a full store, free shards and silent nodes as bad", () => {
     const { map, nodes } = cluster;
     const free = { ...cluster, map: { ...map, shards: [{ shard: 0, bucket: 0, fence: 0 }] } };
     const silent = {

@@ -24,21 +24,24 @@ const view: TaskView = {
   history: [{ at: "2026-01-01T00:00:00Z", status: "failed", attempt: 1, agent: hostile, reason: hostile }],
 };
 
-describe("what others wrote", () => {
-  test.for([true, false])("is shown and not obeyed, a task with all that it says (terminal: %s)", (isTTY) => {
-    const { written, output } = outputTo({ isTTY });
+describe("foreign text", () => {
+  test.for([true, false])(
+    "a terminal shows foreign control characters and does not obey them, in all texts of a task (terminal: %s)",
+    (isTTY) => {
+      const { written, output } = outputTo({ isTTY });
 
-    printTask(output, view);
-    output.table(["reason"], [[{ text: hostile, paint: "red" }]]);
-    output.note(hostile);
+      printTask(output, view);
+      output.table(["reason"], [[{ text: hostile, paint: "red" }]]);
+      output.note(hostile);
 
-    const text = written.join("");
-    // oxlint-disable-next-line no-control-regex
-    expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202e]/);
-    expect(text.split(shown)).toHaveLength(11);
-  });
+      const text = written.join("");
+      // oxlint-disable-next-line no-control-regex
+      expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202e]/);
+      expect(text.split(shown)).toHaveLength(11);
+    },
+  );
 
-  test("is the same value in JSON, and nothing that a terminal obeys", () => {
+  test("foreign texts keep their value in JSON, without characters that a terminal obeys", () => {
     const { written, output } = outputTo({ isTTY: true, json: true });
 
     printTask(output, view);
@@ -48,7 +51,7 @@ describe("what others wrote", () => {
     expect(JSON.parse(written.join(""))).toEqual(view);
   });
 
-  test("is the exact bytes of a response, but on a terminal its text", () => {
+  test("a response keeps its exact bytes in the output, and is shown as text on a terminal", () => {
     const bytes = Buffer.from("line\r\n\u001b[2J");
     const [file, terminal] = [outputTo({ isTTY: false }), outputTo({ isTTY: true })];
 
@@ -65,7 +68,7 @@ describe("a terminal of 80 columns", () => {
     "every two minutes: a crash of nats-server loses nothing, but a loss of power may take back acknowledged tasks";
   const rowsOf = (...rows: readonly (readonly string[])[]) => rows.map((row) => row.map((text) => ({ text })));
 
-  test("gets tables whose long cells are broken between words", () => {
+  test("a terminal of 80 columns gets tables whose long cells are broken between words", () => {
     const { written, output } = outputTo({ isTTY: true, columns: 80 });
 
     output.table(["", "what", "finding"], rowsOf(["good", "server", "near"], ["note", "sync", sentence]));
@@ -80,7 +83,7 @@ describe("a terminal of 80 columns", () => {
     );
   });
 
-  test("gets a block for each row of a table that does not fit otherwise", () => {
+  test("a terminal of 80 columns gets a block for each row of a table that does not fit otherwise", () => {
     const { written, output } = outputTo({ isTTY: true, columns: 30 });
 
     output.table(
@@ -102,7 +105,7 @@ describe("a terminal of 80 columns", () => {
     );
   });
 
-  test("gets notes that are broken between words, below the text that they go on with", () => {
+  test("a terminal of 80 columns gets notes that are broken between words, below the text that they continue with", () => {
     const { written, output } = outputTo({ isTTY: true, columns: 50 });
 
     output.note(
@@ -120,7 +123,7 @@ describe("a terminal of 80 columns", () => {
     );
   });
 
-  test("gets nothing broken where it is no terminal", () => {
+  test("an output that is not a terminal has no broken lines", () => {
     const { written, output } = outputTo({ isTTY: false, columns: 40 });
 
     output.table(["what", "finding"], rowsOf(["sync", sentence]));

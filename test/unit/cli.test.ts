@@ -135,7 +135,7 @@ describe("errors", () => {
     );
   });
 
-  test("with --json a usage error is JSON too", async () => {
+  test("a usage error is JSON with --json", async () => {
     const { code, err } = await ergon(["get", "--json"]);
 
     expect(code).toBe(2);
@@ -146,7 +146,7 @@ describe("errors", () => {
     });
   });
 
-  test("with --json every fault of a configuration is an issue (B-53)", async () => {
+  test("every fault of a configuration is an issue with --json (B-53)", async () => {
     const { err } = await ergon(["node", "--json"], { env: { ERGON_SHARDS: "x", ERGON_LOG_LEVEL: "loud" } });
 
     expect(JSON.parse(err)).toMatchObject({

@@ -8,7 +8,7 @@ const names = createNames("default");
 describe("wait", () => {
   const wait = names.verb("wait", "t-1");
 
-  test("it asks in rounds until the task has ended", async ({ stage }) => {
+  test("a wait asks in rounds until the task has ended", async ({ stage }) => {
     const asked = stage.serve(wait, (message, count) =>
       stage.reply(message, viewOf("t-1", count < 3 ? "started" : "succeeded"), count === 3),
     );
@@ -17,7 +17,7 @@ describe("wait", () => {
     expect(asked.map((message) => message.header(H.wait))).toEqual(["10000ms", "10000ms", "10000ms"]);
   });
 
-  test("after its bound it answers the task as it is", async ({ stage }) => {
+  test("a wait answers the task as it is when its time is up", async ({ stage }) => {
     stage.serve(wait, (message) => {
       const ms = Number.parseInt(message.header(H.wait) ?? "", 10);
       stage.clock.after(ms, () => stage.reply(message, viewOf("t-1", "started")));
@@ -30,7 +30,7 @@ describe("wait", () => {
     expect(stage.clock.now() - begin).toBeLessThan(13_000);
   });
 
-  test("when the task's shard has a new owner it asks again at once", async ({ stage }) => {
+  test("a wait asks again at once when the task's shard has a new owner", async ({ stage }) => {
     const asked = stage.serve(wait, (message, count) => {
       if (count === 1) stage.reply(message, viewOf("t-1", "started"), false, 7);
       if (count === 3) stage.reply(message, viewOf("t-1", "succeeded"), true, 7);
@@ -48,7 +48,7 @@ describe("wait", () => {
     expect(stage.clock.now() - begin).toBeLessThan(300);
   });
 
-  test("it survives an outage of any length, of NATS and of the nodes", async ({ stage }) => {
+  test("a wait survives an outage of any length, of NATS and of the nodes", async ({ stage }) => {
     let ended = false;
     stage.serve(wait, (message) => {
       if (ended) stage.reply(message, viewOf("t-1", "succeeded"), true);
@@ -63,7 +63,7 @@ describe("wait", () => {
     await expect(stage.outcome(waiting)).resolves.toMatchObject({ status: "succeeded" });
   });
 
-  test("it waits for a node that has gone, once a node has answered its client", async ({ stage }) => {
+  test("a wait continues without nodes, once a node has answered its client", async ({ stage }) => {
     stage.serve(names.verb("get", "t-1"), (message) => stage.reply(message, viewOf("t-1", "started")));
     const client = stage.client({ timeoutMs: 1_000 });
     await stage.outcome(client.get("t-1"));
@@ -75,13 +75,13 @@ describe("wait", () => {
     await expect(stage.outcome(waiting)).resolves.toMatchObject({ status: "succeeded" });
   });
 
-  test("where no node has ever answered, a wait without a bound ends as NO_NODE", async ({ stage }) => {
+  test("a wait without a bound ends as NO_NODE when no node has ever answered", async ({ stage }) => {
     await expect(stage.outcome(stage.client({ timeoutMs: 1_000 }).wait("t-1"))).rejects.toMatchObject({
       code: "NO_NODE",
     });
   });
 
-  test("a bound that is reached in an outage says why nothing is known, and that the task goes on", async ({
+  test("a wait whose time is up in an outage tells why nothing is known, and that the task continues", async ({
     stage,
   }) => {
     const client = stage.client({ timeoutMs: 1_000 });
@@ -123,7 +123,7 @@ describe("wait", () => {
     await expect(stage.outcome(waiting)).rejects.toMatchObject({ message: "the connection to NATS is closed" });
   });
 
-  test("an aborted wait ends with the reason, the task goes on", async ({ stage }) => {
+  test("an aborted wait ends with the reason, and the task continues", async ({ stage }) => {
     stage.serve(wait, () => undefined);
     const abort = new AbortController();
 
@@ -145,7 +145,7 @@ describe("wait", () => {
     await expect(waiting).rejects.toMatchObject({ message: "this client is closed" });
   });
 
-  test("an unknown id is TASK_NOT_FOUND (B-16)", async ({ stage }) => {
+  test("a wait for an unknown id throws TASK_NOT_FOUND (B-16)", async ({ stage }) => {
     stage.serve(wait, (message) => stage.fail(message, new NotFoundError("TASK_NOT_FOUND", "no task t-1")));
 
     await expect(stage.outcome(stage.client().wait("t-1"))).rejects.toMatchObject({
@@ -158,7 +158,7 @@ describe("wait", () => {
 describe("response", () => {
   const wait = names.verb("wait", "t-1");
 
-  test("it is the agent's bytes and type, unchanged", async ({ stage }) => {
+  test("a response has the agent's bytes and type, unchanged", async ({ stage }) => {
     const asked = stage.serve(wait, (message, count) => {
       if (count === 1) return stage.reply(message, viewOf("t-1", "started"));
       const headers = { [H.final]: "true", [H.status]: "succeeded", [H.contentType]: "text/csv" };
@@ -185,7 +185,7 @@ describe("response", () => {
     });
   });
 
-  test("a task that outlives the bound is REQUEST_TIMEOUT", async ({ stage }) => {
+  test("a response that takes longer than the bound is REQUEST_TIMEOUT", async ({ stage }) => {
     stage.serve(wait, (message) => stage.clock.after(900, () => stage.reply(message, viewOf("t-1", "started"))));
 
     await expect(stage.outcome(stage.client().response("t-1", { timeoutMs: 800 }))).rejects.toMatchObject({
@@ -193,7 +193,7 @@ describe("response", () => {
     });
   });
 
-  test("run submits and waits in one request when the task is short", async ({ stage }) => {
+  test("response run submits and waits in one request when the task is short", async ({ stage }) => {
     const asked = stage.serve(names.submit("echo"), (message) => {
       stage.bus.publish(message.reply ?? "", message.data, { headers: { [H.final]: "true", [H.status]: "succeeded" } });
     });
@@ -204,7 +204,7 @@ describe("response", () => {
     expect(asked[0]?.header(H.wait)).toBe("10000ms");
   });
 
-  test("run goes on by id when the task is long", async ({ stage }) => {
+  test("run continues by id when the task is long", async ({ stage }) => {
     const submits = stage.serve(names.submit("echo"), (message) =>
       stage.reply(message, viewOf(message.header(H.id) ?? "", "started")),
     );
@@ -230,7 +230,7 @@ describe("watch", () => {
     return seen;
   };
 
-  test("it yields the task, then each change, and ends with the task (B-35, B-38)", async ({ stage }) => {
+  test("a watch yields the task, then each change, and ends with the task (B-35, B-38)", async ({ stage }) => {
     stage.serve(watch, (message) => {
       stage.reply(message, viewOf("t-1", "scheduled"));
       stage.bus.publish(message.reply ?? "", new Uint8Array(), { headers: { [H.event]: "keepalive" } });
@@ -245,7 +245,7 @@ describe("watch", () => {
     ]);
   });
 
-  test("after a change of owner it asks again, and the same view does not come twice", async ({ stage }) => {
+  test("a watch asks again after a change of owner, and does not yield the same view twice", async ({ stage }) => {
     const asked = stage.serve(watch, (message, count) => {
       stage.reply(message, viewOf("t-1", "started"), false, 5);
       if (count === 2) stage.reply(message, viewOf("t-1", "succeeded"), true, 5);
@@ -268,13 +268,13 @@ describe("watch", () => {
     await expect(stage.outcome(collect(stage.client().watch("t-1")))).resolves.toEqual(["started", "failed"]);
   });
 
-  test("an unknown id ends it with one error (B-37)", async ({ stage }) => {
+  test("an unknown id ends a watch with one error (B-37)", async ({ stage }) => {
     stage.serve(watch, (message) => stage.fail(message, new NotFoundError("TASK_NOT_FOUND", "no task t-1")));
 
     await expect(stage.outcome(collect(stage.client().watch("t-1")))).rejects.toMatchObject({ code: "TASK_NOT_FOUND" });
   });
 
-  test("it goes on after an outage of any length", async ({ stage }) => {
+  test("a watch continues after an outage of any length", async ({ stage }) => {
     let status: TaskView["status"] = "started";
     stage.serve(watch, (message) => stage.reply(message, viewOf("t-1", status), status === "succeeded"));
     const seen = collect(stage.client({ timeoutMs: 1_000 }).watch("t-1"));
@@ -287,13 +287,13 @@ describe("watch", () => {
     await expect(stage.outcome(seen)).resolves.toEqual(["started", "succeeded"]);
   });
 
-  test("without a node it fails once its time is up", async ({ stage }) => {
+  test("a watch without a node fails once its time is up", async ({ stage }) => {
     await expect(stage.outcome(collect(stage.client({ timeoutMs: 3_000 }).watch("t-1")))).rejects.toMatchObject({
       code: "NO_NODE",
     });
   });
 
-  test("an abort ends it", async ({ stage }) => {
+  test("an abort ends a watch", async ({ stage }) => {
     stage.serve(watch, (message) => stage.reply(message, viewOf("t-1", "started")));
     const abort = new AbortController();
 

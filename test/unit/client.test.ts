@@ -17,7 +17,7 @@ const names = createNames("default");
 const moved = new UnavailableError("SHARD_MOVED", "the shard has another owner");
 
 describe("submit", () => {
-  test("a task goes as its payload, with every option as a header", async ({ stage }) => {
+  test("a submit sends the payload as the body and every option as a header", async ({ stage }) => {
     const asked = stage.serve(names.submit("echo"), (message) => stage.reply(message, viewOf("t-1")));
 
     const handle = await stage.outcome(
@@ -73,7 +73,7 @@ describe("submit", () => {
     expect(asked.map((message) => message.header(H.id))).toEqual([handle.id, handle.id, handle.id]);
   });
 
-  test("an answer that never comes is asked for again", async ({ stage }) => {
+  test("a client repeats a request whose answer never comes", async ({ stage }) => {
     stage.serve(names.submit("echo"), (message, count) => {
       if (count === 2) stage.reply(message, viewOf("t-1"));
     });
@@ -131,7 +131,9 @@ describe("submit", () => {
     expect(at).toEqual({ wait: [0, 3], batch: [0], nodes: [0, 10] });
   });
 
-  test("when everything is slow, no more than a hundred questions in a second are asked beside", async ({ stage }) => {
+  test("a client sends no more than a hundred duplicate requests per second when everything is slow", async ({
+    stage,
+  }) => {
     const asked = stage.serve(names.submit("echo"), () => undefined);
     const client = stage.client();
     for (let index = 0; index < 500; index++) client.submit({ driver: "echo" }).catch(() => undefined);
@@ -155,7 +157,7 @@ describe("submit", () => {
     expect((at[1] ?? 0) - (at[0] ?? 0)).toBeGreaterThanOrEqual(1_500);
   });
 
-  test("without a node it fails with NO_NODE once its time is up", async ({ stage }) => {
+  test("a submit without a node fails with NO_NODE once its time is up", async ({ stage }) => {
     const begin = stage.clock.now();
 
     await expect(stage.outcome(stage.client({ timeoutMs: 5_000 }).submit({ driver: "echo" }))).rejects.toMatchObject({
@@ -164,7 +166,7 @@ describe("submit", () => {
     expect(stage.clock.now() - begin).toBeGreaterThanOrEqual(5_000);
   });
 
-  test("that no node serves it is said once, after a second", async ({ stage }) => {
+  test("a client says once, after a second, that no node serves a submit", async ({ stage }) => {
     const said: number[] = [];
     const begin = stage.clock.now();
     const client = stage.client({ timeoutMs: 5_000, onNoNode: () => said.push(stage.clock.now() - begin) });
@@ -278,7 +280,7 @@ describe("submit", () => {
 });
 
 describe("batch", () => {
-  test("tasks go as MessagePack with ids and bytes, under one correlation id", async ({ stage }) => {
+  test("a batch sends its tasks as MessagePack with ids and bytes, under one correlation id", async ({ stage }) => {
     const asked = stage.serve(names.batch, (message) => {
       stage.bus.publish(message.reply ?? "", encodeBody({ correlationId: "c", tasks: [] }, JSON_TYPE), {
         headers: { [H.contentType]: JSON_TYPE },
@@ -307,7 +309,7 @@ describe("batch", () => {
     ]);
   });
 
-  test("the faults of all tasks are named by their place", async ({ stage }) => {
+  test("a batch names the faults of all tasks by their place", async ({ stage }) => {
     const batch = stage
       .client()
       .batch({ tasks: [{ driver: "echo" }, { driver: "" }, { driver: "echo", priority: -1 }] });
@@ -356,7 +358,7 @@ describe("decisions", () => {
     expect(asked.map((message) => message.header(H.id))).toEqual([handle.id, handle.id]);
   });
 
-  test("an id that is none is refused before anything is sent", async ({ stage }) => {
+  test("an invalid id is refused before anything is sent", async ({ stage }) => {
     await expect(stage.client().get("a.b")).rejects.toMatchObject({ code: "INVALID_ID" });
   });
 });

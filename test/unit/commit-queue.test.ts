@@ -12,7 +12,7 @@ const refused = (code: "STORE_FULL" | "PAYLOAD_TOO_LARGE" | "STORE_UNAVAILABLE")
 });
 
 describe("writes that may be pipelined", () => {
-  test("go out one by one at the end of the turn, up to the window, without waiting for each other", async () => {
+  test("writes that may be pipelined go out one by one at the end of the turn, up to the window, without waiting for each other", async () => {
     const stage = new QueueStage({ window: 2 });
     for (const id of ["a", "b", "c"]) stage.put(stage.actor(id));
     expect(stage.inFlight).toEqual([]);
@@ -27,7 +27,7 @@ describe("writes that may be pipelined", () => {
 });
 
 describe("writes where one commit at a time may be in flight", () => {
-  test("go as one batch of everything that has queued meanwhile, up to the store's most", async () => {
+  test("writes where one commit at a time may be in flight go as one batch of everything that has queued meanwhile, up to the store's most", async () => {
     const stage = new QueueStage({ oneInFlight: true, maxWrites: 3 });
     stage.put(stage.actor("first"));
     await stage.settle();
@@ -43,7 +43,7 @@ describe("writes where one commit at a time may be in flight", () => {
 });
 
 describe("writes where a batch costs more than a few singles", () => {
-  test("go singly and at once while few wait, and as one batch, with nothing beside it, when many do", async () => {
+  test("writes where a batch costs more than a few singles go singly and at once while few wait, and as one batch, with nothing beside it, when many do", async () => {
     const stage = new QueueStage({ oneInFlight: true, fewSingles: 2 });
     for (const id of ["a", "b"]) stage.put(stage.actor(id));
     await stage.settle();
@@ -66,7 +66,7 @@ describe("writes where a batch costs more than a few singles", () => {
 });
 
 describe("several changes of one actor", () => {
-  test("that are queued are one write, the newest, and all of them are told", async () => {
+  test("several changes of one actor that are queued are one write, the newest, and all of them are told", async () => {
     const stage = new QueueStage();
     const actor = stage.actor("a");
     stage.put(actor);
@@ -80,7 +80,7 @@ describe("several changes of one actor", () => {
     expect([actor.writing.stored, stage.shard.writes]).toEqual([4, 0]);
   });
 
-  test("are stored in their order, though both are in flight", async () => {
+  test("several changes of one actor are stored in their order, though both are in flight", async () => {
     const stage = new QueueStage();
     const actor = stage.actor("a");
     stage.put(actor);
@@ -90,7 +90,7 @@ describe("several changes of one actor", () => {
     expect(stage.inFlight).toEqual([["a@2"], ["a@3"]]);
   });
 
-  test("a newer one that is stored overtakes an older one in doubt: that is told, and not written again", async () => {
+  test("a newer change that is stored overtakes an older one in doubt: the older caller is answered, and nothing is written again", async () => {
     const stage = new QueueStage();
     const actor = stage.actor("a");
     stage.put(actor);
@@ -109,7 +109,7 @@ describe("several changes of one actor", () => {
     expect([actor.writing.stored, stage.shard.writes]).toEqual([3, 0]);
   });
 
-  test("an older one in doubt is written again as the newest, once, for both", async () => {
+  test("an older change in doubt is written again as the newest, once, for both", async () => {
     const stage = new QueueStage();
     const actor = stage.actor("a");
     stage.put(actor);
@@ -130,7 +130,7 @@ describe("several changes of one actor", () => {
 });
 
 describe("a change that waits behind an older one of its actor in doubt", () => {
-  test("is one write with it: both are told, and the shard is idle then", async () => {
+  test("a change that waits behind an older one of its actor in doubt is one write with it: both are told, and the shard is idle then", async () => {
     const stage = new QueueStage({ oneInFlight: true });
     const actor = stage.actor("a");
     stage.put(actor);
@@ -151,7 +151,7 @@ describe("a change that waits behind an older one of its actor in doubt", () => 
 
 describe("a commit in doubt", () => {
   test.for([fenced, unknown])(
-    "($kind) is held back until its shard is taken again, and goes under the new fence (I-2)",
+    "a commit in doubt ($kind) is held back until its shard is claimed again, and is sent under the new fence (I-2)",
     async (result) => {
       const stage = new QueueStage();
       stage.put(stage.actor("a"));
@@ -167,7 +167,7 @@ describe("a commit in doubt", () => {
     },
   );
 
-  test("of several shards takes each of them again, and holds back no other", async () => {
+  test("a commit in doubt claims each of its shards again, and holds back no other", async () => {
     const stage = new QueueStage({ oneInFlight: true });
     const [one, two, three] = [stage.newShard(1), stage.newShard(2), stage.newShard(3)];
     stage.put(stage.actor("a", { shard: one }));
@@ -182,7 +182,7 @@ describe("a commit in doubt", () => {
     expect(stage.inFlight).toEqual([["c@2"]]);
   });
 
-  test("of a shard that is lost by then is forgotten: nobody is told, nothing is written", async () => {
+  test("a commit in doubt of a lost shard is forgotten: nobody is answered, and nothing is written", async () => {
     const stage = new QueueStage();
     stage.put(stage.actor("a"));
     await stage.settle();
@@ -197,7 +197,7 @@ describe("a commit in doubt", () => {
 });
 
 describe("a refusal by the store", () => {
-  test("of a creation is its caller's to know, and the actor is forgotten", async () => {
+  test("a refused creation is reported to its caller, and the actor is forgotten", async () => {
     const stage = new QueueStage();
     stage.put(stage.actor("new", { stored: false }));
     await stage.settle();
@@ -211,7 +211,7 @@ describe("a refusal by the store", () => {
     ]);
   });
 
-  test("of a change waits until the store takes it, and nothing is sent meanwhile", async () => {
+  test("a refused change waits until the store accepts it, and nothing is sent meanwhile", async () => {
     const stage = new QueueStage();
     stage.put(stage.actor("a"));
     await stage.settle();
@@ -225,7 +225,7 @@ describe("a refusal by the store", () => {
     expect(stage.inFlight).toEqual([["a@2"], ["b@2"]]);
   });
 
-  test("of a creation that may be stored from an earlier try waits as well (I-7)", async () => {
+  test("a refused creation that an earlier try may have stored waits as well (I-7)", async () => {
     const stage = new QueueStage();
     stage.put(stage.actor("new", { stored: false }));
     await stage.settle();
@@ -241,7 +241,7 @@ describe("a refusal by the store", () => {
     expect(stage.told).toEqual(["new@1 stored"]);
   });
 
-  test("of a creation refuses the changes that wait behind it: what does not exist is not written (I-7)", async () => {
+  test("a refused creation refuses the changes behind it, so that no actor is written that does not exist (I-7)", async () => {
     const stage = new QueueStage({ oneInFlight: true });
     const actor = stage.actor("new", { stored: false });
     stage.put(actor);
@@ -255,7 +255,7 @@ describe("a refusal by the store", () => {
     expect([stage.forgotten, stage.shard.writes]).toEqual([["new"], 0]);
   });
 
-  test("of a creation waits for the changes that are under way: one of them may have created it (I-7)", async () => {
+  test("a refused creation waits for the changes in flight, since one of them may have created the actor (I-7)", async () => {
     const stage = new QueueStage();
     const actor = stage.actor("new", { stored: false });
     stage.put(actor);
@@ -274,7 +274,7 @@ describe("a refusal by the store", () => {
     expect(stage.shard.writes).toBe(0);
   });
 
-  test("of a change before its creation is known leaves the actor to that (I-7)", async () => {
+  test("a refused change waits for the outcome of its creation, and leaves the actor to that (I-7)", async () => {
     const stage = new QueueStage();
     const actor = stage.actor("new", { stored: false });
     stage.put(actor);
@@ -293,7 +293,7 @@ describe("a refusal by the store", () => {
     expect(stage.shard.writes).toBe(0);
   });
 
-  test("of a batch for the sake of one: its halves go one after the other, and only that one is refused (I-12)", async () => {
+  test("a refused batch is split into halves that go one after the other, and only the faulty write is refused (I-12)", async () => {
     const stage = new QueueStage({ oneInFlight: true });
     for (const id of ["a", "b", "c", "large"]) stage.put(stage.actor(id, { stored: false }));
     await stage.settle();
@@ -318,7 +318,7 @@ async function answerAll(stage: QueueStage): Promise<(readonly string[])[]> {
 }
 
 describe("a record that the store refuses for itself, of an actor that exists", () => {
-  test("is named in the log and pauses, longer each time, while all others go on (I-12)", async () => {
+  test("a record of an existing actor that the store refuses is named in the log and pauses, longer each time, while all others continue (I-12)", async () => {
     const stage = new QueueStage({ oneInFlight: true });
     for (const id of ["a", "large", "c"]) stage.put(stage.actor(id));
     await stage.settle();
@@ -342,7 +342,7 @@ describe("a record that the store refuses for itself, of an actor that exists", 
     expect([stage.told.at(-1), stage.shard.writes]).toEqual(["large@2 stored", 0]);
   });
 
-  test("goes at once as it is after its next change, and all who wait for it are told", async () => {
+  test("a record of an existing actor that the store refuses is sent at once after its next change, and all callers are answered", async () => {
     const stage = new QueueStage();
     const actor = stage.actor("large");
     stage.put(actor);
@@ -358,7 +358,7 @@ describe("a record that the store refuses for itself, of an actor that exists", 
     expect([stage.clock.pending, stage.shard.writes]).toEqual([0, 0]);
   });
 
-  test("holds up neither its shard's leaving nor, once that has left, anything else", async () => {
+  test("a record of an existing actor that the store refuses does not hold up the release of its shard, or anything after it", async () => {
     const stage = new QueueStage();
     let idle = 0;
     stage.shard.onIdle = () => idle++;
@@ -373,7 +373,7 @@ describe("a record that the store refuses for itself, of an actor that exists", 
   });
 });
 
-test("a shard that waits for its last write hears of it", async () => {
+test("a shard that waits for its last write is told when it is written", async () => {
   const stage = new QueueStage();
   let idle = 0;
   stage.shard.onIdle = () => idle++;

@@ -113,7 +113,7 @@ describe("the task machine", () => {
     chance: fc.double({ min: 0, max: 0.999, noNaN: true }),
   });
 
-  test("does in tables what it does in XState, for any life", () => {
+  test("the task machine does in tables what it does in XState, for any life", () => {
     expect(() =>
       fc.assert(
         fc.property(
@@ -236,7 +236,7 @@ function machineOf(root: Chart): AnyStateMachine {
 }
 
 describe("any machine of one path of states", () => {
-  test("does in tables what it does in XState", () => {
+  test("any machine of one path of states does in tables what it does in XState", () => {
     expect(() =>
       fc.assert(
         fc.property(
@@ -269,7 +269,7 @@ describe("any machine of one path of states", () => {
     ],
     ["an output", { initial: "a", output: 1, states: { a: {} } }, "has an output"],
     ["a guard that is missing", { on: { a: { guard: "x" } } }, "guard x is not implemented"],
-  ])("with %s is refused", (_, config, message) => {
+  ])("the compiler refuses a machine with %s", (_, config, message) => {
     expect(() => compile(createMachine(config as never))).toThrow(message);
   });
 

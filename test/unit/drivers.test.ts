@@ -15,7 +15,7 @@ const actorOf = (id: string, priority = 5): LiveActor => {
 const driversOf = (options = {}): Drivers => new Drivers(createNames("default"), options);
 
 describe("the places in which tasks of a driver wait", () => {
-  test("are one for any agent and one for each agent, each with a queue of its own", () => {
+  test("the places in which tasks of a driver wait are one for any agent and one for each agent, each with a queue of its own", () => {
     const driver = driversOf().get("d");
     const queues = [driver.place(), driver.place("a"), driver.place("b")].map(({ queue }) => queue);
 
@@ -24,13 +24,13 @@ describe("the places in which tasks of a driver wait", () => {
     expect([driver.any, driver.place("b")].map(({ agent }) => agent)).toEqual([undefined, "b"]);
   });
 
-  test("belong to one driver: the same agent has a place at each of its drivers", () => {
+  test("the places in which tasks of a driver wait belong to one driver: the same agent has a place at each of its drivers", () => {
     const drivers = driversOf();
 
     expect(drivers.get("d").place("a")).not.toBe(drivers.get("e").place("a"));
   });
 
-  test("count together as what waits for the driver", () => {
+  test("the places in which tasks of a driver wait count together as what waits for the driver", () => {
     const drivers = driversOf();
     drivers.get("d").any.queue.add(actorOf("1"), 5);
     drivers.get("d").place("a").queue.add(actorOf("2"), 5);
@@ -38,7 +38,7 @@ describe("the places in which tasks of a driver wait", () => {
     expect([drivers.waiting("d"), drivers.waiting("e")]).toEqual([2, 0]);
   });
 
-  test("ask an agent for its own tasks and for those that any may take, and any agent for the latter alone", () => {
+  test("the places in which tasks of a driver wait ask an agent for its own tasks and for those that any may take, and any agent for the latter alone", () => {
     const drivers = driversOf();
     const driver = drivers.get("d");
     driver.any.queue.add(actorOf("1", 3), 3);
@@ -51,7 +51,7 @@ describe("the places in which tasks of a driver wait", () => {
     ]);
   });
 
-  test("are forgotten when the last task has left, and their driver only when none waits in any of them", () => {
+  test("the places in which tasks of a driver wait are forgotten when the last task has left, and their driver only when none waits in any of them", () => {
     const drivers = driversOf();
     const driver = drivers.get("d");
     const task = actorOf("1");
@@ -70,7 +70,7 @@ describe("the places in which tasks of a driver wait", () => {
 });
 
 describe("the attempts that a node may have in flight", () => {
-  test("have one limit for agents and for the subject of plain agents", () => {
+  test("the attempts that a node may have in flight have one limit for agents and for the subject of plain agents", () => {
     const driver = driversOf({ d: { limit: 3 } }).get("d");
     driver.served = "yes";
     driver.inFlight = 2;
@@ -78,14 +78,14 @@ describe("the attempts that a node may have in flight", () => {
     expect([driver.attemptsLeft("agents"), driver.attemptsLeft("subject")]).toEqual([1, 1]);
   });
 
-  test("have no limit at agents that announce theirs, and 256 at plain ones, where the node was told none", () => {
+  test("the attempts that a node may have in flight have no limit at agents that announce theirs, and 256 at plain ones, where the node was told none", () => {
     const driver = driversOf().get("d");
     driver.served = "yes";
 
     expect([driver.attemptsLeft("agents"), driver.attemptsLeft("subject")]).toEqual([Infinity, 256]);
   });
 
-  test("are one at a subject of which it is not known whether an agent serves it", () => {
+  test("the attempts that a node may have in flight are limited to one while nobody knows whether an agent serves the subject", () => {
     const driver = driversOf({ d: { limit: 3 } }).get("d");
 
     expect(driver.attemptsLeft("subject")).toBe(1);
@@ -135,7 +135,7 @@ describe("a driver whose tasks wait for any agent and for one agent", () => {
     return { driver, starter, started, wait };
   }
 
-  test("is not held up by a task that waits for a busy agent", () => {
+  test("a driver whose tasks wait for any agent and for one agent is not held up by a task that waits for a busy agent", () => {
     const { driver, starter, started, wait } = stage({ busy: 0, idle: 2 });
     wait("pinned", "busy", 9);
     wait("1");
@@ -147,7 +147,7 @@ describe("a driver whose tasks wait for any agent and for one agent", () => {
     expect(driver.waitedIn().map(({ agent }) => agent)).toEqual(["busy"]);
   });
 
-  test("gives a task to the agent that it waits for, though another one has more free slots", () => {
+  test("a driver whose tasks wait for any agent and for one agent gives a task to the agent that it waits for, though another one has more free slots", () => {
     const { driver, starter, started, wait } = stage({ own: 1, other: 5 });
     wait("pinned", "own");
 
@@ -156,7 +156,7 @@ describe("a driver whose tasks wait for any agent and for one agent", () => {
     expect(started).toEqual(["pinned at own"]);
   });
 
-  test("serves the places by the priority of their next tasks, and of equals the one for the fewest agents", () => {
+  test("a driver whose tasks wait for any agent and for one agent serves the places by the priority of their next tasks, and of equals the one for the fewest agents", () => {
     const { driver, starter, started, wait } = stage({ a: 4 });
     wait("any, 5");
     wait("any, 7", undefined, 7);
@@ -168,7 +168,7 @@ describe("a driver whose tasks wait for any agent and for one agent", () => {
     expect(started).toEqual(["any, 7 at a", "own, 6 at a", "own, 5 at a", "any, 5 at a"]);
   });
 
-  test("counts the attempts of all places against the node's limit", () => {
+  test("a driver whose tasks wait for any agent and for one agent counts the attempts of all places against the node's limit", () => {
     const { driver, starter, started, wait } = stage({ a: 4, b: 4 }, { d: { limit: 2 } });
     wait("1", "a");
     wait("2", "b");

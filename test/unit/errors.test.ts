@@ -48,7 +48,7 @@ const classes = {
 
 describe("an error over the wire", () => {
   test.for(Object.entries(errorCodes) as [ErrorCode, (typeof errorCodes)[ErrorCode]][])(
-    "%s is of the same class, code and status (M-21)",
+    "%s has the same class, code and status over the wire (M-21)",
     ([code, { kind, status }]) => {
       const error = errorFrom(kind, code, "what to do next", {
         retryAfterMs: 250,
@@ -72,14 +72,14 @@ describe("an error over the wire", () => {
     },
   );
 
-  test("of a kind that is not known is terminal (M-21)", () => {
+  test("an error of an unknown kind is terminal after the wire (M-21)", () => {
     const { data, headers } = encodeError(new RetryableError("X", "y"));
     const back = decodeError(messageOf(data, { ...headers, [H.errorKind]: "from-the-future" }));
     expect(back).toBeInstanceOf(TerminalError);
     expect(back?.code).toBe("X");
   });
 
-  test("of a plain NATS micro service is a failure that may be retried", () => {
+  test("an error of a plain NATS micro service is a failure that may be retried", () => {
     const back = decodeError(
       messageOf(Buffer.from("whatever"), { [H.serviceErrorCode]: "503", [H.serviceError]: "try later" }),
     );
@@ -90,22 +90,22 @@ describe("an error over the wire", () => {
     );
   });
 
-  test("anything thrown that is none of ours is INTERNAL, with its text", () => {
+  test("any foreign error is INTERNAL on the wire, with its text", () => {
     expect(sent(new Error("boom"))).toMatchObject({ code: "INTERNAL", kind: "terminal", message: "boom" });
     expect(sent("text")).toMatchObject({ code: "INTERNAL", message: "text" });
   });
 
-  test("a message without one has none", () => {
+  test("a message without an error's headers has no error", () => {
     expect(decodeError(messageOf(Buffer.from("{}"), {}))).toBeUndefined();
   });
 
-  test("whose body is not what it should be has no issues, and is read all the same", () => {
+  test("an error whose body is malformed has no issues, and is read all the same", () => {
     const { headers } = encodeError(new InvalidError("INVALID_OPTION", "x"));
     expect(decodeError(messageOf(Buffer.from("{not json"), headers))?.issues).toEqual([]);
     expect(decodeError(messageOf(Buffer.from('{"issues":7}'), headers))?.issues).toEqual([]);
   });
 
-  test("puts no control character and no line break into a header, whatever the text", () => {
+  test("an error puts no control character and no line break into a header, whatever the text", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary", maxLength: 2_000 }), (text) => {
         const { headers } = encodeError(new TerminalError("X", text));
@@ -116,7 +116,7 @@ describe("an error over the wire", () => {
     expect(headerText("a\r\nEvil: b")).toBe("a Evil: b");
   });
 
-  test("of another copy of the package is known by its shape", () => {
+  test("an error of another copy of the package is recognised by its shape", () => {
     class Foreign extends Error {
       readonly code = "X";
       readonly kind = "conflict";
@@ -128,7 +128,7 @@ describe("an error over the wire", () => {
 });
 
 describe("codes", () => {
-  test("statuses say what is the client's and what is the server's fault", () => {
+  test("the status of a code tells whether the client or the server is at fault", () => {
     for (const [, { kind, status }] of Object.entries(errorCodes)) {
       const client = kind === "invalid" || kind === "not-found" || kind === "conflict" || kind === "stale";
       expect(client ? status >= 400 && status < 500 : true).toBe(true);

@@ -18,7 +18,7 @@ const faultsOf = async (sources: readonly MachineSource[]): Promise<readonly (re
 };
 
 describe("a node's machines", () => {
-  test("come from XState, from defineMachine, and from modules with every export that is one, lists too", async () => {
+  test("a node's machines come from XState, from defineMachine, and from modules with every export that is one, lists too", async () => {
     const mine = createMachine({ id: "mine", version: "7" });
 
     expect(await named([mine, defineMachine(mine, { name: "yours" }), file("good.ts")])).toEqual([
@@ -30,7 +30,7 @@ describe("a node's machines", () => {
     ]);
   });
 
-  test("that are wrong are named all at once, with where they are (B-53)", async () => {
+  test("faulty machines of a node are named all at once, with their places (B-53)", async () => {
     const faults = await faultsOf([file("bad.ts"), file("none.ts"), file("throwing.ts"), file("missing.ts")]);
 
     expect(faults).toEqual([
@@ -44,7 +44,7 @@ describe("a node's machines", () => {
     ]);
   });
 
-  test("that XState refuses are named with all that it says, and the line of the file", async () => {
+  test("machines that XState refuses are named with XState's whole message, and the line of the file", async () => {
     expect(await faultsOf([file("no-target.ts")])).toEqual([
       [
         "no-target.ts",
@@ -60,13 +60,13 @@ describe("the setting machines", () => {
   const read = (env: Record<string, string>, flags: object = {}) =>
     readSettings({ flags: flags as Record<string, unknown>, env, scopes: ["node"] }).machines;
 
-  test("is a flag that may be given several times, or a variable with commas", () => {
+  test("the setting machines is a flag that may be given several times, or a variable with commas", () => {
     expect(read({}, { machines: ["./a.ts", "./b.ts"] })).toEqual(["./a.ts", "./b.ts"]);
     expect(read({ ERGON_MACHINES: "./a.ts, ./b.ts" })).toEqual(["./a.ts", "./b.ts"]);
     expect(read({})).toEqual([]);
   });
 
-  test("that holds no file is refused by its name (B-53)", () => {
+  test("the setting machines without a file is refused by its name (B-53)", () => {
     expect(() => read({ ERGON_MACHINES: "./a.ts,," })).toThrow("ERGON_MACHINES");
   });
 });

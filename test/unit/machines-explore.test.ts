@@ -183,7 +183,7 @@ describe("explore", () => {
       return (error as ExplorationError).message;
     };
 
-    test("counts in a variable beside its context", async () => {
+    test("explore shows a machine that counts in a variable beside its context", async () => {
       let orders = 0;
       const counting = defineMachine(
         createMachine({
@@ -199,7 +199,7 @@ describe("explore", () => {
       expect(message).toContain("number: 1");
     });
 
-    test("keeps something that a record cannot hold", async () => {
+    test("explore shows a machine that keeps something that a record cannot hold", async () => {
       const keeping = defineMachine(
         createMachine({
           id: "keeping",
@@ -210,7 +210,7 @@ describe("explore", () => {
       expect(await violationsOf(keeping, { events: [{ type: "GO" }] })).toContain("context.at: an instance of Map");
     });
 
-    test("does something in the node that is not the same when it is done again", async () => {
+    test("explore shows a machine that does something in the node that differs when it is done again", async () => {
       let runs = 0;
       const doing = defineMachine(
         setup({ actors: { local: fromPromise(() => Promise.resolve(++runs)) } }).createMachine({
@@ -229,7 +229,7 @@ describe("explore", () => {
     });
   });
 
-  test("asks for what it lacks", async () => {
+  test("explore asks for what it lacks", async () => {
     await expect(explore(order, { input: { amount: 5 }, events })).rejects.toThrow(
       'no answers for the driver "payments"',
     );
@@ -245,7 +245,7 @@ describe("explore", () => {
 });
 
 describe("a test instance", () => {
-  test("is stepped by events, time, answers and crashes", async () => {
+  test("a test instance is stepped by events, time, answers and crashes", async () => {
     const instance = await createTestInstance(order, { input: { amount: 5 } });
     await expect(instance.send({ type: "approve", by: "x" })).rejects.toMatchObject({ code: "EVENT_NOT_ACCEPTED" });
     await instance.send({ type: "confirm" }, { eventId: "once" });
@@ -263,7 +263,7 @@ describe("a test instance", () => {
     instance.close();
   });
 
-  test("has fake agents, and durable children that one can look at", async () => {
+  test("a test instance has fake agents, and durable children that one can look at", async () => {
     const instance = await createTestInstance(order, {
       input: { amount: 500 },
       machines: [approval],
@@ -290,7 +290,7 @@ describe("a test instance", () => {
     instance.close();
   });
 
-  test("hears of a child's end by its messages, in order", async () => {
+  test("a test instance hears of a child's end by its messages, in order", async () => {
     const child = createMachine({
       id: "child",
       entry: [sendParent({ type: "ONE" }), sendParent({ type: "TWO" })],

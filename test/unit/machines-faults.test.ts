@@ -13,8 +13,8 @@ async function started(
   return instance;
 }
 
-describe("without an end", () => {
-  test("a machine that goes on by itself for ever fails", async () => {
+describe("a machine without an end", () => {
+  test("a machine that continues by itself for ever fails", async () => {
     const instance = await started(
       createMachine({ initial: "a", states: { a: { on: { GO: "b" } }, b: { always: "c" }, c: { always: "b" } } }),
     );
@@ -22,7 +22,7 @@ describe("without an end", () => {
     expect(instance.view()).toMatchObject({ status: "failed", failure: { code: "MACHINE_FAILED" } });
   });
 
-  test("so does an invoked machine, from its start on", async () => {
+  test("an invoked machine that never stops by itself fails, from its start on", async () => {
     const endless = createMachine({ initial: "b", states: { b: { always: "c" }, c: { always: "b" } } });
     const instance = await started(
       setup({ actors: { endless } }).createMachine({
@@ -55,7 +55,7 @@ describe("without an end", () => {
     });
   });
 
-  test("the same begun by a timer fails the instance", async () => {
+  test("two actors that answer each other for ever after a timer fail the instance", async () => {
     vi.spyOn(console, "warn").mockImplementation(() => undefined);
     const instance = await started(game({ entry: raise({ type: "BALL" }, { delay: 100 }) }));
     await instance.advance(100);
@@ -89,18 +89,18 @@ describe("a machine that throws", () => {
     throw new Error("out of order");
   };
 
-  test("in its context, cannot be started", async () => {
+  test("a machine that throws in its context cannot be started", async () => {
     await expect(started(createMachine({ context: thrower }))).rejects.toMatchObject({
       code: "MACHINE_FAILED",
       message: expect.stringContaining("out of order") as string,
     });
   });
 
-  test("in an entry action at the start, cannot be started", async () => {
+  test("a machine that throws in an entry action at the start cannot be started", async () => {
     await expect(started(createMachine({ entry: thrower }))).rejects.toMatchObject({ code: "MACHINE_FAILED" });
   });
 
-  test("in an action, fails, and its tasks and actors are stopped", async () => {
+  test("a machine that throws in an action fails, and its tasks and actors are stopped", async () => {
     const stopped: string[] = [];
     const instance = await started(
       setup({
@@ -132,7 +132,7 @@ describe("a machine that throws", () => {
     expect(stopped).toEqual(["local"]);
   });
 
-  test("in a guard, takes no event; a timer has it fail", async () => {
+  test("a machine that throws in a guard takes no event, and a timer makes it fail", async () => {
     const instance = await started(createMachine({ on: { GO: { guard: thrower, actions: () => undefined } } }));
     await expect(instance.send({ type: "GO" })).rejects.toMatchObject({ code: "MACHINE_FAILED" });
     expect(instance.view().status).toBe("running");
@@ -265,7 +265,7 @@ describe("durable children", () => {
     expect(instance.view()).toMatchObject({ state: "b", context: { error: { code: "MACHINE_NOT_FOUND" } } });
   });
 
-  test("what is kept of children that have ended or were stopped does not grow", async () => {
+  test("the memory of children that have ended or were stopped does not grow", async () => {
     const instance = await started(
       setup({ actors: { child: machine("child") } }).createMachine({
         initial: "a",

@@ -126,7 +126,7 @@ async function live(steps: readonly Move[], crashEachStep: boolean): Promise<unk
   return standings;
 }
 
-test("whatever a context refers to behaves after each crash as it would without: living, stopped, and replaced children", async () => {
+test("an actor that a context refers to behaves after each crash as without one: living, stopped and replaced children", async () => {
   await fc.assert(
     fc.asyncProperty(moves, async (steps) => {
       const calm = await live(

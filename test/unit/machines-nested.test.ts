@@ -86,7 +86,7 @@ describe("an actor inside an instance", () => {
     }),
   );
 
-  test("has its tasks and durable children whatever crashes, and takes them with it", async () => {
+  test("an actor inside an instance has its tasks and durable children whatever crashes, and takes them with it", async () => {
     const { ends, states } = await explore(outer, {
       machines: [grandchild],
       events: [{ type: "LEAVE" }, { type: "BYE" }],
@@ -186,17 +186,20 @@ describe("a delay", () => {
       }),
     );
 
-  test.for([[NaN], [Infinity], [1e300]])("of %s is said to be none, and ends the instance", async ([delay = 0]) => {
-    const instance = await createTestInstance(waiting(delay));
-    await instance.send({ type: "GO" });
-    expect(instance.view()).toMatchObject({
-      status: "failed",
-      failure: { code: "MACHINE_FAILED", message: expect.stringContaining("milliseconds") as string },
-    });
-    instance.close();
-  });
+  test.for([[NaN], [Infinity], [1e300]])(
+    "a delay of %s is refused as no delay, and ends the instance",
+    async ([delay = 0]) => {
+      const instance = await createTestInstance(waiting(delay));
+      await instance.send({ type: "GO" });
+      expect(instance.view()).toMatchObject({
+        status: "failed",
+        failure: { code: "MACHINE_FAILED", message: expect.stringContaining("milliseconds") as string },
+      });
+      instance.close();
+    },
+  );
 
-  test("that is past is over at once", async () => {
+  test("a delay that is past is over at once", async () => {
     const instance = await createTestInstance(waiting(-5));
     await instance.send({ type: "GO" });
     await instance.advance(0);
@@ -204,7 +207,7 @@ describe("a delay", () => {
     instance.close();
   });
 
-  test("of years is kept", async () => {
+  test("a delay of years is kept", async () => {
     const instance = await createTestInstance(waiting(10 * 365 * 86_400_000));
     await instance.send({ type: "GO" });
     await instance.crash();
@@ -214,7 +217,7 @@ describe("a delay", () => {
     instance.close();
   });
 
-  test("of an actor that is stopped is forgotten with it", async () => {
+  test("the delay of a stopped actor is forgotten with it", async () => {
     const child = createMachine({
       id: "child",
       entry: [raise({ type: "X" }, { delay: 100 }), sendParent({ type: "LATE" }, { delay: 50 })],

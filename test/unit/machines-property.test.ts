@@ -158,7 +158,7 @@ test("regions, history, timers and promises: as on XState, with a crash after ev
   );
 });
 
-test("with tasks: any crashes between change nothing", async () => {
+test("any crashes between the steps of a machine with tasks change nothing", async () => {
   const definition = defineMachine(withTasks);
   await fc.assert(
     fc.asyncProperty(fc.array(fc.oneof(event, time, answer, crash), { maxLength: 30 }), async (happenings) => {

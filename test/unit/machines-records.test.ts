@@ -27,7 +27,7 @@ class Money {
 const cycle: { self?: unknown } = {};
 cycle.self = cycle;
 
-describe("what cannot be stored", () => {
+describe("an unstorable value", () => {
   test.for([
     ["an instance of a class", new Money(), "event.value: an instance of Money"],
     ["a map", new Map(), "event.value: an instance of Map"],
@@ -52,7 +52,7 @@ describe("what cannot be stored", () => {
     expect(instance.view().context).not.toHaveProperty("value.cents");
   });
 
-  test("made by the machine itself, the event that made it is refused", async () => {
+  test("an unstorable value that the machine makes refuses the event that made it", async () => {
     const makes = (value: unknown): AnyStateMachine =>
       createMachine({ context: { value: 0 as unknown }, on: { GO: { actions: assign({ value: () => value }) } } });
     for (const [value, message] of [
@@ -68,13 +68,13 @@ describe("what cannot be stored", () => {
     }
   });
 
-  test("in the context at the start, the start is refused", async () => {
+  test("an unstorable value in the context at the start refuses the start", async () => {
     await expect(started(createMachine({ context: { money: new Money() } }))).rejects.toMatchObject({
       code: "NOT_SERIALISABLE",
     });
   });
 
-  test("after a timer, the instance fails, and says why", async () => {
+  test("an unstorable value after a timer fails the instance, which says why", async () => {
     const instance = await started(
       createMachine({
         context: { value: undefined as unknown },
@@ -99,7 +99,7 @@ describe("what cannot be stored", () => {
 });
 
 describe("a record holds", () => {
-  test("errors through any number of restarts, also those without a step between", async () => {
+  test("a record holds errors through any number of restarts, also those without a step between", async () => {
     const instance = await started(
       setup({
         actors: { bad: fromPromise(() => Promise.reject(Object.assign(new RangeError("far"), { code: "E_FAR" }))) },
@@ -134,7 +134,7 @@ describe("a record holds", () => {
     [{ ergon$error: { name: 1 } }],
     [{ ergon$error: { name: "E", message: "m" }, more: 1 }],
     [{ constructor: 1 }],
-  ])("what looks like a mark or a prototype as it is: %o", async ([value]) => {
+  ])("a record holds a value that looks like a mark or a prototype as it is: %o", async ([value]) => {
     const instance = await started(keeper);
     await instance.send({ type: "KEEP", value });
     await instance.crash();

@@ -55,7 +55,7 @@ describe("a schedule", () => {
       { every: "1m", plan: { steps: [{ driver: "work", attemptTimeout: "1m" }] } },
       { every: "1m", plan: { mode: "sequence", steps: [{ id: "0", driver: "work" }] } },
     ],
-  ])("is the same with %s", (_, one, other) => {
+  ])("a schedule is the same with %s", (_, one, other) => {
     expect(isSame(scheduleMachine, one, other)).toBe(true);
   });
 
@@ -68,7 +68,7 @@ describe("a schedule", () => {
     ["driver", { every: "1m", task: { ...task, driver: "other" } }],
     ["task option", { every: "1m", task: { ...task, attemptTimeout: "2m" } }],
     ["start", { ...spec, start: "2030-01-01T00:00:00Z" }],
-  ])("is another with another %s", (_, other) => {
+  ])("a schedule with another %s is another schedule", (_, other) => {
     expect(isSame(scheduleMachine, spec, other)).toBe(false);
   });
 });
@@ -80,7 +80,7 @@ describe("a plan", () => {
     { id: "c", machine: "order", input: { x: 1, y: 2 }, dependsOn: ["b"] },
   ];
 
-  test("is the same in another spelling, inner plans and compensations too", () => {
+  test("a plan is the same in another spelling, inner plans and compensations too", () => {
     const other = {
       mode: "graph",
       onFailure: "stop",
@@ -99,12 +99,12 @@ describe("a plan", () => {
     ["mode of failure", { steps, onFailure: "continue" }],
     ["inner plan", { steps: [steps[0], { ...steps[1], plan: [{ driver: "other" }] }, steps[2]] }],
     ["compensation", { steps: [{ ...steps[0], compensate: { driver: "undo2" } }, steps[1], steps[2]] }],
-  ])("is another with another %s", (_, other) => {
+  ])("a plan with another %s is another plan", (_, other) => {
     expect(isSame(planMachine, { steps }, other)).toBe(false);
   });
 });
 
-test("what has faults means nothing: they are named", () => {
+test("a spec with faults has no meaning: its faults are named", () => {
   expect(() => scheduleMachine.meaning?.({ every: "1m", plan: { steps: [{}] } })).toThrow(InvalidError);
   expect(() => scheduleMachine.meaning?.({ every: "1m", machine: "plan", input: { steps: [{}] } })).toThrow(/^input\./);
   expect(() => planMachine.meaning?.({ steps: [] })).toThrow(InvalidError);

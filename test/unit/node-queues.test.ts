@@ -26,7 +26,7 @@ describe("the assignment of shards", () => {
   const countsOf = (nodes: readonly string[], target: readonly (string | undefined)[]): number[] =>
     nodes.map((node) => target.filter((owner) => owner === node).length);
 
-  test("gives every shard to a living node, or none to nobody", () => {
+  test("the assignment of shards gives every shard to a living node, or none to nobody", () => {
     expect(
       always(({ nodes }, target) =>
         target.every((owner) => (nodes.length === 0 ? owner === undefined : nodes.includes(owner ?? ""))),
@@ -34,7 +34,7 @@ describe("the assignment of shards", () => {
     ).not.toThrow();
   });
 
-  test("is balanced within one", () => {
+  test("the assignment of shards is balanced within one", () => {
     expect(
       always(({ nodes }, target) => {
         const counts = countsOf(nodes, target);
@@ -43,7 +43,7 @@ describe("the assignment of shards", () => {
     ).not.toThrow();
   });
 
-  test("moves no more living shards than balance asks for", () => {
+  test("the assignment of shards moves no more living shards than balance asks for", () => {
     expect(
       always(({ nodes, owners }, target) => {
         const moved = owners.filter(
@@ -61,7 +61,7 @@ describe("the assignment of shards", () => {
     ).not.toThrow();
   });
 
-  test("is the same for every node, in whatever order it knows the others, and stays once reached (I-5)", () => {
+  test("the assignment of shards is the same for every node, in whatever order it knows the others, and stays once reached (I-5)", () => {
     expect(
       always(({ nodes, owners }, target) => {
         const other = assign(nodes.toReversed(), owners);
@@ -82,7 +82,7 @@ describe("the queue of timers", () => {
     }
   }
 
-  test("always has the earliest first, whatever is set, moved and taken out", () => {
+  test("the queue of timers always has the earliest first, whatever is set, moved and taken out", () => {
     const anyStep = fc.record({
       what: fc.constantFrom("set", "set", "set", "delete", "take"),
       name: fc.nat({ max: 40 }),
@@ -120,7 +120,7 @@ describe("the queue of timers", () => {
     expect(() => fc.assert(property, { numRuns: 300 })).not.toThrow();
   });
 
-  test("takes one out although the last has to rise into its place", () => {
+  test("the queue of timers takes one out although the last has to rise into its place", () => {
     const queue = new TimerQueue<Entry>();
     const entries = [1, 100, 2, 101, 102, 3, 4, 103, 104, 105, 106, 5, 6, 7, 50].map((due) => {
       const entry = new Entry(due);
@@ -136,7 +136,7 @@ describe("the queue of timers", () => {
     expect(order).toEqual([1, 2, 3, 4, 5, 6, 7, 50, 100, 102, 103, 104, 105, 106]);
   });
 
-  test("ignores what is not in it", () => {
+  test("the queue of timers ignores what is not in it", () => {
     const queue = new TimerQueue<Entry>();
     queue.delete(new Entry(1));
     expect([queue.size, queue.peek()]).toEqual([0, undefined]);
@@ -157,17 +157,17 @@ describe("the queue of a driver", () => {
     return actor;
   };
 
-  test("is empty, and no error, before anything waits (B-18)", () => {
+  test("the queue of a driver is empty, and no error, before anything waits (B-18)", () => {
     expect([new DriverQueue().peek(), new DriverQueue().size]).toEqual([undefined, 0]);
   });
 
-  test("gives the highest priority first, of one priority the first come (B-17, B-20)", () => {
+  test("the queue of a driver gives the highest priority first, of one priority the first come (B-17, B-20)", () => {
     const queue = new DriverQueue();
     for (const [name, priority] of [5, 0, 9, 5, 9, 0].entries()) queue.add(actorOf(name), priority);
     expect(namesOf(queue)).toEqual(["2", "4", "0", "3", "1", "5"]);
   });
 
-  test("gives a task that was out before ahead of those of its priority that were not", () => {
+  test("the queue of a driver gives a task that was out before ahead of those of its priority that were not", () => {
     const queue = new DriverQueue();
     queue.add(actorOf(0), 5);
     queue.add(actorOf(1), 5, true);
@@ -175,7 +175,7 @@ describe("the queue of a driver", () => {
     expect(namesOf(queue)).toEqual(["2", "1", "0"]);
   });
 
-  test("loses and doubles nothing, whatever comes, leaves and comes again (B-19)", () => {
+  test("the queue of a driver loses and doubles nothing, whatever comes, leaves and comes again (B-19)", () => {
     const anyStep = fc.record({
       what: fc.constantFrom("add", "add", "add", "remove", "take"),
       name: fc.nat({ max: 30 }),
@@ -206,7 +206,7 @@ describe("the queue of a driver", () => {
     expect(() => fc.assert(property, { numRuns: 300 })).not.toThrow();
   });
 
-  test("keeps its order over many thousands", () => {
+  test("the queue of a driver keeps its order over many thousands", () => {
     const queue = new DriverQueue();
     for (let name = 0; name < 5_000; name++) queue.add(actorOf(name), 5);
     const names = namesOf(queue);

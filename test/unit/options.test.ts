@@ -29,7 +29,7 @@ const fileWith = (content: string): string => {
 };
 
 describe("options of a node", () => {
-  test("what is not given has its default (B-51)", () => {
+  test("an option that is not given has its default (B-51)", () => {
     expect(resolveNodeOptions()).toEqual({
       nats: {},
       namespace: "default",
@@ -47,7 +47,7 @@ describe("options of a node", () => {
     });
   });
 
-  test("what is given beside defaults leaves them (B-51)", () => {
+  test("an option that is given beside defaults leaves the defaults (B-51)", () => {
     expect(resolveNodeOptions({ log: { level: "debug" } }).log).toEqual({ level: "debug", format: "auto" });
   });
 

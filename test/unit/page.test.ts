@@ -49,14 +49,14 @@ function readAll(nodes: readonly (readonly PageItem[])[], limit: number, mostByt
 }
 
 describe("a list in pages", () => {
-  test("has a task once that two nodes tell of, since its shard moves at that moment", () => {
+  test("a list in pages has a task once that two nodes tell of, since its shard moves at that moment", () => {
     const items = [itemOf("a", 3, true), itemOf("b", 2, true), itemOf("c", 1, false)];
 
     expect(readAll([items, items.slice(1)], 2)).toEqual(["a", "b", "c"]);
     expect(readAll([items, items], 10)).toEqual(["a", "b", "c"]);
   });
 
-  test("has every task once, in the stable order, however it is spread over nodes and pages (M-1)", () => {
+  test("a list in pages has every task once, in the stable order, however it is spread over nodes and pages (M-1)", () => {
     const property = fc.property(
       anyItems,
       fc.integer({ min: 1, max: 20 }),
@@ -72,7 +72,7 @@ describe("a list in pages", () => {
     expect(() => fc.assert(property, { numRuns: 300 })).not.toThrow();
   });
 
-  test("does not depend on the order in which tasks are offered", () => {
+  test("a list in pages does not depend on the order in which tasks are offered", () => {
     const property = fc.property(
       anyItems,
       fc.integer({ min: 1, max: 20 }),
@@ -82,7 +82,7 @@ describe("a list in pages", () => {
     expect(() => fc.assert(property, { numRuns: 100 })).not.toThrow();
   });
 
-  test("has no cursor after the last page", () => {
+  test("a list in pages has no cursor after the last page", () => {
     const page = new Page({ limit: 2 }, PLENTY);
     page.offer(itemOf("a", 2, true));
     expect(page.reply().cursor).toBeUndefined();
@@ -92,7 +92,7 @@ describe("a list in pages", () => {
     expect(page.reply()).toMatchObject({ tasks: [{ id: "c" }, { id: "a" }], cursor: expect.any(String) as string });
   });
 
-  test("is as short as it has to be, and never empty", () => {
+  test("a list in pages is as short as it has to be, and never empty", () => {
     const page = new Page({ limit: 10 }, 5_000);
     for (const [index, id] of ["a", "b", "c", "d"].entries()) page.offer(itemOf(id, index, true, "x".repeat(2_000)));
     expect(page.reply().tasks.map(({ id }) => id)).toEqual(["d", "c"]);
@@ -144,7 +144,7 @@ describe("a list request", () => {
     expect(() => parseListRequest(body)).toThrow(expect.objectContaining({ code }) as Error);
   });
 
-  test("of a status that is none is told which there are", () => {
+  test("a list request with an unknown status is answered with the known ones", () => {
     expect(() => parseListRequest({ status: "done" })).toThrow(
       "status: must be one of scheduled, started, retrying, succeeded, failed, cancelled",
     );

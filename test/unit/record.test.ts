@@ -40,21 +40,24 @@ const packed = (value: unknown): Buffer => withVersion(RECORD_VERSION, encodeBod
 const { state: ready } = places.ready();
 
 describe("a record", () => {
-  test.for(Object.keys(places) as Place[])("of a %s task comes back as it went, and goes on from there", (place) => {
-    const { state } = places[place]();
+  test.for(Object.keys(places) as Place[])(
+    "a record of a %s task comes back as it was written, and the task continues from there",
+    (place) => {
+      const { state } = places[place]();
 
-    const { state: back } = decoded(encodeRecord(taskMachine, state));
+      const { state: back } = decoded(encodeRecord(taskMachine, state));
 
-    expect(back.snapshot.value).toEqual(state.snapshot.value);
-    expect(back.snapshot.status).toBe(state.snapshot.status);
-    expect(JSON.stringify(back.snapshot.context)).toBe(JSON.stringify(state.snapshot.context));
-    expect(back.timers).toEqual(state.timers);
-    const event = { type: "cancel", by: "me", reason: "", at: T0 + 5_000, chance: 0 } as TaskEvent;
-    const [one, other] = [state, back].map((from) => step(taskMachine, from, event).state.snapshot.value);
-    expect(other).toEqual(one);
-  });
+      expect(back.snapshot.value).toEqual(state.snapshot.value);
+      expect(back.snapshot.status).toBe(state.snapshot.status);
+      expect(JSON.stringify(back.snapshot.context)).toBe(JSON.stringify(state.snapshot.context));
+      expect(back.timers).toEqual(state.timers);
+      const event = { type: "cancel", by: "me", reason: "", at: T0 + 5_000, chance: 0 } as TaskEvent;
+      const [one, other] = [state, back].map((from) => step(taskMachine, from, event).state.snapshot.value);
+      expect(other).toEqual(one);
+    },
+  );
 
-  test("keeps a payload byte for byte", () => {
+  test("a record keeps a payload byte for byte", () => {
     expect(() =>
       fc.assert(
         fc.property(fc.uint8Array({ maxLength: 2_000 }), (payload) => {
@@ -68,7 +71,7 @@ describe("a record", () => {
     ).not.toThrow();
   });
 
-  test("keeps any spec", () => {
+  test("a record keeps any spec", () => {
     const text = fc.string({ maxLength: 50 });
     const anySpec = fc.record(
       {
@@ -103,7 +106,7 @@ describe("a record", () => {
     );
   });
 
-  test("keeps fields that this version does not know (M-13)", () => {
+  test("a record keeps fields that this version does not know (M-13)", () => {
     const future = { ...fieldsOf(ready), colour: "red", nested: { deep: [1, 2] } };
 
     const { state, rest } = decoded(packed(future));
@@ -113,7 +116,7 @@ describe("a record", () => {
     expect(again.rest).toEqual(rest);
   });
 
-  test("keeps unknown fields of the task itself (M-13)", () => {
+  test("a record keeps unknown fields of the task itself (M-13)", () => {
     const fields = fieldsOf(ready);
     const snapshot = fields["snapshot"] as { context: object };
     const future = { ...fields, snapshot: { ...snapshot, context: { ...snapshot.context, quota: 7 } } };
@@ -122,13 +125,13 @@ describe("a record", () => {
     });
   });
 
-  test("keeps a timer whose event is more than its name", () => {
+  test("a record keeps a timer whose event is more than its name", () => {
     const timers = [{ id: "t", due: 5, event: { type: "wake", data: { a: 1 } } }];
     expect(decoded(encodeRecord(taskMachine, { ...ready, timers })).state.timers).toEqual(timers);
   });
 });
 
-describe("what cannot be read is set aside with a reason (B-21, M-13)", () => {
+describe("an unreadable record is set aside with a reason (B-21, M-13)", () => {
   const snapshot = fieldsOf(ready)["snapshot"] as object;
   test.each([
     ["nothing", Buffer.of(), "record version missing is not known here"],

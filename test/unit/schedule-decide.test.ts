@@ -26,7 +26,7 @@ const subject = (spec: Partial<ScheduleSpec>, id = "s"): ScheduleSubject =>
 const ids = ({ started }: ScheduleSubject): string[] => started.map(({ id }) => id);
 
 describe("a run's id", () => {
-  test("is the schedule's and the due time, however late it starts", () => {
+  test("a run's id is the schedule's and the due time, however late it starts", () => {
     const schedule = subject({ overlap: "allow" });
     schedule.goOff(7_300);
     schedule.now = T0 + 200_500;
@@ -34,7 +34,7 @@ describe("a run's id", () => {
     expect(ids(schedule)[0]).toBe("s=20260101T000100Z");
   });
 
-  test("has milliseconds where the due time has, and holds the whole id of its schedule", () => {
+  test("a run's id has milliseconds where the due time has, and holds the whole id of its schedule", () => {
     const id = "x".repeat(128);
     const schedule = subject({ every: "1500ms" }, id);
     schedule.goOff();
@@ -75,7 +75,7 @@ describe("overlap", () => {
     return schedule;
   };
 
-  test("skip passes over what comes while a run goes on", () => {
+  test("overlap skip skips a due run while another one runs", () => {
     const schedule = twice("skip");
     schedule.end("s=20260101T000100Z", done);
     schedule.goOff();
@@ -83,17 +83,17 @@ describe("overlap", () => {
     expect(schedule.context.counts).toMatchObject({ started: 2, succeeded: 1, skipped: 1 });
   });
 
-  test("allow runs them beside each other", () => {
+  test("overlap allow runs them beside each other", () => {
     expect(twice("allow").context.running).toHaveLength(2);
   });
 
-  test("allow has a bound", () => {
+  test("overlap allow has a bound", () => {
     const schedule = subject({ overlap: "allow" });
     for (let due = 0; due < 103; due++) schedule.goOff();
     expect(schedule.context).toMatchObject({ running: { length: 100 }, counts: { started: 100, skipped: 3 } });
   });
 
-  test("queue runs them one after the other", () => {
+  test("overlap queue runs them one after the other", () => {
     const schedule = twice("queue");
     schedule.goOff();
     expect(ids(schedule)).toEqual(["s=20260101T000100Z"]);
@@ -107,7 +107,7 @@ describe("overlap", () => {
     });
   });
 
-  test("cancel cancels the one that runs, once, and starts the newest when that has ended", () => {
+  test("overlap cancel cancels the running one, once, and starts the newest when that has ended", () => {
     const schedule = twice("cancel");
     schedule.goOff();
     expect(schedule.cancelled).toEqual(["s=20260101T000100Z"]);
@@ -122,7 +122,7 @@ describe("overlap", () => {
 });
 
 describe("catch-up", () => {
-  test("of what was missed the newest is run, and the others are counted", () => {
+  test("catch-up runs the newest missed due time, and counts the others", () => {
     const schedule = subject({ overlap: "allow" });
     schedule.goOff(5 * MINUTE);
     expect(ids(schedule)).toEqual(["s=20260101T000500Z"]);
@@ -130,14 +130,14 @@ describe("catch-up", () => {
     expect(schedule.alarm?.due).toBe(T0 + 6 * MINUTE);
   });
 
-  test("as many as the limit says, oldest first", () => {
+  test("catch-up runs as many missed due times as the limit says, oldest first", () => {
     const schedule = subject({ overlap: "allow", catchUp: { limit: 3 } });
     schedule.goOff(HOUR + 30 * SECOND);
     expect(ids(schedule)).toEqual(["s=20260101T005900Z", "s=20260101T010000Z", "s=20260101T010100Z"]);
     expect(schedule.context.counts).toMatchObject({ started: 3, missed: 58 });
   });
 
-  test("none with a limit of 0, and none older than the window", () => {
+  test("catch-up runs none with a limit of 0, and none older than the window", () => {
     const none = subject({ overlap: "allow", catchUp: { limit: 0 } });
     none.goOff(HOUR + 30 * SECOND);
     expect(none.context.counts).toMatchObject({ started: 0, missed: 61 });
@@ -146,14 +146,14 @@ describe("catch-up", () => {
     expect(ids(recent)).toEqual(["s=20260101T005900Z", "s=20260101T010000Z", "s=20260101T010100Z"]);
   });
 
-  test("what is late by no more than ten seconds was not missed", () => {
+  test("a due time that is late by no more than ten seconds was not missed", () => {
     const schedule = subject({ every: "1s", overlap: "allow", catchUp: { limit: 0 } });
     schedule.goOff(9 * SECOND);
     expect(schedule.context.counts).toMatchObject({ started: 9, missed: 0 });
     expect(schedule.alarm?.due).toBe(T0 + 10 * SECOND);
   });
 
-  test("of a cron rule, after years", () => {
+  test("catch-up of a cron rule works after years", () => {
     const schedule = subject({
       every: undefined,
       cron: "0 3 * * *",
@@ -180,7 +180,7 @@ describe("pause and resume", () => {
     expect(schedule.alarm?.due).toBe(T0 + 11 * MINUTE);
   });
 
-  test("what waits in the queue goes on waiting", () => {
+  test("a run that waits in the queue continues to wait through a pause", () => {
     const schedule = subject({ overlap: "queue" });
     schedule.goOff();
     schedule.goOff();
@@ -284,7 +284,7 @@ const anyMove = fc.oneof(
   { weight: 1, arbitrary: fc.record({ move: fc.constant("skew" as const), ms: fc.integer({ min: -900, max: 900 }) }) },
 );
 
-test("whatever happens, each due time is run once, passed over, missed or waits: none twice, none lost, none early", () => {
+test("each due time is run once, skipped, missed or queued, whatever happens: none twice, none lost, none early", () => {
   fc.assert(
     fc.property(anySpec, fc.array(anyMove, { maxLength: 60 }), (spec, moves) => {
       const schedule = new ScheduleSubject(spec, { now: T0 });

@@ -96,7 +96,7 @@ test.each([
   expect(issuesOf(spec)[field]).toContain(text);
 });
 
-test("what is no object is refused", () => {
+test("a spec that is no object is refused", () => {
   expect(() => parseSchedule("daily")).toThrow("must be an object");
 });
 

@@ -9,7 +9,7 @@ const nodes = (byServer: Readonly<Record<string, string>>): Placed[] =>
 const movers = (placed: readonly Placed[], servers: number): string[] =>
   placed.filter(({ id }) => mustMove(id, placed, servers)).map(({ id }) => id);
 
-describe("which node leaves its NATS server", () => {
+describe("the choice of the node that leaves its NATS server", () => {
   test.for([
     ["all are on one of three", { a: "n1 n2 n3" }, 3, ["n3"]],
     ["one of three servers has none", { a: "n1 n2", b: "n3" }, 3, ["n2"]],
@@ -60,7 +60,7 @@ describe("a node that is one too many on its NATS server", () => {
     };
   };
 
-  test("leaves it once the nodes have been gathered for five seconds", async () => {
+  test("a node that is one too many on its NATS server leaves it once the nodes have been gathered for five seconds", async () => {
     const { clock, placement, spread } = stage();
 
     spread.check();
@@ -71,7 +71,7 @@ describe("a node that is one too many on its NATS server", () => {
     expect(placement.moves).toBe(1);
   });
 
-  test("stays where another has left before", async () => {
+  test("a node that is one too many on its NATS server stays where another has left before", async () => {
     const { clock, placement, spread, set } = stage();
 
     spread.check();
@@ -81,7 +81,7 @@ describe("a node that is one too many on its NATS server", () => {
     expect(placement.moves).toBe(0);
   });
 
-  test("does not move again before the others know where it is", async () => {
+  test("a node that is one too many on its NATS server does not move again before the others know where it is", async () => {
     const { clock, placement, spread } = stage();
 
     placement.server = "b";
@@ -90,7 +90,7 @@ describe("a node that is one too many on its NATS server", () => {
     expect(placement.moves).toBe(0);
   });
 
-  test("looks for an empty server no more often than servers are advertised: one may advertise several addresses", async () => {
+  test("a node that is one too many on its NATS server looks for an empty server no more often than servers are advertised: one may advertise several addresses", async () => {
     const { clock, placement, set } = stage();
 
     for (let round = 0; round < 10; round++) {
@@ -101,7 +101,7 @@ describe("a node that is one too many on its NATS server", () => {
     expect(placement.moves).toBe(3);
   });
 
-  test("stays when it is stopping", async () => {
+  test("a node that is one too many on its NATS server stays when it is stopping", async () => {
     const { clock, placement, spread } = stage();
 
     spread.check();

@@ -1,7 +1,7 @@
 import { HostedShard, unreadableError } from "@ergon/node/testing";
 import { expect, test } from "vitest";
 
-test("a record that was set aside is said to be unreadable, unless a node is there that knows its machine: then the shard goes to it (B-21)", () => {
+test("a record that was set aside is reported as unreadable, unless a running node knows its machine: then the shard goes to that node (B-21)", () => {
   const shard = new HostedShard(3, 0);
   shard.setAside("damaged", "not a map");
   shard.setAside("order-1", "machine order@2 is not known here", "order@2");

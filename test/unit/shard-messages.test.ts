@@ -44,7 +44,7 @@ test("a shard that cannot serve keeps what comes, but of very much only what nob
   expect(shard.buffer).toHaveLength(5_001);
 });
 
-test("what waits for all shards together has a bound in bytes, and what no longer waits makes room", () => {
+test("the messages that wait for all shards together have a bound in bytes, and messages that stop waiting make room", () => {
   const { failed, messages, shard } = stage();
   const other = new HostedShard(4, 0);
   const large = new Uint8Array(1_000_000);

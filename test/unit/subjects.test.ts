@@ -19,7 +19,7 @@ const shard = fc.nat({ max: 4_095 });
 const hostile = ["", " ", "a b", "a.b", "*", ">", "a*", "ä", "a\nb", "a\u0000", "../x", "a/b", "$SYS", "a:b"];
 
 describe("subjects", () => {
-  test("are read back as they were written", () => {
+  test("subjects are read back as they were written", () => {
     fc.assert(
       fc.property(shard, fc.constantFrom(...actorVerbs, "admit", "release", "discard"), id, (number, verb, actor) => {
         expect(names.parseShard(names.shard(number, verb, actor))).toEqual({ verb, id: actor, attempt: 0 });
@@ -27,7 +27,7 @@ describe("subjects", () => {
     );
   });
 
-  test("of answers carry task and attempt", () => {
+  test("subjects of answers carry the task and the attempt", () => {
     fc.assert(
       fc.property(shard, id, fc.integer({ min: 1, max: 1e9 }), (number, task, attempt) => {
         expect(names.parseShard(names.reply(number, task, attempt))).toEqual({ verb: "reply", id: task, attempt });
@@ -35,12 +35,12 @@ describe("subjects", () => {
     );
   });
 
-  test("of an attempt that is no number read as no attempt of any task", () => {
+  test("a subject with an invalid attempt number reads as no attempt of any task", () => {
     expect(names.parseShard("acme.shop.shard.3.reply.t-1.x").attempt).toBeNaN();
     expect(names.parseShard("acme.shop.shard.3.reply.t-1").attempt).toBeNaN();
   });
 
-  test("of two namespaces never meet", () => {
+  test("subjects of two namespaces never overlap", () => {
     const other = createNames("shop2", "acme");
     const all = (of: typeof names): string[] => [
       of.submit("d"),
@@ -63,7 +63,7 @@ describe("subjects", () => {
     expect(all(names).every((subject) => subject.includes("shop"))).toBe(true);
   });
 
-  test("of different things are different", () => {
+  test("subjects of different things are different", () => {
     const subjects = [
       ...actorVerbs.map((verb) => names.verb(verb, "x")),
       ...clusterVerbs.map((verb) => names.cluster(verb)),

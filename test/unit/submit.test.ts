@@ -57,7 +57,7 @@ describe.each(numberFields.map((field) => [field.path, field] as const))("the op
       : [field.min, field.max, (field.min + field.max) / 2];
   const middle = Math.min(field.max, Math.max(field.min, field.fallback + 1));
 
-  test("means the same in a header and in an object", () => {
+  test("an option means the same in a header and in an object", () => {
     for (const value of [...within, middle]) {
       const [one, other] = [fromHeaders({ [field.header]: String(value) }), fromObject(inObject(path, value))];
       expect(one.spec.options).toEqual(other.spec.options);
@@ -65,7 +65,7 @@ describe.each(numberFields.map((field) => [field.path, field] as const))("the op
     }
   });
 
-  test("is left out where it is the default", () => {
+  test("an option is left out where it is the default", () => {
     expect(valueOf(fromObject(inObject(path, field.fallback)), field)).toBeUndefined();
     const defaults: Record<string, unknown> = field.retry ? { ...taskDefaults.retry } : { ...taskDefaults };
     expect(defaults[field.target]).toBe(field.fallback);
@@ -81,29 +81,29 @@ describe.each(numberFields.map((field) => [field.path, field] as const))("the op
     ["an object", {}],
     ["null", null],
     ["a truth", true],
-  ])("is refused when it is %s, by its name in each form", (_, value) => {
+  ])("an option is refused when it is %s, by its name in each form", (_, value) => {
     expect(faultsOf(() => fromObject(inObject(path, value)))).toEqual([`${path} INVALID_OPTION`]);
   });
 
-  test.each(["-1", "many", "", "NaN", "1e99", "0x10"])("is refused when its header says %j", (text) => {
+  test.each(["-1", "many", "", "NaN", "1e99", "0x10"])("an option is refused when its header says %j", (text) => {
     expect(faultsOf(() => fromHeaders({ [field.header]: text }))).toEqual([`${field.header} INVALID_OPTION`]);
   });
 });
 
 describe("durations", () => {
-  test("may be written as people write them, in both forms", () => {
+  test("durations may be written as people write them, in both forms", () => {
     expect(fromHeaders({ [H.attemptTimeout]: "1h30m" }).spec.options).toEqual({ attemptTimeoutMs: 5_400_000 });
     expect(fromObject({ attemptTimeout: "1h30m" }).spec.options).toEqual({ attemptTimeoutMs: 5_400_000 });
   });
 
-  test("of integers may not", () => {
+  test("the text of an integer is not a duration in any form", () => {
     expect(faultsOf(() => fromObject({ priority: "5s" }))).toEqual(["priority INVALID_OPTION"]);
     expect(faultsOf(() => fromObject({ priority: 1.5 }))).toEqual(["priority INVALID_OPTION"]);
   });
 });
 
 describe("the other options", () => {
-  test("mean the same in headers and in an object", () => {
+  test("the other options mean the same in headers and in an object", () => {
     const headers = {
       [H.id]: "mine",
       [H.correlationId]: "c-1",
@@ -341,7 +341,7 @@ describe("bodies", () => {
   // A key "__proto__" is given another name by the reader of MessagePack, so that it cannot reach a prototype.
   const anyBody = fc.jsonValue({ maxDepth: 4 }).filter((value) => !JSON.stringify(value).includes("__proto__"));
 
-  test.each([JSON_TYPE, MSGPACK_TYPE])("in %s come back as they went", (type) => {
+  test.each([JSON_TYPE, MSGPACK_TYPE])("bodies in %s come back as they were sent", (type) => {
     expect(() =>
       fc.assert(
         fc.property(anyBody, (value) => {
@@ -370,7 +370,7 @@ describe("bodies", () => {
     expect(() => decodeBody(data, type)).toThrow(expect.objectContaining({ code }) as Error);
   });
 
-  test("no type means JSON", () => {
+  test("a body without a type is JSON", () => {
     expect(decodeBody(Buffer.from('{"a":1}'), undefined)).toEqual({ a: 1 });
   });
 

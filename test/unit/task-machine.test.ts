@@ -43,7 +43,7 @@ describe("the status that users see", () => {
 });
 
 describe("a task that runs to success", () => {
-  test("its times are in order and its duration is between them (B-12)", () => {
+  test("the times of a task that succeeds are in order and its duration is between them (B-12)", () => {
     const subject = places.succeeded();
 
     expect(subject.task).toMatchObject({
@@ -66,7 +66,7 @@ describe("a task that runs to success", () => {
     ]);
   });
 
-  test("it is dispatched once, with the number of its attempt and its agent", () => {
+  test("a task that succeeds is dispatched once, with the number of its attempt and its agent", () => {
     const subject = places.ready();
 
     subject.send({ type: "start", agent: "a" });
@@ -76,7 +76,7 @@ describe("a task that runs to success", () => {
     expect(subject.effects).toEqual([]);
   });
 
-  test("with an agent at hand it begins with its first attempt, in one step", () => {
+  test("a task with an agent at hand begins with its first attempt, in one step", () => {
     const subject = new Subject(specOf(), { agent: "a" });
 
     expect(subject.place).toBe("started");
@@ -92,7 +92,7 @@ describe("a task that runs to success", () => {
     expect(new Subject(specOf({}, spec), { agent: "a", ...more }).place).toBe(place);
   });
 
-  test("before it starts it has no agent, no deadline and no failures (B-60)", () => {
+  test("a task that has not started has no agent, no deadline and no failures (B-60)", () => {
     const { task } = places.ready();
     expect(task).toMatchObject({ attempt: 0, failures: 0, lost: 0 });
     expect(task.agent).toBeUndefined();
@@ -183,7 +183,7 @@ describe("timers", () => {
 });
 
 describe("an attempt that runs longer than its deadline", () => {
-  test("counts as failed, its agent is told to stop, and another follows (B-62)", () => {
+  test("an attempt that runs longer than its deadline counts as failed, its agent is told to stop, and another follows (B-62)", () => {
     const subject = places.started();
     expect(subject.due("attempt")).toBe(subject.task.deadline);
 
@@ -199,7 +199,7 @@ describe("an attempt that runs longer than its deadline", () => {
     expect(subject.task).toMatchObject({ attempt: 2, agent: "b", deadline: subject.at + MINUTE });
   });
 
-  test("ends the task once the attempts are used up, and none follows (B-25, B-63)", () => {
+  test("an attempt that runs longer than its deadline ends the task once the attempts are used up, and none follows (B-25, B-63)", () => {
     const subject = after(new Subject(specOf({ retry: { maxAttempts: 1 } })), { type: "start", agent: "a" });
 
     subject.fire("attempt");
@@ -224,12 +224,12 @@ describe("an attempt that runs longer than its deadline", () => {
     },
   );
 
-  test("an answer just before the deadline counts", () => {
+  test("an answer just before the deadline of an attempt counts", () => {
     const subject = places.started();
     expect(subject.send(events.succeeded, MINUTE - 1)).toBe(true);
   });
 
-  test("its own bound is the task's to say", () => {
+  test("the bound of an attempt is the task's to set", () => {
     const subject = after(new Subject(specOf({ attemptTimeoutMs: 5 * SECOND })), { type: "start", agent: "a" });
     expect(subject.task.deadline).toBe(subject.at + 5 * SECOND);
   });
@@ -355,7 +355,7 @@ describe("attempts that are lost with their agents", () => {
     return subject;
   };
 
-  test("have a budget of their own and are followed at once", () => {
+  test("attempts that are lost with their agents have a budget of their own and are followed at once", () => {
     const subject = losing(undefined, 5);
     expect(subject.place).toBe("ready");
     expect(subject.task).toMatchObject({ lost: 5, failures: 0, attempt: 5, reason: "gone" });
@@ -406,7 +406,7 @@ describe("decisions", () => {
     expect(subject.task.cancel).toEqual({ by: "me", reason: "enough" });
   });
 
-  test("whatever a cancelled attempt answers, the task is cancelled, by who decided first, and keeps what was done", () => {
+  test("a cancelled task stays cancelled by the first decision and keeps its progress, whatever its attempt answers", () => {
     const subject = places.cancelling();
     subject.send({ type: "cancel", by: "you", reason: "" });
     after(subject, events.succeeded);
@@ -433,7 +433,7 @@ describe("decisions", () => {
 });
 
 describe("the history", () => {
-  test("is bounded: the first lines and the last stay, the middle goes", () => {
+  test("the history is bounded: the first lines and the last stay, the middle goes", () => {
     const subject = new Subject(specOf({ maxLost: 1_000 }));
     for (let attempt = 1; attempt <= 100; attempt++)
       after(subject, { type: "start", agent: "a" }, { ...events.lost, attempt });

@@ -11,13 +11,13 @@ describe("offers to plain agents", () => {
     expect(subject.task.startedAt).toBeUndefined();
   });
 
-  test("taken: the task is started since the offer", () => {
+  test("an offer that an agent takes starts the task at the time of the offer", () => {
     const subject = after(places.offered(), events.taken);
     expect(subject.task).toMatchObject({ startedAt: T0 + 1_000, agent: "p", deadline: T0 + 2_000 + MINUTE });
     expect(subject.effects).toEqual([]);
   });
 
-  test("answered before it was heard of: started and ended in one step", () => {
+  test("an offer that is answered before it was reported as taken starts and ends the task in one step", () => {
     const subject = after(places.offered(), events.succeeded);
     expect(describeTask(subject.task)).toMatchObject({ status: "succeeded", durationMs: 1_000, attempt: 1 });
   });

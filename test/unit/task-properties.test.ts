@@ -185,7 +185,7 @@ test("times are in order: scheduled, started, ended, and those of the history (B
   expect(held).not.toThrow();
 });
 
-test("only an answer of the current attempt, before its deadline, makes a success (I-2, B-64)", () => {
+test("no answer but one of the current attempt, before its deadline, makes a success (I-2, B-64)", () => {
   const held = always(({ was, task, from, place }) => {
     if (place !== "succeeded" || from === "succeeded") return true;
     return task.attempt === was.attempt && (task.endedAt ?? 0) < (was.deadline ?? Infinity) && task.response === answer;

@@ -77,7 +77,7 @@ test.for(taken)("$place + $name: $target", ({ place, name, target }) => {
   expect(subject.state.snapshot.status).toBe(isTerminal(target) ? "done" : "active");
 });
 
-describe("what does not fit changes nothing", () => {
+describe("an event that does not fit changes nothing", () => {
   test.for(ignored)("$place + $name: ignored", ({ place, name }) => {
     expect(changesOf(place, events[name])).toEqual([]);
   });
