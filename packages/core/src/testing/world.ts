@@ -175,7 +175,7 @@ export class World {
     const resident = new Resident(id, machine, (event) => this.emitted.push(event));
     const turn = machine.engine.begin(machine, input, this.clock.now(), this.#surroundings(resident));
     this.residents.set(id, resident);
-    this.#take(resident, turn);
+    this.#commit(resident, this.#take(resident, turn));
   }
 
   #step(resident: Resident, happening: Happening): void {
@@ -214,9 +214,11 @@ export class World {
   }
 
   #turn(resident: Resident, run: () => Turn): void {
-    let turn: Turn;
+    let effects: Effect[];
     try {
-      turn = run();
+      const turn = run();
+      if (turn.state === resident.present) return;
+      effects = this.#take(resident, turn);
     } catch (error) {
       // A step that cannot be stored has not happened.
       resident.forget();
@@ -224,29 +226,40 @@ export class World {
       this.#startLocal(resident);
       throw error;
     }
-    if (turn.state !== resident.present) this.#take(resident, turn);
+    this.#commit(resident, effects);
   }
 
-  /** Commit, then act. */
-  #take(resident: Resident, turn: Turn): void {
-    resident.state = turn.state;
-    const effects = prepareAsks(resident, turn.effects);
-    concludeAsks(resident, turn.effects);
+  /**
+   * Takes a turn into the write that is to follow, and with it the turns that its asks begin at once: a task that no agent has ends as soon as it is
+   * cancelled. Returns the effects that wait for the write.
+   */
+  #take(resident: Resident, { state, effects: asked }: Turn): Effect[] {
+    resident.state = state;
+    const effects = prepareAsks(resident, asked);
+    concludeAsks(resident, asked);
     if (resident.ended) resident.tasks.clear();
+    for (const key of resident.toCancel.splice(0)) {
+      if (!resident.tasks.delete(key) || resident.ended) continue;
+      const { machine, present } = resident;
+      const event = { ...cancelled(key), ...this.#time(resident) };
+      effects.push(...this.#take(resident, machine.engine.step(machine, present, event)));
+    }
+    return effects;
+  }
+
+  /** Stores the present state of an actor, then acts. */
+  #commit(resident: Resident, effects: readonly Effect[]): void {
     this.commits++;
     const crash = this.#options.crashAt?.(this.commits);
     if (crash === "before") throw new Crash("before");
     resident.stored = resident.encode();
     if (crash === "after") throw new Crash("after");
     for (const effect of effects) if (!performAsk(resident, effect)) this.effects.push(effect);
-    for (const key of resident.toCancel.splice(0)) this.#cancelTask(resident, key);
   }
 
-  /** A task that no agent has ends as soon as it is cancelled. */
+  /** A durable task that the test answers for, and that no agent has, ends as soon as it is cancelled. */
   #cancelTask(resident: Resident, key: number): void {
-    if (!resident.tasks.delete(key) || resident.ended) return;
-    const error = { code: "TASK_CANCELLED", message: "cancelled", retryable: false };
-    this.#advance(resident, { type: "ergon.task", key, ending: { kind: "error", error } });
+    if (resident.tasks.delete(key) && !resident.ended) this.#advance(resident, cancelled(key));
   }
 
   #startLocal(resident: Resident): void {
@@ -349,6 +362,12 @@ export class World {
     if (resident === undefined) throw new Error(`there is no actor ${id} here`);
     return resident;
   }
+}
+
+/** The end of a task that was cancelled before an agent had it. */
+function cancelled(key: number): Happening {
+  const error = { code: "TASK_CANCELLED", message: "cancelled", retryable: false };
+  return { type: "ergon.task", key, ending: { kind: "error", error } };
 }
 
 /** The start of an instance without further options. */
