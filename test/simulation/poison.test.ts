@@ -282,3 +282,41 @@ describe("a task whose attempts cannot be sent", () => {
     await serves(cluster, "beside");
   });
 });
+
+describe("an instance whose step breaks in the engine", () => {
+  const worker = setup({ actors: { work: driver("work") } }).createMachine({
+    id: "worker",
+    initial: "working",
+    states: {
+      working: { invoke: { src: "work", onDone: "done" }, on: { GO: "done" }, after: { 60_000: "done" } },
+      done: {},
+    },
+  });
+
+  test.each(["a timer", "an event", "the end of its task"])(
+    "at %s is set aside, and nothing of it is stored any more",
+    async (cause) => {
+      const whole = defineMachine(worker);
+      const broken = (): never => {
+        throw new TypeError("broken");
+      };
+      const engine = { ...whole.engine, fire: broken, step: broken };
+      const cluster = createMemoryCluster({ shards: SHARDS });
+      await cluster.addNode("n1", { machines: [{ ...whole, engine }] });
+      await cluster.waitForOwners();
+      const instance = await cluster.drive(cluster.client().start("worker"));
+      await cluster.clock.advance(1_000);
+      let writes = 0;
+      if (cause === "the end of its task") await cluster.addAgent("a1", { handler: (attempt) => attempt.sleep(5_000) });
+      await cluster.clock.advance(1_000);
+      cluster.onCommit = (_, all) => (writes += all.filter(({ id }) => id === instance.id).length);
+
+      const sent = cause === "an event" ? instance.send({ type: "GO" }).catch(() => undefined) : undefined;
+      await cluster.clock.advance(61_000);
+      await sent;
+
+      await expect(cluster.drive(instance.get())).rejects.toMatchObject({ code: "TASK_UNREADABLE" });
+      expect(writes).toBe(0);
+    },
+  );
+});

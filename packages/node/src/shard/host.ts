@@ -164,6 +164,7 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
 
   commit(actor: LiveActor, settled: Settled): void {
     const { within } = actor;
+    if (actor.aside) return settled(NO_RECORD);
     if (within === undefined)
       return this.#records.fits(actor)
         ? this.#commitWhole(actor, settled)
@@ -240,11 +241,14 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
     this.#stepper.rollBack(actor, actor.fitting ?? this.wake(actor));
     // Do not upgrade it: an actor that fails ends on its present version.
     this.#stepper.step(actor, this.wake(actor), { type: "ergon.failed", code, message });
+    if (actor.aside) return settled(NO_RECORD);
     this.#behaviour(actor).prepare(actor);
     this.#commitWhole(actor, settled);
   }
 
   #store(actor: LiveActor, settled: Settled): void {
+    // The step broke, and the actor was set aside. Leave it as it is, otherwise its timer would fire again and again.
+    if (actor.aside) return settled(NO_RECORD);
     this.#behaviour(actor).prepare(actor);
     this.commit(actor, settled);
   }
