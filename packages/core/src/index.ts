@@ -41,6 +41,8 @@ export type { ParentLink } from "./actor/parent-link.ts";
 export type { Migratable, Migration } from "./actor/migration.ts";
 export type { Engine, Surroundings } from "./actor/machine.ts";
 export { misshapen, type Shape } from "./base/shape.ts";
+export { liveStateOf, taskOf } from "./task/live-state.ts";
+export type { LiveTaskState } from "./task/live-state.ts";
 export { taskSpecShape } from "./task/task-shape.ts";
 export {
   RECORD_VERSION,

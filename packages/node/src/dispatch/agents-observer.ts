@@ -1,11 +1,10 @@
-import { messageOf, taskOption, type Message, type Subscription } from "@ergon/core";
+import { messageOf, taskOption, taskOf, type Message, type Subscription } from "@ergon/core";
 
 import type { NodeContext } from "../node-context.ts";
 import type { Sending } from "../shard/hosting.ts";
 import type { Patience } from "../shard/patience.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { PresenceReader, type Beat } from "./presence.ts";
-import { taskOf } from "./task-state.ts";
 
 const SWEEP_MS = 250;
 /** An agent with our attempts that was silent for so long is asked whether it lives: a dead one is known by the server's 503 at once. */

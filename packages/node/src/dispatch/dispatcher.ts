@@ -1,5 +1,7 @@
 import {
   taskOption,
+  liveStateOf,
+  taskOf,
   type AbortParams,
   type ActorState,
   type AgentView,
@@ -24,7 +26,6 @@ import { Flights } from "./flights.ts";
 import { PlainAgents } from "./plain-agents.ts";
 import { ServerPulse } from "./server-pulse.ts";
 import { Starter } from "./starter.ts";
-import { liveStateOf, taskOf } from "./task-state.ts";
 import { Twins } from "./twins.ts";
 
 export type { DriverOptions };

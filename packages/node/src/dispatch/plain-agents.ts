@@ -1,10 +1,11 @@
+import { liveStateOf, taskOf } from "@ergon/core";
+
 import type { NodeContext } from "../node-context.ts";
 import type { Flight, LiveActor } from "../shard/actor.ts";
 import type { Stepping } from "../shard/hosting.ts";
 import type { AgentsTable } from "./agents-table.ts";
 import type { Driver, Drivers } from "./drivers.ts";
 import type { Flights } from "./flights.ts";
-import { liveStateOf, taskOf } from "./task-state.ts";
 
 /** A subject that this node may not publish to is tried again after so long: somebody may have granted it. */
 const REFUSED_MS = 10_000;

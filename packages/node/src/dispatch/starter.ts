@@ -1,4 +1,4 @@
-import { taskOption, type ActorState, type TaskSpec } from "@ergon/core";
+import { taskOption, liveStateOf, taskOf, type ActorState, type TaskSpec } from "@ergon/core";
 
 import type { LiveActor } from "../shard/actor.ts";
 import type { Stepping } from "../shard/hosting.ts";
@@ -7,7 +7,6 @@ import type { Credits } from "./credits.ts";
 import { refusalOf, type Driver, type Drivers, type Place } from "./drivers.ts";
 import type { Flights } from "./flights.ts";
 import type { PlainAgents } from "./plain-agents.ts";
-import { liveStateOf, taskOf } from "./task-state.ts";
 
 export interface StarterParts {
   readonly drivers: Drivers;

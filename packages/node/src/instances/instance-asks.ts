@@ -1,8 +1,15 @@
-import { JSON_TYPE, encodeBody, messageOf, type AskHost, type MachineState, type StoredEvent } from "@ergon/core";
+import {
+  JSON_TYPE,
+  encodeBody,
+  messageOf,
+  taskOf,
+  type AskHost,
+  type MachineState,
+  type StoredEvent,
+} from "@ergon/core";
 import type { TaskSpec } from "@ergon/core";
 
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
-import { taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import { embeddedId } from "../shard/hosted-shard.ts";

@@ -5,6 +5,7 @@ import {
   performAsk,
   prepareAsks,
   resumeAsks,
+  taskOf,
   type ActorState,
   type Effect,
   type Gap,
@@ -15,7 +16,6 @@ import {
 
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { answeredOf } from "../dispatch/recorded-answer.ts";
-import { taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import type { Behaviour } from "../shard/behaviour.ts";

@@ -9,12 +9,12 @@ import {
   messageOf,
   shardOf,
   isMachineState,
+  taskOf,
   type ActorState,
   type ErgonError,
   type Tell,
 } from "@ergon/core";
 
-import { taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import { plainEndingOf } from "./ending.ts";

@@ -8,13 +8,14 @@ import {
   misshapen,
   taskMachine,
   taskSpecShape,
+  liveStateOf,
+  taskOf,
   type ActorState,
   type MachineRegistry,
   type TaskSpec,
 } from "@ergon/core";
 
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
-import { liveStateOf, taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";

@@ -8,6 +8,8 @@ import {
   isMachineState,
   isName,
   taskLimits,
+  liveStateOf,
+  taskOf,
   type ActorState,
   type MachineRegistry,
   type Message,
@@ -16,7 +18,6 @@ import {
 
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { isRecorded, wasRecorded, type AnswerEvent } from "../dispatch/recorded-answer.ts";
-import { liveStateOf, taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import { embeddedIn, type HostedShard } from "../shard/hosted-shard.ts";

@@ -10,13 +10,13 @@ import {
   parseIsoTime,
   shardOf,
   statusOf,
+  taskOf,
   type BatchEntry,
   type ErrorCode,
   type Issue,
   type TaskSpec,
 } from "@ergon/core";
 
-import { taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import { encodeAdmission, type Admissions } from "./admissions.ts";

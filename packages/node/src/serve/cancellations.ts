@@ -4,12 +4,12 @@ import {
   headerText,
   isMachineState,
   taskLimits,
+  taskOf,
   type Asking,
   type MachineRegistry,
   type Message,
 } from "@ergon/core";
 
-import { taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { Sending } from "../shard/hosting.ts";

@@ -7,6 +7,7 @@ import {
   statusOf,
   summarizeMachine,
   summarizeTask,
+  taskOf,
   type ActorState,
   type ActorSummary,
   type ChildView,
@@ -14,7 +15,6 @@ import {
   type TaskView,
 } from "@ergon/core";
 
-import { taskOf } from "../dispatch/task-state.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import type { Listed } from "./page.ts";
 

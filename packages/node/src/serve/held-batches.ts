@@ -1,6 +1,5 @@
-import { endOfLife, messageOf, taskOption, type TaskSpec } from "@ergon/core";
+import { endOfLife, messageOf, taskOption, liveStateOf, taskOf, type TaskSpec } from "@ergon/core";
 
-import { liveStateOf, taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import type { Releasing } from "../shard/hosting.ts";

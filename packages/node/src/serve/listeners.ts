@@ -4,13 +4,13 @@ import {
   encodeBody,
   isMachineState,
   stateText,
+  taskOf,
   type ActorState,
   type Asking,
   type MachineRecordState,
   type Subscription,
 } from "@ergon/core";
 
-import { taskOf } from "../dispatch/task-state.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { Listener, Listening, LiveActor } from "../shard/actor.ts";
 import { TimerQueue, UNQUEUED } from "../shard/timer-queue.ts";

@@ -4,13 +4,13 @@ import {
   InvalidError,
   isActorId,
   isMachineState,
+  taskOf,
   type MachineRecordState,
   type MachineRegistry,
   type StartSpec,
   type TaskSpec,
 } from "@ergon/core";
 
-import { taskOf } from "../dispatch/task-state.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { Reading } from "../shard/hosting.ts";

@@ -6,12 +6,12 @@ import {
   encodeError,
   isMachineState,
   readable,
+  taskOf,
   type ActorState,
   type Asking,
   type Headers,
 } from "@ergon/core";
 
-import { taskOf } from "../dispatch/task-state.ts";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";
 import type { Settled } from "../shard/writing.ts";

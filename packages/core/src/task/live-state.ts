@@ -1,4 +1,5 @@
-import type { ActorState, TaskContext } from "@ergon/core";
+import type { ActorState } from "../actor/state.ts";
+import type { TaskContext } from "./task-context.ts";
 
 export type LiveTaskState =
   | "admitted"
