@@ -15,10 +15,13 @@ const checks = {
   lint: [["oxlint"]],
   types: [["tsc", "--build"]],
   unused: [["knip"]],
-  packages: packages.flatMap((folder) => [
-    ["publint", "--strict", folder],
-    ["attw", "--pack", folder, "--profile", "esm-only"],
-  ]),
+  packages: [
+    ["node", "scripts/bundle.mjs"],
+    ...packages.flatMap((folder) => [
+      ["publint", "--strict", folder],
+      ["attw", "--pack", folder, "--profile", "esm-only"],
+    ]),
+  ],
   tests: [["vitest", "run"]],
   "quick-tests": [["vitest", "run", ...quick.flatMap((project) => ["--project", project])]],
 };

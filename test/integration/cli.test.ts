@@ -62,7 +62,7 @@ describe("dev", () => {
     dev.kill("SIGTERM");
 
     expect((await dev.ended).err).toContain(
-      "\nstopping; once more to quit at once\nwaiting for 1 attempt to end, 1s at most\n",
+      "\nstopping; press Ctrl-C again to quit at once\nwaiting for 1 attempt to end, 1s at most\n",
     );
   });
 
@@ -206,7 +206,7 @@ describe("agent", () => {
     const { out } = await ergon(["submit", "stuck"]);
     await untilStarted(ergon, out.trim());
     const noted = new Promise<void>((resolve) => {
-      agent.child.stderr?.on("data", (chunk: Buffer) => String(chunk).includes("once more") && resolve());
+      agent.child.stderr?.on("data", (chunk: Buffer) => String(chunk).includes("press Ctrl-C again") && resolve());
     });
 
     agent.kill("SIGINT");

@@ -54,6 +54,7 @@ describe.skipIf(unreachable !== undefined)(`a project as docs/start.md has it${u
 async function prepare(): Promise<string | undefined> {
   const tsc = path.join(root, "node_modules/.bin/tsc");
   await run(tsc, ["--build", "packages/node"], { cwd: root });
+  await run(process.execPath, ["scripts/bundle.mjs"], { cwd: root });
   await run("npm", ["pack", "--workspaces", "--pack-destination", folder], { cwd: root });
   const packed = readdirSync(folder).filter((file) => file.endsWith(".tgz"));
   await run("mkdir", [project]);

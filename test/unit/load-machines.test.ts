@@ -57,16 +57,16 @@ describe("a node's machines", () => {
 });
 
 describe("the setting machines", () => {
-  const read = (env: Record<string, string>, flags: object = {}) =>
-    readSettings({ flags: flags as Record<string, unknown>, env, scopes: ["node"] }).machines;
+  const read = async (env: Record<string, string>, flags: object = {}) =>
+    (await readSettings({ flags: flags as Record<string, unknown>, env, scopes: ["node"] })).machines;
 
-  test("the setting machines is a flag that may be given several times, or a variable with commas", () => {
-    expect(read({}, { machines: ["./a.ts", "./b.ts"] })).toEqual(["./a.ts", "./b.ts"]);
-    expect(read({ ERGON_MACHINES: "./a.ts, ./b.ts" })).toEqual(["./a.ts", "./b.ts"]);
-    expect(read({})).toEqual([]);
+  test("the setting machines is a flag that may be given several times, or a variable with commas", async () => {
+    expect(await read({}, { machines: ["./a.ts", "./b.ts"] })).toEqual(["./a.ts", "./b.ts"]);
+    expect(await read({ ERGON_MACHINES: "./a.ts, ./b.ts" })).toEqual(["./a.ts", "./b.ts"]);
+    expect(await read({})).toEqual([]);
   });
 
-  test("the setting machines without a file is refused by its name (B-53)", () => {
-    expect(() => read({ ERGON_MACHINES: "./a.ts,," })).toThrow("ERGON_MACHINES");
+  test("the setting machines without a file is refused by its name (B-53)", async () => {
+    await expect(read({ ERGON_MACHINES: "./a.ts,," })).rejects.toThrow("ERGON_MACHINES");
   });
 });

@@ -15,12 +15,16 @@ const faultsOf = (run: () => unknown): Readonly<Record<string, string>> => {
   try {
     run();
   } catch (error) {
-    const { code, issues } = error as InvalidError;
-    expect(code).toBe("INVALID_CONFIGURATION");
-    return Object.fromEntries(issues.map(({ field, message }) => [field, message]));
+    return issuesOf(error);
   }
   return {};
 };
+
+function issuesOf(error: unknown): Readonly<Record<string, string>> {
+  const { code, issues } = error as InvalidError;
+  expect(code).toBe("INVALID_CONFIGURATION");
+  return Object.fromEntries(issues.map(({ field, message }) => [field, message]));
+}
 
 const fileWith = (content: string): string => {
   const file = path.join(mkdtempSync(path.join(tmpdir(), "ergon-options-")), "ergon.yaml");
@@ -116,13 +120,13 @@ describe("options of a node", () => {
 });
 
 describe("settings", () => {
-  test("flags go before the environment, the environment before the file", () => {
+  test("flags go before the environment, the environment before the file", async () => {
     const config = fileWith(
       "shards: 8\nbuckets: 2\nlog:\n  level: debug\nnats:\n  servers: [nats://a:1, nats://b:2]\n",
     );
     const env = { ERGON_CONFIG: config, ERGON_SHARDS: "16", ERGON_BUCKETS: "4" };
 
-    const options = read({ flags: { shards: "32" }, env });
+    const options = await read({ flags: { shards: "32" }, env });
 
     expect(options).toMatchObject({
       shards: 32,
@@ -132,7 +136,7 @@ describe("settings", () => {
     });
   });
 
-  test("the usual variables of NATS count, Ergon's own before them", () => {
+  test("the usual variables of NATS count, Ergon's own before them", async () => {
     const env = {
       NATS_URL: "nats://theirs:1",
       ERGON_NATS_URL: "nats://ours:1",
@@ -140,24 +144,28 @@ describe("settings", () => {
       NATS_CA: "/ca.pem",
     };
 
-    expect(read({ env }).nats).toEqual({ servers: "nats://ours:1", credsFile: "/creds", tls: { caFile: "/ca.pem" } });
+    expect((await read({ env })).nats).toEqual({
+      servers: "nats://ours:1",
+      credsFile: "/creds",
+      tls: { caFile: "/ca.pem" },
+    });
   });
 
-  test("an empty variable is none", () => {
-    expect(read({ env: { ERGON_SHARDS: "", NATS_URL: "" } })).toMatchObject({ shards: 64, nats: {} });
+  test("an empty variable is none", async () => {
+    expect(await read({ env: { ERGON_SHARDS: "", NATS_URL: "" } })).toMatchObject({ shards: 64, nats: {} });
   });
 
-  test("a configuration file may be JSON", () => {
-    expect(read({ flags: { config: fileWith('{"drivers": {"mail": {"limit": 3}}}') } }).drivers).toEqual({
+  test("a configuration file may be JSON", async () => {
+    expect((await read({ flags: { config: fileWith('{"drivers": {"mail": {"limit": 3}}}') } })).drivers).toEqual({
       mail: { limit: 3 },
     });
   });
 
-  test("faults name the flag, the variable or the key in the file (B-53)", () => {
+  test("faults name the flag, the variable or the key in the file (B-53)", async () => {
     const config = fileWith("replicas: many\nlogg: {}\ndrivers: {mail: {limit: none}}\n");
     const env = { ERGON_SHARDS: "x", ERGON_DRIVERS: '{"a b": {}}' };
 
-    const faults = faultsOf(() => read({ flags: { config, sessionTtl: "now" }, env }));
+    const faults = issuesOf(await read({ flags: { config, sessionTtl: "now" }, env }).catch((error: unknown) => error));
 
     expect(Object.keys(faults)).toEqual([
       "ERGON_SHARDS",
@@ -168,27 +176,29 @@ describe("settings", () => {
     ]);
   });
 
-  test("a file that is no map is refused by its name", () => {
+  test("a file that is no map is refused by its name", async () => {
     const config = fileWith("- 1\n");
 
-    expect(() => read({ flags: { config } })).toThrow(`${config}: must be a map of options`);
+    await expect(read({ flags: { config } })).rejects.toThrow(`${config}: must be a map of options`);
   });
 
-  test("a command reads only the settings it takes", () => {
+  test("a command reads only the settings it takes", async () => {
     const env = { ERGON_SHARDS: "x", ERGON_NAMESPACE: "blue" };
 
-    expect(readSettings({ flags: { id: "task-1" }, env, scopes: ["connection"] })).toMatchObject({
+    expect(await readSettings({ flags: { id: "task-1" }, env, scopes: ["connection"] })).toMatchObject({
       namespace: "blue",
       shards: 64,
       id: undefined,
     });
   });
 
-  test("an nkey comes from a file and never shows", () => {
+  test("an nkey comes from a file and never shows", async () => {
     const seed = fileWith("SUSEED\n");
 
-    expect(read({ flags: { nkey: seed } }).nats.nkeySeed).toBe("SUSEED");
-    expect(() => read({ env: { NATS_NKEY: "/nowhere/seed" } })).toThrow("NATS_NKEY: /nowhere/seed cannot be read");
+    expect((await read({ flags: { nkey: seed } })).nats.nkeySeed).toBe("SUSEED");
+    await expect(read({ env: { NATS_NKEY: "/nowhere/seed" } })).rejects.toThrow(
+      "NATS_NKEY: /nowhere/seed cannot be read",
+    );
   });
 
   test("every setting has one key, one flag and variables of its own", () => {

@@ -1,8 +1,9 @@
-import { InvalidError, MINUTE, SECOND, isName, parseDuration, type Issue, type NatsOptions } from "@ergon/core";
+import { InvalidError, isName, parseDuration, type Issue, type NatsOptions } from "@ergon/core";
 import type { CommitMode } from "@ergon/core/nats";
 import { z } from "zod";
 
 import type { MachineSource } from "./load-machines.ts";
+import { nodeDefaults } from "./node-defaults.ts";
 
 const commitModes = ["auto", "pipelined", "grouped"] as const satisfies readonly CommitMode[];
 const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
@@ -157,23 +158,23 @@ const nats = strict({
 
 const schema = strict({
   nats: nats.default({}),
-  namespace: name.default("default"),
-  prefix: name.default("ergon"),
+  namespace: name.default(nodeDefaults.namespace),
+  prefix: name.default(nodeDefaults.prefix),
   id: name.optional(),
-  shards: integer(1, 4_096).default(64),
-  buckets: integer(1, 256).default(1),
+  shards: integer(1, 4_096).default(nodeDefaults.shards),
+  buckets: integer(1, 256).default(nodeDefaults.buckets),
   replicas: integer(1, 5)
     .refine((count) => count % 2 === 1, fault("must be 1, 3 or 5"))
-    .default(1),
-  sessionTtlMs: duration("1s", "10m").default(6 * SECOND),
-  commitMode: z.enum(commitModes, fault(`must be one of ${commitModes.join(", ")}`)).default("auto"),
+    .default(nodeDefaults.replicas),
+  sessionTtlMs: duration("1s", "10m").default(nodeDefaults.sessionTtlMs),
+  commitMode: z.enum(commitModes, fault(`must be one of ${commitModes.join(", ")}`)).default(nodeDefaults.commitMode),
   drivers: drivers.default({}),
   machines: machines.default([]),
   log: strict({
-    level: z.enum(logLevels, fault(`must be one of ${logLevels.join(", ")}`)).default("info"),
-    format: z.enum(logFormats, fault(`must be one of ${logFormats.join(", ")}`)).default("auto"),
-  }).default({ level: "info", format: "auto" }),
-  drainMs: duration("0ms", "1h").default(MINUTE / 2),
+    level: z.enum(logLevels, fault(`must be one of ${logLevels.join(", ")}`)).default(nodeDefaults.log.level),
+    format: z.enum(logFormats, fault(`must be one of ${logFormats.join(", ")}`)).default(nodeDefaults.log.format),
+  }).default(nodeDefaults.log),
+  drainMs: duration("0ms", "1h").default(nodeDefaults.drainMs),
 }).refine(({ shards, buckets }) => buckets <= shards, { path: ["buckets"], error: "must not be more than shards" });
 
 const SECRETS: ReadonlySet<string> = new Set(["nats.password", "nats.token", "nats.nkeySeed"]);

@@ -1,31 +1,8 @@
 import { InvalidError, type ErgonError } from "@ergon/core";
-import { Command, CommanderError, Option } from "commander";
+import { Command, CommanderError, Help, Option } from "commander";
 
 import { VERSION } from "../version.ts";
-import { agent } from "./commands/agent.ts";
-import { agents } from "./commands/agents.ts";
-import { ask } from "./commands/ask.ts";
-import { batch } from "./commands/batch.ts";
-import { can } from "./commands/can.ts";
-import { cancel } from "./commands/cancel.ts";
-import { check } from "./commands/check.ts";
-import { dev } from "./commands/dev.ts";
-import { doctor } from "./commands/doctor.ts";
-import { end } from "./commands/end.ts";
-import { get } from "./commands/get.ts";
-import { ls } from "./commands/ls.ts";
-import { migrate } from "./commands/migrate.ts";
-import { node } from "./commands/node.ts";
-import { nodes } from "./commands/nodes.ts";
-import { plan } from "./commands/plan.ts";
-import { retry } from "./commands/retry.ts";
-import { schedule } from "./commands/schedule.ts";
-import { send } from "./commands/send.ts";
-import { shards } from "./commands/shards.ts";
-import { start } from "./commands/start.ts";
-import { submit } from "./commands/submit.ts";
-import { wait } from "./commands/wait.ts";
-import { watch } from "./commands/watch.ts";
+import { commandGroups } from "./commands.ts";
 import { exitCodes } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
 import { reportError } from "./report.ts";
@@ -33,12 +10,7 @@ import { createCli, durationArgument, isSet, type Cli } from "./session.ts";
 import { settings } from "./settings.ts";
 import { columnsOf, wrapText } from "./wrap.ts";
 
-const groups: readonly (readonly [string, readonly ((program: Command, cli: Cli) => void)[]])[] = [
-  ["Run:", [dev, node, agent]],
-  ["Tasks:", [submit, batch, get, wait, watch, cancel, retry, end, ls]],
-  ["Machines:", [start, send, ask, can, migrate, check, plan, schedule]],
-  ["Cluster:", [nodes, agents, shards, doctor]],
-];
+const entries = Object.values(commandGroups).flat();
 
 /** Runs one command line and answers the exit code. Writes to `io` alone; never throws. */
 export async function runCli(args: readonly string[], io: Io): Promise<number> {
@@ -79,7 +51,7 @@ function createProgram(cli: Cli, io: Io, said: string[]): Command {
       writeErr: (text) => void said.push(text),
       getOutHasColors: () => isTerminal && !io.env["NO_COLOR"],
     })
-    .helpCommand(true)
+    .helpCommand(false)
     .optionsGroup("Options:")
     .option("--json", "print results and errors as JSON, one value per line")
     .option("--debug", "print stacks of errors, and log what the connection does (ERGON_DEBUG=1)")
@@ -97,11 +69,45 @@ function createProgram(cli: Cli, io: Io, said: string[]): Command {
   program.addHelpText("after", epilogue);
   program.addHelpText("afterAll", ({ command }) => (command === program ? "" : ofEveryCommand));
   program.on("beforeAllHelp", ({ command }: { readonly command: Command }) => requireKnown(command));
-  for (const [title, commands] of groups) {
+  for (const [title, commands] of Object.entries(commandGroups)) {
     program.commandsGroup(title);
-    for (const register of commands) register(program, cli);
+    for (const { name, summary } of commands) program.command(name).summary(summary);
   }
+  program.configureHelp({ subcommandTerm: termOf }).hook("preSubcommand", async (_, command) => {
+    await load(command, cli);
+  });
+  addHelp(program, cli);
   return program;
+}
+
+/** A command as the list of all commands shows it, without loading it. */
+function termOf(command: Command): string {
+  const entry = entryOf(command);
+  return entry === undefined ? new Help().subcommandTerm(command) : `${entry.name} ${entry.usage}`.trimEnd();
+}
+
+async function load(command: Command, cli: Cli): Promise<void> {
+  const configure = await entryOf(command)?.load();
+  configure?.(command, cli);
+}
+
+/** commander's own help command shows a command that is not loaded. */
+function addHelp(program: Command, cli: Cli): void {
+  program
+    .command("help")
+    .helpGroup("Commands:")
+    .summary("display help for command")
+    .argument("[command]")
+    .action(async (name: string | undefined) => {
+      const command = name === undefined ? program : program.commands.find((known) => known.name() === name);
+      if (command === undefined) refuseUnknown(program, name);
+      await load(command, cli);
+      command.help();
+    });
+}
+
+function entryOf(command: Command): (typeof entries)[number] | undefined {
+  return entries.find(({ name }) => name === command.name());
 }
 
 const ofEveryCommand = `
@@ -109,11 +115,14 @@ Every command takes --json, --nats, --namespace and more: see ergon --help`;
 
 /** Help for a command that is none is no help: commander would show that of the command above it. */
 function requireKnown(command: Command): void {
-  const [first, second] = command.args;
-  const name = first === "help" && command.parent === null ? second : first;
+  const [name] = command.args;
   if (command.commands.length === 0 || name === undefined || name.startsWith("-")) return;
   if (command.commands.some((known) => known.name() === name || known.aliases().includes(name))) return;
-  command.error(`error: unknown command '${name}'`, { code: "commander.unknownCommand" });
+  refuseUnknown(command, name);
+}
+
+function refuseUnknown(command: Command, name: string | undefined): never {
+  command.error(`error: unknown command '${name ?? ""}'`, { code: "commander.unknownCommand" });
 }
 
 const epilogue = `

@@ -1,5 +1,4 @@
 import { isErgonError, messageOf, type ErrorCode } from "@ergon/core";
-import { YAMLError } from "yaml";
 
 import { visible, visibleJson } from "../visible.ts";
 import type { Io } from "./io.ts";
@@ -54,7 +53,8 @@ export function reportError(
 /** Messages name the first of several faults; people see the others too. A fault of YAML is shown with its lines. */
 function textOf(error: unknown): string {
   const text = messageOf(error);
-  if (error instanceof Error && error.cause instanceof YAMLError) return text.trimEnd();
+  if (error instanceof Error && error.cause instanceof Error && error.cause.name === "YAMLParseError")
+    return text.trimEnd();
   if (!isErgonError(error) || !/ \(and \d+ more\)$/.test(text)) return oneLine(text);
   const shown = error.issues
     .slice(0, MOST_ISSUES)

@@ -1,15 +1,14 @@
 import { hostname } from "node:os";
 
-import { SECOND, connect, formatDuration, parseDuration, silentLogger, type Client } from "@ergon/core";
+import { SECOND, formatDuration, parseDuration, silentLogger, type Client, type Logger } from "@ergon/core";
 import { InvalidArgumentError, type Command } from "commander";
 
-import { createLogger } from "../logger.ts";
-import type { ResolvedNodeOptions } from "../options.ts";
+import type { LogOptions, ResolvedNodeOptions } from "../options.ts";
 import { exitCodeOf, exitCodes } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
 import { createOutput, type Output } from "./output.ts";
 import { reportError } from "./report.ts";
-import { readSettings, type Setting } from "./settings.ts";
+import type { Setting } from "./settings.ts";
 
 /** The input of a command: its environment, and the settings from its flags, the environment variables and the file. */
 export interface Session {
@@ -62,7 +61,8 @@ export function createCli(io: Io): Cli {
       const json = flags["json"] === true;
       const debug = flags["debug"] === true || isSet(io.env["ERGON_DEBUG"]);
       try {
-        const settings = readSettings({ flags, scopes, env: io.env });
+        const { readSettings } = await import("./read-settings.ts");
+        const settings = await readSettings({ flags, scopes, env: io.env });
         const requestTimeout = (flags["requestTimeout"] as number | undefined) ?? REQUEST_TIMEOUT_MS;
         const session: Session = {
           io,
@@ -105,7 +105,8 @@ export function createCli(io: Io): Cli {
 async function connectClient(session: Session, timeoutMs: number): Promise<Client> {
   const { io, output, settings, debug } = session;
   const { nats, namespace, prefix, log } = settings;
-  const logger = debug ? createLogger({ ...log, level: "debug" }) : silentLogger;
+  const { connect } = await import("./client.ts");
+  const logger = await loggerOf(debug, log);
   const by = `${io.env["USER"] ?? "cli"}@${hostname()}`;
   const say = (text: string): void => {
     if (!output.json) output.note(`ergon: ${text}`);
@@ -132,6 +133,13 @@ async function connectClient(session: Session, timeoutMs: number): Promise<Clien
     nats: { name: "ergon cli", ...nats },
     ...{ namespace, prefix, timeoutMs, by, logger, onNoNode, onNatsAway },
   });
+}
+
+/** Says what a connection does where one debugs. */
+export async function loggerOf(debug: boolean, options: LogOptions = {}): Promise<Logger> {
+  if (!debug) return silentLogger;
+  const { createLogger } = await import("../logger.ts");
+  return createLogger({ ...options, level: "debug" });
 }
 
 const signalCodes: Partial<Record<NodeJS.Signals, number>> = {

@@ -1,5 +1,3 @@
-import Table from "cli-table3";
-
 import { fill } from "./wrap.ts";
 
 const GAP = 2;
@@ -14,20 +12,6 @@ interface TableCell {
 
 type Row = readonly TableCell[];
 
-const noBorders = {
-  ...{
-    top: "",
-    "top-mid": "",
-    "top-left": "",
-    "top-right": "",
-    bottom: "",
-    "bottom-mid": "",
-    "bottom-left": "",
-    "bottom-right": "",
-  },
-  ...{ left: "", "left-mid": "", mid: "", "mid-mid": "", right: "", "right-mid": "", middle: "" },
-};
-
 /**
  * Lays rows out below a head for a terminal. Where they are too wide, the widest columns of several words are broken between words; where that is not
  * enough, each row becomes a block with a line for each of its cells. No word is broken.
@@ -35,15 +19,22 @@ const noBorders = {
 export function layOut(head: Row, rows: readonly Row[], columns: number): string {
   const widths = fittingWidths([head, ...rows], columns);
   if (widths === undefined) return blocks(head, rows, columns);
-  const table = new Table({
-    head: head.map(painted),
-    chars: noBorders,
-    colWidths: widths.map((width) => width + GAP),
-    wordWrap: true,
-    style: { head: [], border: [], "padding-left": 0, "padding-right": GAP },
-  });
-  for (const row of rows) table.push(row.map(painted));
-  return table.toString().replace(/ +$/gm, "");
+  return [head, ...rows].flatMap((row) => linesOf(row, widths)).join("\n");
+}
+
+/** A row as lines: a cell that is too wide for its column goes on in the next line. */
+function linesOf(row: Row, widths: readonly number[]): readonly string[] {
+  const columns = row.map(({ text }, at) => text.split("\n").flatMap((part) => [...fill(part, widths[at] ?? 0)]));
+  const height = Math.max(...columns.map((parts) => parts.length));
+  return Array.from({ length: height }, (_, line) =>
+    row
+      .map(({ paint }, at) => {
+        const part = columns[at]?.[line] ?? "";
+        return (part === "" ? "" : paint(part)) + " ".repeat((widths[at] ?? 0) - part.length + GAP);
+      })
+      .join("")
+      .replace(/ +$/, ""),
+  );
 }
 
 /** How wide the columns may be; `undefined` where the rows do not fit without breaking words. */

@@ -12,10 +12,8 @@ function stateOf({ state, twin }: AgentView): { readonly text: string; readonly 
   return { text: state, paint: state === "here" ? "green" : "dim" };
 }
 
-export function agents(program: Command, cli: Cli): void {
-  program
-    .command("agents")
-    .summary("show the agents")
+export function agents(command: Command, cli: Cli): void {
+  command
     .description(
       "Shows the agents that announce themselves, with their drivers. The list does not contain plain NATS services, though they serve tasks too.",
     )

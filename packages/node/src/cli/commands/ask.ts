@@ -9,10 +9,8 @@ Examples:
   ergon ask order-42 confirm --until state:paid | jq .receipt
   ergon ask basket-7 checkout                  waits for the end, and prints the output`;
 
-export function ask(program: Command, cli: Cli): void {
-  program
-    .command("ask")
-    .summary("send an event, wait, and print the result")
+export function ask(command: Command, cli: Cli): void {
+  command
     .description(
       "Sends an event and waits until the instance reaches the state or tag of --until, or has ended. Prints the instance's context as JSON, or its output when it has ended.",
     )

@@ -26,10 +26,8 @@ interface Flags {
 /** Waits under way at once; the others' tasks go on all the same. */
 const WAITS = 500;
 
-export function batch(program: Command, cli: Cli): void {
-  program
-    .command("batch")
-    .summary("store many tasks, all or none")
+export function batch(command: Command, cli: Cli): void {
+  command
     .description(
       "Reads tasks from a file or from standard input, and stores all of them or none. Prints each task when it has ended.",
     )

@@ -2,10 +2,8 @@ import type { Command } from "commander";
 
 import type { Cli } from "../session.ts";
 
-export function can(program: Command, cli: Cli): void {
-  program
-    .command("can")
-    .summary("show which events an instance takes")
+export function can(command: Command, cli: Cli): void {
+  command
     .description(
       "Prints the types of the events that an instance accepts in its present state, one per line; * stands for any type. A guard may still reject an event.",
     )

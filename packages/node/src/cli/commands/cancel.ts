@@ -4,10 +4,8 @@ import type { Command } from "commander";
 import { standingOf } from "../instance-view.ts";
 import type { Cli } from "../session.ts";
 
-export function cancel(program: Command, cli: Cli): void {
-  program
-    .command("cancel")
-    .summary("cancel a task or an instance")
+export function cancel(command: Command, cli: Cli): void {
+  command
     .description(
       "Requests a cancel, and prints the result: cancelled; or cancelling, while a running attempt has its grace to stop; or the state of a machine that handles the event cancel itself. Exit code 5 when the task or instance has ended already.",
     )

@@ -1,14 +1,11 @@
-import { InvalidError, createMachineRegistry, createNames, silentLogger, type Verdict } from "@ergon/core";
-import { connectNats, inspectNats, openNats } from "@ergon/core/nats";
+import type { Verdict } from "@ergon/core";
 import type { Command } from "commander";
 
-import { checkInstances, type CheckedGroup } from "../../check-instances.ts";
-import { loadMachines } from "../../load-machines.ts";
-import { createLogger } from "../../logger.ts";
+import type { CheckedGroup } from "../../check-instances.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { cell } from "../format.ts";
 import type { Paint } from "../output.ts";
-import { repeated, type Cli, type Session } from "../session.ts";
+import { repeated, type Cli } from "../session.ts";
 
 const examples = `
 Examples:
@@ -19,10 +16,8 @@ Reads every live instance and starts nothing; nodes need not be there. Exit code
 
 const paints: Readonly<Record<Verdict["kind"], Paint>> = { fits: "green", moves: "cyan", breaks: "red" };
 
-export function check(program: Command, cli: Cli): void {
-  program
-    .command("check")
-    .summary("check which instances would break with other machines")
+export function check(command: Command, cli: Cli): void {
+  command
     .description(
       "Checks whether every live instance could continue on nodes that know only the given machines: its version, state, actors, timers and migration. Changes nothing.",
     )
@@ -30,6 +25,7 @@ export function check(program: Command, cli: Cli): void {
     .addHelpText("after", examples)
     .action(
       cli.action(["connection", "node"], async (session) => {
+        const { examine } = await import("../services/check.ts");
         const { output } = session;
         const groups = await examine(session);
         if (output.json) for (const group of groups) output.value(group);
@@ -50,26 +46,4 @@ function rowOf({ machine, version, state, kind, to, reason, count, example }: Ch
 
 function countOf(groups: readonly CheckedGroup[]): number {
   return groups.reduce((sum, { count }) => sum + count, 0);
-}
-
-async function examine({ settings, debug }: Session): Promise<readonly CheckedGroup[]> {
-  const { nats, namespace, prefix } = settings;
-  if (settings.machines.length === 0)
-    throw new InvalidError(
-      "INVALID_OPTION",
-      "--machines is missing: add a module that exports the machines to check against",
-    );
-  const machines = createMachineRegistry(await loadMachines(settings.machines));
-  const logger = debug ? createLogger({ level: "debug" }) : silentLogger;
-  const link = await connectNats({ name: "ergon check", ...nats }, { logger });
-  try {
-    const { shape } = await inspectNats(link, createNames(namespace, prefix));
-    if (shape === undefined) return [];
-    return await checkInstances(
-      await openNats(link, { ...shape, namespace, prefix, commitMode: "pipelined" }),
-      machines,
-    );
-  } finally {
-    await link.drain();
-  }
 }

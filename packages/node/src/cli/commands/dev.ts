@@ -1,16 +1,10 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
-
-import { ErgonError, InvalidError, messageOf } from "@ergon/core";
+import { InvalidError } from "@ergon/core";
 import type { Command } from "commander";
 
-import { createLogger } from "../../logger.ts";
-import { startNatsServer, type NatsServer } from "../../nats-server/index.ts";
-import { runningText } from "../format.ts";
 import { addSettingFlags } from "../service-flags.ts";
-import { runService, type OnStop } from "../service.ts";
-import { portArgument, type Cli, type Session } from "../session.ts";
+import { runService } from "../service.ts";
+import type { DevFlags } from "../services/dev.ts";
+import { portArgument, type Cli } from "../session.ts";
 import { shippedDrivers } from "../shipped-drivers.ts";
 
 const examples = `
@@ -21,18 +15,8 @@ Examples:
 Prints one line when it accepts tasks: ready nats://127.0.0.1:PORT namespace=default
 Standard error shows the running parts, and where the tasks are stored.`;
 
-/** Where a command looks for NATS when it is not told. */
-const DEFAULT_URL = "nats://127.0.0.1:4222";
-
-interface Flags {
-  readonly port: number;
-  readonly store?: string;
-}
-
-export function dev(program: Command, cli: Cli): void {
-  const command = program
-    .command("dev")
-    .summary("run NATS, a node and the bundled agents on this machine")
+export function dev(command: Command, cli: Cli): void {
+  command
     .description(
       `Runs nats-server, a node and an agent of ${shippedDrivers.join(", ")}. Only programs on this machine can connect to them.`,
     )
@@ -40,128 +24,16 @@ export function dev(program: Command, cli: Cli): void {
     .option("--store <dir>", "the folder that keeps all tasks (default: a temporary folder, removed at the end)")
     .addHelpText("after", examples);
   addSettingFlags(command, ["service", "node"]).action(
-    cli.action(["connection", "service", "node"], async (session, flags: Flags) => {
-      if (program.opts()["nats"] !== undefined)
+    cli.action(["connection", "service", "node"], async (session, flags: DevFlags) => {
+      if (command.optsWithGlobals()["nats"] !== undefined)
         throw new InvalidError(
           "INVALID_OPTION",
           '--nats: ergon dev starts its own NATS. Omit --nats, or run "ergon node" on that server',
         );
-      return runService(session, (onStop) => start(session, flags, onStop));
+      return runService(session, async (onStop) => {
+        const { startDev } = await import("../services/dev.ts");
+        await startDev(session, flags, onStop);
+      });
     }),
   );
-}
-
-async function start(session: Session, flags: Flags, onStop: OnStop): Promise<void> {
-  const [{ openNode }, { loadMachines }] = await Promise.all([
-    import("../../node.ts"),
-    import("../../load-machines.ts"),
-  ]);
-  const [{ createAgent }, { driversOf }] = await Promise.all([import("@ergon/agents"), import("../shipped.ts")]);
-  const { settings, output } = session;
-  const { namespace, prefix, drainMs } = settings;
-  const machines = await loadMachines(settings.machines);
-
-  let isReady = false;
-  const storeDir = await openStore(flags, onStop, (end) => {
-    if (isReady) output.note(end);
-  });
-  const server = await startServer(session, flags, storeDir, onStop);
-  const nats = { servers: server.url };
-  const logger = createLogger(settings.log);
-  const node = await openNode({ ...settings, nats, machines }, logger, { warnsOfSync: false });
-  onStop(() => node.stop({ drainMs }));
-  const drivers = driversOf({ driver: shippedDrivers, httpAllow: ["all"] }, []);
-  const agent = createAgent({
-    drivers,
-    nats,
-    namespace,
-    prefix,
-    drainMs,
-    logger,
-    signals: [],
-  });
-  onStop(
-    () => agent.stop(),
-    () => runningText(agent.running, drainMs),
-  );
-  await Promise.all([node.ready, agent.start()]);
-
-  isReady = true;
-  if (!output.json) greet(session, flags, { url: server.url, storeDir, machines: machines.map(nameOf) });
-  if (output.json) output.value({ ready: true, url: server.url, namespace });
-  else output.line(`ready ${server.url} namespace=${namespace}`);
-  await server.exited;
-  throw new ErgonError(
-    "terminal",
-    "SERVER_UNSUITABLE",
-    "nats-server exited unexpectedly; run again with --debug to see its log",
-  );
-}
-
-function nameOf({ name, version }: { readonly name: string; readonly version: string }): string {
-  return `${name}@${version}`;
-}
-
-interface Running {
-  readonly url: string;
-  readonly storeDir: string;
-  readonly machines: readonly string[];
-}
-
-/** Says to people what runs, where it is kept, and what to type next. */
-function greet({ io, output, settings }: Session, { store }: Flags, { url, storeDir, machines }: Running): void {
-  const { namespace } = settings;
-  const where = `${url === DEFAULT_URL ? "" : ` --nats ${url}`}${namespace === "default" ? "" : ` --namespace ${namespace}`}`;
-  const kept = store === undefined ? "temporary, removed at the end; --store DIR keeps the tasks" : "kept";
-  output.note(
-    [
-      `ergon dev runs NATS at ${url}, a node and an agent, for this machine alone`,
-      `  store     ${storeDir} (${kept})`,
-      `  machines  ${machines.length === 0 ? "none; --machines FILE loads yours" : machines.join(", ")}`,
-      `  drivers   ${shippedDrivers.join(", ")}`,
-      `  next      ${commandName(io.env)} submit echo hello --wait${where}`,
-      "  stop      Ctrl-C",
-    ].join("\n"),
-  );
-}
-
-/** How this command is called from where it was called: a checkout's script says so; in a project npm knows where it is, and a shell does not. */
-function commandName(env: Session["io"]["env"]): string {
-  if (env["npm_lifecycle_event"] === "ergon") return "npm run ergon --";
-  return env["ERGON_COMMAND"] ?? (env["npm_command"] === undefined ? "ergon" : "npx ergon");
-}
-
-/** Where everything is kept; what has become of it is said once all has stopped. */
-async function openStore({ store }: Flags, onStop: OnStop, say: (text: string) => void): Promise<string> {
-  if (store !== undefined) {
-    onStop(async () => say(`all tasks are kept in ${store}`));
-    return store;
-  }
-  const folder = await mkdtemp(path.join(tmpdir(), "ergon-dev-"));
-  onStop(async () => {
-    await rm(folder, { recursive: true, force: true });
-    say(`the temporary store ${folder} was removed`);
-  });
-  return folder;
-}
-
-async function startServer(
-  { debug, output }: Session,
-  { port }: Flags,
-  storeDir: string,
-  onStop: OnStop,
-): Promise<NatsServer> {
-  try {
-    const server = await startNatsServer({
-      storeDir,
-      ...(port === 0 ? {} : { port }),
-      ...(debug ? { onLog: (line: string) => output.note(line) } : {}),
-    });
-    onStop(() => server.stop());
-    return server;
-  } catch (cause) {
-    const text = messageOf(cause);
-    const advice = text.includes("address already in use") ? "; --port 0 picks a free port" : "";
-    throw new ErgonError("terminal", "SERVER_UNSUITABLE", `${text}${advice}`, { cause });
-  }
 }

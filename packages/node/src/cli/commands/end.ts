@@ -3,10 +3,8 @@ import type { Command } from "commander";
 
 import type { Cli } from "../session.ts";
 
-export function end(program: Command, cli: Cli): void {
-  program
-    .command("end")
-    .summary("end a task or an instance by force")
+export function end(command: Command, cli: Cli): void {
+  command
     .description(
       "Fails a live task or instance at once, without waiting for its agent or its machine. Exit code 5 when it has ended already.",
     )

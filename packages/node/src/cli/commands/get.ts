@@ -5,10 +5,8 @@ import { printTask } from "../format.ts";
 import { printInstance } from "../instance-view.ts";
 import type { Cli } from "../session.ts";
 
-export function get(program: Command, cli: Cli): void {
-  program
-    .command("get")
-    .summary("show a task or an instance")
+export function get(command: Command, cli: Cli): void {
+  command
     .description("Shows a task or an instance, live or ended and still retained, with its history.")
     .argument("<id>", "the task or instance")
     .action(

@@ -21,10 +21,8 @@ interface Flags extends Omit<ListRequest, "limit"> {
   readonly limit: number;
 }
 
-export function ls(program: Command, cli: Cli): void {
-  program
-    .command("ls")
-    .summary("list tasks and instances")
+export function ls(command: Command, cli: Cli): void {
+  command
     .description("Lists live tasks and instances, newest first.")
     .option("--all", "also list ended tasks that are still retained")
     .addOption(new Option("--status <status>", "list only this status").choices(listStatuses))

@@ -22,10 +22,8 @@ interface Flags {
 /** Migrations under way at once. */
 const AT_ONCE = 100;
 
-export function migrate(program: Command, cli: Cli): void {
-  program
-    .command("migrate")
-    .summary("move instances to another version of their machine")
+export function migrate(command: Command, cli: Cli): void {
+  command
     .description(
       "Moves all live instances of one version of a machine to another version, by the migration that the machine defines.",
     )

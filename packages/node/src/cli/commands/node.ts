@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 
-import { addSettingFlags, serviceNats } from "../service-flags.ts";
+import { addSettingFlags } from "../service-flags.ts";
 import { runService } from "../service.ts";
 import type { Cli } from "../session.ts";
 
@@ -11,10 +11,8 @@ Examples:
 
 Prints a line when it serves its share. The first SIGINT or SIGTERM hands its shards over and stops, a second one quits.`;
 
-export function node(program: Command, cli: Cli): void {
-  const command = program
-    .command("node")
-    .summary("run a node")
+export function node(command: Command, cli: Cli): void {
+  command
     .description(
       "Runs a node. A node stores tasks, supervises them and dispatches them to agents. All nodes are equal; start as many as you like.",
     )
@@ -22,14 +20,8 @@ export function node(program: Command, cli: Cli): void {
   addSettingFlags(command, ["service", "node"]).action(
     cli.action(["connection", "service", "node"], (session) =>
       runService(session, async (onStop) => {
-        const { createNode } = await import("../../node.ts");
-        const { settings, output } = session;
-        const { namespace, drainMs } = settings;
-        const running = await createNode({ ...settings, nats: serviceNats(settings) });
-        onStop(() => running.stop({ drainMs }));
-        await running.ready;
-        if (output.json) output.value({ ready: true, node: running.id, namespace });
-        else output.line(`ready node=${running.id} namespace=${namespace}`);
+        const { startNode } = await import("../services/node.ts");
+        await startNode(session, onStop);
       }),
     ),
   );

@@ -1,6 +1,5 @@
-import { InvalidError, PLAN, messageOf, type Client, type PlanDefinition } from "@ergon/core";
+import { InvalidError, PLAN, type Client, type PlanDefinition } from "@ergon/core";
 import type { Command } from "commander";
-import { parse as parseYaml } from "yaml";
 
 import { awaitEnd } from "../ended.ts";
 import { instanceOf } from "../instance-of.ts";
@@ -8,6 +7,7 @@ import type { Io } from "../io.ts";
 import { readStdin, readInput, readJson } from "../payload.ts";
 import { durationArgument, durationText, repeated, type Cli, type Session } from "../session.ts";
 import { checkTimeout } from "../wait-flags.ts";
+import { parseYaml } from "../yaml.ts";
 import { newsOfSteps, printPlan } from "./plan-steps.ts";
 
 const examples = `
@@ -28,20 +28,17 @@ interface RunFlags {
   readonly timeout?: number;
 }
 
-export function plan(program: Command, cli: Cli): void {
-  const group = program
-    .command("plan")
-    .summary("run many steps in order, at once or as a graph")
-    .description("A plan runs steps in order, at once or as a graph, and can undo them (docs/plans.md).");
-  addRun(group, cli);
-  group
+export function plan(command: Command, cli: Cli): void {
+  command.description("A plan runs steps in order, at once or as a graph, and can undo them (docs/plans.md).");
+  addRun(command, cli);
+  command
     .command("show")
     .summary("show a plan, step by step")
     .argument("<id>", "the plan")
     .action(
       cli.clientAction(async ({ output }, client, id: string) => printPlan(output, await instanceOf(client, id, PLAN))),
     );
-  group
+  command
     .command("retry")
     .summary("continue a plan where it failed")
     .description(
@@ -98,12 +95,7 @@ function addRun(group: Command, cli: Cli): void {
 async function readPlan(io: Io, file: string): Promise<PlanDefinition> {
   const data = file === "-" ? await readStdin(io, "a plan") : await readInput(file);
   const name = file === "-" ? "standard input" : file;
-  let parsed: unknown;
-  try {
-    parsed = parseYaml(Buffer.from(data).toString());
-  } catch (cause) {
-    throw new InvalidError("INVALID_BODY", `${name} is neither YAML nor JSON: ${messageOf(cause)}`, { cause });
-  }
+  const parsed = await parseYaml(data, name);
   if (typeof parsed !== "object" || parsed === null)
     throw new InvalidError("INVALID_BODY", `${name} is not a plan: a plan is an object with steps, or a list of steps`);
   return (Array.isArray(parsed) ? { steps: parsed } : parsed) as PlanDefinition;

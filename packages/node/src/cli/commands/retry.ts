@@ -3,10 +3,8 @@ import type { Command } from "commander";
 
 import type { Cli } from "../session.ts";
 
-export function retry(program: Command, cli: Cli): void {
-  program
-    .command("retry")
-    .summary("submit a failed task again")
+export function retry(command: Command, cli: Cli): void {
+  command
     .description(
       "Submits a failed or cancelled task again as a new task, and prints the new task's id. Exit code 5 when the task has neither failed nor been cancelled.",
     )

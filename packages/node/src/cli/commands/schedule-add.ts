@@ -7,21 +7,19 @@ import {
   describeSchedule,
   isErgonError,
   isMap,
-  messageOf,
   overlapPolicies,
-  parseSchedule,
   type Client,
   type MachineView,
   type ScheduleSpec,
 } from "@ergon/core";
 import { Option, type Command } from "commander";
-import { parse as parseYaml } from "yaml";
 
 import type { Io } from "../io.ts";
 import { contentTypeOf, readInput, readJson, readPayload } from "../payload.ts";
 import { SHOWN, printSchedule } from "../schedule-view.ts";
 import { durationText, repeated, type Cli } from "../session.ts";
 import { unservedBy } from "../unserved.ts";
+import { parseYaml } from "../yaml.ts";
 
 const examples = `
 Examples:
@@ -110,6 +108,7 @@ export function addSchedule(group: Command, cli: Cli): void {
       cli.clientAction(async ({ io, output }, client, id: string, flags: Flags) => {
         const spec = { ...(flags.file === undefined ? {} : await readSpec(flags.file)), ...(await specOf(io, flags)) };
         // Said here, all of it at once, also of a spec that replaces another.
+        const { parseSchedule } = await import("../parse-schedule.ts");
         const { run } = parseSchedule(spec);
         const view = await store(client, id, spec, flags);
         printSchedule(output, describeSchedule(view, SHOWN));
@@ -184,12 +183,7 @@ async function readSpec(file: string): Promise<object> {
 }
 
 async function readYaml(file: string): Promise<unknown> {
-  const data = await readInput(file);
-  try {
-    return parseYaml(Buffer.from(data).toString()) as unknown;
-  } catch (cause) {
-    throw new InvalidError("INVALID_BODY", `${file} is neither YAML nor JSON: ${messageOf(cause)}`, { cause });
-  }
+  return parseYaml(await readInput(file), file);
 }
 
 function given(fields: Readonly<Record<string, unknown>>): object {

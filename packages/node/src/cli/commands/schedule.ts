@@ -7,17 +7,13 @@ import { SHOWN, printSchedule, printSchedules } from "../schedule-view.ts";
 import type { Cli } from "../session.ts";
 import { addSchedule } from "./schedule-add.ts";
 
-const summary = "start tasks, machines and plans later, at an interval, or by cron";
 /** Schedules that are asked for at a time. */
 const AT_ONCE = 20;
 
-export function schedule(program: Command, cli: Cli): void {
-  const group = program
-    .command("schedule")
-    .summary(summary)
-    .description("A schedule starts tasks, machines or plans by time (docs/schedules.md).");
-  addSchedule(group, cli);
-  group
+export function schedule(command: Command, cli: Cli): void {
+  command.description("A schedule starts tasks, machines or plans by time (docs/schedules.md).");
+  addSchedule(command, cli);
+  command
     .command("ls")
     .summary("list schedules")
     .description("Lists the schedules, the newest first.")
@@ -29,7 +25,7 @@ export function schedule(program: Command, cli: Cli): void {
         );
       }),
     );
-  group
+  command
     .command("show")
     .summary("show a schedule, with its next five runs")
     .argument("<id>", "the schedule")
@@ -39,7 +35,7 @@ export function schedule(program: Command, cli: Cli): void {
       ),
     );
   for (const [type, what] of events)
-    group
+    command
       .command(type)
       .summary(what)
       .argument("<id>", "the schedule")
@@ -50,7 +46,7 @@ export function schedule(program: Command, cli: Cli): void {
           say(output, view, type === "trigger" ? lastRunOf(view) : undefined);
         }),
       );
-  group
+  command
     .command("rm")
     .summary("remove a schedule; its current runs continue")
     .argument("<id>", "the schedule")

@@ -23,10 +23,8 @@ interface Flags {
   readonly timeout?: number;
 }
 
-export function send(program: Command, cli: Cli): void {
-  program
-    .command("send")
-    .summary("send an event to an instance")
+export function send(command: Command, cli: Cli): void {
+  command
     .description(
       "Sends an event to an instance of a machine. An event that is sent again with the same --event-id counts once.",
     )

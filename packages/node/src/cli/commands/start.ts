@@ -29,10 +29,8 @@ interface Flags {
   readonly timeout?: number;
 }
 
-export function start(program: Command, cli: Cli): void {
-  program
-    .command("start")
-    .summary("start an instance of a machine")
+export function start(command: Command, cli: Cli): void {
+  command
     .description(
       "Starts an instance of a machine that the nodes know. A repeated start with the same --id finds the instance that exists, and starts no second one.",
     )

@@ -22,10 +22,8 @@ Examples:
 Prints the task's id once it is stored; with --wait the exact bytes of its response.
 Where the --id is that of a task that has failed or was cancelled, it says so, and ends with exit code 1.`;
 
-export function submit(program: Command, cli: Cli): void {
-  const command = program
-    .command("submit")
-    .summary("store a task")
+export function submit(command: Command, cli: Cli): void {
+  command
     .description(
       "Stores a task, and prints its id. A repeated submit with the same --id finds the task that exists, and stores no second one.",
     )

@@ -15,10 +15,8 @@ Examples:
   ergon wait photo-7 --timeout 30s --json
   ergon wait order-42 --until state:paid`;
 
-export function wait(program: Command, cli: Cli): void {
-  program
-    .command("wait")
-    .summary("wait until a task or an instance has ended")
+export function wait(command: Command, cli: Cli): void {
+  command
     .description(
       "Waits until a task or an instance has ended. Exit code 0 after a success, 1 after a failure or a cancel.",
     )

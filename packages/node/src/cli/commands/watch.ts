@@ -7,10 +7,8 @@ import { changeText } from "../instance-view.ts";
 import type { Cell, Output } from "../output.ts";
 import type { Cli } from "../session.ts";
 
-export function watch(program: Command, cli: Cli): void {
-  program
-    .command("watch")
-    .summary("follow a task or an instance")
+export function watch(command: Command, cli: Cli): void {
+  command
     .description(
       "Prints every transition of a task or an instance, past ones included, and its progress, until it has ended. --json prints the whole task or instance at each transition.",
     )

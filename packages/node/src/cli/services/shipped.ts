@@ -3,8 +3,8 @@ import path from "node:path";
 import { command, echo, http, noop, sleep, type DriverDefinition } from "@ergon/agents";
 import { InvalidError } from "@ergon/core";
 
-import { isExecutable } from "../is-executable.ts";
-import { shippedDrivers } from "./shipped-drivers.ts";
+import { isExecutable } from "../../is-executable.ts";
+import { shippedDrivers } from "../shipped-drivers.ts";
 
 /** The drivers of an agent of the command line. */
 export interface DriverFlags {

@@ -1,0 +1,2 @@
+// The client, loaded once a command connects.
+export { connect } from "@ergon/core";
