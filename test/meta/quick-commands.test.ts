@@ -57,7 +57,7 @@ describe("the bundled command", () => {
     );
   });
 
-  /** The packages whose code a command loads; rolldown names the file of every part of a chunk. */
+  /** The packages whose code a command loads: rolldown names the file of every part of a chunk. */
   function packagesOf(args: readonly string[]): readonly string[] {
     writeFileSync(loaded, "");
     spawnSync(process.execPath, ["--import", hooks, path.join(bundle, "ergon.js"), ...args], {

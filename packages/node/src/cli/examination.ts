@@ -7,7 +7,7 @@ import { loggerOf, type Session } from "./session.ts";
 const CLUSTER_TIMEOUT_MS: number = 3 * SECOND;
 const MONITOR_TIMEOUT_MS: number = 3 * SECOND;
 
-/** What `ergon doctor` finds: it asks NATS, the nodes and, when told where it is, the monitoring port. */
+/** The findings of `ergon doctor`: it asks NATS, the nodes and, where its URL is given, the monitoring port. */
 export async function examine(
   { settings: { nats, namespace, prefix }, debug }: Session,
   monitor: string | undefined,

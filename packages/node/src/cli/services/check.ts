@@ -5,7 +5,7 @@ import { checkInstances, type CheckedGroup } from "../../check-instances.ts";
 import { loadMachines } from "../../load-machines.ts";
 import { loggerOf, type Session } from "../session.ts";
 
-/** How every live instance would fare on nodes that know the machines of the settings. */
+/** Checks every live instance against nodes that know only the machines of the settings. */
 export async function examine({ settings, debug }: Session): Promise<readonly CheckedGroup[]> {
   const { nats, namespace, prefix } = settings;
   if (settings.machines.length === 0)
