@@ -22,6 +22,7 @@ export default defineConfig({
       project("interop"),
       project("meta"),
     ],
+    reporters: ["default", "./test/support/slowest-files.ts"],
     setupFiles: ["test/support/fail-on-console.ts"],
     pool: "forks",
     // Most of a file's time is waiting for processes; vitest alone would run one file at a time on two cores.

@@ -1,4 +1,4 @@
-// npm run bench [-- --quick] [--json] [--setting TEXT] [--part tasks|pace|workflows|steps]: what Ergon does on this machine, and what the server, the
+// npm run bench [-- --quick] [--json] [--setting TEXT] [--part tasks|pace|workflows|steps|commands]: what Ergon does on this machine, and what the server, the
 // wire and XState alone would do, in the same run. `pace` is `tasks` without processes that are killed.
 //   --profile node|agent|server   a CPU profile of one process under single tasks: a file, and a summary by message, package and function
 //   --profile node --allocations  a profile of what it allocates instead
@@ -6,6 +6,7 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 
+import { measureCommands, printCommands } from "./commands.ts";
 import { compare } from "./compare.ts";
 import { measureFloor, type Floor } from "./floor.ts";
 import { Load } from "./load.ts";
@@ -100,11 +101,17 @@ async function report(): Promise<void> {
   progress("steps");
   const steps = wants("steps") ? measureSteps(sizes.steps) : undefined;
   const results: Result[] = [];
-  if (values.part !== "steps") for (const setting of chosen) results.push(await measure(setting));
+  progress("commands");
+  const commands = wants("commands") ? await measureCommands() : [];
+  if (!["steps", "commands"].includes(values.part ?? ""))
+    for (const setting of chosen) results.push(await measure(setting));
   const machine = `${cpus().length} x ${cpus()[0]?.model ?? "unknown"}, Node ${process.version}`;
   if (values.json === true)
-    process.stdout.write(`${JSON.stringify({ machine, sizes, steps, results }, undefined, 2)}\n`);
-  else printReport(machine, steps, results);
+    process.stdout.write(`${JSON.stringify({ machine, sizes, steps, commands, results }, undefined, 2)}\n`);
+  else {
+    printReport(machine, steps, results);
+    printCommands(commands);
+  }
 }
 
 function wants(part: string): boolean {
