@@ -37,7 +37,7 @@ describe("instances by the command line", () => {
     expect(await ergon(["send", "o2", "ship"])).toEqual({
       code: 5,
       out: "",
-      err: 'ergon: EVENT_NOT_ACCEPTED: o2 takes no event "ship" in its present state; it takes: confirm\n',
+      err: 'ergon: EVENT_NOT_ACCEPTED: o2 does not accept the event "ship" in its present state; it accepts: confirm\n',
     });
     expect(await ergon(["cancel", "o2"])).toMatchObject({ code: 0, out: "cancelled\n" });
     expect(await ergon(["wait", "o2"])).toMatchObject({

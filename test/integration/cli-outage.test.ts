@@ -85,7 +85,7 @@ test("a wait whose time is up while NATS is away ends with exit code 4, and name
   expect((await waiting).code).toBe(4);
   expect(heard).toContain("NATS is unreachable; still waiting for t-2");
   expect(heard).toMatch(
-    /NATS_UNREACHABLE: .*whether task t-2 has ended is not known: it goes on, wait for it again\n$/,
+    /NATS_UNREACHABLE: .*whether task t-2 has ended is not known: it continues, and you can wait for it again\n$/,
   );
   await own.restart();
 });

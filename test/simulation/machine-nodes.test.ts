@@ -142,7 +142,7 @@ describe("a shard goes only to nodes that know its machines", () => {
 
     await expect(cluster.drive(cluster.client().start("order", undefined, { version: "9" }))).rejects.toMatchObject({
       code: "MACHINE_NOT_FOUND",
-      message: "no node knows machine order@9",
+      message: "no node knows the machine order@9; start a node that registers it",
     });
   });
 

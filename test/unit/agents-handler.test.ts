@@ -90,7 +90,7 @@ describe("a handler", () => {
     await clock.advance(50);
 
     expect(said.map(({ event }) => event)).toEqual(["failed"]);
-    expect(said[0]?.headers[H.serviceError]).toMatch(/^the response cannot be told as JSON: /);
+    expect(said[0]?.headers[H.serviceError]).toMatch(/^the response cannot be written as JSON: /);
     expect(said[0]?.headers[H.serviceError]).toContain(reason);
   });
 

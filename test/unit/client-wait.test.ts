@@ -90,7 +90,9 @@ describe("wait", () => {
 
     await expect(stage.outcome(client.wait("t-1", { timeoutMs: 90_000 }))).rejects.toMatchObject({
       code: "NATS_UNREACHABLE",
-      message: expect.stringMatching(/whether task t-1 has ended is not known: it goes on, wait for it again$/),
+      message: expect.stringMatching(
+        /whether task t-1 has ended is not known: it continues, and you can wait for it again$/,
+      ),
     });
     expect(stage.clock.now() - begin).toBeGreaterThanOrEqual(90_000);
   });

@@ -289,6 +289,6 @@ describe("any machine of one path of states", () => {
       "toString",
       { __proto__: "b" },
     ])
-      expect(() => machine.leafOf(value)).toThrow("is no state");
+      expect(() => machine.leafOf(value)).toThrow("is not a state");
   });
 });

@@ -39,7 +39,7 @@ describe("a node's machines", () => {
       ["bad.ts (second)", expect.stringMatching(/^another machine twice@1 is in .*bad\.ts \(first\)/)],
       ["bad.ts (spaced)", expect.stringContaining('machine "a b"')],
       ["missing.ts", expect.stringContaining("there is no such file")],
-      ["none.ts", "exports no machine; export what createMachine() or defineMachine() gives"],
+      ["none.ts", "exports no machine; export a result of createMachine() or defineMachine()"],
       ["throwing.ts", expect.stringMatching(/^cannot be loaded: out of order at once \(.*throwing\.ts:1:7\)$/)],
     ]);
   });

@@ -217,7 +217,7 @@ class ErgonAgent implements Agent {
   #replaced(): void {
     const error = new ConflictError(
       "AGENT_REPLACED",
-      `another agent with the id ${this.id} was started later and lives: this one stops; give each an id of its own`,
+      `another agent with the id ${this.id} was started later and runs: this one stops. Give every agent a unique id`,
     );
     this.#logger.error({}, error.message);
     void this.stop({ drainMs: 0 }).then(() => this.#options.onReplaced?.(error));

@@ -189,4 +189,4 @@ export class Answers {
   }
 }
 
-const NOBODY = new UnavailableError("NO_NODE", "nobody serves the shard");
+const NOBODY = new UnavailableError("NO_NODE", "no node serves the shard");

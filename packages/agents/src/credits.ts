@@ -82,7 +82,10 @@ export class Credits {
           );
           return this.#reply(message, EMPTY);
         default:
-          throw new InvalidError("INVALID_BODY", `an agent does not know the control event "${event ?? ""}"`);
+          throw new InvalidError(
+            "INVALID_BODY",
+            `the control event "${event ?? ""}" is unknown; an agent of another protocol version may know it`,
+          );
       }
     } catch (error) {
       this.#options.logger.warn({ event, error }, "the agent refused a malformed control message");

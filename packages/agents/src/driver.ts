@@ -45,7 +45,7 @@ export function createLanes(
     if (typeof definition.handler !== "function")
       throw new InvalidError("INVALID_OPTION", `handler of driver "${driver}" must be a function`);
     if (lanes.has(driver))
-      throw new InvalidError("INVALID_DRIVER", `driver "${driver}" is given twice; one agent serves it once`);
+      throw new InvalidError("INVALID_DRIVER", `driver "${driver}" is given twice; give each driver of an agent once`);
     lanes.set(driver, {
       driver,
       handle: compose(definition.handler, [...(definition.middleware ?? []), ...middleware]),

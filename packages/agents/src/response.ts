@@ -50,5 +50,5 @@ function toJson(value: unknown): string {
 }
 
 function untellable(reason: string, cause?: unknown): RetryableError {
-  return new RetryableError("AGENT_FAILED", `the response cannot be told as JSON: ${reason}`, { cause });
+  return new RetryableError("AGENT_FAILED", `the response cannot be written as JSON: ${reason}`, { cause });
 }

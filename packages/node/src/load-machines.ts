@@ -34,7 +34,7 @@ export async function loadMachines(sources: readonly MachineSource[]): Promise<r
       collect(value, `${source} (${name})`, found, fault);
     const silent = !issues.some(({ field }) => field === source || field.startsWith(`${source} (`));
     if (found.length === before && silent)
-      fault(source, "exports no machine; export what createMachine() or defineMachine() gives");
+      fault(source, "exports no machine; export a result of createMachine() or defineMachine()");
   }
   const machines = unique(found, fault);
   if (issues.length === 0) return machines;

@@ -58,7 +58,10 @@ function createGuardedLookup(guard: AddressGuard) {
 }
 
 function refusal(host: string): TerminalError {
-  return new TerminalError("ADDRESS_REFUSED", `${host} is not a public address, and this agent does not allow it`);
+  return new TerminalError(
+    "ADDRESS_REFUSED",
+    `${host} is not a public address; allow its range with --http-allow, or with the option allow of the http driver`,
+  );
 }
 
 function parseRange(text: string): Range {

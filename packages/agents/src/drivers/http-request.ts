@@ -87,7 +87,7 @@ function readUrl(text: string, base: URL | undefined): URL {
   if (url?.protocol === "http:" || url?.protocol === "https:") return url;
   throw invalid(
     base === undefined
-      ? "the task's resource is not an http or https URL"
+      ? "the task's resource must be an http or https URL"
       : `${describeUrl(base)} redirects to what is not an http or https URL`,
   );
 }

@@ -155,7 +155,7 @@ function translate(error: unknown, request: HttpRequest): unknown {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const text = code === "" ? "it failed" : code;
   if (code === "UND_ERR_INVALID_ARG") return invalid("a header of the request cannot be sent", error);
-  return new RetryableError("HTTP_UNREACHABLE", `${describeUrl(request.url)} is out of reach: ${text}`, {
+  return new RetryableError("HTTP_UNREACHABLE", `${describeUrl(request.url)} is unreachable: ${text}`, {
     cause: error,
   });
 }

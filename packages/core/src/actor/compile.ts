@@ -110,7 +110,7 @@ export function compile(logic: AnyStateMachine): CompiledMachine {
       if (known !== undefined) return known;
       const node = nodeOf(root, value);
       const rest = node === undefined ? undefined : rests.get(node);
-      if (rest === undefined) throw new Error(`${JSON.stringify(value)} is no state of machine ${root.id}`);
+      if (rest === undefined) throw new Error(`${JSON.stringify(value)} is not a state of machine ${root.id}`);
       return rest;
     },
   };

@@ -204,7 +204,8 @@ function ofWholeCall(cause: unknown, { subject, waitFor, forgettable }: Question
   const message = silent ? `no answer on ${subject} within ${formatDuration(askedMs)}` : cause.message;
   if (waitFor === undefined) return new UnavailableError("REQUEST_TIMEOUT", message, { cause });
   const unknown = forgettable === true ? "took the event" : "has ended";
-  const advice = forgettable === true ? "send it again under the same event id" : "it goes on, wait for it again";
+  const advice =
+    forgettable === true ? "send it again under the same event id" : "it continues, and you can wait for it again";
   return new UnavailableError(
     cause.code as ErrorCode,
     `${message}; whether ${waitFor} ${unknown} is not known: ${advice}`,
@@ -225,5 +226,8 @@ function requireFitting(data: Uint8Array | undefined, headers: Headers | undefin
   }
   if (bytes <= most) return;
   const advice = "store what is large elsewhere and send a reference, or split the batch";
-  throw new InvalidError("PAYLOAD_TOO_LARGE", `the message has ${bytes} bytes and the server takes ${most}: ${advice}`);
+  throw new InvalidError(
+    "PAYLOAD_TOO_LARGE",
+    `the message has ${bytes} bytes, and the server allows ${most}: ${advice}`,
+  );
 }

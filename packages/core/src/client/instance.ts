@@ -102,7 +102,7 @@ interface UntilQuestion {
 
 function questionOf(caller: Caller, { state, tag, timeoutMs = Infinity, signal }: WaitOptions & Until): UntilQuestion {
   if (state !== undefined && tag !== undefined)
-    throw new InvalidError("INVALID_OPTION", "until: give a state or a tag, not both");
+    throw new InvalidError("INVALID_OPTION", "until: a state and a tag are given; give only one of them");
   const until = state === undefined ? tag : state;
   return {
     headers: until === undefined ? {} : { [H.until]: `${state === undefined ? "tag" : "state"}:${until}` },
@@ -119,6 +119,6 @@ function viewOf(reply: TaskReply): MachineView {
 function notYet(id: string, timeoutMs: number | undefined): UnavailableError {
   return new UnavailableError(
     "REQUEST_TIMEOUT",
-    `${id} was not there within ${timeoutMs} ms; it goes on, wait for it again`,
+    `${id} did not reach the state within ${timeoutMs} ms; it continues, and you can wait for it again`,
   );
 }

@@ -68,6 +68,6 @@ export async function untilResponse(
   } while (caller.clock.monotonic() < waitUntil);
   throw new UnavailableError(
     "REQUEST_TIMEOUT",
-    `task ${id} has not ended within ${timeoutMs} ms; it goes on, wait for it again`,
+    `task ${id} has not ended within ${timeoutMs} ms; it continues, and you can wait for it again`,
   );
 }

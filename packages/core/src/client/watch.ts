@@ -136,7 +136,13 @@ function openStream(
 
 function read(message: Message, id: string): Item {
   if (message.noResponders)
-    return { kind: "failed", error: new UnavailableError("NO_NODE", `no node is there to watch task ${id}`) };
+    return {
+      kind: "failed",
+      error: new UnavailableError(
+        "NO_NODE",
+        `no node answers a watch of task ${id}; start a node, or check the namespace`,
+      ),
+    };
   const error: ErgonError | undefined = decodeError(message);
   if (error !== undefined) return { kind: "failed", error };
   if (message.header(H.event) === "keepalive") return { kind: "alive" };
@@ -148,5 +154,5 @@ function read(message: Message, id: string): Item {
 }
 
 function silent(id: string): UnavailableError {
-  return new UnavailableError("REQUEST_TIMEOUT", `the watch of task ${id} heard nothing for ${SILENCE_MS} ms`);
+  return new UnavailableError("REQUEST_TIMEOUT", `the watch of task ${id} received nothing for ${SILENCE_MS} ms`);
 }

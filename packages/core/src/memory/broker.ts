@@ -132,7 +132,7 @@ export function requireHeaders(headers: Headers | undefined): void {
     if (/[\r\n:]/.test(name) || /[\r\n]/.test(headers[name] as string)) {
       throw new InvalidError(
         "INVALID_OPTION",
-        `header ${JSON.stringify(name)} holds a line break or a colon in its name`,
+        `header ${JSON.stringify(name)} must not hold a line break or a colon in its name`,
       );
     }
   }

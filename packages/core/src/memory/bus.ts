@@ -112,7 +112,7 @@ export function createMemoryBus(link: Link): Bus {
           settle(reply, (waiting) => waiting.fail(error));
         }),
         answer: (message) => {
-          if (message.noResponders) reject(new UnavailableError("NO_NODE", `nobody serves ${subject}`));
+          if (message.noResponders) reject(new UnavailableError("NO_NODE", `no process serves ${subject}`));
           else resolve(message);
         },
         fail: reject,

@@ -173,5 +173,5 @@ export class Link implements Party {
 }
 
 export function unreachable(): UnavailableError {
-  return new UnavailableError("NATS_UNREACHABLE", "the connection to NATS is gone; it comes back by itself");
+  return new UnavailableError("NATS_UNREACHABLE", "the connection to NATS is lost; the client reconnects by itself");
 }

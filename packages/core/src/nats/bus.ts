@@ -23,7 +23,7 @@ export function createNatsBus(link: NatsLink): Bus {
     if (size > maxMessageBytes()) {
       throw new InvalidError(
         "PAYLOAD_TOO_LARGE",
-        `${size} bytes are more than the server takes (${maxMessageBytes()}, its max_payload)`,
+        `the message has ${size} bytes; the server allows ${maxMessageBytes()} (its max_payload)`,
       );
     }
     return headers;
@@ -120,7 +120,7 @@ class RequestWaiter implements Waiter {
   }
 
   answer(message: NatsMessage): boolean {
-    if (message.noResponders) this.#reject(new UnavailableError("NO_NODE", `nobody serves ${this.#subject}`));
+    if (message.noResponders) this.#reject(new UnavailableError("NO_NODE", `no process serves ${this.#subject}`));
     else this.#resolve(message);
     return true;
   }

@@ -80,7 +80,7 @@ export function notPermitted(what: string): ErgonError {
 }
 
 export function unreachable(): UnavailableError {
-  return new UnavailableError("NATS_UNREACHABLE", "the connection to NATS is gone; it comes back by itself");
+  return new UnavailableError("NATS_UNREACHABLE", "the connection to NATS is lost; the client reconnects by itself");
 }
 
 /** The subject that the user may not publish or subscribe to, when that is what the error says. */

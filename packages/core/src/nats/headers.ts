@@ -40,7 +40,7 @@ export function encodeHeaders(headers: Headers): EncodedHeaders {
     if (!isSafe(name, value)) {
       throw new InvalidError(
         "INVALID_OPTION",
-        `header ${JSON.stringify(name)} holds a line break or a colon in its name`,
+        `header ${JSON.stringify(name)} must not hold a line break or a colon in its name`,
       );
     }
     text += `\r\n${name}: ${value}`;

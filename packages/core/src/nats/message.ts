@@ -34,7 +34,7 @@ export function checkInsides(): void {
   throw new ErgonError(
     "terminal",
     "INTERNAL",
-    "this version of nats.js keeps its messages in a way that is not known here: take @nats-io/nats-core 3.4",
+    "Ergon cannot read the messages of this version of nats.js: install @nats-io/nats-core 3.4",
   );
 }
 

@@ -226,7 +226,7 @@ function checkConnections(
         faults.add(
           at,
           "INVALID_OPTION",
-          `\${${path}} is no reference; write input, steps.<id>.output or steps.<id>.status`,
+          `\${${path}} is not a reference; write input, steps.<id>.output or steps.<id>.status`,
         );
     for (const id of needsOf(step).steps) {
       if (id === "*") continue;

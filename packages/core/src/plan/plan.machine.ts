@@ -96,12 +96,15 @@ function again(state: ActorState): unknown {
   const { meta, persisted } = state as MachineRecordState;
   const plan = leftBehind(fromPlain(persisted.context) as PlanState);
   if (plan.part !== undefined)
-    throw new ConflictError("TASK_NOT_FAILED", `${meta.id} is a part of plan ${meta.parent?.id ?? ""}: retry that`);
+    throw new ConflictError(
+      "TASK_NOT_FAILED",
+      `${meta.id} is a part of plan ${meta.parent?.id ?? ""}: retry that plan instead`,
+    );
   const rest = restOf(plan);
   if (rest === undefined)
     throw new ConflictError(
       "TASK_NOT_FAILED",
-      `what is left of a segment of plan ${meta.id} is not known, since that was ended by force, or its outputs were too many: start the plan anew`,
+      `plan ${meta.id} cannot be continued: a segment of it was ended by force, or had too many outputs, so its remaining steps are unknown. Start the plan again`,
     );
   return toPlain(rest, "plan");
 }

@@ -75,7 +75,11 @@ function lookUp(path: string, { input, step, otherwise, room }: Values): unknown
   const [root, ...rest] = path.split(".");
   const found = root === "input" ? follow(input, rest) : follow(step(rest[0] ?? ""), rest.slice(1));
   room.left -= sizeOf(found);
-  if (room.left < 0) throw new InvalidError("PAYLOAD_TOO_LARGE", "what the references lead to is too large together");
+  if (room.left < 0)
+    throw new InvalidError(
+      "PAYLOAD_TOO_LARGE",
+      "the values of the references are too large together: refer to less of each output",
+    );
   if (found !== undefined) return found;
   if (otherwise === undefined) throw new MissingReference(`\${${path}} leads to nothing`);
   return otherwise;

@@ -27,8 +27,7 @@ type Input = Readonly<Record<string, unknown>>;
 
 /** Reads what a schedule is started with. Throws `InvalidError` with an issue for each fault. */
 export function parseSchedule(input: unknown): Schedule {
-  if (!isMap(input))
-    throw new InvalidError("INVALID_BODY", "a schedule must be an object that says when it runs, and what");
+  if (!isMap(input)) throw new InvalidError("INVALID_BODY", "a schedule must be an object with its times and its run");
   const faults = new Faults();
   for (const name of Object.keys(input))
     if (!fields.has(name)) unknownName(name, name, { kind: "option", names: fields, page: "schedules" }, faults);
@@ -194,7 +193,7 @@ function parseTask(task: unknown, faults: Faults): RunSpec | undefined {
     return faults.add(
       "task.id",
       "INVALID_OPTION",
-      "each run has an id of its own, made of the schedule's and its time",
+      "a run must not have an id: Ergon makes it from the schedule's id and the due time",
     );
   within("task", faults, () => parseTaskRequest(task));
   return { kind: "task", task: task as unknown as Omit<TaskRequest, "id"> };

@@ -25,7 +25,10 @@ export function decodeBody(data: Uint8Array, contentType: string | undefined): u
   const type = mediaType(contentType);
   const value = parse(data, type);
   if (isDeeper(value, MOST_LEVELS))
-    throw new InvalidError("INVALID_BODY", `the body has more than ${MOST_LEVELS} lists and objects in each other`);
+    throw new InvalidError(
+      "INVALID_BODY",
+      `the body has more than ${MOST_LEVELS} levels of nested lists and objects; use fewer`,
+    );
   return value;
 }
 

@@ -134,7 +134,7 @@ export class Admissions {
 function gaveWay(): Error {
   return new UnavailableError(
     "BATCH_GAVE_WAY",
-    "another batch with some of the same ids comes first; send this one again",
+    "another batch with some of the same ids is stored first; send this batch again",
     {
       retryAfterMs: 100,
     },
@@ -151,6 +151,6 @@ export function decodeAdmission(data: Uint8Array, id: string): { spec: TaskSpec;
   const { spec, batch } = decodeBody(data, MSGPACK_TYPE) as { spec?: TaskSpec; batch?: string };
   const fault = misshapen(taskSpecShape, spec, "spec");
   if (fault !== undefined) throw new InvalidError("INVALID_BODY", `the body is not a task's spec: ${fault}`);
-  if (spec?.id !== id) throw new InvalidError("INVALID_BODY", `the body is the spec of another task than ${id}`);
+  if (spec?.id !== id) throw new InvalidError("INVALID_BODY", `the body is the spec of another task, not of ${id}`);
   return { spec, batch };
 }

@@ -174,7 +174,7 @@ function notNow(issues: readonly Issue[]): Error {
   const store = issues.find(({ code }) => code === "STORE_FULL" || code === "STORE_UNAVAILABLE")?.code;
   return new UnavailableError(
     gaveWay ? "BATCH_GAVE_WAY" : ((store as ErrorCode | undefined) ?? "SHARD_MOVED"),
-    `nothing was stored: ${first?.message ?? "another batch with some of the same ids comes first"}; send the batch again`,
+    `nothing was stored: ${first?.message ?? "another batch with some of the same ids is stored first"}; send the batch again`,
     { issues },
   );
 }

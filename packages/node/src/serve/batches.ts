@@ -121,8 +121,14 @@ export class Batches {
         const spec = this.#parts.intake.specOf(submission);
         const id = submission.spec.id ?? this.#parts.intake.newDestination().id;
         if (ids.has(id))
-          throw new InvalidError("INVALID_ID", `id "${id}" stands twice in the batch`, {
-            issues: [{ field: "id", code: "INVALID_ID", message: "id: stands twice in the batch" }],
+          throw new InvalidError("INVALID_ID", `id "${id}" occurs twice in the batch; give each task its own id`, {
+            issues: [
+              {
+                field: "id",
+                code: "INVALID_ID",
+                message: "id: it occurs twice in the batch; give each task its own id",
+              },
+            ],
           });
         ids.add(id);
         if (submission.spec.id === undefined) made.add(id);

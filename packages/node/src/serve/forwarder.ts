@@ -42,7 +42,7 @@ export class Forwarder {
     if (kept.length >= MOST_KEPT) {
       return this.#replies.fail(
         message.reply,
-        new UnavailableError("SHARD_MOVED", `shard ${shard} has no owner at the moment; ask again`, {
+        new UnavailableError("SHARD_MOVED", `shard ${shard} has no owner at the moment; send the request again`, {
           retryAfterMs: 500,
         }),
       );

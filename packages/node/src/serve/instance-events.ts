@@ -89,7 +89,7 @@ export class InstanceEvents {
     const actor = shard.actors.get(id);
     if (actor === undefined) throw ended(await this.#endedState(shard, id));
     if (!isMachineState(host.wake(actor)))
-      throw new ConflictError("MIGRATION_FAILED", `${id} is a task: it has one version`);
+      throw new ConflictError("MIGRATION_FAILED", `${id} is a task: only instances of machines can be migrated`);
     const { name, version } = actor.machine;
     const wanted = message.header(H.machineVersion) ?? machines.upgradeOf(name, version)?.version ?? version;
     if (!machines.has(name, wanted)) throw unknown.refuse(shard, name, wanted);
@@ -108,9 +108,13 @@ export class InstanceEvents {
       throw new InvalidError("INVALID_OPTION", `${H.eventId}: must be 1 to ${machineLimits.eventIdLength} characters`);
     const answer = replies.onceStored(asking.reply, () => this.#answer(actor, asking));
     if (actor.writing.sequence - actor.writing.stored >= MOST_UNSTORED)
-      throw new UnavailableError("OVERLOADED", `${MOST_UNSTORED} events of ${actor.id} wait to be stored; ask again`, {
-        retryAfterMs: 200,
-      });
+      throw new UnavailableError(
+        "OVERLOADED",
+        `${MOST_UNSTORED} events of ${actor.id} wait to be stored; send the event again later`,
+        {
+          retryAfterMs: 200,
+        },
+      );
     if (id !== undefined && hasSeen(state.meta, id)) return host.whenStored(actor, answer);
     if (state.meta.status !== "running") throw ended(state);
     if (!canTake(state.snapshot, event)) throw notAccepted(state, event.type);
@@ -141,7 +145,7 @@ export class InstanceEvents {
 
 function requireInstance(state: ActorState, id: string): asserts state is MachineRecordState {
   if (!isMachineState(state))
-    throw new ConflictError("EVENT_NOT_ACCEPTED", `${id} is a task: it takes no events; cancel or end it`);
+    throw new ConflictError("EVENT_NOT_ACCEPTED", `${id} is a task and accepts no events; cancel or end it instead`);
 }
 
 function ended(state: { readonly meta: MachineState["meta"] }): ConflictError {
@@ -159,7 +163,7 @@ function notAccepted(state: MachineState, type: string): ConflictError {
   const those = events.length === 0 ? "none" : events.join(", ");
   return new ConflictError(
     "EVENT_NOT_ACCEPTED",
-    `${state.meta.id} takes no event "${type.slice(0, 64)}" in its present state; it takes: ${those}`,
+    `${state.meta.id} does not accept the event "${type.slice(0, 64)}" in its present state; it accepts: ${those}`,
     { issues: [{ field: "event", code: "EVENT_NOT_ACCEPTED", message: those }] },
   );
 }

@@ -161,6 +161,6 @@ export function encodeStart(spec: StartSpec): Uint8Array {
 export function decodeStart(data: Uint8Array): StartSpec {
   const { spec } = decodeBody(data, MSGPACK_TYPE) as { spec?: StartSpec };
   if (typeof spec?.machine !== "string" || typeof spec.retentionMs !== "number")
-    throw new InvalidError("INVALID_BODY", "the body is not the start of an instance");
+    throw new InvalidError("INVALID_BODY", "the body must be the start of an instance: an object with a machine");
   return spec;
 }

@@ -45,7 +45,9 @@ export class Intake {
   /** Throws `UnavailableError` when this node takes no new work from clients. */
   requireOpen(): void {
     if (this.#closed)
-      throw new UnavailableError("NODE_STOPPING", "this node is stopping; ask again", { retryAfterMs: 50 });
+      throw new UnavailableError("NODE_STOPPING", "this node is stopping; send the request again", {
+        retryAfterMs: 50,
+      });
     this.requireCapacity();
   }
 
@@ -79,7 +81,7 @@ export class Intake {
     if (bytes <= most) return;
     throw new InvalidError(
       "PAYLOAD_TOO_LARGE",
-      `payload: ${bytes} bytes, arguments included; at most ${most} are allowed here (the server's max_payload less what a record needs)`,
+      `payload: ${bytes} bytes, arguments included; at most ${most} are allowed (the server's max_payload minus the rest of the record)`,
     );
   }
 

@@ -19,13 +19,17 @@ export function isLeaving({ phase }: HomeShard): boolean {
 
 /** The shard is served elsewhere now, or will be. */
 export function moved(shard: HomeShard): Error {
-  return new UnavailableError("SHARD_MOVED", `shard ${shard.number} has moved to another node; ask again`, {
-    retryAfterMs: 100,
-  });
+  return new UnavailableError(
+    "SHARD_MOVED",
+    `shard ${shard.number} has moved to another node; send the request again`,
+    {
+      retryAfterMs: 100,
+    },
+  );
 }
 
 export function notFound(id: string): Error {
-  return new NotFoundError("TASK_NOT_FOUND", `no task ${id}, live or retained`);
+  return new NotFoundError("TASK_NOT_FOUND", `no task or instance ${id} exists, live or retained`);
 }
 
 /** The error for a record that cannot be read here; `undefined`: it can. Where another node knows its machine, the shard goes there. */
@@ -34,7 +38,11 @@ export function unreadableError(shard: HomeShard, id: string): Error | undefined
   if (reason === undefined) return undefined;
   const machine = shard.waiting.get(id);
   if (machine === undefined || !shard.isKnownElsewhere(machine)) return unreadable(id, reason);
-  return new UnavailableError("SHARD_MOVED", `shard ${shard.number} goes to a node that knows ${machine}; ask again`, {
-    retryAfterMs: 250,
-  });
+  return new UnavailableError(
+    "SHARD_MOVED",
+    `shard ${shard.number} moves to a node that knows ${machine}; send the request again`,
+    {
+      retryAfterMs: 250,
+    },
+  );
 }

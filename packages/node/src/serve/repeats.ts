@@ -43,7 +43,7 @@ export class Repeats {
     if (state === undefined) throw notFound(id);
     const status = statusText(state);
     if (status !== "failed" && status !== "cancelled")
-      throw new ConflictError("TASK_NOT_FAILED", `${id} is ${status}; only what failed or was cancelled is run again`);
+      throw new ConflictError("TASK_NOT_FAILED", `${id} is ${status}; only a failed or cancelled task can be retried`);
     if (isMachineState(state)) return { kind: "instance", ...instanceAgain(state, newId) };
     const task = taskOf(state);
     const spec: { -readonly [K in keyof TaskSpec]: TaskSpec[K] } = {
@@ -67,7 +67,10 @@ function instanceAgain(state: MachineRecordState, newId: string | undefined): { 
   const { machine, meta } = state;
   const { id, correlationId, tags, retentionMs } = meta;
   if (machine.again === undefined)
-    throw new ConflictError("TASK_NOT_FAILED", `${id} is an instance of ${machine.name}, which is not run again`);
+    throw new ConflictError(
+      "TASK_NOT_FAILED",
+      `${id} is an instance of ${machine.name}; only tasks and plans can be retried`,
+    );
   const { name, version } = machine;
   const input = machine.again(state);
   const spec: StartSpec = { machine: name, version, input, correlationId, tags, retentionMs, origin: id };

@@ -74,7 +74,10 @@ export class Tells {
       return admissions.submit(shard, { ...child.spec, id, parent: { id: from, key } }, false, done);
     const { machine, version, input, sync, retentionMs, correlationId, depth } = child;
     if (depth !== undefined && depth > machineLimits.depth)
-      throw new InvalidError("INVALID_OPTION", `${id} would have ${depth} parents; ${machineLimits.depth} are allowed`);
+      throw new InvalidError(
+        "INVALID_OPTION",
+        `${id} would have ${depth} parents; at most ${machineLimits.depth} are allowed`,
+      );
     const parent = { id: from, key, sync, depth };
     starts.start(shard, id, { machine, version, input, retentionMs, correlationId, parent }, false, done);
   }
@@ -91,6 +94,6 @@ function decodeTell(data: Uint8Array): { from: string; tell: Tell } {
   if (typeof from !== "string" || typeof tell?.seq !== "number" || typeof tell.what?.kind !== "string")
     throw new InvalidError("INVALID_BODY", "the body is not a message of another actor");
   if (tell.what.kind === "start" && typeof tell.what.child?.machine !== "string")
-    throw new InvalidError("INVALID_BODY", "the body does not say what is to be started");
+    throw new InvalidError("INVALID_BODY", "the body must name the machine or driver to start");
   return { from, tell };
 }

@@ -42,9 +42,13 @@ export class Turns {
     if (this.#lanes.size === 0 && this.#hasTime()) return this.#timed(() => run(message));
     const lane = this.#lanes.get(id) ?? [];
     if (lane.length >= MOST_WAITING)
-      throw new UnavailableError("OVERLOADED", `${MOST_WAITING} messages for ${id} wait to be served; ask again`, {
-        retryAfterMs: 500,
-      });
+      throw new UnavailableError(
+        "OVERLOADED",
+        `${MOST_WAITING} messages for ${id} wait to be served; send the request again later`,
+        {
+          retryAfterMs: 500,
+        },
+      );
     const copy = this.#waiting.enter(message);
     this.#lanes.set(id, lane);
     this.#schedule();

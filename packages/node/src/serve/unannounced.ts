@@ -22,7 +22,10 @@ export async function unannounced(
     const missing = wanted.filter((driver) => agents.credits(driver).length === 0);
     if (missing.length === 0 || agents.isSettled(clock.monotonic())) return new Set(missing);
     if (clock.monotonic() >= end)
-      throw new UnavailableError("NATS_UNREACHABLE", "this node hears no agents at present; ask again");
+      throw new UnavailableError(
+        "NATS_UNREACHABLE",
+        "this node receives no beats of agents at present; send the request again",
+      );
     await delay(clock, LOOK_MS);
   }
 }

@@ -26,7 +26,11 @@ export class UnknownMachines {
     const machines = this.#cluster.machinesMap();
     const asked = version === undefined ? name : `${name}@${version}`;
     const known = machines.versions(name).filter((machine) => version === undefined || machine === asked);
-    if (known.length === 0) return new NotFoundError("MACHINE_NOT_FOUND", `no node knows machine ${asked}`);
+    if (known.length === 0)
+      return new NotFoundError(
+        "MACHINE_NOT_FOUND",
+        `no node knows the machine ${asked}; start a node that registers it`,
+      );
     const wanted = known.findLast((machine) => machines.eligible(shard.number, [machine])?.size !== 0);
     if (wanted === undefined) {
       const text = `no one node knows ${asked} and all other machines of the instances in shard ${shard.number}; let all nodes of a namespace know the same machines`;
@@ -34,8 +38,12 @@ export class UnknownMachines {
     }
     const now = this.#context.clock.monotonic();
     shard.want(wanted, now, now + WANTED_MS);
-    return new UnavailableError("SHARD_MOVED", `shard ${shard.number} goes to a node that knows ${wanted}; ask again`, {
-      retryAfterMs: ASK_AGAIN_MS,
-    });
+    return new UnavailableError(
+      "SHARD_MOVED",
+      `shard ${shard.number} moves to a node that knows ${wanted}; send the request again`,
+      {
+        retryAfterMs: ASK_AGAIN_MS,
+      },
+    );
   }
 }

@@ -318,7 +318,7 @@ export class CommitQueue {
 export const NO_RECORD: Refusal = {
   kind: "refused",
   code: "STORE_UNAVAILABLE",
-  message: "the task or instance was set aside, and its change is not stored; ask again for the reason",
+  message: "the node set the task or instance aside and did not store its change; read it to see the reason",
 };
 
 function shardsOf(entries: readonly Entry[]): HomeShard[] {

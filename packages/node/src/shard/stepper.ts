@@ -117,6 +117,6 @@ export class Stepper {
 export function unreadable(id: string, reason: string): Error {
   return new ConflictError(
     "TASK_UNREADABLE",
-    `the record of ${id} cannot be read here: ${reason}; it was left as it is`,
+    `this node cannot read the record of ${id}: ${reason}; the record is unchanged`,
   );
 }
