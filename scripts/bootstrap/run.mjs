@@ -10,6 +10,8 @@ export function run([program, ...args], { node, server }) {
   const tools = [path.dirname(node), path.join(root, "node_modules", ".bin")];
   const env = { ...process.env, PATH: [...tools, process.env.PATH ?? ""].join(path.delimiter) };
   if (server !== undefined) env.ERGON_NATS_SERVER = server;
+  // Every process that the target starts runs from source: the cache spares each of them to strip and compile the same files.
+  env.NODE_COMPILE_CACHE ??= path.join(root, ".ergon", "compile-cache");
 
   const child = spawn(program, args, { env, stdio: "inherit" });
   const forward = (signal) => child.kill(signal);

@@ -130,3 +130,11 @@ describe("the nats-server that was brought before", () => {
     expect(await checkout.run(find)).toBe(`${own}\n`);
   });
 });
+
+test("every process that the bootstrap starts keeps its compiled code in the checkout", async ({ checkout }) => {
+  const printed = await checkout.run(`
+    import { run } from "./scripts/bootstrap/run.mjs";
+    run([process.execPath, "-p", "process.env.NODE_COMPILE_CACHE"], { node: process.execPath });`);
+
+  expect(printed).toBe(`${path.join(checkout.folder, ".ergon/compile-cache")}\n`);
+});
