@@ -89,6 +89,10 @@ function termOf(command: Command): string {
 async function load(command: Command, cli: Cli): Promise<void> {
   const configure = await entryOf(command)?.load();
   configure?.(command, cli);
+  // commander has looked for flags that are true by default (`--no-wait`) before the command was loaded.
+  for (const option of command.options)
+    if (option.negate && command.getOptionValue(option.attributeName()) === undefined)
+      command.setOptionValueWithSource(option.attributeName(), true, "default");
 }
 
 /** commander's own help command shows a command that is not loaded. */
