@@ -10,16 +10,16 @@ import {
 
 import { decodeMark } from "./supervisor/mark.ts";
 
-/** Instances of which the same is to be said. */
+/** Instances that share one finding. */
 export interface CheckedGroup extends Verdict {
   readonly count: number;
-  /** The id of one of them. */
+  /** The id of one of these instances. */
   readonly example: string;
 }
 
 /**
- * Looks whether the live instances of a namespace would go on where only these machines are known. Reads every shard, owns none, and starts nothing.
- * Breaking instances come first.
+ * Checks whether the live instances of a namespace can continue where nodes know only these machines. Reads every shard, owns none, and starts nothing.
+ * The result lists the breaking instances first.
  */
 export async function checkInstances(
   { records, leases }: Pick<Ports, "records" | "leases">,
@@ -27,7 +27,7 @@ export async function checkInstances(
 ): Promise<readonly CheckedGroup[]> {
   const ranges = await Promise.all(
     Array.from({ length: records.shards }, async (_, shard): Promise<LoadRange> => {
-      // A read after the request for a shard's owner sees everything that was stored under that owner.
+      // A read after the request for a shard's owner sees every write under that owner.
       await records.owner(shard);
       return { shard, ...decodeMark(await leases.readMark(shard)) };
     }),

@@ -1,20 +1,20 @@
 import { PerformanceObserver, constants, type PerformanceEntry } from "node:perf_hooks";
 import { getHeapStatistics } from "node:v8";
 
-/** How full the process's heap is. */
+/** The use of the process's heap. */
 export interface HeapGauge {
-  /** Whether what lives in the heap leaves too little room for more work. */
+  /** Returns true if the live data leaves too little room for more work. */
   isFull(): boolean;
-  /** The same within one turn, in which no news of a collection comes: what is not collected yet counts as in use. */
+  /** Does the same within one turn, in which no news of a collection comes: garbage counts as in use. */
   isFullNow(): boolean;
   /** The heap's limit in bytes. */
   readonly limitBytes: number;
   stop(): void;
 }
 
-/** The share of the heap for data that has survived a collection. The rest is for work in flight, and for a take-over. */
+/** The share of the heap for data that has survived a collection. Work in flight and take-overs need the rest. */
 const MOST_LIVE = 0.7;
-/** Garbage included. V8 collects before its limit; this close to it there is not much garbage. */
+/** The limit with garbage included. V8 collects before it reaches its limit, so little garbage is left this close to it. */
 const MOST_USED = 0.9;
 
 /** The gauge of this process. */
@@ -38,7 +38,7 @@ export function createHeapGauge(): HeapGauge {
   };
 }
 
-/** A heap without an end, for tests of everything else. */
+/** A heap without a limit, for tests that do not concern the heap. */
 export const endlessHeap: HeapGauge = {
   isFull: () => false,
   isFullNow: () => false,

@@ -1,6 +1,6 @@
 import { accessSync, constants, statSync } from "node:fs";
 
-/** Whether this process may run the file. */
+/** Tells whether this process may run the file. */
 export function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);

@@ -4,19 +4,19 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 import { InvalidError, defineMachine, messageOf, type Issue, type Machine, type MachineLogic } from "@ergon/core";
 
-/** A user's machine as a node is given it: from `defineMachine`, straight from XState, or a module that exports such. */
+/** A user's machine as a node receives it: the result of `defineMachine`, a machine of XState, or a module that exports either. */
 export type MachineSource = Machine | MachineLogic | string;
 
-/** A machine, and where it was found. */
+/** A machine and its source. */
 interface Found {
   readonly machine: Machine;
   readonly where: string;
 }
 
 /**
- * Makes a node's machines of what it was given; files are loaded as modules, relative to the working folder (TypeScript too, as far as Node strips
- * its types), and every export that is a machine is taken, in lists too. Throws `InvalidError` (`INVALID_CONFIGURATION`) that names every fault:
- * files that are missing, cannot be loaded or have no machine, names and versions that are none, and two machines of one name and version.
+ * Makes a node's machines from its sources. It loads files as modules, relative to the working folder (TypeScript too, as far as Node strips its types),
+ * and takes every export that is a machine or a list of machines. Throws `InvalidError` (`INVALID_CONFIGURATION`) that names every fault: a missing
+ * file, a file that cannot be loaded or has no machine, an invalid name or version, and two machines with one name and version.
  */
 export async function loadMachines(sources: readonly MachineSource[]): Promise<readonly Machine[]> {
   const issues: Issue[] = [];
@@ -54,7 +54,7 @@ async function load(file: string, fault: Fault): Promise<object> {
     return {};
   }
   const { stackTraceLimit } = Error;
-  // XState refuses a machine deep inside: the user's line is further away than the ten that a stack shows.
+  // XState refuses a machine deep inside its code, so the user's line is further away than the ten lines that a stack shows.
   Error.stackTraceLimit = STACK_LINES;
   try {
     return (await import(pathToFileURL(full).href)) as object;
@@ -66,7 +66,10 @@ async function load(file: string, fault: Fault): Promise<object> {
   }
 }
 
-/** All lines of the error, and the place in the user's files that threw it: XState says first that something is wrong, and then what. */
+/**
+ * Returns all lines of the error, and the place in the user's files that threw it. The first line of an XState error often says only that something is
+ * wrong.
+ */
 function reasonOf(cause: unknown): string {
   const lines = messageOf(cause).split("\n");
   const text = lines
@@ -80,7 +83,7 @@ function reasonOf(cause: unknown): string {
 const ME = import.meta.filename;
 const STACK_LINES = 100;
 
-/** The first place of a stack that is in a file of the user's: of a frame, or of the line above the text of a syntax error. */
+/** Finds the first place of a stack that is in a user's file. A frame names it, or the line above the text of a syntax error does. */
 function placeOf(stack: string): string | undefined {
   for (const [, url = "", position = ""] of stack.matchAll(/((?:file:\/\/)?\/[^\s()]+?):(\d+(?::\d+)?)(?=[\s)]|$)/g)) {
     const file = url.startsWith("file:") ? fileURLToPath(url) : url;
@@ -107,7 +110,7 @@ function collect(value: unknown, where: string, found: Found[], fault: Fault): v
   }
 }
 
-/** One machine may be exported under several names; two must not have the same name and version. */
+/** A module may export one machine under several names. Two machines must not share a name and a version. */
 function unique(found: readonly Found[], fault: Fault): readonly Machine[] {
   const byKey = new Map<string, Found>();
   for (const one of found) {
@@ -121,7 +124,7 @@ function unique(found: readonly Found[], fault: Fault): readonly Machine[] {
   return [...byKey.values()].map(({ machine }) => machine);
 }
 
-/** By its looks, not its class: its package may be there twice. */
+/** Recognizes a machine by its properties instead of its class, because two copies of its package may be loaded. */
 function isMachine(value: unknown): value is Machine {
   const { name, version, logic, engine } = fieldsOf(value);
   return typeof name === "string" && typeof version === "string" && isLogic(logic) && typeof engine === "object";

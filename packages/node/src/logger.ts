@@ -5,11 +5,11 @@ import { PinoPretty } from "pino-pretty";
 import type { LogOptions } from "./options.ts";
 import { visible } from "./visible.ts";
 
-/** Logs go to standard error; standard output belongs to what a command answers. */
+/** Logs go to standard error, because standard output belongs to the result of a command. */
 const STDERR = 2;
 const formatters = { level: (label: string) => ({ level: label }) };
 
-/** A logger as the options say: JSON lines for machines, coloured lines for a terminal. */
+/** Makes a logger from the options. It writes JSON lines for machines or coloured lines for a terminal. */
 export function createLogger(options: LogOptions = {}): Logger {
   const { level = "info", format = "auto" } = options;
   if (level === "silent") return silentLogger;
@@ -27,7 +27,7 @@ export function createLogger(options: LogOptions = {}): Logger {
       sync: true,
       colorize,
       translateTime: "SYS:HH:MM:ss.l",
-      // A program's standard error comes this way, too.
+      // The standard error of a driver's program also arrives here.
       messageFormat: (log, key) => visible(log[key] as string),
     }),
   );

@@ -17,15 +17,15 @@ export interface ActorsParts {
   readonly machines: MachineRegistry;
   readonly drivers: Readonly<Record<string, DriverOptions>>;
   readonly health: StoreHealth;
-  /** Whether a node has a session. */
+  /** Tells whether a node has a session. */
   readonly isAlive: (node: string) => boolean;
-  /** A record of the shard was stored. */
+  /** The store has stored a record of the shard. */
   readonly onStored: (shard: HomeShard) => void;
-  /** Whether a write of the shard is stored is not known. */
+  /** The node does not know whether the store holds a write of the shard. */
   readonly onDoubt: (shard: HomeShard) => void;
 }
 
-/** The parts of a node that keep actors, step them, carry out their effects, and tell of their changes. */
+/** The parts of a node that keep actors, step them, perform their effects, and report their changes. */
 export interface Actors {
   readonly host: Host;
   readonly dispatcher: Dispatcher;

@@ -1,6 +1,6 @@
 import { SECOND } from "@ergon/core";
 
-/** What the options of a node are when nobody sets them. */
+/** The values of a node's options that the user does not set. */
 export const nodeDefaults = {
   namespace: "default",
   prefix: "ergon",

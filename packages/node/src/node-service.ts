@@ -32,7 +32,7 @@ export interface ServiceParts extends Actors {
   readonly hosted: ReadonlyMap<number, HostedShard>;
   readonly health: StoreHealth;
   readonly heap: HeapGauge;
-  /** The troubles of this node, as `nodes` shows them. */
+  /** The problems of this node, as `nodes` shows them. */
   readonly troubles: () => Pick<NodeView, "store" | "unserved">;
 }
 

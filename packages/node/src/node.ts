@@ -30,7 +30,7 @@ export function createNode(options: NodeOptions = {}, logger: Logger = createLog
   return openNode(options, logger, { warnsOfSync: true });
 }
 
-/** The same; `warnsOfSync`: whether it says what a server that does not sync every write may lose. */
+/** Does the same as `createNode`. `warnsOfSync` says whether it warns about writes that a server may lose because it does not sync each one. */
 export async function openNode(
   options: NodeOptions,
   logger: Logger,
@@ -74,7 +74,7 @@ export async function openNode(
   }
 }
 
-/** A cluster that has just been started has no leaders yet: what is out of reach is asked for again, for as long as NATS may be waited for. */
+/** Connects again until the time for NATS is over, because a cluster that has just started has no leaders yet. */
 async function openPatiently(
   open: () => Promise<NatsPorts>,
   clock: Clock,

@@ -12,7 +12,7 @@ const logFormats = ["auto", "json", "pretty"] as const;
 export interface LogOptions {
   /** @defaultValue "info" */
   readonly level?: (typeof logLevels)[number] | undefined;
-  /** `auto`: pretty on a terminal, else JSON lines. @defaultValue "auto" */
+  /** `auto` writes pretty lines on a terminal, otherwise JSON lines. @defaultValue "auto" */
   readonly format?: (typeof logFormats)[number] | undefined;
 }
 
@@ -31,19 +31,19 @@ export interface NodeOptions {
   readonly namespace?: string | undefined;
   /** The first part of every subject and bucket name. @defaultValue "ergon" */
   readonly prefix?: string | undefined;
-  /** The first part of the node's id; the node appends a unique part. @defaultValue the host's name */
+  /** The first part of the node's id. The node appends a unique part. @defaultValue the host's name */
   readonly id?: string | undefined;
   /** The number of shards, the units of ownership. More shards spread the load more evenly, and cost a key each. @defaultValue 64 */
   readonly shards?: number | undefined;
-  /** The number of streams that hold the shards. More streams write faster if sync is always. @defaultValue 1 */
+  /** The number of streams that hold the shards. More streams write faster if the server syncs every write. @defaultValue 1 */
   readonly buckets?: number | undefined;
-  /** Copies of everything stored, on as many servers: 1, 3 or 5. @defaultValue 1 */
+  /** The number of servers that hold a copy of everything stored: 1, 3 or 5. @defaultValue 1 */
   readonly replicas?: number | undefined;
-  /** How long a vanished node still counts as alive, in milliseconds. @defaultValue 6,000 */
+  /** The time for which a vanished node still counts as alive, in milliseconds. @defaultValue 6,000 */
   readonly sessionTtlMs?: number | undefined;
   /**
-   * How a node writes to a bucket with one replica: `pipelined`, many writes at a time; `grouped`, one atomic batch at a time, which is faster if the
-   * server syncs every write. `auto` measures which when the node starts. Replicated buckets are always grouped. @defaultValue "auto"
+   * Selects how a node writes to a bucket with one replica. `pipelined` sends many writes at a time. `grouped` sends one atomic batch at a time, which is
+   * faster if the server syncs every write. `auto` measures both when the node starts. Replicated buckets are always grouped. @defaultValue "auto"
    */
   readonly commitMode?: CommitMode | undefined;
   readonly drivers?: Readonly<Record<string, DriverOptions>> | undefined;
@@ -75,7 +75,7 @@ const fault = (message: string) => ({ error: message });
 const text = z.string(fault("must be a text")).min(1, fault("must not be empty"));
 const name = z.string(fault("must be a text")).refine(isName, fault('must be 1 to 64 letters, digits, "_" or "-"'));
 
-/** Accepts texts for values, because environment variables and flags have only texts. */
+/** Accepts text for values, because environment variables and flags have only text. */
 const integer = (min: number, max: number) =>
   z.preprocess(
     (value) => (typeof value === "string" && /^\s*[+-]?\d+\s*$/.test(value) ? Number(value) : value),
@@ -193,7 +193,7 @@ export function resolveNodeOptions(
   throw invalidConfiguration(result.error.issues.flatMap((issue) => issuesOf(issue, options, nameOf)));
 }
 
-/** One error for all faults of a configuration, a line for each. */
+/** Makes one error for all faults of a configuration, with a line for each fault. */
 function invalidConfiguration(issues: readonly Issue[]): InvalidError {
   const lines = issues.map(({ field, message }) => `${field}: ${message}`);
   return new InvalidError("INVALID_CONFIGURATION", lines.join("\n"), { issues });
@@ -225,7 +225,7 @@ function parseJson(value: unknown): unknown {
   try {
     return JSON.parse(value) as unknown;
   } catch {
-    // The schema says what it should have been.
+    // The schema's message describes the expected value.
     return value;
   }
 }

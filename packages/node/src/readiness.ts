@@ -1,4 +1,4 @@
-/** When a node serves its share of the shards for the first time. */
+/** Finds the moment at which a node first serves its share of the shards. */
 export class Readiness {
   readonly ready: Promise<void>;
   readonly #announce: () => void;
@@ -6,7 +6,7 @@ export class Readiness {
   #joined = false;
   #announced = false;
 
-  /** `isSettled`: whether the node serves all shards that it should. */
+  /** `isSettled` tells whether the node serves all shards that it should serve. */
   constructor(isSettled: () => boolean) {
     this.#isSettled = isSettled;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -14,13 +14,13 @@ export class Readiness {
     this.#announce = resolve;
   }
 
-  /** The node has joined the cluster. A node that gets no shard, since there are more nodes than shards, is ready too. */
+  /** The node has joined the cluster. If the cluster has more nodes than shards, a node without a shard is ready too. */
   joined(): void {
     this.#joined = true;
     this.check();
   }
 
-  /** A shard came, or the cluster changed. */
+  /** A shard arrived, or the cluster changed. */
   check(): void {
     if (this.#announced || !this.#joined || !this.#isSettled()) return;
     this.#announced = true;

@@ -1,8 +1,8 @@
 import { messageOf, type Logger, type RecordStore, type SystemClock, type TimerHandle } from "@ergon/core";
 
-/** How often the server's clock is read when nothing else asks for it. */
+/** The pause between two readings of the server's clock when nothing else asks for one. */
 const READ_MS = 30_000;
-/** A clock that moved by more was set, by an operator or by NTP. */
+/** If a clock moved by more than this, an operator or NTP set it. */
 const STEP_MS = 500;
 
 export interface ServerTimeParts {
@@ -12,11 +12,11 @@ export interface ServerTimeParts {
 }
 
 /**
- * The NATS server's clock, which the node's clock follows: nodes whose own clocks differ by an hour write the same times and fire the same timers
- * (M-12, ADR-0011).
+ * The NATS server's clock. The node's clock follows it, so nodes whose own clocks differ by an hour write the same times and fire the same timers (M-12,
+ * ADR-0011).
  */
 export class ServerTime {
-  /** Called when a reading has shown that the server's clock, or the node's, was set. */
+  /** The reader calls this when a reading shows that somebody set the server's clock or the node's clock. */
   onStep: () => void = () => undefined;
   readonly #parts: ServerTimeParts;
   #passed = Number.NEGATIVE_INFINITY;
@@ -29,12 +29,12 @@ export class ServerTime {
     this.#parts = parts;
   }
 
-  /** The server's clock has passed this time, by the newest reading. */
+  /** Tells whether the newest reading shows that the server's clock has passed this time. */
   get passed(): number {
     return this.#passed;
   }
 
-  /** Reads the server's clock and sets the node's by it. Callers share one request. Rejects when no answer came. */
+  /** Reads the server's clock and sets the node's clock by it. Callers share one request. Rejects if no answer came. */
   read(): Promise<void> {
     this.#reading ??= this.#read().finally(() => {
       this.#reading = undefined;
@@ -42,7 +42,7 @@ export class ServerTime {
     return this.#reading;
   }
 
-  /** Reads the clock now and every 30 s. Resolves after the first reading, also when that failed. */
+  /** Reads the clock now and every 30 s. Resolves after the first reading, even if it failed. */
   async follow(): Promise<void> {
     await this.read().catch(() => undefined);
     if (this.#stopped) return;
@@ -74,7 +74,7 @@ export class ServerTime {
     }
   }
 
-  /** The server's clock is at `shown`, or up to the time that the answer took past it. Within these bounds the node's clock stays as it is. */
+  /** The server's clock is between `shown` and `shown` plus the time that the answer took. The node's clock stays as it is within these bounds. */
   #set(shown: number, tookMs: number): void {
     const { clock } = this.#parts;
     const isFirst = this.#passed === Number.NEGATIVE_INFINITY;

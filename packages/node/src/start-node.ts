@@ -33,7 +33,7 @@ import { Unserved } from "./supervisor/unserved.ts";
 
 /** A running node. */
 export interface Node {
-  /** Unique per start of the process; also the name of its session. */
+  /** The id of the node, unique for each start of the process. The node's session has the same name. */
   readonly id: string;
   /** Resolves when the node serves its share of the shards. */
   readonly ready: Promise<void>;
@@ -44,7 +44,7 @@ export interface Node {
   stop(options?: { readonly drainMs?: number }): Promise<void>;
 }
 
-/** What a node is made of. `createNode` makes these from options; simulations from the memory adapters. */
+/** The parts that a node needs. `createNode` makes them from options, and simulations make them from the memory adapters. */
 export interface NodeParts {
   readonly id: string;
   readonly namespace: string;
@@ -54,21 +54,21 @@ export interface NodeParts {
   readonly random: Random;
   readonly logger: Logger;
   readonly sessionTtlMs: number;
-  /** Which of several NATS servers the connection is at; absent where there is one. */
+  /** The NATS server of the connection, if there are several servers. */
   readonly placement?: Placement | undefined;
   readonly drivers: Readonly<Record<string, DriverOptions>>;
-  /** Users' machines that this node knows. */
+  /** The users' machines that this node knows. */
   readonly machines?: readonly Machine[];
   readonly version: string;
   readonly hostName: string;
   readonly pid: number;
-  /** How full the heap is. @defaultValue a heap without an end */
+  /** The gauge of the heap. @defaultValue a heap without a limit */
   readonly heap?: HeapGauge | undefined;
 }
 
 const DEFAULT_DRAIN_MS = 30_000;
 
-/** All parts of a node, put together. */
+/** All parts of a node, wired together. */
 interface Assembly extends Actors, Service {
   readonly context: NodeContext;
   readonly cluster: Cluster;
@@ -80,7 +80,7 @@ interface Assembly extends Actors, Service {
   readonly readiness: Readiness;
 }
 
-/** Starts a node on its parts: the composition root, and nothing else. Resolves when the node is known to the cluster. */
+/** Starts a node on its parts. This is the composition root, and it does nothing else. Resolves when the cluster knows the node. */
 export async function startNode(parts: NodeParts): Promise<Node> {
   const { id, logger } = parts;
   const node = assemble(await createContext(parts), parts);
@@ -101,7 +101,7 @@ async function createContext({ id, namespace, prefix, ports, clock, random, logg
   return { node: id, names: createNames(namespace, prefix), ports, clock, serverTime, random, logger };
 }
 
-/** Makes the parts of a node. None of them does anything yet. */
+/** Makes the parts of a node. No part does anything yet. */
 function assemble(context: NodeContext, parts: NodeParts): Assembly {
   const { ports, clock, logger } = context;
   const machines = createMachineRegistry([...builtInMachines, ...(parts.machines ?? [])]);
@@ -161,7 +161,7 @@ function assemble(context: NodeContext, parts: NodeParts): Assembly {
   };
 }
 
-/** How this node introduces itself to the others. */
+/** Describes this node to the other nodes. */
 function sessionOf(
   { id, hostName, pid, version }: NodeParts,
   machines: MachineRegistry,
@@ -172,13 +172,13 @@ function sessionOf(
   return { id, host: hostName, pid, version, startedAt, ...known };
 }
 
-/** Moves the connection to another NATS server when too many nodes are at one; `undefined` where there is only one server. */
+/** Moves the connection to another NATS server when too many nodes use one server. Returns `undefined` if there is only one server. */
 function spreadOf({ id, placement, clock, logger }: NodeParts, cluster: Cluster): ServerSpread | undefined {
   if (placement === undefined) return undefined;
   return new ServerSpread({ id, placement, nodes: () => cluster.sessions(), clock, logger });
 }
 
-/** What the coming and going of shards means for their messages. */
+/** Handles the messages of shards that come and go. */
 function shardEvents({ held }: Actors, { shards, forwarder }: Service, onServing: () => void): ShardEvents {
   return {
     onMessage: (shard, message) => shards.receive(shard, message),
@@ -193,7 +193,7 @@ function shardEvents({ held }: Actors, { shards, forwarder }: Service, onServing
   };
 }
 
-/** Begins to hear agents, nodes and the server, before the cluster hears of this node. Answers the subscription to shards' new owners. */
+/** Subscribes to agents, nodes and the server before the cluster hears about this node. Returns the subscription to new owners of shards. */
 function listen({ context, detector, observer, listeners, clusterQueries, forwarder, outbox }: Assembly): Subscription {
   const { node, ports, names, logger } = context;
   ports.bus.onStatus((status) => {
@@ -212,7 +212,7 @@ function listen({ context, detector, observer, listeners, clusterQueries, forwar
   });
 }
 
-/** Joins the cluster, and begins to serve. */
+/** Joins the cluster and begins to serve. */
 async function join(node: Assembly): Promise<void> {
   const { context, cluster, supervisor, held, spread, forwarder, readiness } = node;
   await context.ports.bus.flush();
@@ -250,12 +250,12 @@ async function stop(node: Assembly, owned: Subscription, drainMs: number): Promi
   node.health.stop();
   context.serverTime.stop();
   await cluster.stop();
-  // Without NATS nobody hears the goodbye: the session ends by its time.
+  // Without NATS nobody hears the goodbye, so the session ends when its time to live is over.
   await Promise.allSettled([ports.bus.flush()]);
   logger.info({ node: context.node }, "the node has stopped");
 }
 
-/** Finishes what the node has begun, and gives its shards away. */
+/** Finishes the work in progress, and gives the node's shards away. */
 async function handOver({
   context,
   requests,
@@ -265,12 +265,12 @@ async function handOver({
   cluster,
   forwarder,
 }: Assembly): Promise<void> {
-  // The server gave these requests to this node: it serves them while it still has its shards.
+  // The server gave these requests to this node, so the node serves them while it still has its shards.
   await Promise.all([requests.stop(), microService.stop()]);
   await supervisor.stop();
   await clusterQueries.stop();
   await cluster.leave();
   await supervisor.left();
-  // Messages for its former shards wait here until these have their next owners.
+  // Messages for the node's former shards wait here until these shards have new owners.
   if (cluster.liveNodes().some((node) => node !== context.node)) await forwarder.emptied();
 }

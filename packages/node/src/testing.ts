@@ -1,4 +1,4 @@
-// A node's parts, for tests that look inside. No promise is made for what is here.
+// The parts of a node, for tests that look inside. This entry point makes no promise about its exports.
 
 export { newsOfSteps } from "./cli/commands/plan-steps.ts";
 export { printTask } from "./cli/format.ts";

@@ -2,7 +2,7 @@ import { decodeContent, failureOf, statusOf, toPlain, type Ending, type Failure,
 
 import { NO_BYTES } from "../node-context.ts";
 
-/** How a task has ended, as the machine that invoked it is told. */
+/** Describes the end of a task for the machine that invoked it. */
 export function endingOf(task: TaskContext): Ending {
   const status = statusOf(task);
   if (status === "succeeded")
@@ -14,7 +14,7 @@ export function endingOf(task: TaskContext): Ending {
   return { kind: "error", error: { ...otherwise, done: true, output: decodeContent(response, responseType) } };
 }
 
-/** The same in the form in which one durable actor tells it to another. A response that has no such form is an error. */
+/** Describes the end of a task in the form in which one durable actor tells it to another. A response without such a form becomes an error. */
 export function plainEndingOf(task: TaskContext): Ending {
   const ending = endingOf(task);
   try {

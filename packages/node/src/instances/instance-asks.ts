@@ -15,7 +15,7 @@ import type { LiveActor } from "../shard/actor.ts";
 import { embeddedId } from "../shard/hosted-shard.ts";
 import type { Embedding } from "../shard/hosting.ts";
 
-/** What a node does for the asks of one instance. */
+/** Performs the asks of one instance. */
 export class InstanceAsks implements AskHost {
   readonly #context: NodeContext;
   readonly #host: Embedding;
@@ -39,7 +39,7 @@ export class InstanceAsks implements AskHost {
     this.#host.embed(actor, key, { spec: task, at, chance: this.#context.random(), agent }, at);
   }
 
-  /** Tells the agent of the task to stop, once that is stored. Nobody hears the end of the task. */
+  /** Tells the agent of the task to stop, after the cancel is stored. Nobody hears about the end of the task. */
   withdraw(key: number): void {
     const task = this.#actor.embedded?.get(key);
     if (task === undefined) return;
@@ -47,14 +47,14 @@ export class InstanceAsks implements AskHost {
     const abort = { attempt: flight?.attempt, agent: flight?.agent, reason: "cancelled" };
     this.#host.unembed(task, flight?.agent === undefined ? [] : [{ type: "abort", params: abort }]);
     this.#dispatcher.dropped(task);
-    // Its slot is free for another.
+    // Another task can take the slot.
     if (task.state !== undefined && flight !== undefined) {
       const { driver } = taskOf(task.state);
       queueMicrotask(() => this.#dispatcher.pump(driver));
     }
   }
 
-  /** Tells the agent of the task to stop. The instance hears the end of the task, which may be now. */
+  /** Tells the agent of the task to stop. The instance hears about the end of the task, which may come within this call. */
   cancel(key: number, reason: string): void {
     const task = this.#actor.embedded?.get(key);
     if (task === undefined || !this.#host.transition(task, { type: "cancel", by: this.#actor.id, reason })) return;
@@ -62,14 +62,14 @@ export class InstanceAsks implements AskHost {
     this.#host.takeIn(task);
   }
 
-  /** Publishes an event for everybody who listens now; nobody keeps it. */
+  /** Publishes an event for everybody who listens now. Nobody keeps the event. */
   publish(event: StoredEvent): void {
     const { ports, names, logger } = this.#context;
     const { id, machine } = this.#actor;
     try {
       ports.bus.publish(names.emitted(machine.name, id), encodeBody(event, JSON_TYPE));
     } catch (error) {
-      // One that is too large is lost.
+      // The node drops an event that is too large for a message.
       logger.warn(
         { id, event: event.type, reason: messageOf(error) },
         "an emitted event could not be published; it is not sent again",

@@ -24,13 +24,13 @@ import { endingOf } from "./ending.ts";
 import { InstanceAsks } from "./instance-asks.ts";
 import type { Outbox } from "./outbox.ts";
 
-/** What the rest of the node hears of an instance's changes. */
+/** The reports of an instance's changes to the rest of the node. */
 export interface InstanceListeners {
   stored(actor: LiveActor, ended: boolean): void;
   dropped(actor: LiveActor): void;
 }
 
-/** The behaviour of instances on their host: does what they ask for, and posts their messages to other actors. */
+/** The behaviour of instances on their host: it performs their asks, and posts their messages to other actors. */
 export class InstanceBehaviour implements Behaviour {
   readonly #context: NodeContext;
   readonly #dispatcher: Dispatcher;
@@ -52,7 +52,7 @@ export class InstanceBehaviour implements Behaviour {
     this.#listeners = listeners;
   }
 
-  /** Does what the instance has asked for within the same write. An instance that has ended wants none of its tasks any more. */
+  /** Performs the instance's asks within the same write. An instance that has ended no longer needs its tasks. */
   prepare(actor: LiveActor): void {
     if (this.#host.wake(actor).snapshot.status !== "active")
       for (const key of [...(actor.embedded?.keys() ?? [])]) this.#asks(actor).withdraw(key);
@@ -67,7 +67,7 @@ export class InstanceBehaviour implements Behaviour {
     performAsk(this.#asks(actor), effect);
   }
 
-  /** An embedded task has ended: the actor that asked for it hears so in the same write. */
+  /** An embedded task has ended. The actor that asked for it hears so within the same write. */
   taskEnded(actor: LiveActor, key: number, ended: ActorState): void {
     const host = this.#host;
     if (host.wake(actor).snapshot.status !== "active") return;
@@ -79,7 +79,7 @@ export class InstanceBehaviour implements Behaviour {
     });
   }
 
-  /** Nobody will ever take the message: its sender hears so where it waits for an end, and every other message is lost. */
+  /** Nobody will ever take the message. If its sender waits for an end, the sender hears so. Every other message is lost. */
   undeliverable(actor: LiveActor, tell: Tell, error: Error): void {
     const { key, to, what } = tell;
     const ending = endingWhenLost(tell, error);
@@ -103,7 +103,7 @@ export class InstanceBehaviour implements Behaviour {
     this.#outbox.post(actor);
   }
 
-  /** What ran in the node runs again: at least once. */
+  /** Work that ran inside the node runs again, because the node runs it at least once. */
   rolledBack(actor: LiveActor): void {
     const state = actor.state as MachineState | undefined;
     if (state !== undefined) resumeAsks(this.#asks(actor), state.tree.takeCommands());
@@ -124,7 +124,7 @@ export class InstanceBehaviour implements Behaviour {
     return meta.outbox.length === 0 && tree.idle;
   }
 
-  /** An overdue timer of an instance may be the bound of a task or a durable child whose end is on its way. */
+  /** An overdue timer of an instance may bound a task or a durable child whose end is on its way. */
   mayBeAnswered(actor: LiveActor, timer: Timer, { end }: Gap): boolean {
     if (timer.due > end || isAlarm(timer)) return false;
     const host = this.#host;
@@ -138,7 +138,7 @@ export class InstanceBehaviour implements Behaviour {
   }
 
   causeOf(): undefined {
-    // A machine's own timers bound what only the machine knows.
+    // Only the machine knows which work its own timers bound.
   }
 
   lingers(actor: LiveActor): boolean {

@@ -1,8 +1,8 @@
-/** Who waits for a shard, and is told when it has a new owner. */
+/** The callbacks that wait for new owners of shards. */
 export class NewOwners {
   readonly #waiting = new Map<number, Set<() => void>>();
 
-  /** Calls `run` once, when a new owner serves the shard. Answers how to be told no more. */
+  /** Calls `run` once, when a new owner serves the shard. Returns a function that cancels the call. */
   when(shard: number, run: () => void): () => void {
     const waiting = this.#waiting.get(shard) ?? new Set<() => void>();
     this.#waiting.set(shard, waiting.add(run));

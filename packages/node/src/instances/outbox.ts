@@ -23,42 +23,42 @@ import { NewOwners } from "./new-owners.ts";
 const TELL_TIMEOUT_MS = 5_000;
 const RETRY_MS = 200;
 const LONGEST_RETRY_MS = 5_000;
-/** A receiver whose record cannot be read stays so until somebody deploys or repairs something. */
+/** The pause before a message to an unreadable record goes out again. The record stays unreadable until somebody deploys or repairs something. */
 const UNREADABLE = "TASK_UNREADABLE";
 const UNREADABLE_RETRY_MS = 60_000;
 
-/** Messages of one actor to another, in order: the next goes when the one before it has been taken. */
+/** The messages of one actor to another, in order. The outbox sends a message after the receiver has taken the previous one. */
 interface Lane {
   readonly tells: Tell[];
   tries: number;
-  /** Children whose start has been taken, by number. */
+  /** The numbers of the children whose start the receiver has taken. */
   readonly started: Set<number>;
 }
 
 interface Sender {
-  /** The number of the last message that was put into a lane. */
+  /** The number of the last message in any lane. */
   posted: number;
   readonly lanes: Map<string, Lane>;
 }
 
-/** What the outbox has done with a message for good. */
+/** The final results of messages, for the host. */
 export interface OutboxListener {
-  /** The message was taken, or never will be: it is not needed any more. */
+  /** The receiver took the message, or never will. The actor does not need the message any more. */
   taken(actor: LiveActor, tell: Tell): void;
-  /** The message was refused, and will be however often it is repeated. */
+  /** The receiver refused the message, and will refuse every repetition. */
   undeliverable(actor: LiveActor, tell: Tell, error: Error): void;
   /**
-   * A child was started and stopped, and its parent's record may hold both messages: it is to be written without them. Once the child is forgotten
-   * they would start it again.
+   * The actor started and stopped a child, and the actor's record may hold both messages. Write the record without them, otherwise they would start the
+   * child again after its host has forgotten it.
    */
   spent(actor: LiveActor): void;
-  /** An ended actor has nothing left to say. */
+  /** An ended actor has no message left to send. */
   empty(actor: LiveActor): void;
-  /** What the actor has to say cannot be said. */
+  /** The outbox cannot send a message of the actor. */
   broken(actor: LiveActor, error: unknown): void;
 }
 
-/** Brings the messages of durable actors to others: each again until the other has stored what follows from it. */
+/** Delivers the messages of durable actors to others. It repeats each message until the receiver has stored the result. */
 export class Outbox {
   readonly #context: NodeContext;
   readonly #listener: OutboxListener;
@@ -70,7 +70,7 @@ export class Outbox {
     this.#listener = listener;
   }
 
-  /** Sends what of the actor's stored messages is not on its way yet. */
+  /** Sends the stored messages of the actor that are not in flight yet. */
   post(actor: LiveActor): void {
     const tells = actor.committed === undefined ? NOTHING : tellsOf(actor.committed);
     if (tells.length === 0) return;
@@ -89,17 +89,17 @@ export class Outbox {
     }
   }
 
-  /** A shard has a new owner: what waits for it is sent again at once. */
+  /** A shard has a new owner, so the outbox repeats the messages that wait for it at once. */
   owned(shard: number): void {
     this.#newOwners.owned(shard);
   }
 
-  /** Whether something that the actor has to say has not been taken yet. */
+  /** Tells whether a receiver has not taken some message of the actor yet. */
   holds(actor: LiveActor): boolean {
     return actor.state !== undefined && tellsOf(actor.state).length > 0;
   }
 
-  /** The actor is no longer here; its next host sends what is left. */
+  /** The actor has left this node. Its next host sends the remaining messages. */
   forget(actor: LiveActor): void {
     this.#senders.delete(actor);
   }
@@ -132,7 +132,7 @@ export class Outbox {
     if (!this.holds(actor)) this.#listener.empty(actor);
   }
 
-  /** Answers why the message was not taken. One that is on its way to an owner that was replaced is given up, to be sent to the new one. */
+  /** Returns the reason why the receiver did not take the message. Gives up a message to an owner that was replaced, so that the new owner gets it. */
   #deliver(actor: LiveActor, to: string, tell: Tell): Promise<Error | undefined> {
     return new Promise((resolve) => {
       const forget = this.#newOwners.when(this.#shardOf(to), () =>
@@ -184,12 +184,12 @@ export class Outbox {
   }
 }
 
-/** Whether the same message may be taken later: also by a record that no node can read at present, such as one of a machine that is missing. */
+/** Tells whether the receiver may take the same message later. A record that no node can read now, such as one of a missing machine, may take it too. */
 function isPassing(error: Error): error is ErgonError {
   return isErgonError(error) && (error.kind === "unavailable" || error.code === UNREADABLE);
 }
 
-/** Whether the message stops a child whose start is in the same record. */
+/** Tells whether the message stops a child whose start is in the same record. */
 function isSpent({ committed }: LiveActor, { started }: Lane, { key, what }: Tell): boolean {
   if (what.kind === "start") started.add(key);
   if (what.kind !== "stop" || committed === undefined || !isMachineState(committed)) return false;
@@ -198,7 +198,7 @@ function isSpent({ committed }: LiveActor, { started }: Lane, { key, what }: Tel
 
 const NOTHING: readonly Tell[] = [];
 
-/** What an actor in this state has to tell others: an instance what it has put into its outbox, a task its end to whoever asked for it. */
+/** Lists the messages of an actor in this state: the outbox of an instance, or the end of a task for the actor that asked for it. */
 function tellsOf(state: ActorState): readonly Tell[] {
   if (isMachineState(state)) return state.meta.outbox;
   const { parent, told } = taskOf(state);

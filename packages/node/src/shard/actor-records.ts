@@ -33,7 +33,7 @@ export interface ActorRecordsOptions {
   readonly surroundings: (actor: LiveActor) => Surroundings;
 }
 
-/** Actors as records, and back. */
+/** Encodes actors as records, and decodes them. */
 export class ActorRecords {
   readonly #options: ActorRecordsOptions;
 
@@ -41,14 +41,14 @@ export class ActorRecords {
     this.#options = options;
   }
 
-  /** The actor's record as it is now, and how long the server keeps it. */
+  /** Returns the actor's present record, and the time for which the server keeps it. */
   encode(actor: LiveActor): { data: Uint8Array; ttlMs: number | undefined } {
     const { encoded, state } = actor;
     if (actor.erased || state === undefined) return { data: NO_BYTES, ttlMs: 1_000 };
     actor.encoded = undefined;
     const data = encoded?.sequence === actor.writing.sequence ? encoded.data : this.record(actor, state);
     const behaviour = this.#options.behaviourOf(actor.machine);
-    // A record with messages that are not delivered yet must outlive every outage: its retention begins after them.
+    // A record with undelivered messages must outlive every outage, so its retention begins after their delivery.
     actor.expires = state.snapshot.status !== "active" && !behaviour.lingers(actor);
     return { data, ttlMs: actor.expires ? behaviour.retentionMs(state) : undefined };
   }
@@ -60,11 +60,11 @@ export class ActorRecords {
     return encodeRecord(machine, state, rest, { tasks, idle });
   }
 
-  /** Whether the actor's record fits a message. Records of tasks are kept small enough by what is taken into them. */
+  /** Tells whether the actor's record fits a message. Records of tasks always fit, because the node limits what it takes into them. */
   fits(actor: LiveActor): boolean {
     const { machine, state, encoded, embedded } = actor;
     if (machine.engine === taskMachine.engine || state === undefined) return true;
-    // It was asked of this very state just now.
+    // The caller has just asked the same for this state.
     if (state === actor.fitting && encoded?.sequence === actor.writing.sequence + 1 && embedded === undefined)
       return true;
     const data = this.record(actor, state);
@@ -74,7 +74,7 @@ export class ActorRecords {
     return true;
   }
 
-  /** Throws `TerminalError` (`RECORD_TOO_LARGE`), after `undo`, when the actor's record does not fit a message. `result` says what has come of it. */
+  /** Throws `TerminalError` (`RECORD_TOO_LARGE`), after `undo`, if the actor's record does not fit a message. `result` describes the outcome. */
   requireFit(actor: LiveActor, result: string, undo: () => void): void {
     if (this.fits(actor)) return;
     const message = `${this.tooLarge(actor)}; ${result}`;
@@ -82,7 +82,7 @@ export class ActorRecords {
     throw new TerminalError("RECORD_TOO_LARGE", message);
   }
 
-  /** The same of what it would be as one of another machine. */
+  /** Does the same for the actor as an instance of another machine. */
   fitsAs({ rest, embedded }: LiveActor, machine: Machine, state: ActorState): boolean {
     return this.record({ machine, rest, embedded }, state).length <= this.#mostBytes;
   }
@@ -91,7 +91,7 @@ export class ActorRecords {
     return this.#options.context.ports.bus.maxMessageBytes - MESSAGE_OVERHEAD;
   }
 
-  /** Why the record that did not fit is not written. */
+  /** Explains why the host does not write the record that does not fit. */
   tooLarge(actor: LiveActor): string {
     const bytes = actor.encoded?.data.length ?? 0;
     // Drop the record of a step that has not happened, otherwise the next write could take it for its own.
@@ -99,7 +99,7 @@ export class ActorRecords {
     return `the record of ${actor.id} would have ${bytes} bytes, more than one message holds; keep what is large elsewhere, and its place in the context`;
   }
 
-  /** A live actor out of the record that a loading found. Ended ones are passed over; unreadable ones are set aside. */
+  /** Makes a live actor from a record that a loading found. It skips ended actors and sets unreadable records aside. */
   restore(shard: HostedShard, id: string, data: Uint8Array): LiveActor | undefined {
     const fields = decodeFields(data);
     if ("kind" in fields) return this.setAside(shard, id, fields.reason);
@@ -136,11 +136,11 @@ export class ActorRecords {
 
   /** Keeps the actor as the bytes of its record. */
   park(actor: LiveActor, state: ActorState): void {
-    // A copy of its own: an encoded record may be a slice of a larger buffer, which it would keep alive.
+    // Keep a copy: an encoded record may be a slice of a larger buffer, which it would keep in memory.
     actor.park(new Uint8Array(this.record(actor, state)));
   }
 
-  /** A task that is embedded in an actor's record. */
+  /** Makes a task that is embedded in an actor's record. */
   embedded(actor: LiveActor, key: number): LiveActor {
     const task = new LiveActor(embeddedId(actor.id, key), actor.shard, taskMachine);
     task.within = { actor, key };
@@ -160,7 +160,7 @@ export class ActorRecords {
   #unpack(actor: LiveActor, fields: RecordFields, data: Uint8Array): void {
     const { machine } = actor;
     if (fields.idle) {
-      // Its actors are not built before something moves it.
+      // The node builds its actors when an event first moves it.
       actor.park(new Uint8Array(data));
       actor.scheduledAt = machine.engine.startedAt(machine.engine.read(machine, fields));
       return;
@@ -168,7 +168,7 @@ export class ActorRecords {
     this.#hold(actor, machine.engine.restore(machine, fields, this.#options.surroundings(actor)), fields);
   }
 
-  /** A record of a version that is not known here, but that a newer one takes over. */
+  /** This node does not know the version of the record, but knows a newer version that takes it over. */
   #migrate(actor: LiveActor, fields: RecordFields): void {
     const { clock } = this.#options.context;
     const { state, effects } = migrate(fields, actor.machine, clock.now(), this.#options.surroundings(actor));
@@ -189,13 +189,13 @@ export class ActorRecords {
   }
 }
 
-/** A record under the id of another actor would act in that one's name. */
+/** Refuses a record under the id of another actor, because it would act in the name of that actor. */
 function ofAnother({ engine }: Machine, fields: RecordFields, id: string): string | undefined {
   const own = engine.idOf(fields);
   return own === id ? undefined : `it is the record of ${String(own)}`;
 }
 
-/** Whether a record says nothing more to anybody. An instance of any machine shows it, known here or not. */
+/** Tells whether a record has no message left to deliver. The record of an instance shows this even if this node does not know its machine. */
 function isOver(fields: RecordFields): boolean {
   const engine = fields.meta === undefined ? taskMachine.engine : machineEngine;
   return engine.isOver(fields);

@@ -8,18 +8,18 @@ import type { Behaviour } from "./behaviour.ts";
 import type { Patience } from "./patience.ts";
 import { TimerQueue } from "./timer-queue.ts";
 
-/** Actors whose timers are fired in one turn, before the network gets its turn again. */
+/** The number of actors whose timers fire in one turn before the network gets its turn. */
 const FIRED_PER_TURN = 512;
-/** The same as a time: the step that a timer makes may be slow. */
+/** The duration of such a turn, because the step of a timer may be slow. */
 const TURN_MS = 10;
-/** Far timers are armed in pieces: platforms hold no more than about 24 days, and the clock may be corrected a little meanwhile. */
+/** The node arms a far timer in pieces, because platforms hold timers of no more than about 24 days, and the clock may be corrected meanwhile. */
 const MAX_ARM_MS = 30_000;
-/** A timer of a shard that is being loaded comes again after this. */
+/** The pause before the node looks again at a timer of a shard that is still loading. */
 const LOADING_MS = 50;
-/** A process whose timers are later than this stood still. */
+/** If the timers of a process are later than this, the process stood still. */
 const HELD_UP_MS = 500;
 
-/** The timers of all actors of a node, by when the first of each is due: in memory, made from records (law 6). */
+/** The timers of all actors of a node in memory, ordered by due time. The node makes them from records (law 6). */
 export class ActorTimers {
   readonly #queue = new TimerQueue<LiveActor>();
   readonly #clock: Clock;
@@ -28,7 +28,7 @@ export class ActorTimers {
   readonly #fire: (actor: LiveActor, now: number) => void;
   #armedFor = Number.POSITIVE_INFINITY;
   #armed: unknown;
-  /** When it is to go off, by the monotonic clock. */
+  /** The due time by the monotonic clock. */
   #expected = 0;
 
   constructor({ clock, serverTime }: NodeContext, patience: Patience, fire: (actor: LiveActor, now: number) => void) {
@@ -39,7 +39,7 @@ export class ActorTimers {
     serverTime.onStep = () => this.#rearm();
   }
 
-  /** Takes an actor's timers as they are now. */
+  /** Replaces the timers of an actor. */
   set(actor: LiveActor, timers: ActorState["timers"]): void {
     let due = Number.POSITIVE_INFINITY;
     for (const timer of timers) if (timer.due < due) due = timer.due;
@@ -47,12 +47,12 @@ export class ActorTimers {
     this.#later(actor, due);
   }
 
-  /** Takes the timers of an actor, packed or not, if it is still here. */
+  /** Replaces the timers of an actor, packed or not, if this node still hosts it. */
   watch(actor: LiveActor): void {
     if (actor.shard.actors.get(actor.id) === actor) this.set(actor, actor.state?.timers ?? timersOf(actor.parked));
   }
 
-  /** The first of an actor's timers that may fire now. When there is none, the actor is looked at again at the right time. */
+  /** Returns the first of an actor's timers that may fire now. If there is none, the node looks at the actor again when one is due. */
   first(actor: LiveActor, timers: readonly Timer[], now: number): Timer | undefined {
     const [timer] = timers.filter(({ due }) => due <= now).toSorted((a, b) => a.due - b.due);
     if (timer === undefined) this.set(actor, timers);
@@ -61,7 +61,7 @@ export class ActorTimers {
     return undefined;
   }
 
-  /** Whether a timer that is due waits for an answer that may be on its way. The actor is looked at again then. */
+  /** Tells whether a due timer waits for an answer that may be on its way. The node then looks at the actor again later. */
   waits(actor: LiveActor, timer: Timer, behaviour: Behaviour): boolean {
     const again = this.#patience.lookAgain(actor.shard, (gap) => behaviour.mayBeAnswered(actor, timer, gap));
     if (again !== undefined) this.#later(actor, again);
@@ -89,7 +89,7 @@ export class ActorTimers {
     this.#armed = this.#clock.after(delayMs, () => this.#pass());
   }
 
-  /** The clock was set: the next timer is due at another moment than before. */
+  /** Somebody set the clock, so the due time of the next timer has moved. */
   #rearm(): void {
     const next = this.#queue.peek();
     if (next !== undefined) this.#arm(next.due);

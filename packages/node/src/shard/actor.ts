@@ -12,7 +12,7 @@ import type { Shard } from "./shard.ts";
 import { UNQUEUED, type Due } from "./timer-queue.ts";
 import { Writing } from "./writing.ts";
 
-/** An event before the host gives it time and chance. */
+/** An event before the host adds the time and random numbers. */
 export interface EventWithoutTime {
   readonly type: string;
   readonly [field: string]: unknown;
@@ -21,7 +21,7 @@ export interface EventWithoutTime {
 /** The shard of an actor. */
 export type HomeShard = Shard<LiveActor>;
 
-/** Somebody who waits for an actor's end, or watches it. */
+/** A client that waits for an actor's end, or watches the actor. */
 export interface Listener extends Due {
   readonly actor: LiveActor;
   readonly kind: "wait" | "watch";
@@ -33,34 +33,34 @@ export interface Listener extends Due {
 
 /** The attempt in flight, as the dispatcher knows it. Times are monotonic. */
 export interface Flight {
-  /** `undefined`: whoever serves the driver's subject. */
+  /** The agent, or `undefined` if the attempt went to the driver's subject. */
   readonly agent: string | undefined;
   readonly attempt: number;
-  /** Since when it is this node's to watch. */
+  /** The time at which this node began to watch the attempt. */
   readonly launchedAt: number;
   sentAt: number;
-  /** When it was last heard of, 0 before. */
+  /** The time of the last message about the attempt, or 0 if none has come. */
   heardAt: number;
-  /** It may have been given to its agent before: one that does not know it must not begin it. */
+  /** Its agent may have had the attempt before. An agent that does not know the attempt must not begin it. */
   again: boolean;
-  /** The server has said that its agent was not there. */
+  /** The server has reported that nobody serves the agent's subject. */
   bounced: boolean;
-  /** Its agent has said how it ended: the slot under it is free again. */
+  /** Its agent has reported the end of the attempt, so its slot is free again. */
   answered: boolean;
-  /** Its agent's last word on how far it is. */
+  /** The last progress that its agent reported. */
   progress: unknown;
 }
 
-/** Where a task waits for its turn. */
+/** The place of a task in the queue of its driver. */
 export interface QueuePlace {
   readonly queue: { remove(actor: LiveActor): void };
 }
 
-/** The listeners of an actor, and the change that they know. */
+/** The listeners of an actor, and the last change that they know. */
 export interface Listening {
-  /** `undefined` when there are none. */
+  /** The listeners, or `undefined` if there are none. */
   listeners: Listener[] | undefined;
-  /** The status and attempt that were published last. */
+  /** The status and attempt of the last publication. */
   published: string | undefined;
 }
 
@@ -74,7 +74,7 @@ export interface Listening {
 export class LiveActor implements Due {
   readonly id: string;
   readonly shard: HomeShard;
-  /** Unknown fields of its record, kept as they are. */
+  /** The unknown fields of its record. The node keeps them as they are. */
   readonly rest: Readonly<Record<string, unknown>> | undefined;
 
   // The timer queue owns these.
@@ -92,39 +92,39 @@ export class LiveActor implements Due {
   listening: Listening | undefined;
 
   // The host owns these.
-  /** `undefined` while parked: the record's bytes are kept instead, since they take a tenth of the memory. */
+  /** Its state, or `undefined` while it is parked. A parked actor keeps only its record's bytes, which need a tenth of the memory. */
   state: ActorState | undefined;
   parked: Uint8Array | undefined;
-  /** Its state as it was stored last: what readers are told (law 1). `undefined` before the first write, and while parked. */
+  /** Its last stored state, which readers get (law 1). It is `undefined` before the first write, and while the actor is parked. */
   committed: ActorState | undefined;
   /** The number of the change that {@link LiveActor.committed} is. */
   committedAt = 0;
-  /** Effects of steps whose record is not stored yet. */
+  /** The effects of steps whose record is not stored yet. */
   effects: readonly Effect[] = NOTHING;
-  /** Effects of embedded tasks that wait for the write of this actor's record. */
+  /** The effects of embedded tasks that wait for the write of this actor's record. */
   pending: [task: LiveActor, effects: readonly Effect[]][] | undefined;
-  /** Tasks that are embedded in its record, by the number under which it asked for them. */
+  /** The tasks that are embedded in its record, by the number under which the actor asked for them. */
   embedded: Map<number, LiveActor> | undefined;
   /** The actor whose record holds this embedded task, and the task's number there. */
   within: { readonly actor: LiveActor; readonly key: number } | undefined;
   scheduledAt = 0;
-  /** Another version of it, once it has been migrated. */
+  /** The version to which the node has migrated it. */
   machine: Machine;
-  /** Its migration has failed: it stays on its version as long as it is here. */
+  /** Its migration has failed, so it keeps its version as long as this node hosts it. */
   stays = false;
-  /** It was migrated on its way out of its record: that is to be stored when its shard is served. */
+  /** The node migrated it while it read its record. The host stores this when the shard serves. */
   unsaved = false;
-  /** It was set aside: nothing of it happens here any more, nor is stored. */
+  /** The node has set it aside: it takes no step here any more, and the node stores nothing of it. */
   aside = false;
-  /** Its record is to be deleted (a batch that was refused). */
+  /** The node deletes its record, because its batch was refused. */
   erased = false;
 
   // ActorRecords, a part of the host, owns these.
-  /** Its record, as it was encoded last, has a time to live: the server removes it. */
+  /** Its last encoded record has a time to live, after which the server removes it. */
   expires = false;
   /** The last state of an instance whose record fitted a message. */
   fitting: ActorState | undefined;
-  /** Its record as it would be written now, where it was made already. */
+  /** Its present record, if the node has already encoded it. */
   encoded: { readonly sequence: number; readonly data: Uint8Array } | undefined;
 
   constructor(id: string, shard: HomeShard, machine: Machine, rest?: Readonly<Record<string, unknown>>) {
@@ -134,7 +134,7 @@ export class LiveActor implements Due {
     this.rest = rest;
   }
 
-  /** Whether somebody waits for it, or watches it. */
+  /** Tells whether a client waits for it or watches it. */
   get isListenedTo(): boolean {
     return this.listening?.listeners !== undefined;
   }
@@ -147,7 +147,7 @@ export class LiveActor implements Due {
     this.fitting = state;
   }
 
-  /** Only the bytes of its record are kept. */
+  /** The actor keeps only the bytes of its record. */
   park(record: Uint8Array): void {
     this.parked = record;
     this.state = undefined;
@@ -155,14 +155,14 @@ export class LiveActor implements Due {
     this.fitting = undefined;
   }
 
-  /** The write of a state is stored. One that was in doubt may settle after a later one, which stands then. */
+  /** The store holds a state. A write in doubt may settle after a later write, and then the later state stands. */
   noteCommitted(state: ActorState, sequence: number): void {
     if (sequence <= this.committedAt) return;
     this.committedAt = sequence;
     this.committed = state;
   }
 
-  /** A message of it has been taken. */
+  /** The receiver has taken one of its messages. */
   forgetTell(seq: number): void {
     const { state, committed } = this;
     if (state === undefined) return;
@@ -175,7 +175,7 @@ export class LiveActor implements Due {
     if (effects.length > 0) this.effects = this.effects.length === 0 ? effects : [...this.effects, ...effects];
   }
 
-  /** The effects that were asked for since the last call. */
+  /** Returns the effects that steps have asked for since the last call. */
   takeEffects(): readonly Effect[] {
     const { effects } = this;
     this.effects = NOTHING;

@@ -3,12 +3,12 @@ import { isAlarm, type Clock, type Timer } from "@ergon/core";
 import type { ServerTime } from "../server-time.ts";
 import type { LiveActor } from "./actor.ts";
 
-/** The server's time is asked for again after this, when no answer came. */
+/** The pause before the node asks for the server's time again after no answer came. */
 const READ_AGAIN_MS = 250;
 
 /**
- * Keeps alarms from going off early. An alarm goes by the server's clock, and the node's is a reading of that: an alarm that is due here waits until
- * a new reading shows that its time has passed there. Alarms that are due together share a reading.
+ * Keeps alarms from firing early. An alarm follows the server's clock, and the node's clock is only a reading of it. An alarm that is due here waits until a
+ * new reading shows that its time has passed at the server. Alarms that are due together share a reading.
  */
 export class AlarmGate {
   readonly #serverTime: ServerTime;
@@ -17,14 +17,14 @@ export class AlarmGate {
   readonly #waiting = new Set<LiveActor>();
   #reading = false;
 
-  /** `again` looks at the actor's timers anew. */
+  /** `again` looks at the actor's timers again. */
   constructor(serverTime: ServerTime, clock: Clock, again: (actor: LiveActor) => void) {
     this.#serverTime = serverTime;
     this.#clock = clock;
     this.#again = again;
   }
 
-  /** Whether a timer that is due by the node's clock may not fire yet. */
+  /** Tells whether a timer that is due by the node's clock may not fire yet. */
   holds(timer: Timer): boolean {
     return isAlarm(timer) && timer.due > this.#serverTime.passed;
   }

@@ -2,28 +2,28 @@ import type { ActorState, Effect, Gap, Timer } from "@ergon/core";
 
 import type { LiveActor } from "./actor.ts";
 
-/** The part of a kind of machine that its host calls around the steps: `task` is one kind. */
+/** The hooks of a kind of machine that its host calls around the steps. `task` is one kind. */
 export interface Behaviour {
-  /** After a transition and before its commit: may take further steps that belong into the same write. */
+  /** The host calls this after a transition and before its commit. It may take further steps that belong into the same write. */
   prepare(actor: LiveActor): void;
   /** Performs an effect whose record is stored. */
   perform(actor: LiveActor, effect: Effect): void;
-  /** After a record was stored, and its effects were performed. `ended`: it was the last. */
+  /** The store holds the record, and the host has performed its effects. `ended` is true if the actor has ended. */
   stored(actor: LiveActor, ended: boolean): void;
-  /** The shard brought the actor back from its record. */
+  /** The shard restored the actor from its record. */
   restored(actor: LiveActor): void;
-  /** The actor leaves this host: its shard is gone, or it was never stored. */
+  /** The actor leaves this host, because its shard is gone or its creation was refused. */
   dropped(actor: LiveActor): void;
-  /** How long an ended record stays readable. */
+  /** The time for which an ended record stays readable. */
   retentionMs(state: ActorState): number;
-  /** Whether nothing but a far timer or an event can move the actor, so that its bytes suffice. */
+  /** Tells whether only a far timer or an event can move the actor, so that its bytes suffice. */
   parks(state: ActorState): boolean;
-  /** Whether the work that a timer bounds may have ended in the gap, when no node could hear so: the answer may be on its way. */
+  /** Tells whether the work that a timer bounds may have ended in a gap in which no node could hear so. Its answer may be on its way. */
   mayBeAnswered(actor: LiveActor, timer: Timer, gap: Gap): boolean;
-  /** Why the wait that a timer bounds had no end, as far as the node knows. */
+  /** Explains why the wait that a timer bounds has not ended, as far as the node knows. */
   causeOf(state: ActorState, timer: Timer): string | undefined;
-  /** The last step has not happened; the actor is as it was before. */
+  /** The host took the last step back, so the actor is in its previous state. */
   rolledBack(actor: LiveActor): void;
-  /** Whether an ended actor still has something to say. It stays until `Host.release`. */
+  /** Tells whether an ended actor still has a message to deliver. The actor stays until `Host.release`. */
   lingers(actor: LiveActor): boolean;
 }

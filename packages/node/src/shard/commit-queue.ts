@@ -25,13 +25,16 @@ export interface CommitQueueOptions {
   readonly records: RecordStore;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Encodes the actor's record. The queue calls it when it sends the write, so that a write always carries the newest state. `undefined`: there is no record to write. */
+  /**
+   * Encodes the actor's record, or returns `undefined` if there is no record to write. The queue calls it when it sends the write, so that a write
+   * always carries the newest state.
+   */
   readonly encode: (actor: LiveActor) => { readonly data: Uint8Array; readonly ttlMs: number | undefined } | undefined;
   /** The most single writes in flight, for a store that takes several at a time. */
   readonly window: number;
   /** The store refused every write, whatever its record. The queue sends nothing until `resume`. */
   readonly onRefused: (refusal: Refusal) => void;
-  /** Called with the result of every commit. */
+  /** The queue calls this with the result of every commit. */
   readonly onResult?: (result: CommitResult) => void;
   /** The result of a write of the shard is not known, or the server refused its fence. Take the shard again, otherwise its queue stays stopped. */
   readonly onDoubt: (shard: HomeShard) => void;
@@ -92,7 +95,7 @@ export class CommitQueue {
     this.#schedule();
   }
 
-  /** Drops the queued write of an actor that was set aside. */
+  /** Drops the queued write of an actor that the node has set aside. */
   forget(actor: LiveActor): void {
     this.#takeBack(actor);
     const entry = this.#queued.get(actor);
@@ -289,7 +292,7 @@ export class CommitQueue {
     this.#queued.set(actor, entry);
   }
 
-  /** The shard has one write less to wait for. */
+  /** The shard waits for one write less. */
   #leave(shard: HomeShard): void {
     shard.writes--;
     if (shard.writes === 0) shard.onIdle?.();
@@ -314,7 +317,7 @@ export class CommitQueue {
   }
 }
 
-/** The refusal for an actor that was set aside. A later request for it gets the reason. */
+/** The refusal for an actor that the node has set aside. A later request for it gets the reason. */
 export const NO_RECORD: Refusal = {
   kind: "refused",
   code: "STORE_UNAVAILABLE",

@@ -11,7 +11,7 @@ type CommitQueuesOptions = Omit<CommitQueueOptions, "window" | "onRefused" | "on
   readonly health: StoreHealth;
 };
 
-/** A node's writes: one queue a bucket, which all try again what the store refused for reasons of its own. */
+/** The writes of a node, in one queue for each bucket. All queues retry the writes that the store refused for its own reasons. */
 export class CommitQueues {
   readonly #options: CommitQueuesOptions;
   readonly #queues: readonly CommitQueue[];
@@ -31,7 +31,7 @@ export class CommitQueues {
     );
   }
 
-  /** Writes that wait, not counting those in flight. */
+  /** The number of writes that wait, without those in flight. */
   get length(): number {
     return this.#queues.reduce((sum, queue) => sum + queue.length, 0);
   }
@@ -42,12 +42,12 @@ export class CommitQueues {
     return queue;
   }
 
-  /** Goes on with writes that were held back. */
+  /** Resumes the writes that the store held back. */
   resume(): void {
     for (const queue of this.#queues) queue.resume();
   }
 
-  /** Forgets everything of a shard that was lost. */
+  /** Drops the writes of a lost shard. */
   drop(shard: HomeShard): void {
     for (const queue of this.#queues) queue.drop(shard);
   }
@@ -57,7 +57,7 @@ export class CommitQueues {
     else this.#options.health.heard(bucket, result);
   }
 
-  /** Many writes are refused at once: one of them has it tried again. */
+  /** The store refuses many writes at once, and one of these calls makes the queue try again. */
   #refused(): void {
     if (this.#retrying) return;
     this.#retrying = true;

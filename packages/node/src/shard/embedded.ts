@@ -2,7 +2,7 @@ import { embeddedFields, encodeTimer, taskMachine, type ActorState } from "@ergo
 
 import type { LiveActor } from "./actor.ts";
 
-/** The tasks embedded in an actor's record, as that holds them: by number, each with its snapshot and its timers. */
+/** The tasks that are embedded in an actor's record, by number, each with its snapshot and its timers. */
 export function packEmbedded(tasks: ReadonlyMap<number, LiveActor>): Readonly<Record<string, unknown>> {
   const packed: Record<string, unknown> = {};
   for (const [key, { state }] of tasks)
@@ -11,7 +11,7 @@ export function packEmbedded(tasks: ReadonlyMap<number, LiveActor>): Readonly<Re
   return packed;
 }
 
-/** Throws when it is not the task of that id. */
+/** Throws if the task in the snapshot has another id. */
 export function unpackEmbedded(id: string, raw: unknown): ActorState {
   const fields = embeddedFields(taskMachine, raw);
   if (fields === undefined) throw new Error(`its task ${id} cannot be read`);
@@ -22,5 +22,5 @@ export function unpackEmbedded(id: string, raw: unknown): ActorState {
   return engine.restore(taskMachine, fields, NOWHERE);
 }
 
-/** Tasks run nothing in the node. */
+/** A task runs no work inside the node. */
 const NOWHERE = {} as never;

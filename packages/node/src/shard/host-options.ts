@@ -10,8 +10,8 @@ export interface HostOptions {
   readonly machines: MachineRegistry;
   readonly health: StoreHealth;
   readonly behaviourOf: (machine: Machine) => Behaviour;
-  /** A write of the shard may or may not be stored, or the server refused a fence: the shard must be taken again. */
+  /** The node does not know whether a write of the shard is stored, or the server refused a fence. Take the shard again. */
   readonly onDoubt: (shard: HomeShard) => void;
-  /** A task embedded in the actor's record has ended: the actor is told, in the same write. */
+  /** A task that is embedded in the actor's record has ended. The listener tells the actor within the same write. */
   readonly onEmbeddedEnded: (actor: LiveActor, key: number, ended: ActorState) => void;
 }

@@ -21,7 +21,7 @@ import { Residents } from "./residents.ts";
 import { Stepper } from "./stepper.ts";
 import type { Settled } from "./writing.ts";
 
-/** The shell around the pure core: keeps actors, steps them, stores them, and performs their effects afterwards (laws 1, 2, 9). */
+/** The shell around the pure core: it keeps actors, steps them, stores them, and performs their effects afterwards (laws 1, 2, 9). */
 export class Host implements Embedding, Versioned, Releasing, Backlog {
   readonly #options: HostOptions;
   readonly #queues: CommitQueues;
@@ -73,7 +73,7 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
     this.#migrations = new Migrations({ ...inner, machines, surroundings });
   }
 
-  /** Takes shards in and lets them go. */
+  /** Takes shards in and releases them. */
   get residence(): Residence {
     return this.#residents;
   }
@@ -144,7 +144,7 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
     try {
       run();
     } catch (error) {
-      // An actor that was set aside meanwhile cannot fail any more.
+      // An actor that the node has set aside meanwhile cannot fail any more.
       if (!isErgonError(error) || error.code === "TASK_UNREADABLE") throw error;
       this.#fail(actor, error.code, error.message, settled);
     }
@@ -206,19 +206,19 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
     });
   }
 
-  /** A message of the actor was delivered: the outbox does not send it again. The next change of the actor writes the record without it. */
+  /** The receiver has taken a message of the actor, so the outbox does not send it again. The next change of the actor writes the record without it. */
   forgetTell(actor: LiveActor, seq: number): void {
     actor.forgetTell(seq);
   }
 
-  /** All messages of the actor were delivered: an ended actor leaves the memory, a live one is parked. */
+  /** The receivers have taken all messages of the actor. An ended actor leaves the memory, and the host parks a live one. */
   release(actor: LiveActor): void {
     if (!actor.writing.isDone || actor.state === undefined) return;
     if (actor.state.snapshot.status === "active") this.#residents.parkIfIdle(actor);
     else this.#residents.retire(actor);
   }
 
-  /** Takes an actor out of service that this node cannot go on with. */
+  /** Sets an actor aside that cannot continue on this node. */
   setAside(actor: LiveActor, error: unknown): void {
     this.#residents.setAside(actor, error);
   }
@@ -228,7 +228,7 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
     this.#timers.stop();
   }
 
-  /** Ends an actor that cannot go on, from its last state that could be stored. */
+  /** Ends an actor that cannot continue, from the last state that the store could hold. */
   #fail(actor: LiveActor, code: string, message: string, settled: Settled): void {
     const { machine, shard } = actor;
     this.#options.context.logger.warn(
@@ -247,7 +247,7 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
   }
 
   #store(actor: LiveActor, settled: Settled): void {
-    // The step broke, and the actor was set aside. Leave it as it is, otherwise its timer would fire again and again.
+    // The step broke, and the node set the actor aside. Leave it as it is, otherwise its timer would fire again and again.
     if (actor.aside) return settled(NO_RECORD);
     this.#behaviour(actor).prepare(actor);
     this.commit(actor, settled);
@@ -309,7 +309,10 @@ export class Host implements Embedding, Versioned, Releasing, Backlog {
     return { id: actor.id, logger: this.#options.context.logger, onLocal: (run) => this.#local(actor, run) };
   }
 
-  /** An actor that an instance runs in this process has sent something. It goes to the version that started that actor, so nothing is upgraded. */
+  /**
+   * An actor that an instance runs in this process has sent an event. The event goes to the version that started that actor, so the host upgrades
+   * nothing.
+   */
   #local(actor: LiveActor, run: () => void): void {
     if (actor.shard.actors.get(actor.id) !== actor || actor.state?.snapshot.status !== "active") return;
     const take = (): void => {

@@ -3,49 +3,49 @@ import { taskMachine, type Fence, type Machine, type Message, type Subscription 
 import type { LiveActor } from "./actor.ts";
 import type { Shard, ShardPhase } from "./shard.ts";
 
-/** Between the id of an actor and the number of a task that is embedded in its record; no id has it. */
+/** The mark between the id of an actor and the number of a task that is embedded in its record. No id contains it. */
 const EMBEDDED = "~";
 
 export function embeddedId(id: string, key: number): string {
   return `${id}${EMBEDDED}${key}`;
 }
 
-/** The actor and the number that the id of an embedded task is made of; `undefined` for an id of another kind. */
+/** Splits the id of an embedded task into its actor and its number. Returns `undefined` for an id of another kind. */
 export function embeddedIn(id: string): { readonly id: string; readonly key: number } | undefined {
   const mark = id.indexOf(EMBEDDED);
   return mark < 0 ? undefined : { id: id.slice(0, mark), key: Number(id.slice(mark + 1)) };
 }
 
-/** A machine that no record of the shard needs any more counts as needed for so long. */
+/** The time for which a machine still counts as needed after no record of the shard needs it. */
 const KEEP_MS = 30_000;
 
-/** A shard that this node hosts, or is about to. */
+/** A shard that this node hosts or is about to host. */
 export class HostedShard implements Shard<LiveActor> {
   fence: Fence = 0;
   phase: ShardPhase = "loading";
-  /** Since when this node serves it, epoch milliseconds. */
+  /** The time at which this node began to serve it, in epoch milliseconds. */
   servedAt = 0;
   readonly actors: Map<string, LiveActor> = new Map();
-  /** Records that cannot be read here, by id, with the reason; left as they are (B-21). */
+  /** The records that this node cannot read, by id, with the reason. The node leaves them as they are (B-21). */
   readonly unreadable: Map<string, string> = new Map();
-  /** The unreadable records that wait for a machine that is not known here, with that machine as `name@version`. */
+  /** The unreadable records that wait for a machine that this node does not know, with that machine as `name@version`. */
   readonly waiting: Map<string, string> = new Map();
-  /** Whether another node knows a machine, and all else that this shard needs. */
+  /** Tells whether another node knows a machine, and everything else that this shard needs. */
   isKnownElsewhere: (machine: string) => boolean = () => false;
-  /** Called when {@link HostedShard.needs} has changed. */
+  /** The shard calls this when {@link HostedShard.needs} has changed. */
   onNeeds: (() => void) | undefined;
-  /** Messages that came while the shard could not serve them. */
+  /** The messages that arrived while the shard could not serve them. */
   buffer: Message[] = [];
   subscription: Subscription | undefined;
-  /** Writes queued or in flight, and who waits for none. */
+  /** The number of writes that are queued or in flight, and the callbacks that wait until there are none. */
   writes = 0;
   onIdle: (() => void) | undefined;
-  /** The newest revision of its records that this node knows, and the writes since the last mark. */
+  /** The newest revision of its records that this node knows, and the number of writes since the last mark. */
   revision = 0;
   writesSinceMark = 0;
   readonly number: number;
   readonly bucket: number;
-  /** How many of its records need each machine, and since when none does. */
+  /** The number of its records that need each machine, and the time since which none needs it. */
   readonly #kinds = new Map<string, { count: number; idleSince: number | undefined }>();
   readonly #wanted = new Map<string, number>();
 
@@ -61,14 +61,14 @@ export class HostedShard implements Shard<LiveActor> {
     this.#count(actor.machine, 1);
   }
 
-  /** Takes an actor out, if it is this one that is there. */
+  /** Removes an actor, unless another actor has its id by now. */
   remove(actor: LiveActor): void {
     if (this.actors.get(actor.id) !== actor) return;
     this.actors.delete(actor.id);
     this.#count(actor.machine, -1);
   }
 
-  /** Sets a record aside that cannot be read here; `machine`: it waits for that one. */
+  /** Sets a record aside that this node cannot read. `machine` is the machine for which the record waits. */
   setAside(id: string, reason: string, machine?: string): void {
     const actor = this.actors.get(id);
     if (actor !== undefined) this.remove(actor);
@@ -78,26 +78,26 @@ export class HostedShard implements Shard<LiveActor> {
     this.#countKey(machine, 1);
   }
 
-  /** Somebody wants to start an instance of a machine that is not known here: until then, by the monotonic clock, it counts as needed. */
+  /** Somebody wants to start an instance of a machine that this node does not know. The machine counts as needed until then, by the monotonic clock. */
   want(machine: string, now: number, until: number): void {
     const before = this.#wanted.get(machine) ?? 0;
     this.#wanted.set(machine, until);
     if (before <= now) this.onNeeds?.();
   }
 
-  /** The machines that its records need or did lately, as `name@version`, but `task`, which every node knows. */
+  /** The machines that its records need or needed lately, as `name@version`, without `task`, which every node knows. */
   needs(now: number): readonly string[] {
     for (const [machine, until] of this.#wanted) if (until <= now) this.#wanted.delete(machine);
     for (const [machine, kind] of this.#kinds) {
       if (kind.count > 0) continue;
-      // Instances that come and go must not make a write of each.
+      // Short-lived instances must not cause a write each.
       kind.idleSince ??= now;
       if (now - kind.idleSince >= KEEP_MS) this.#kinds.delete(machine);
     }
     return [...new Set([...this.#kinds.keys(), ...this.#wanted.keys()])];
   }
 
-  /** Forgets all that is in it. */
+  /** Removes everything that the shard holds. */
   clear(): void {
     this.actors.clear();
     this.unreadable.clear();
@@ -120,7 +120,7 @@ export class HostedShard implements Shard<LiveActor> {
     if (kind.count > 0) kind.idleSince = undefined;
   }
 
-  /** The live actor of an id, or the task embedded in one: `<id>~<number>`. */
+  /** Finds the live actor of an id, or the task that is embedded in one: `<id>~<number>`. */
   find(id: string): LiveActor | undefined {
     const embedded = embeddedIn(id);
     if (embedded === undefined) return this.actors.get(id);
@@ -128,7 +128,7 @@ export class HostedShard implements Shard<LiveActor> {
   }
 }
 
-/** Live actors of all shards. */
+/** Lists the live actors of all shards. */
 export function liveIn(hosted: ReadonlyMap<number, HostedShard>): number {
   let live = 0;
   for (const { actors } of hosted.values()) live += actors.size;

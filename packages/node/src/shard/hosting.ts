@@ -4,89 +4,98 @@ import type { EventWithoutTime, LiveActor } from "./actor.ts";
 import type { HostedShard } from "./hosted-shard.ts";
 import type { Settled } from "./writing.ts";
 
-// A host as the other parts of a node see it: each takes the interface that has what it needs.
+// These interfaces show a host to the other parts of a node. Each part takes the interface that it needs.
 
 /** Reads actors. */
 export interface Reading {
-  /** The actor's state, unpacked if it was parked. Throws `ConflictError` when its record does not fit its machine here; it is set aside then. */
+  /**
+   * Returns the actor's state, and unpacks it if it is parked. Throws `ConflictError` if its record does not fit its machine here, and sets the actor
+   * aside.
+   */
   wake(actor: LiveActor): ActorState;
-  /** The actor's state as it is stored, or `undefined` while its first write is under way. */
+  /** Returns the actor's stored state, or `undefined` while its first write is in flight. */
   committed(actor: LiveActor): ActorState | undefined;
-  /** Calls `run` when what the actor is now is stored, or its creation was refused, or it was set aside. Not called when the shard is lost. */
+  /**
+   * Calls `run` when the present state of the actor is stored, when its creation was refused, or when it was set aside. Does not call it if the node
+   * loses the shard.
+   */
   whenStored(actor: LiveActor, run: Settled): void;
 }
 
 /** Starts actors. */
 export interface Starting extends Reading {
-  /** Starts an actor and stores it; `settled` hears when it is stored or refused. Throws when the machine cannot start. */
+  /** Starts an actor and stores it. `settled` hears whether it was stored or refused. Throws if the machine cannot start. */
   create(shard: HostedShard, id: string, machine: Machine, input: unknown, at: number, settled: Settled): LiveActor;
 }
 
-/** Delivers events whose sender can be told how they ended. */
+/** Delivers events and reports the outcome to the sender. */
 export interface Sending extends Reading {
   /**
-   * Delivers an event and stores the outcome. Answers whether the actor took the event; `settled` is called only then. Throws
-   * `TerminalError` (`RECORD_TOO_LARGE`) when what follows from the event cannot be stored: then it has not happened.
+   * Delivers an event and stores the outcome. Returns whether the actor took the event, and calls `settled` only in that case. Throws `TerminalError`
+   * (`RECORD_TOO_LARGE`) if the store cannot hold the outcome, and takes the step back.
    */
   send(actor: LiveActor, event: EventWithoutTime, settled?: Settled): boolean;
 }
 
 /** Moves actors from state to state. */
 export interface Stepping extends Sending {
-  /** Delivers an event that nobody can be told about: an actor that cannot go on from it fails. */
+  /** Delivers an event that has no sender to report to. An actor that cannot continue from it fails. */
   advance(actor: LiveActor, event: EventWithoutTime, settled?: Settled): boolean;
-  /** Delivers an event without storing the outcome: the caller commits. Answers whether the actor took it. */
+  /** Delivers an event without a write, because the caller commits. Returns whether the actor took it. */
   transition(actor: LiveActor, event: EventWithoutTime): boolean;
-  /** Stores what the actor is now. */
+  /** Stores the present state of the actor. */
   commit(actor: LiveActor, settled: Settled): void;
 }
 
 /** Keeps tasks in the records of the instances that asked for them. */
 export interface Embedding extends Stepping {
-  /** Begins a task in the record of an actor whose write is to follow. */
+  /** Begins a task in the record of an actor. The caller writes the record afterwards. */
   embed(actor: LiveActor, key: number, input: unknown, at: number): LiveActor;
-  /** Takes a task out of the record that it is embedded in; `effects` are performed once that is stored. */
+  /** Removes a task from the record that holds it. The host performs `effects` after the write. */
   unembed(task: LiveActor, effects?: readonly Effect[]): void;
-  /** Takes what a task has become into the record that it is embedded in, whose write is to follow. The actor there hears of its end. */
+  /**
+   * Puts the present state of a task into the record that holds it, and tells the actor of that record about the task's end. The caller writes the
+   * record afterwards.
+   */
   takeIn(task: LiveActor): void;
-  /** Runs a part of the actor's way that nobody can be told about: where it cannot be taken, the actor fails. */
+  /** Runs a piece of work of the actor that has no sender to report to. If it throws, the actor fails. */
   orFail(actor: LiveActor, run: () => void): void;
 }
 
 /** Serves instances, whose machines have versions. */
 export interface Versioned extends Stepping, Starting {
-  /** The actor's state, after its move to the newest version of its machine that takes it over. */
+  /** Returns the actor's state, after it has moved the actor to the newest version of its machine that takes it over. */
   current(actor: LiveActor): ActorState;
-  /** The same as `send`, to an actor whose `current` state the caller has asked for in this turn. */
+  /** Does the same as `send`, for an actor whose `current` state the caller has read in this turn. */
   sendTo(actor: LiveActor, state: ActorState, event: EventWithoutTime, settled: Settled): boolean;
-  /** Moves an instance to another version of its machine, and stores that. Throws `ConflictError` (`MIGRATION_FAILED`) when it cannot be moved. */
+  /** Moves an instance to another version of its machine, and stores the result. Throws `ConflictError` (`MIGRATION_FAILED`) if that is not possible. */
   migrate(actor: LiveActor, to: Machine): void;
 }
 
-/** Lets go of held tasks. */
+/** Releases held tasks. */
 export interface Releasing extends Reading {
-  /** Delivers an event that what is stored leads to anyway: only what the event makes the actor do needs a write. */
+  /** Delivers an event that already follows from what is stored. Only the actor's reaction to the event needs a write. */
   sendKnown(actor: LiveActor, event: EventWithoutTime): void;
-  /** Removes an actor and its record, as if it had never been. */
+  /** Removes an actor and its record without a trace. */
   erase(actor: LiveActor): void;
 }
 
-/** Takes shards in and lets them go. */
+/** Takes shards in and releases them. */
 export interface Residence {
-  /** Takes a record that the shard's loading found. Ended ones are passed over, unreadable ones set aside. */
+  /** Takes a record that the shard's loading found. It skips ended actors and sets unreadable records aside. */
   restore(shard: HostedShard, id: string, data: Uint8Array, revision: number): void;
-  /** Forgets what a loading that failed had read. */
+  /** Drops the records that a failed loading had read. */
   clear(shard: HostedShard): void;
-  /** The shard is served from now on: its actors go on from their records. */
+  /** The shard serves from now on, and its actors continue from their records. */
   revive(shard: HostedShard): void;
-  /** Lets go of everything of a shard that this node no longer hosts. */
+  /** Releases everything of a shard that this node no longer hosts. */
   drop(shard: HostedShard): void;
-  /** Goes on with writes that were held back. */
+  /** Resumes the writes that the store held back. */
   resume(): void;
 }
 
-/** Tells how busy the host is. */
+/** Tells the load of the host. */
 export interface Backlog {
-  /** Writes that wait for the store. */
+  /** The number of writes that wait for the store. */
   readonly backlog: number;
 }

@@ -22,11 +22,11 @@ export interface MigrationsParts {
   readonly stepper: Stepper;
   readonly behaviourOf: (actor: LiveActor) => Behaviour;
   readonly surroundings: (actor: LiveActor) => Surroundings;
-  /** Stores what the actor is now. */
+  /** Stores the present state of the actor. */
   readonly store: (actor: LiveActor) => void;
 }
 
-/** Moves instances to other versions of their machines: where a migration leads there, and never half. */
+/** Moves instances to other versions of their machines, if a migration leads there. A move happens as a whole or not at all. */
 export class Migrations {
   readonly #parts: MigrationsParts;
 
@@ -35,8 +35,8 @@ export class Migrations {
   }
 
   /**
-   * Moves an instance to another version of its machine, and stores that. Throws `ConflictError` (`MIGRATION_FAILED`) when it cannot be moved:
-   * then it is as it was.
+   * Moves an instance to another version of its machine, and stores the result. Throws `ConflictError` (`MIGRATION_FAILED`) if that is not possible, and
+   * leaves the instance as it was.
    */
   migrate(actor: LiveActor, to: Machine): void {
     const { context, records, stepper, behaviourOf, surroundings, store } = this.#parts;
@@ -51,7 +51,7 @@ export class Migrations {
       );
     }
     stepper.close(actor);
-    // Its shard counts which machines its actors need.
+    // Its shard counts the machines that its actors need.
     actor.shard.remove(actor);
     actor.machine = to;
     actor.shard.add(actor);
@@ -60,7 +60,7 @@ export class Migrations {
     store(actor);
   }
 
-  /** Moves an instance to a newer version of its machine that takes it over. One that cannot be moved stays, which is said once. */
+  /** Moves an instance to a newer version of its machine that takes it over. If that fails, the instance keeps its version, and the node logs so once. */
   upgrade(actor: LiveActor): void {
     const { machine, shard, id } = actor;
     if (machine === taskMachine) return;

@@ -4,18 +4,18 @@ import type { LiveActor } from "./actor.ts";
 
 /** A reader of an actor often reads it again soon. */
 const LOOK_MS = 1_000;
-/** Packing takes some ten microseconds; others have to get their turn. */
+/** Packing takes some ten microseconds for each actor, and other work must get its turn. */
 const PER_TURN = 500;
 
-/** Actors that were unpacked for somebody: they are packed again, or what is merely read would fill the memory. */
+/** The actors that a reader has unpacked. The node packs them again, otherwise readers would fill the memory. */
 export class Parking {
   readonly #clock: Clock;
   readonly #park: (actor: LiveActor) => void;
-  /** With the monotonic time at which each is looked at, the earliest first. */
+  /** The actors with the monotonic time of their next look, the earliest first. */
   readonly #actors = new Map<LiveActor, number>();
   #timer: unknown;
 
-  /** `park` packs an actor that nothing but a far timer or an event can move, and leaves any other alone. */
+  /** `park` packs an actor that only a far timer or an event can move, and leaves any other actor alone. */
   constructor(clock: Clock, park: (actor: LiveActor) => void) {
     this.#clock = clock;
     this.#park = park;
@@ -42,7 +42,7 @@ export class Parking {
       looked++;
       this.#actors.delete(actor);
       this.#park(actor);
-      // A listener leaves at some time. Anything else that keeps it here ends with a commit, after which it is packed anyway.
+      // A listener leaves after some time. Every other reason to stay ends with a commit, after which the host packs the actor anyway.
       if (actor.isListenedTo) this.#actors.set(actor, now + LOOK_MS);
     }
   }

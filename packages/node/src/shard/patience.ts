@@ -3,14 +3,14 @@ import type { Bus, Clock, Gap } from "@ergon/core";
 import type { HomeShard } from "./actor.ts";
 
 /**
- * Answers that were given while no node could take them are sent again: at once by an agent that hears of the new owner, after 5 s by one that does
- * not, and an agent that is gone is known to be after 6 s. Deadlines that may have passed meanwhile wait so long.
+ * Agents repeat the answers that no node could take. An agent that hears about the new owner repeats them at once, and any other agent repeats them after 5
+ * s. The node knows after 6 s that an agent is gone. Deadlines that may have passed meanwhile wait so long.
  */
 const ANSWERS_MS = 10_000;
-/** A deadline that waits looks so often whether it still has to. */
+/** The pause between two checks of a deadline that waits. */
 const LOOK_MS = 500;
 
-/** How long the deadlines of a shard wait for answers that are on their way, after a time in which none could arrive at this node. */
+/** Decides how long the deadlines of a shard wait for answers on their way, after a time in which no answer could reach this node. */
 export class Patience {
   readonly #clock: Clock;
   #reachableSince = 0;
@@ -20,25 +20,28 @@ export class Patience {
     bus.onStatus((status) => this.heard(status === "connected"));
   }
 
-  /** Whether the server is heard. While it is not, no answer arrives. */
+  /** Takes the state of the connection to the server. While the node does not hear the server, no answer arrives. */
   heard(isHeard: boolean): void {
     if (!isHeard) this.#reachableSince = Infinity;
     else if (this.#reachableSince === Infinity) this.#reachableSince = this.#clock.now();
   }
 
-  /** This process stood still: answers that came meanwhile are still to be read. */
+  /** This process stood still, and has not read the answers that came meanwhile. */
   heldUp(): void {
     this.#reachableSince = Math.max(this.#reachableSince, this.#clock.now());
   }
 
-  /** The last time in which no answer could arrive, while those that were given then may be on their way; `undefined`: they have come. */
+  /** The last time in which no answer could arrive, or `undefined` if the answers from that time have arrived. */
   gap(shard: HomeShard): Gap | undefined {
     const end = Math.max(shard.servedAt, this.#reachableSince);
     const answersUntil = end + ANSWERS_MS;
     return this.#clock.now() < answersUntil ? { end, answersUntil } : undefined;
   }
 
-  /** When a timer that is due has to be looked at again; `undefined`: it fires. `mayBeAnswered`: whether what it bounds may have been answered. */
+  /**
+   * Returns the time of the next look at a due timer, or `undefined` if the timer fires. `mayBeAnswered` tells whether an answer to the bounded work may
+   * exist.
+   */
   lookAgain(shard: HomeShard, mayBeAnswered: (gap: Gap) => boolean): number | undefined {
     const gap = this.gap(shard);
     return gap !== undefined && mayBeAnswered(gap)

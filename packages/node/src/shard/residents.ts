@@ -13,7 +13,7 @@ import type { Stepper } from "./stepper.ts";
 import { UNQUEUED } from "./timer-queue.ts";
 import type { Refusal } from "./writing.ts";
 
-/** A timer nearer than this keeps its actor unpacked. */
+/** An actor with a timer nearer than this stays unpacked. */
 const PARK_MS = 5_000;
 
 export interface ResidentsParts {
@@ -23,11 +23,11 @@ export interface ResidentsParts {
   readonly timers: ActorTimers;
   readonly stepper: Stepper;
   readonly behaviourOf: (actor: LiveActor) => Behaviour;
-  /** Stores what the actor is now. */
+  /** Stores the present state of the actor. */
   readonly store: (actor: LiveActor) => void;
 }
 
-/** Which actors live in this node, and how each leaves: ended, parked, set aside, or with its shard. */
+/** Keeps the actors that live in this node. An actor leaves when it ends, when it is set aside, or with its shard. */
 export class Residents implements Residence {
   readonly #parts: ResidentsParts;
 
@@ -58,7 +58,7 @@ export class Residents implements Residence {
     shard.servedAt = this.#parts.context.clock.now();
     for (const actor of [...shard.actors.values()]) {
       if (actor.state === undefined) continue;
-      // One record that cannot go on must not take its shard down, at one node after the other.
+      // A record that cannot continue must not take its shard down at one node after the other.
       this.orSetAside(actor, () => {
         this.#parts.behaviourOf(actor).restored(actor);
         if (!actor.unsaved) return;
@@ -83,8 +83,8 @@ export class Residents implements Residence {
   }
 
   /**
-   * Takes an actor out of service that this node cannot go on with: what is stored of it is left as it is, and every other actor is served. An operator
-   * is told; whoever asks for it is answered `TASK_UNREADABLE`.
+   * Sets an actor aside that cannot continue on this node. Its stored record stays as it is, and the node serves every other actor. The node logs this for an
+   * operator, and answers requests for the actor with `TASK_UNREADABLE`.
    */
   setAside(actor: LiveActor, error: unknown): void {
     const { within, shard, id } = actor;
@@ -95,7 +95,7 @@ export class Residents implements Residence {
     this.putAside(actor, messageOf(error));
   }
 
-  /** The same, without a word to the operator. */
+  /** Does the same without a log line. */
   putAside(actor: LiveActor, reason: string): void {
     const { records, queues, behaviourOf } = this.#parts;
     actor.aside = true;
@@ -106,7 +106,7 @@ export class Residents implements Residence {
     this.tellWaiting(actor, NO_RECORD);
   }
 
-  /** Runs what nobody waits for. An actor that cannot go on from it is set aside: it holds up no other one. */
+  /** Runs work that has no sender to report to. If it throws, the node sets the actor aside, so that it holds up no other actor. */
   orSetAside(actor: LiveActor, run: () => void): void {
     try {
       run();
@@ -124,7 +124,7 @@ export class Residents implements Residence {
     }
   }
 
-  /** Tells those who wait for a change of the actor what has become of it. */
+  /** Reports the outcome to the callbacks that wait for a change of the actor. */
   tellWaiting(actor: LiveActor, refusal: Refusal | undefined): void {
     for (const { run } of actor.writing.takeWaiters(refusal !== undefined)) this.attempt(actor, () => run(refusal));
   }
@@ -141,7 +141,7 @@ export class Residents implements Residence {
     if (actor.writing.stored === 0) this.#parts.behaviourOf(actor).dropped(actor);
   }
 
-  /** Packs an actor that nothing but a far timer or an event can move. */
+  /** Packs an actor that only a far timer or an event can move. */
   parkIfIdle(actor: LiveActor): void {
     const { state } = actor;
     if (state === undefined || !actor.writing.isDone || actor.isListenedTo || actor.unsaved) return;
@@ -151,7 +151,7 @@ export class Residents implements Residence {
     this.#parts.records.park(actor, state);
   }
 
-  /** Nothing of the actor happens here any more. */
+  /** The actor takes no step here any more. */
   #leave(actor: LiveActor): void {
     const { timers, stepper } = this.#parts;
     timers.delete(actor);

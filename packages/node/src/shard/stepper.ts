@@ -21,15 +21,15 @@ export interface StepperParts {
   readonly patience: Patience;
   readonly behaviourOf: (actor: LiveActor) => Behaviour;
   readonly surroundings: (actor: LiveActor) => Surroundings;
-  /** A parked actor was unpacked. */
+  /** The stepper has unpacked a parked actor. */
   readonly onWoken: (actor: LiveActor) => void;
   /** The record of a parked actor does not fit its machine here. */
   readonly onUnreadable: (actor: LiveActor, reason: string) => void;
-  /** A step threw what is no error of Ergon's: the actor cannot go on. */
+  /** A step threw an error that is not Ergon's, so the actor cannot continue. */
   readonly onBroken: (actor: LiveActor, error: unknown) => void;
 }
 
-/** Steps actors in memory: gives events time and chance, takes the outcome, and goes back where it does not count. Stores nothing. */
+/** Steps actors in memory: it adds the time and random numbers to events, takes the outcome, and takes steps back. Stores nothing. */
 export class Stepper {
   readonly #parts: StepperParts;
 
@@ -48,14 +48,14 @@ export class Stepper {
     return record.state;
   }
 
-  /** The actor's first step. */
+  /** Takes the actor's first step. */
   begin(actor: LiveActor, input: unknown, at: number): void {
     const { machine } = actor;
     this.apply(actor, machine.engine.begin(machine, input, at, this.#parts.surroundings(actor)));
     actor.scheduledAt = at;
   }
 
-  /** Answers whether the actor took the event. */
+  /** Returns whether the actor took the event. */
   step(actor: LiveActor, state: ActorState, event: EventWithoutTime): boolean {
     const { machine } = actor;
     const timed = { ...event, ...this.#time(actor, state) };
@@ -82,12 +82,12 @@ export class Stepper {
     this.#parts.behaviourOf(actor).rolledBack(actor);
   }
 
-  /** Stops what the actor runs in this process. */
+  /** Stops the actors that the actor runs in this process. */
   close({ state, machine }: LiveActor): void {
     if (state !== undefined) machine.engine.close(state);
   }
 
-  /** Takes the outcome of a step. One that throws has not happened. */
+  /** Takes the outcome of a step. If the step throws, the actor stays in its previous state. */
   #turn(actor: LiveActor, before: ActorState, run: () => Turn): boolean {
     let turn: Turn;
     try {
@@ -105,7 +105,7 @@ export class Stepper {
     return true;
   }
 
-  /** Another node's clock may have been a little ahead: an actor's time never goes back. */
+  /** The clock of another node may have been a little ahead, and an actor's time never goes back. */
   #time({ machine, shard }: LiveActor, state: ActorState): Omit<TimedEvent, "type"> {
     const { context, patience } = this.#parts;
     const at = Math.max(context.clock.now(), machine.engine.updatedAt(state));
@@ -113,7 +113,7 @@ export class Stepper {
   }
 }
 
-/** The error for whoever asks for an actor whose record cannot be read here. */
+/** The error for requests for an actor whose record this node cannot read. */
 export function unreadable(id: string, reason: string): Error {
   return new ConflictError(
     "TASK_UNREADABLE",

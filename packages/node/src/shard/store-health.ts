@@ -8,23 +8,23 @@ import {
   type TimerHandle,
 } from "@ergon/core";
 
-/** While a bucket takes no writes, a scratch key is written so often: that shows when it takes them again. */
+/** The pause between two writes of a scratch key while a bucket takes no writes. Such a write shows when the bucket takes writes again. */
 const PROBE_MS = 1_000;
-/** Where small records fit and large ones do not, a bucket takes and refuses in turns: it counts as mended after so long without a refusal. */
+/** The time without a refusal after which a bucket counts as healthy. A bucket that has room only for small records takes and refuses in turns. */
 const CALM_MS = 10_000;
-/** A write that gets no answer is given up after 5 s. */
+/** The node gives up a write that gets no answer within 5 s. */
 const STRAGGLER_MS = 6_000;
 
-/** Why a bucket takes no writes. */
+/** The reason why a bucket takes no writes. */
 export interface StoreTrouble {
   readonly code: "STORE_FULL" | "STORE_UNAVAILABLE";
   readonly reason: string;
-  /** Epoch milliseconds. */
+  /** The time in epoch milliseconds. */
   readonly since: number;
 }
 
 interface Known extends StoreTrouble {
-  /** Monotonic time of the last write that was refused or got no answer. */
+  /** The monotonic time of the last write that was refused or got no answer. */
   lastAt: number;
 }
 
@@ -34,11 +34,11 @@ export interface StoreHealthParts {
   readonly logger: Logger;
 }
 
-/** The buckets that take no writes, as far as this node knows. It is said once when one does not, and once more when it does again. */
+/** The buckets that take no writes, as far as this node knows. The node logs once when a bucket stops taking writes, and once when it takes them again. */
 export class StoreHealth {
   readonly #parts: StoreHealthParts;
   readonly #troubles = new Map<number, Known>();
-  /** Monotonic time at which each bucket took writes again. */
+  /** The monotonic time at which each bucket took writes again. */
   readonly #mendedAt = new Map<number, number>();
   #probing: TimerHandle;
   #stopped = false;
@@ -47,7 +47,7 @@ export class StoreHealth {
     this.#parts = parts;
   }
 
-  /** A write of the bucket was refused for the store's own reasons, or got no answer. */
+  /** The store refused a write of the bucket for its own reasons, or did not answer. */
   failed(bucket: number, code: StoreTrouble["code"], reason: string): void {
     const { clock, logger } = this.#parts;
     const known = this.#troubles.get(bucket);
@@ -55,7 +55,7 @@ export class StoreHealth {
       known.lastAt = clock.monotonic();
       return;
     }
-    // Sent before the bucket took writes again, and given up by now.
+    // The node sent this write before the bucket took writes again, and has given it up by now.
     if (known === undefined && clock.monotonic() - (this.#mendedAt.get(bucket) ?? -Infinity) < STRAGGLER_MS) return;
     const since = known?.since ?? clock.now();
     this.#troubles.set(bucket, { code, reason, since, lastAt: clock.monotonic() });
@@ -63,20 +63,20 @@ export class StoreHealth {
     this.#probeLater();
   }
 
-  /** How a write went that was not stored. */
+  /** Reports the outcome of a write that was not stored. */
   heard(bucket: number, result: CommitResult): void {
     if (result.kind === "committed" || result.kind === "fenced" || result.disconnected === true) return;
     if (result.kind === "unknown") this.failed(bucket, "STORE_UNAVAILABLE", result.message);
     else if (isOfStore(result.code)) this.failed(bucket, result.code, result.message);
   }
 
-  /** A write of the bucket was stored. */
+  /** The store has stored a write of the bucket. */
   stored(bucket: number): void {
     if (this.#troubles.size === 0) return;
     const { clock, logger } = this.#parts;
     const known = this.#troubles.get(bucket);
     if (known === undefined) return;
-    // A bucket that answers again has a leader again; one that was full may still be so for what is larger.
+    // A bucket that answers again has a leader again. A bucket that was full may still be too full for larger records.
     if (known.code === "STORE_FULL" && clock.monotonic() - known.lastAt < CALM_MS) return;
     this.#troubles.delete(bucket);
     this.#mendedAt.set(bucket, clock.monotonic());
@@ -84,12 +84,12 @@ export class StoreHealth {
     logger.warn({ bucket, code, forMs: clock.now() - since }, "the store takes writes again");
   }
 
-  /** Why the bucket takes no writes; `undefined`: it does, as far as is known. */
+  /** Returns the reason why the bucket takes no writes, or `undefined` if it takes them as far as the node knows. */
   of(bucket: number): StoreTrouble | undefined {
     return this.#troubles.size === 0 ? undefined : this.#troubles.get(bucket);
   }
 
-  /** The trouble that has lasted longest, as `nodes` shows it. */
+  /** Returns the problem that has lasted longest, as `nodes` shows it. */
   view(): NodeView["store"] {
     const [first] = [...this.#troubles].toSorted(([, a], [, b]) => a.since - b.since);
     if (first === undefined) return undefined;
@@ -121,7 +121,7 @@ export class StoreHealth {
   }
 }
 
-/** Whether a refusal is about the store as a whole, and not about one record. */
+/** Tells whether a refusal concerns the store as a whole instead of one record. */
 export function isOfStore(code: string): code is StoreTrouble["code"] {
   return code === "STORE_FULL" || code === "STORE_UNAVAILABLE";
 }

@@ -1,15 +1,15 @@
-/** Something that is due at a time. `position` belongs to the queue. */
+/** An entry that is due at a time. `position` belongs to the queue. */
 export interface Due {
   due: number;
   position: number;
 }
 
-/** `position` of an entry that is in no queue. */
+/** The `position` of an entry that is in no queue. */
 export const UNQUEUED = -1;
 
 /**
- * The entries of a node by their due time: a binary heap whose entries know their place, so that the many timers that never fire (a task's
- * total bound outlives the task by days) can be taken out again at once.
+ * The entries of a node by their due time. This binary heap tells each entry its position, so that it can remove at once the many timers that never fire (a
+ * task's total bound outlives the task by days).
  */
 export class TimerQueue<T extends Due> {
   readonly #heap: T[] = [];

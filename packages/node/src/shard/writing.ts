@@ -2,7 +2,10 @@ import type { CommitResult } from "@ergon/core";
 
 export type Refusal = Extract<CommitResult, { kind: "refused" }>;
 
-/** Called when the write is stored (`undefined`), or when the actor's creation was refused. Not called when the shard is lost. */
+/**
+ * The shard calls this with `undefined` when the write is stored, or with the error when the actor's creation was refused. It does not call it if the
+ * node loses the shard.
+ */
 export type Settled = (refusal: Refusal | undefined) => void;
 
 interface Waiter {
@@ -10,50 +13,50 @@ interface Waiter {
   readonly run: Settled;
 }
 
-/** How far an actor's changes are stored. The commit queue reports here; everybody else only reads, and waits. */
+/** The number of an actor's changes that are stored. Only the commit queue reports here, and everybody else reads or waits. */
 export class Writing {
   #sequence = 0;
   #stored = 0;
   #out = 0;
   #waiters: Waiter[] | undefined;
 
-  /** The number of the actor's last change; 0: none. */
+  /** The number of the actor's last change, or 0 if there is none. */
   get sequence(): number {
     return this.#sequence;
   }
 
-  /** The number of the last change that is stored; 0: none. */
+  /** The number of the last stored change, or 0 if there is none. */
   get stored(): number {
     return this.#stored;
   }
 
-  /** Whether the store holds the actor as it is now. */
+  /** Tells whether the store holds the actor's present state. */
   get isDone(): boolean {
     return this.#stored >= this.#sequence;
   }
 
-  /** Whether a write is with the store. */
+  /** Tells whether a write is in flight. */
   get isOut(): boolean {
     return this.#out > 0;
   }
 
-  /** The actor came from its record. */
+  /** The node restored the actor from its record. */
   restored(): void {
     this.#sequence = 1;
     this.#stored = 1;
   }
 
-  /** The actor has changed. Answers the number of the change. */
+  /** The actor has changed. Returns the number of the change. */
   changed(): number {
     return ++this.#sequence;
   }
 
-  /** A write has left for the store. */
+  /** The queue has sent a write to the store. */
   sent(): void {
     this.#out++;
   }
 
-  /** The store has answered it. */
+  /** The store has answered the write. */
   answered(): void {
     this.#out--;
   }
@@ -68,7 +71,7 @@ export class Writing {
     (this.#waiters ??= []).push({ sequence: this.#sequence, run });
   }
 
-  /** Takes out those who wait for what is stored by now; `all`: whatever they wait for. */
+  /** Removes and returns the callbacks whose change is stored by now. `all` returns every callback. */
   takeWaiters(all: boolean): readonly Waiter[] {
     const waiters = this.#waiters;
     if (waiters === undefined) return NOBODY;
