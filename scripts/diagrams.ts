@@ -4,7 +4,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
-import { planMachine, scheduleMachine, taskMachine, type Machine } from "@ergon/core";
+import { planMachine, scheduleMachine, type Machine } from "@ergon/core";
+import { taskMachine } from "@ergon/core/engine";
 
 import { order } from "../examples/machines/order.ts";
 

@@ -1,4 +1,5 @@
-import { decodeFields, isTerminal, statusOf, type Client, type RecordStore, type TaskContext } from "@ergon/core";
+import { isTerminal, type Client } from "@ergon/core";
+import { decodeFields, statusOf, type RecordStore, type TaskContext } from "@ergon/core/engine";
 
 import { digest, fileErrorOf } from "./digest.ts";
 import { join } from "./name.ts";

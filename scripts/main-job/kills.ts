@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { isInstance, shardOf, type Bus, type Client, type Names } from "@ergon/core";
+import { isInstance, type Bus, type Client } from "@ergon/core";
+import { shardOf, type Names } from "@ergon/core/engine";
 
 import type { Member, Processes } from "./processes.ts";
 import { Stopped } from "./stop-reason.ts";

@@ -1,4 +1,5 @@
-import { createClient, createNames, type Client } from "@ergon/core";
+import { createClient, type Client } from "@ergon/core";
+import { createNames } from "@ergon/core/engine";
 import { connectNats, openNats } from "@ergon/core/nats";
 
 import { checkAnswers, checkRecords } from "./check.ts";

@@ -1,12 +1,5 @@
-import {
-  isErgonError,
-  isTerminal,
-  type Bus,
-  type Client,
-  type Names,
-  type TaskRequest,
-  type TaskView,
-} from "@ergon/core";
+import { isErgonError, isTerminal, type Bus, type Client, type TaskRequest, type TaskView } from "@ergon/core";
+import { type Names } from "@ergon/core/engine";
 
 import type { Digest } from "./digest.ts";
 import { DRIVER, HOLD } from "./messages.ts";

@@ -1,4 +1,4 @@
-import { createNames, type Fence } from "@ergon/core";
+import { createNames, type Fence } from "@ergon/core/engine";
 import { connectNats, openNats } from "@ergon/core/nats";
 
 import type { Setting } from "./stage.ts";

@@ -1,4 +1,5 @@
-import { H, MSGPACK_TYPE, createNames, decodeError, encodeBody, type Bus, type Names } from "@ergon/core";
+import { type Bus } from "@ergon/core";
+import { H, MSGPACK_TYPE, createNames, decodeError, encodeBody, type Names } from "@ergon/core/engine";
 import { connectNats, createNatsBus, type NatsLink } from "@ergon/core/nats";
 
 const PAYLOAD = Buffer.alloc(100, "a");

@@ -1,4 +1,4 @@
-import { begin, encodeRecord, shardOf, step, taskMachine, type RecordStore } from "@ergon/core";
+import { begin, encodeRecord, shardOf, step, taskMachine, type RecordStore } from "@ergon/core/engine";
 import { openNats } from "@ergon/core/nats";
 
 import type { Load } from "./load.ts";

@@ -1,4 +1,5 @@
-import { defineMachine, encodeRecord, silentLogger, type ActorState, type Machine, type TimedEvent } from "@ergon/core";
+import { defineMachine, silentLogger, type Machine } from "@ergon/core";
+import { encodeRecord, type ActorState, type TimedEvent } from "@ergon/core/engine";
 import { createActor, fromPromise, type AnyActor, type AnyStateMachine, type EventObject } from "xstate";
 
 import { five, flips } from "./processes/machines.ts";

@@ -1,4 +1,5 @@
-import { MSGPACK_TYPE, createClient, encodeBody, type Client, type Instance, type PlanDefinition } from "@ergon/core";
+import { createClient, type Client, type Instance, type PlanDefinition } from "@ergon/core";
+import { MSGPACK_TYPE, encodeBody } from "@ergon/core/engine";
 
 import { runErgon } from "../support/ergon-process.ts";
 import type { Load, RoundTrip } from "./load.ts";

@@ -1,4 +1,4 @@
-import { H } from "@ergon/core";
+import { H } from "@ergon/core/engine";
 import { describe, expect } from "vitest";
 
 import type { Member } from "../support/cluster.ts";

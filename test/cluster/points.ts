@@ -1,4 +1,4 @@
-import { createNames } from "@ergon/core";
+import { createNames } from "@ergon/core/engine";
 
 import type { Frame, Point } from "../support/cluster-proxy.ts";
 

@@ -1,4 +1,4 @@
-import type { Ownership, Session } from "@ergon/core";
+import type { Ownership, Session } from "@ergon/core/engine";
 import { Heard, createManualClock, createMemoryNetwork, seededRandom } from "@ergon/core/testing";
 import type { ManualClock, MemoryNetwork, MemoryNetworkOptions } from "@ergon/core/testing";
 import { describe, expect, test } from "vitest";

@@ -1,7 +1,8 @@
 import { createServer } from "node:net";
 
 import { createSystemClock, isErgonError, silentLogger } from "@ergon/core";
-import type { Clock, Fence, Logger, Ownership, Session } from "@ergon/core";
+import type { Clock, Logger } from "@ergon/core";
+import type { Fence, Ownership, Session } from "@ergon/core/engine";
 import { connectNats, createNatsBus, openNats } from "@ergon/core/nats";
 import type { NatsLink, NatsOptions, NatsPorts } from "@ergon/core/nats";
 import { Heard } from "@ergon/core/testing";

@@ -1,5 +1,5 @@
 import { createAgent, echo } from "@ergon/agents";
-import { createNames } from "@ergon/core";
+import { createNames } from "@ergon/core/engine";
 import { expect, test } from "vitest";
 
 import { startTestServer } from "../support/nats-server.ts";

@@ -2,10 +2,7 @@ import { readFile } from "node:fs/promises";
 
 import { command, createAgent, type CommandDriverOptions } from "@ergon/agents";
 import {
-  H,
-  createNames,
   createSystemClock,
-  decodeError,
   silentLogger,
   type Bus,
   type ErgonError,
@@ -13,6 +10,7 @@ import {
   type Logger,
   type Message,
 } from "@ergon/core";
+import { H, createNames, decodeError } from "@ergon/core/engine";
 import { createMemoryNetwork } from "@ergon/core/testing";
 import { describe, expect, onTestFinished, test as base } from "vitest";
 

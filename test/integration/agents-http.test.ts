@@ -2,15 +2,8 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { AddressInfo } from "node:net";
 
 import { createAgent, http, type HttpDriverOptions } from "@ergon/agents";
-import {
-  H,
-  createNames,
-  createSystemClock,
-  decodeError,
-  type ErgonError,
-  type Headers,
-  type Message,
-} from "@ergon/core";
+import { createSystemClock, type ErgonError, type Headers, type Message } from "@ergon/core";
+import { H, createNames, decodeError } from "@ergon/core/engine";
 import { createMemoryNetwork } from "@ergon/core/testing";
 import { describe, expect, test as base } from "vitest";
 

@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 
 import { createAgent, echo } from "@ergon/agents";
-import { H, createNames, type Bus, type Headers, type Message } from "@ergon/core";
+import { type Bus, type Headers, type Message } from "@ergon/core";
+import { H, createNames } from "@ergon/core/engine";
 import { connectNats, createNatsBus } from "@ergon/core/nats";
 import { describe, expect, test as base } from "vitest";
 

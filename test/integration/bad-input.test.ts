@@ -1,6 +1,6 @@
 import { connect as connectTcp } from "node:net";
 
-import { H, JSON_TYPE, MSGPACK_TYPE, createNames, encodeBody, shardOf } from "@ergon/core";
+import { H, JSON_TYPE, MSGPACK_TYPE, createNames, encodeBody, shardOf } from "@ergon/core/engine";
 import { createInbox, headers, type Msg, type NatsConnection } from "nats";
 import { describe, expect } from "vitest";
 

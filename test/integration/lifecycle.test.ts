@@ -1,4 +1,4 @@
-import { H, shardOf } from "@ergon/core";
+import { H, shardOf } from "@ergon/core/engine";
 import type { Msg } from "nats";
 import { expect } from "vitest";
 

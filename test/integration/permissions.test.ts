@@ -1,6 +1,6 @@
 import path from "node:path";
 
-import { createNames } from "@ergon/core";
+import { createNames } from "@ergon/core/engine";
 import { connect as connectClassic } from "nats";
 import { expect, test, vi } from "vitest";
 

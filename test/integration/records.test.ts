@@ -1,4 +1,4 @@
-import { MSGPACK_TYPE, decodeBody, encodeBody, shardOf } from "@ergon/core";
+import { MSGPACK_TYPE, decodeBody, encodeBody, shardOf } from "@ergon/core/engine";
 import { connectNats, openNats } from "@ergon/core/nats";
 import { expect } from "vitest";
 

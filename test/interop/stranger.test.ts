@@ -1,4 +1,4 @@
-import { H } from "@ergon/core";
+import { H } from "@ergon/core/engine";
 import { connectNats } from "@ergon/core/nats";
 import { Svcm } from "@nats-io/services";
 import { headers, type Msg, type NatsConnection } from "nats";

@@ -1,4 +1,5 @@
-import { builtInMachines, builtInNames, defineMachine, reservedNames } from "@ergon/core";
+import { defineMachine } from "@ergon/core";
+import { builtInMachines, builtInNames, reservedNames } from "@ergon/core/engine";
 import { expect, test } from "vitest";
 import { createMachine } from "xstate";
 

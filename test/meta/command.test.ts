@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 
-import { numberFields } from "@ergon/core";
+import { numberFields } from "@ergon/core/engine";
 import { expect, test } from "vitest";
 
 import { ergon } from "../support/cli.ts";

@@ -3,6 +3,7 @@ import path from "node:path";
 
 import * as agents from "@ergon/agents";
 import * as core from "@ergon/core";
+import * as engine from "@ergon/core/engine";
 import * as nats from "@ergon/core/nats";
 import * as testing from "@ergon/core/testing";
 import * as node from "@ergon/node";
@@ -15,6 +16,7 @@ import { root } from "../support/documents.ts";
 /** What somebody may import is API: a change of it shows here, and is meant. */
 test.for([
   ["@ergon/core", core],
+  ["@ergon/core/engine", engine],
   ["@ergon/core/nats", nats],
   ["@ergon/core/testing", testing],
   ["@ergon/agents", agents],

@@ -1,17 +1,7 @@
 import { crc32 } from "node:zlib";
 
-import {
-  H,
-  PROTOCOL,
-  actorVerbs,
-  clusterVerbs,
-  createNames,
-  numberFields,
-  shardOf,
-  taskDefaults,
-  taskLimits,
-  taskStatuses,
-} from "@ergon/core";
+import { taskDefaults, taskLimits, taskStatuses } from "@ergon/core";
+import { H, PROTOCOL, actorVerbs, clusterVerbs, createNames, numberFields, shardOf } from "@ergon/core/engine";
 import { expect, test } from "vitest";
 
 import { plain, readText, tableRows } from "../support/documents.ts";

@@ -1,4 +1,4 @@
-import { H } from "@ergon/core";
+import { H } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 
 import { createMemoryCluster, type MemoryCluster } from "../support/memory-cluster.ts";

@@ -1,14 +1,5 @@
-import {
-  H,
-  RetryableError,
-  SECOND,
-  TerminalError,
-  defineMachine,
-  driver,
-  encodeError,
-  type Headers,
-  type Instance,
-} from "@ergon/core";
+import { RetryableError, SECOND, TerminalError, defineMachine, driver, type Headers, type Instance } from "@ergon/core";
+import { H, encodeError } from "@ergon/core/engine";
 import { describe, expect, test as base } from "vitest";
 import { setup } from "xstate";
 

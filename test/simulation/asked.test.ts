@@ -1,4 +1,5 @@
-import { H, SECOND, decodeBody, type TaskView } from "@ergon/core";
+import { SECOND, type TaskView } from "@ergon/core";
+import { H, decodeBody } from "@ergon/core/engine";
 import { expect, test } from "vitest";
 
 import { createMemoryCluster } from "../support/memory-cluster.ts";

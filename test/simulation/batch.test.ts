@@ -1,4 +1,5 @@
-import { decodeError, type BatchReply, type ErgonError } from "@ergon/core";
+import { type BatchReply, type ErgonError } from "@ergon/core";
+import { decodeError } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 
 import { createMemoryCluster, type MemoryCluster } from "../support/memory-cluster.ts";

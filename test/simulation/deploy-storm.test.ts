@@ -1,4 +1,5 @@
-import { defineMachine, delay, type Machine } from "@ergon/core";
+import { defineMachine, type Machine } from "@ergon/core";
+import { delay } from "@ergon/core/engine";
 import { seededRandom } from "@ergon/core/testing";
 import { expect, test } from "vitest";
 import { assign, setup } from "xstate";

@@ -1,4 +1,5 @@
-import { H, QUEUE, RetryableError, SECOND, TerminalError, encodeError, shardOf } from "@ergon/core";
+import { RetryableError, SECOND, TerminalError } from "@ergon/core";
+import { H, QUEUE, encodeError, shardOf } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 
 import { endsOf, statusesOf, submitAll } from "../support/many-tasks.ts";

@@ -1,4 +1,4 @@
-import { H } from "@ergon/core";
+import { H } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 
 import { answerPlain, createMemoryCluster, type MemoryCluster, type NodeMember } from "../support/memory-cluster.ts";

@@ -1,5 +1,6 @@
 // Events that are sent again and again while nodes die: each that was answered as taken counts once.
-import { H, JSON_TYPE, decodeError, defineMachine, encodeBody } from "@ergon/core";
+import { defineMachine } from "@ergon/core";
+import { H, JSON_TYPE, decodeError, encodeBody } from "@ergon/core/engine";
 import { seededRandom } from "@ergon/core/testing";
 import { expect, test } from "vitest";
 import { assign, createMachine } from "xstate";

@@ -1,5 +1,6 @@
 // Nodes and agents that are told to stop while requests are on their way to them.
-import { H, decodeError, type Message } from "@ergon/core";
+import { type Message } from "@ergon/core";
+import { H, decodeError } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 
 import { createMemoryCluster, type MemoryCluster } from "../support/memory-cluster.ts";

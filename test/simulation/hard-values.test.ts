@@ -1,5 +1,6 @@
 // Values that look like marks of XState's or of Ergon's come back as they went in, by every way through a machine.
-import { H, JSON_TYPE, MSGPACK_TYPE, decodeBody, defineMachine, driver, encodeBody, machine } from "@ergon/core";
+import { defineMachine, driver, machine } from "@ergon/core";
+import { H, JSON_TYPE, MSGPACK_TYPE, decodeBody, encodeBody } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 import { assign, createMachine, setup } from "xstate";
 

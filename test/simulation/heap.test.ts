@@ -1,5 +1,5 @@
 // A heap that is full: a node takes no more than it can hold.
-import { H } from "@ergon/core";
+import { H } from "@ergon/core/engine";
 import type { HeapGauge } from "@ergon/node";
 import { expect, test } from "vitest";
 

@@ -1,4 +1,5 @@
-import { defineMachine, shardOf, type Machine } from "@ergon/core";
+import { defineMachine, type Machine } from "@ergon/core";
+import { shardOf } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 import { createMachine } from "xstate";
 

@@ -1,5 +1,6 @@
 // What clients, agents, machines and dying nodes may do to instances, on whole nodes.
-import { H, JSON_TYPE, decodeError, defineMachine, delay, driver, machine, shardOf, type Client } from "@ergon/core";
+import { defineMachine, driver, machine, type Client } from "@ergon/core";
+import { H, JSON_TYPE, decodeError, delay, shardOf } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 import { assign, createMachine, emit, fromPromise, sendParent, sendTo, setup, spawnChild } from "xstate";
 

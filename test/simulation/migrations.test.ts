@@ -1,4 +1,5 @@
-import { decodeFields, defineMachine, driver, type Machine, type RecordFields } from "@ergon/core";
+import { defineMachine, driver, type Machine } from "@ergon/core";
+import { decodeFields, type RecordFields } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 import { assign, createMachine } from "xstate";
 

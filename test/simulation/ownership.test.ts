@@ -1,4 +1,5 @@
-import { H, SECOND, shardOf, type TaskView } from "@ergon/core";
+import { SECOND, type TaskView } from "@ergon/core";
+import { H, shardOf } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 
 import { answerPlain, createMemoryCluster, type MemoryCluster } from "../support/memory-cluster.ts";

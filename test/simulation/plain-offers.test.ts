@@ -1,4 +1,5 @@
-import { H, type Message } from "@ergon/core";
+import { type Message } from "@ergon/core";
+import { H } from "@ergon/core/engine";
 import { describe, expect, test as base } from "vitest";
 
 import { createMemoryCluster, type MemoryCluster, type NodeMember } from "../support/memory-cluster.ts";

@@ -1,4 +1,5 @@
-import { delay, plan, type MachineView, type PlanDefinition, type StepDefinition } from "@ergon/core";
+import { plan, type MachineView, type PlanDefinition, type StepDefinition } from "@ergon/core";
+import { delay } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 
 import { createMemoryCluster, type MemoryCluster } from "../support/memory-cluster.ts";

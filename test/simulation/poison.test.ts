@@ -1,14 +1,6 @@
 // Records of which one value is wrong, as a bug, an operator or another program may leave them.
-import {
-  MSGPACK_TYPE,
-  decodeBody,
-  defineMachine,
-  driver,
-  encodeBody,
-  isErgonError,
-  machine,
-  shardOf,
-} from "@ergon/core";
+import { defineMachine, driver, isErgonError, machine } from "@ergon/core";
+import { MSGPACK_TYPE, decodeBody, encodeBody, shardOf } from "@ergon/core/engine";
 import { seededRandom } from "@ergon/core/testing";
 import { describe, expect, test } from "vitest";
 import { fromCallback, setup } from "xstate";

@@ -1,15 +1,5 @@
-import {
-  ConflictError,
-  H,
-  JSON_TYPE,
-  NotFoundError,
-  createNames,
-  decodeBody,
-  delay,
-  encodeBody,
-  type Message,
-  type TaskView,
-} from "@ergon/core";
+import { ConflictError, NotFoundError, type Message, type TaskView } from "@ergon/core";
+import { H, JSON_TYPE, createNames, decodeBody, delay, encodeBody } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 
 import { createMemoryCluster, type MemoryCluster } from "../support/memory-cluster.ts";

@@ -1,4 +1,5 @@
-import { H, JSON_TYPE, decodeBody, type BatchReply, type ActorSummary, type Message } from "@ergon/core";
+import { type BatchReply, type ActorSummary, type Message } from "@ergon/core";
+import { H, JSON_TYPE, decodeBody } from "@ergon/core/engine";
 import { describe, expect, test, vi } from "vitest";
 
 import { createMemoryCluster } from "../support/memory-cluster.ts";

@@ -1,4 +1,5 @@
-import { HOUR, defineMachine, shardOf } from "@ergon/core";
+import { HOUR, defineMachine } from "@ergon/core";
+import { shardOf } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 import { createMachine } from "xstate";
 

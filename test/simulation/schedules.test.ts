@@ -1,4 +1,5 @@
-import { HOUR, MINUTE, defineMachine, shardOf } from "@ergon/core";
+import { HOUR, MINUTE, defineMachine } from "@ergon/core";
+import { shardOf } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 import { createMachine } from "xstate";
 

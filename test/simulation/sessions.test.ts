@@ -1,4 +1,4 @@
-import { JSON_TYPE, encodeBody } from "@ergon/core";
+import { JSON_TYPE, encodeBody } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 
 import { createMemoryCluster } from "../support/memory-cluster.ts";

@@ -1,5 +1,6 @@
 // A store that takes no writes: a full disk, a bucket without a leader, a bucket without a quorum.
-import { H, isErgonError } from "@ergon/core";
+import { isErgonError } from "@ergon/core";
+import { H } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 
 import { createMemoryCluster, type MemoryCluster } from "../support/memory-cluster.ts";

@@ -1,4 +1,5 @@
-import { H, encodeRecord, shardOf, taskMachine, begin, type TaskView } from "@ergon/core";
+import { type TaskView } from "@ergon/core";
+import { H, encodeRecord, shardOf, taskMachine, begin } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 
 import { createMemoryCluster, type MemoryCluster } from "../support/memory-cluster.ts";

@@ -1,7 +1,8 @@
 import { appendFileSync } from "node:fs";
 import { env } from "node:process";
 
-import { delay, type Client, type TaskView } from "@ergon/core";
+import { type Client, type TaskView } from "@ergon/core";
+import { delay } from "@ergon/core/engine";
 import { seededRandom } from "@ergon/core/testing";
 import { describe, expect, test } from "vitest";
 

@@ -1,5 +1,6 @@
 // What a request with `Ergon-Until` waits for, and what its reply says of it.
-import { H, JSON_TYPE, decodeError, defineMachine, type Message } from "@ergon/core";
+import { defineMachine, type Message } from "@ergon/core";
+import { H, JSON_TYPE, decodeError } from "@ergon/core/engine";
 import { expect, test } from "vitest";
 import { createMachine } from "xstate";
 

@@ -1,5 +1,6 @@
 // What any client may send: bodies, headers, plans and rules that are made to hold a node up, to fill its memory, or to break what follows.
-import { H, JSON_TYPE, MSGPACK_TYPE, decodeError, defineMachine, machine } from "@ergon/core";
+import { defineMachine, machine } from "@ergon/core";
+import { H, JSON_TYPE, MSGPACK_TYPE, decodeError } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 import { assign, createMachine, emit, setup } from "xstate";
 

@@ -1,5 +1,6 @@
 import { createAgent, type Agent, type AgentOptions, type DriverDefinition } from "@ergon/agents";
-import { H, JSON_TYPE, createNames, encodeBody, encodeError, type Bus, type Headers, type Message } from "@ergon/core";
+import { type Bus, type Headers, type Message } from "@ergon/core";
+import { H, JSON_TYPE, createNames, encodeBody, encodeError } from "@ergon/core/engine";
 import { createManualClock, createMemoryNetwork, type ManualClock, type MemoryProcess } from "@ergon/core/testing";
 import { test as base } from "vitest";
 

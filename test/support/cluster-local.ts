@@ -1,5 +1,6 @@
 import { createAgent, type Agent, type AgentOptions } from "@ergon/agents";
-import { connect, createNames, type Client, type ConnectOptions, type Logger, type Names } from "@ergon/core";
+import { connect, type Client, type ConnectOptions, type Logger } from "@ergon/core";
+import { createNames, type Names } from "@ergon/core/engine";
 import { createNode, type Node, type NodeOptions } from "@ergon/node";
 import { connect as connectClassic, type NatsConnection } from "nats";
 

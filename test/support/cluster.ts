@@ -1,16 +1,8 @@
 import { fork, type ChildProcess } from "node:child_process";
 import path from "node:path";
 
-import {
-  H,
-  connect,
-  createNames,
-  shardOf,
-  type Client,
-  type ShardMap,
-  type TaskRequest,
-  type TaskView,
-} from "@ergon/core";
+import { connect, type Client, type ShardMap, type TaskRequest, type TaskView } from "@ergon/core";
+import { H, createNames, shardOf } from "@ergon/core/engine";
 import type { NodeOptions } from "@ergon/node";
 import { connect as connectClassic, headers } from "nats";
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 
-import { H, createNames } from "@ergon/core";
+import { H, createNames } from "@ergon/core/engine";
 import { connect } from "nats";
 import { expect } from "vitest";
 

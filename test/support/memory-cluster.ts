@@ -1,27 +1,29 @@
 import { createAgent, type Agent, type AgentOptions, type Handler } from "@ergon/agents";
 import {
-  H,
-  QUEUE,
   createClient,
-  createMachineRegistry,
-  createNames,
-  decodeRecord,
   silentLogger,
-  statusOf,
-  taskMachine,
   type Bus,
   type Client,
   type ClientOptions,
-  type LeaseStore,
   type Logger,
   type Machine,
   type Message,
-  type Names,
   type Random,
+} from "@ergon/core";
+import {
+  H,
+  QUEUE,
+  createMachineRegistry,
+  createNames,
+  decodeRecord,
+  statusOf,
+  taskMachine,
+  type LeaseStore,
+  type Names,
   type RecordStore,
   type TaskContext,
   type Write,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 import {
   createManualClock,
   createMemoryNetwork,

@@ -1,13 +1,13 @@
 import type { Handler } from "@ergon/agents";
 import {
   TerminalError,
-  delay,
   describePlan,
   type MachineView,
   type PlanDefinition,
   type PlanView,
   type StepDefinition,
 } from "@ergon/core";
+import { delay } from "@ergon/core/engine";
 
 import { createMemoryCluster, type MemoryCluster } from "./memory-cluster.ts";
 

@@ -1,17 +1,19 @@
 import {
-  isAlarm,
-  isMachineState,
-  machineEngine,
   scheduleMachine,
   silentLogger,
-  type Ending,
-  type MachineEvent,
-  type MachineState,
   type ScheduleContext,
   type ScheduleEvent,
   type ScheduleSpec,
-  type Timer,
 } from "@ergon/core";
+import {
+  isAlarm,
+  isMachineState,
+  machineEngine,
+  type Ending,
+  type MachineEvent,
+  type MachineState,
+  type Timer,
+} from "@ergon/core/engine";
 
 type Happening = MachineEvent extends infer E ? (E extends MachineEvent ? Omit<E, "at"> : never) : never;
 

@@ -1,15 +1,5 @@
-import {
-  H,
-  JSON_TYPE,
-  createClient,
-  encodeBody,
-  encodeError,
-  type Bus,
-  type Client,
-  type ClientOptions,
-  type Message,
-  type TaskView,
-} from "@ergon/core";
+import { createClient, type Bus, type Client, type ClientOptions, type Message, type TaskView } from "@ergon/core";
+import { H, JSON_TYPE, encodeBody, encodeError } from "@ergon/core/engine";
 import { createManualClock, createMemoryNetwork, seededRandom, type ManualClock } from "@ergon/core/testing";
 import { test as base } from "vitest";
 

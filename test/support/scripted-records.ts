@@ -1,4 +1,5 @@
-import { taskMachine, type CommitResult, type Logger, type RecordStore, type Write } from "@ergon/core";
+import { type Logger } from "@ergon/core";
+import { taskMachine, type CommitResult, type RecordStore, type Write } from "@ergon/core/engine";
 import { createManualClock, type ManualClock } from "@ergon/core/testing";
 import { CommitQueue, HostedShard, LiveActor, type Refusal } from "@ergon/node/testing";
 

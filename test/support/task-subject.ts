@@ -1,16 +1,15 @@
+import { MINUTE, type SparseTaskOptions } from "@ergon/core";
 import {
-  MINUTE,
   begin,
   statusOf,
   step,
   taskMachine,
   type ActorState,
   type Effect,
-  type SparseTaskOptions,
   type TaskContext,
   type TaskEvent,
   type TaskSpec,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 export const T0 = 1_767_225_600_000;
 export type Event = TaskEvent extends infer E ? (E extends TaskEvent ? Omit<E, "at" | "chance"> : never) : never;

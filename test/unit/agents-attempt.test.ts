@@ -1,5 +1,6 @@
 import { RetryableError, TerminalError, type Attempt } from "@ergon/agents";
-import { ConflictError, H, InvalidError, NotFoundError, StaleError, UnavailableError } from "@ergon/core";
+import { ConflictError, InvalidError, NotFoundError, StaleError, UnavailableError } from "@ergon/core";
+import { H } from "@ergon/core/engine";
 import { describe, expect } from "vitest";
 
 import { gate, test } from "../support/agent-stage.ts";

@@ -1,4 +1,4 @@
-import { H } from "@ergon/core";
+import { H } from "@ergon/core/engine";
 import fc from "fast-check";
 import { describe, expect } from "vitest";
 

@@ -1,5 +1,5 @@
 import { echo, noop, sleep } from "@ergon/agents";
-import { H } from "@ergon/core";
+import { H } from "@ergon/core/engine";
 import { describe, expect } from "vitest";
 
 import { test } from "../support/agent-stage.ts";

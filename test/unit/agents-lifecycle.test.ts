@@ -1,7 +1,8 @@
 import { createRequire } from "node:module";
 
 import { createAgent, echo, noop, type Middleware } from "@ergon/agents";
-import { H, InvalidError, RetryableError, TerminalError, createNames, silentLogger, type Logger } from "@ergon/core";
+import { InvalidError, RetryableError, TerminalError, silentLogger, type Logger } from "@ergon/core";
+import { H, createNames } from "@ergon/core/engine";
 import { createManualClock, createMemoryNetwork } from "@ergon/core/testing";
 import { describe, expect, test as plain } from "vitest";
 

@@ -1,3 +1,4 @@
+import { scheduleMachine, silentLogger } from "@ergon/core";
 import {
   createMachineRegistry,
   decodeFields,
@@ -5,10 +6,8 @@ import {
   encodeRecord,
   machineEngine,
   msgpack,
-  scheduleMachine,
-  silentLogger,
   type MachineState,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 import { expect, test } from "vitest";
 
 import { ScheduleSubject } from "../support/schedule-subject.ts";

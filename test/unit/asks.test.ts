@@ -1,4 +1,5 @@
-import { machineEngine, silentLogger, type MachineState, type Surroundings, defineMachine } from "@ergon/core";
+import { silentLogger, defineMachine } from "@ergon/core";
+import { machineEngine, type MachineState, type Surroundings } from "@ergon/core/engine";
 import { expect, test } from "vitest";
 import { createMachine } from "xstate";
 

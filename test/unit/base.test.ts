@@ -1,16 +1,5 @@
-import {
-  DAY,
-  backoffMs,
-  createIdFactory,
-  formatDuration,
-  isActorId,
-  isId,
-  isTaskId,
-  isTerminal,
-  parseDuration,
-  seededRandom,
-  shardOf,
-} from "@ergon/core";
+import { DAY, formatDuration, isTerminal, parseDuration } from "@ergon/core";
+import { backoffMs, createIdFactory, isActorId, isId, isTaskId, seededRandom, shardOf } from "@ergon/core/engine";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 

@@ -1,16 +1,12 @@
+import { checkRecord, defineMachine, driver, silentLogger, type Machine } from "@ergon/core";
 import {
-  checkRecord,
   createMachineRegistry,
   decodeFields,
-  defineMachine,
-  driver,
   encodeRecord,
   machineEngine,
-  silentLogger,
-  type Machine,
   type MachineInput,
   type RecordFields,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 import { describe, expect, test, vi } from "vitest";
 import { createMachine, fromPromise, type AnyStateMachine } from "xstate";
 

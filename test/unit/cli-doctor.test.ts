@@ -1,4 +1,4 @@
-import { createNames } from "@ergon/core";
+import { createNames } from "@ergon/core/engine";
 import type { NatsFacts } from "@ergon/core/nats";
 import { judge, judgeWithout, type ClusterFacts, type Finding, type Sync } from "@ergon/node/cli";
 import { describe, expect, test } from "vitest";

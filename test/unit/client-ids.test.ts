@@ -1,4 +1,4 @@
-import { createIdFactory, isId, seededRandom } from "@ergon/core";
+import { createIdFactory, isId, seededRandom } from "@ergon/core/engine";
 import { expect, test } from "vitest";
 
 test("an id that is made up begins with no dash, so that it is never taken for an option of a command", () => {

@@ -1,4 +1,5 @@
-import { H, NotFoundError, TerminalError, createNames, type TaskView } from "@ergon/core";
+import { NotFoundError, TerminalError, type TaskView } from "@ergon/core";
+import { H, createNames } from "@ergon/core/engine";
 import { describe, expect } from "vitest";
 
 import { test, viewOf } from "../support/scripted-node.ts";

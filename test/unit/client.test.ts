@@ -1,14 +1,5 @@
-import {
-  ConflictError,
-  H,
-  JSON_TYPE,
-  MSGPACK_TYPE,
-  UnavailableError,
-  createNames,
-  decodeBody,
-  encodeBody,
-  type BatchRequest,
-} from "@ergon/core";
+import { ConflictError, UnavailableError, type BatchRequest } from "@ergon/core";
+import { H, JSON_TYPE, MSGPACK_TYPE, createNames, decodeBody, encodeBody } from "@ergon/core/engine";
 import { describe, expect } from "vitest";
 
 import { test, viewOf } from "../support/scripted-node.ts";

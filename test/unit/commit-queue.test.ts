@@ -1,4 +1,4 @@
-import type { CommitResult } from "@ergon/core";
+import type { CommitResult } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 
 import { QueueStage } from "../support/scripted-records.ts";

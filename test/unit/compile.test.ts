@@ -1,4 +1,4 @@
-import { compile, taskMachine, type Step } from "@ergon/core";
+import { compile, taskMachine, type Step } from "@ergon/core/engine";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { assign, cancel, createMachine, initialTransition, raise, transition, type AnyStateMachine } from "xstate";

@@ -1,4 +1,5 @@
-import { createNames, step, taskMachine, type AgentView } from "@ergon/core";
+import { type AgentView } from "@ergon/core";
+import { createNames, step, taskMachine } from "@ergon/core/engine";
 import { AgentsTable, Credits, Drivers, Flights, HostedShard, LiveActor, Starter } from "@ergon/node/testing";
 import { describe, expect, test } from "vitest";
 

@@ -1,23 +1,19 @@
 import {
   ConflictError,
   ErgonError,
-  H,
   InvalidError,
   NotFoundError,
   RetryableError,
   StaleError,
   TerminalError,
   UnavailableError,
-  decodeError,
-  encodeError,
   errorCodes,
-  errorFrom,
-  headerText,
   isErgonError,
   type ErrorCode,
   type Headers,
   type Message,
 } from "@ergon/core";
+import { H, decodeError, encodeError, errorFrom, headerText } from "@ergon/core/engine";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 

@@ -1,5 +1,6 @@
 // The test kit for users' machines: it passes what is durable, and shows what is not.
-import { defineMachine, driver, machine, taskMachine, type Machine } from "@ergon/core";
+import { defineMachine, driver, machine, type Machine } from "@ergon/core";
+import { taskMachine } from "@ergon/core/engine";
 import { ExplorationError, createTestInstance, explore } from "@ergon/core/testing";
 import { describe, expect, test } from "vitest";
 import { assign, createMachine, fromPromise, sendParent, sendTo, setup } from "xstate";

@@ -1,4 +1,5 @@
-import { InvalidError, planMachine, sameValue, scheduleMachine, type Machine } from "@ergon/core";
+import { InvalidError, planMachine, scheduleMachine, type Machine } from "@ergon/core";
+import { sameValue } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 
 function isSame({ meaning }: Machine, a: unknown, b: unknown): boolean {

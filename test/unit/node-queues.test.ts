@@ -1,4 +1,4 @@
-import { taskMachine } from "@ergon/core";
+import { taskMachine } from "@ergon/core/engine";
 import { DriverQueue, HostedShard, LiveActor, TimerQueue, UNQUEUED, assign, type Due } from "@ergon/node/testing";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";

@@ -1,4 +1,5 @@
-import { begin, summarizeTask, taskMachine, type ListRequest, type TaskContext } from "@ergon/core";
+import { type ListRequest } from "@ergon/core";
+import { begin, summarizeTask, taskMachine, type TaskContext } from "@ergon/core/engine";
 import { Page, parseListRequest, type PageItem } from "@ergon/node/testing";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";

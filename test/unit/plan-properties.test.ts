@@ -1,17 +1,13 @@
+import { planMachine, silentLogger, type PlanDefinition, type PlanFields, type StepDefinition } from "@ergon/core";
 import {
   decodeRecord,
   createMachineRegistry,
   encodeRecord,
-  planMachine,
-  silentLogger,
   type Command,
   type Ending,
   type MachineState,
-  type PlanDefinition,
-  type PlanFields,
-  type StepDefinition,
   type Turn,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 

@@ -1,3 +1,4 @@
+import { type SparseTaskOptions } from "@ergon/core";
 import {
   RECORD_VERSION,
   begin,
@@ -10,9 +11,8 @@ import {
   step,
   taskMachine,
   type ActorState,
-  type SparseTaskOptions,
   type TaskEvent,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 

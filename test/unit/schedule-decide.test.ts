@@ -1,16 +1,5 @@
-import {
-  HOUR,
-  MINUTE,
-  SECOND,
-  decodeFields,
-  encodeRecord,
-  machineEngine,
-  scheduleMachine,
-  silentLogger,
-  type Ending,
-  type MachineState,
-  type ScheduleSpec,
-} from "@ergon/core";
+import { HOUR, MINUTE, SECOND, scheduleMachine, silentLogger, type ScheduleSpec } from "@ergon/core";
+import { decodeFields, encodeRecord, machineEngine, type Ending, type MachineState } from "@ergon/core/engine";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 

@@ -1,5 +1,5 @@
 // The memory of the events that an instance has taken, beside a set that forgets nothing.
-import { eventMemory, hasRoomFor, hasSeen, remember, type EventMemory } from "@ergon/core";
+import { eventMemory, hasRoomFor, hasSeen, remember, type EventMemory } from "@ergon/core/engine";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 

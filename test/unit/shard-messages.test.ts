@@ -1,4 +1,5 @@
-import { InvalidError, createNames, silentLogger, type Message } from "@ergon/core";
+import { InvalidError, silentLogger, type Message } from "@ergon/core";
+import { createNames } from "@ergon/core/engine";
 import { Forwarder, Guard, HostedShard, ShardMessages, WaitingMessages } from "@ergon/node/testing";
 import { expect, test } from "vitest";
 

@@ -1,4 +1,5 @@
-import { delay, silentLogger, type RecordStore } from "@ergon/core";
+import { silentLogger } from "@ergon/core";
+import { delay, type RecordStore } from "@ergon/core/engine";
 import { startNode } from "@ergon/node";
 import { expect, test } from "vitest";
 

@@ -1,13 +1,5 @@
-import {
-  InvalidError,
-  QUEUE,
-  actorVerbs,
-  clusterVerbs,
-  createNames,
-  isName,
-  requireId,
-  requireName,
-} from "@ergon/core";
+import { InvalidError } from "@ergon/core";
+import { QUEUE, actorVerbs, clusterVerbs, createNames, isName, requireId, requireName } from "@ergon/core/engine";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 

@@ -1,7 +1,7 @@
+import { InvalidError, taskDefaults, taskLimits, type Headers, type Issue, type Message } from "@ergon/core";
 import {
   BYTES_TYPE,
   H,
-  InvalidError,
   JSON_TYPE,
   MSGPACK_TYPE,
   TEXT_TYPE,
@@ -12,13 +12,8 @@ import {
   numberFields,
   parseSubmitMessage,
   parseTaskRequest,
-  taskDefaults,
-  taskLimits,
-  type Headers,
-  type Issue,
-  type Message,
   type Submission,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 

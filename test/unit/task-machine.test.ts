@@ -1,14 +1,5 @@
-import {
-  DAY,
-  HOUR,
-  MINUTE,
-  SECOND,
-  describeTask,
-  isTerminal,
-  taskDefaults,
-  taskLimits,
-  type SparseTaskOptions,
-} from "@ergon/core";
+import { DAY, HOUR, MINUTE, SECOND, isTerminal, taskDefaults, taskLimits, type SparseTaskOptions } from "@ergon/core";
+import { describeTask } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 
 import {

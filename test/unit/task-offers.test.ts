@@ -1,4 +1,5 @@
-import { MINUTE, describeTask } from "@ergon/core";
+import { MINUTE } from "@ergon/core";
+import { describeTask } from "@ergon/core/engine";
 import { describe, expect, test } from "vitest";
 
 import { T0, after, events, places } from "../support/task-subject.ts";

@@ -1,14 +1,5 @@
-import {
-  endOfLife,
-  isTerminal,
-  statusOf,
-  taskDefaults,
-  taskOption,
-  type ActorState,
-  type Effect,
-  type SparseTaskOptions,
-  type TaskContext,
-} from "@ergon/core";
+import { isTerminal, taskDefaults, type SparseTaskOptions } from "@ergon/core";
+import { endOfLife, statusOf, taskOption, type ActorState, type Effect, type TaskContext } from "@ergon/core/engine";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 

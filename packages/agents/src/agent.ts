@@ -1,19 +1,8 @@
 import { hostname } from "node:os";
 
-import {
-  ConflictError,
-  InvalidError,
-  MAX_TIMER_MS,
-  createIdFactory,
-  createNames,
-  createSystemClock,
-  isoTime,
-  messageOf,
-  requireName,
-  silentLogger,
-  systemRandom,
-} from "@ergon/core";
+import { ConflictError, InvalidError, createSystemClock, messageOf, silentLogger } from "@ergon/core";
 import type { Bus, Clock, ErgonError, Logger, Random } from "@ergon/core";
+import { MAX_TIMER_MS, createIdFactory, createNames, isoTime, requireName, systemRandom } from "@ergon/core/engine";
 import type { NatsOptions } from "@ergon/core/nats";
 
 import { createLanes } from "./driver.ts";

@@ -1,14 +1,7 @@
-import {
-  H,
-  HOUR,
-  TerminalError,
-  UnavailableError,
-  decodeError,
-  encodeError,
-  isErgonError,
-  messageOf,
-} from "@ergon/core";
-import type { Bus, BusStatus, Clock, ErgonError, Logger, Message, Names, Subscription } from "@ergon/core";
+import { HOUR, TerminalError, UnavailableError, isErgonError, messageOf } from "@ergon/core";
+import type { Bus, BusStatus, Clock, ErgonError, Logger, Message, Subscription } from "@ergon/core";
+import { H, decodeError, encodeError } from "@ergon/core/engine";
+import type { Names } from "@ergon/core/engine";
 
 import type { Answer } from "./answer.ts";
 import { Recent } from "./recent.ts";

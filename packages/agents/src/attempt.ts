@@ -1,5 +1,5 @@
-import { MAX_TIMER_MS, decodeBody } from "@ergon/core";
 import type { Clock, Logger } from "@ergon/core";
+import { MAX_TIMER_MS, decodeBody } from "@ergon/core/engine";
 
 import { AttemptAborted } from "./abort.ts";
 import type { AbortReason } from "./abort.ts";

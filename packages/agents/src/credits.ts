@@ -1,5 +1,7 @@
-import { H, InvalidError, JSON_TYPE, decodeBody, encodeBody, encodeError, isId } from "@ergon/core";
-import type { Bus, Clock, Logger, Message, Names } from "@ergon/core";
+import { InvalidError } from "@ergon/core";
+import type { Bus, Clock, Logger, Message } from "@ergon/core";
+import { H, JSON_TYPE, decodeBody, encodeBody, encodeError, isId } from "@ergon/core/engine";
+import type { Names } from "@ergon/core/engine";
 
 import { parseAbortReason } from "./abort.ts";
 import type { AbortReason } from "./abort.ts";

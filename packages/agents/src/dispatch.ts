@@ -1,5 +1,6 @@
-import { H, InvalidError, isId, isTaskId } from "@ergon/core";
+import { InvalidError } from "@ergon/core";
 import type { Message } from "@ergon/core";
+import { H, isId, isTaskId } from "@ergon/core/engine";
 
 /** An attempt as a node handed it over. */
 export interface Dispatch {

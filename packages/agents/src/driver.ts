@@ -1,4 +1,5 @@
-import { requireName, InvalidError } from "@ergon/core";
+import { InvalidError } from "@ergon/core";
+import { requireName } from "@ergon/core/engine";
 
 import { Capacity } from "./capacity.ts";
 import { compose } from "./middleware.ts";

@@ -1,5 +1,6 @@
-import { H, encodeError, messageOf } from "@ergon/core";
+import { messageOf } from "@ergon/core";
 import type { Bus, Clock, Logger, Message } from "@ergon/core";
+import { H, encodeError } from "@ergon/core/engine";
 
 import type { AbortReason } from "./abort.ts";
 import type { Answers } from "./answers.ts";

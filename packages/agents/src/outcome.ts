@@ -1,5 +1,6 @@
-import { H, RetryableError, TerminalError, encodeError, headerText, isErgonError, messageOf } from "@ergon/core";
+import { RetryableError, TerminalError, isErgonError, messageOf } from "@ergon/core";
 import type { ErgonError, Headers } from "@ergon/core";
+import { H, encodeError, headerText } from "@ergon/core/engine";
 
 import type { AttemptAborted } from "./abort.ts";
 import { toResponse } from "./response.ts";

@@ -1,5 +1,6 @@
-import { encodeBody, JSON_TYPE } from "@ergon/core";
-import type { Bus, Clock, Names, TimerHandle } from "@ergon/core";
+import type { Bus, Clock, TimerHandle } from "@ergon/core";
+import { encodeBody, JSON_TYPE } from "@ergon/core/engine";
+import type { Names } from "@ergon/core/engine";
 
 export type AgentState = "here" | "draining" | "gone";
 

@@ -1,4 +1,5 @@
-import { JSON_TYPE, RetryableError, TEXT_TYPE, messageOf } from "@ergon/core";
+import { RetryableError, messageOf } from "@ergon/core";
+import { JSON_TYPE, TEXT_TYPE } from "@ergon/core/engine";
 
 /** A response as it goes on the wire. */
 export interface AttemptResponse {

@@ -1,4 +1,5 @@
-import type { Bus, BusStatus, Clock, ErgonError, Logger, Names, Subscription, TimerHandle } from "@ergon/core";
+import type { Bus, BusStatus, Clock, ErgonError, Logger, Subscription, TimerHandle } from "@ergon/core";
+import type { Names } from "@ergon/core/engine";
 
 import { Answers } from "./answers.ts";
 import type { Listen } from "./answers.ts";

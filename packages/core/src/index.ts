@@ -1,4 +1,4 @@
-// The public API. Only this, ./nats and ./testing can be imported.
+// The API of users: errors, machines, plans, schedules, tasks and the client. ./engine has the parts that nodes, agents and tools are built of.
 
 // Errors, and the reactions to them.
 export {
@@ -11,7 +11,6 @@ export {
   TerminalError,
   UnavailableError,
   errorCodes,
-  errorFrom,
   isErgonError,
   isErrorCode,
   messageOf,
@@ -19,49 +18,17 @@ export {
 export type { ErgonErrorOptions, ErrorCode, ErrorKind, Issue } from "./base/errors.ts";
 
 // Time, chance, ids, logs.
-export { backoffMs } from "./base/backoff.ts";
 export type { Backoff } from "./base/backoff.ts";
-export { MAX_TIMER_MS, createSystemClock, delay, isoTime, parseIsoTime } from "./base/clock.ts";
+export { createSystemClock } from "./base/clock.ts";
 export type { Clock, SystemClock, TimerHandle } from "./base/clock.ts";
 export { DAY, HOUR, MINUTE, SECOND, formatDuration, parseDuration } from "./base/duration.ts";
-export { isMap, msgpack } from "./base/msgpack.ts";
-export { fromPlain, readable, toPlain } from "./base/plain.ts";
-export { sameValue } from "./base/same-value.ts";
-export { createIdFactory, isActorId, isId, isTaskId, shardOf } from "./base/id.ts";
 export { silentLogger } from "./base/logger.ts";
 export type { Logger } from "./base/logger.ts";
-export { seededRandom, systemRandom } from "./base/random.ts";
 export type { Random } from "./base/random.ts";
 
-// The engine: machines, records, steps.
-export { createMachineRegistry } from "./actor/registry.ts";
-export type { Machine } from "./actor/machine.ts";
-export type { MachineRegistry } from "./actor/registry.ts";
-export type { ParentLink } from "./actor/parent-link.ts";
-export type { Migratable, Migration } from "./actor/migration.ts";
-export type { Engine, Surroundings } from "./actor/machine.ts";
-export { misshapen, type Shape } from "./base/shape.ts";
-export { liveStateOf, taskOf } from "./task/live-state.ts";
-export type { LiveTaskState } from "./task/live-state.ts";
-export { taskSpecShape } from "./task/task-shape.ts";
-export {
-  RECORD_VERSION,
-  decodeFields,
-  decodeRecord,
-  decodeTimers,
-  embeddedFields,
-  encodeRecord,
-  encodeTimer,
-  fieldsOf,
-} from "./actor/record.ts";
-export type { PersistedSnapshot, RecordFields } from "./actor/record-fields.ts";
-export type { ReadableRecord, UnreadableRecord } from "./actor/record.ts";
-export { compile, type CompiledMachine, type Leaf } from "./actor/compile.ts";
-export type { Step } from "./actor/operations.ts";
-export { begin, step } from "./actor/step.ts";
-export type { ActorState, Effect, Gap, TimedEvent, Timer, Turn } from "./actor/state.ts";
-
 // Users' machines.
+export type { Machine } from "./actor/machine.ts";
+export type { Migratable, Migration } from "./actor/migration.ts";
 export { checkRecord } from "./machines/check.ts";
 export type { Verdict } from "./machines/check.ts";
 export { migrate } from "./machines/migrate.ts";
@@ -75,24 +42,7 @@ export type {
   DurableSnapshot,
   MachineLogicOptions,
 } from "./machines/logic.ts";
-export { isAlarm } from "./machines/alarm.ts";
-export { failureOf } from "./machines/failure.ts";
-export { CANCELLED_TAG, FAILED_TAG, machineEngine } from "./machines/machine-engine.ts";
-export { machineLimits } from "./machines/machine-meta.ts";
-export type { Answered, MachineMeta, MachineStatus } from "./machines/machine-meta.ts";
-export { acceptedEvents, canTake, isIn, isMachineState, stateText, withoutTell } from "./machines/machine-state.ts";
-export type { Tell } from "./machines/tell.ts";
-export type { MachineRecordState, MachineState, PersistedTree } from "./machines/machine-state.ts";
-export { eventMemory, hasRoomFor, hasSeen, remember } from "./machines/seen-events.ts";
-export type { EventMemory } from "./machines/seen-events.ts";
-export type { MachineEvent, MachineInput } from "./machines/machine-event.ts";
-export type { ChildSpec, Ending, StoredEvent } from "./machines/command.ts";
-export { concludeAsks, endingWhenLost, insteadOf, performAsk, prepareAsks, resumeAsks } from "./machines/asks/asks.ts";
-export type { AskHost, Command } from "./machines/asks/asks.ts";
-
-// The machines that Ergon brings.
-export { PLAN, SCHEDULE, TASK, builtInNames, reservedNames, type BuiltInName } from "./base/built-in.ts";
-export { builtInMachines } from "./built-in.ts";
+export type { MachineMeta, MachineStatus } from "./machines/machine-meta.ts";
 
 // Schedules.
 export { scheduleMachine } from "./schedule/schedule.machine.ts";
@@ -129,75 +79,26 @@ export type { StepCounts } from "./plan/plan-state.ts";
 
 // The task.
 export type { RetryPolicy } from "./task/retry-policy.ts";
-export { retryOption, retryPolicyOf, taskDefaults, taskLimits, taskOption } from "./task/spec.ts";
-export type { SparseTaskOptions, TaskOptions, TaskSpec } from "./task/spec.ts";
+export { taskDefaults, taskLimits } from "./task/spec.ts";
+export type { SparseTaskOptions, TaskOptions } from "./task/spec.ts";
 export { isTerminal, taskStatuses } from "./task/status.ts";
 export type { TaskStatus, TerminalStatus } from "./task/status.ts";
-export { taskMachine } from "./task/task.machine.ts";
-export { endOfLife } from "./task/task-changes.ts";
-export { toldTask } from "./task/told.ts";
-export type {
-  AbortParams,
-  Decision,
-  DispatchParams,
-  Failure,
-  HistoryEntry,
-  TaskContext,
-  TaskEvent,
-  TaskInput,
-} from "./task/task-context.ts";
+export type { Failure, HistoryEntry } from "./task/task-context.ts";
 
-// The wire.
-export { LONGEST_WAIT_MS, parseAsking } from "./wire/asking.ts";
-export type { Asking, WaitTarget } from "./wire/asking.ts";
-export { decodeBody, decodeContent, describeContent, encodeBody, mediaType } from "./wire/codec.ts";
-export type { Content } from "./wire/codec.ts";
-export { decodeError, encodeError, headerText } from "./wire/error-headers.ts";
-export { BYTES_TYPE, H, JSON_TYPE, MSGPACK_TYPE, PROTOCOL, TEXT_TYPE } from "./wire/headers.ts";
+// Messages.
 export type { Headers, Message } from "./wire/message.ts";
 export type { AgentView, BatchEntry, BatchReply, BatchRequest, NodeView, ShardView } from "./wire/messages.ts";
-export { requireHeaders } from "./wire/header-checks.ts";
-export { Faults, unknownName } from "./wire/option-checks.ts";
-export {
-  QUEUE,
-  actorVerbs,
-  clusterVerbs,
-  createNames,
-  isName,
-  requireActorId,
-  requireId,
-  requireName,
-} from "./wire/subjects.ts";
-export type { ActorVerb, ClusterVerb, Names, ShardSubject } from "./wire/subjects.ts";
-export { numberFields } from "./wire/number-fields.ts";
-export { parseSubmitMessage, parseTaskRequest } from "./wire/submit.ts";
-export type { Submission, TaskRequest } from "./wire/submit.ts";
-export { fingerprintOf, parseEvent, parseStart, parseStartMessage } from "./wire/start.ts";
-export type { StartOptions, StartSpec } from "./wire/start.ts";
+export type { TaskRequest } from "./wire/submit.ts";
+export type { StartOptions } from "./wire/start.ts";
 
 // The views of readers.
-export { describeMachine, isInstance, summarizeMachine } from "./views/machine-view.ts";
+export { isInstance } from "./views/machine-view.ts";
 export type { ChildView, InstanceSummary, MachineView } from "./views/machine-view.ts";
-export { describeTask, statusOf, summarizeTask } from "./views/task-view.ts";
 export type { HistoryView, TaskSummary, TaskView } from "./views/task-view.ts";
-export { listStatuses } from "./views/list.ts";
 export type { ActorSummary, ListReply, ListRequest } from "./views/list.ts";
 
-// Ports: what the world is reached by.
+// The port that a client speaks through.
 export type { Bus, BusStatus, PublishOptions, RequestOptions, Subscription } from "./ports/bus.ts";
-export type { LeaseStore, Session } from "./ports/lease.ts";
-export type { Ports } from "./ports/ports.ts";
-export type {
-  ClaimResult,
-  CommitResult,
-  Fence,
-  LoadRange,
-  Ownership,
-  RecordStore,
-  StoredRecord,
-  Watch,
-  Write,
-} from "./ports/store.ts";
 
 // The client.
 export { createClient } from "./client/client.ts";

@@ -1,12 +1,5 @@
-import {
-  checkRecord,
-  decodeFields,
-  type LoadRange,
-  type MachineRegistry,
-  type Ports,
-  type StoredRecord,
-  type Verdict,
-} from "@ergon/core";
+import { checkRecord, type Verdict } from "@ergon/core";
+import { decodeFields, type LoadRange, type MachineRegistry, type Ports, type StoredRecord } from "@ergon/core/engine";
 
 import { decodeMark } from "./supervisor/mark.ts";
 

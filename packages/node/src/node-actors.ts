@@ -1,4 +1,4 @@
-import { taskMachine, type MachineRegistry } from "@ergon/core";
+import { taskMachine, type MachineRegistry } from "@ergon/core/engine";
 
 import { AgentsObserver } from "./dispatch/agents-observer.ts";
 import { Dispatcher, type DriverOptions } from "./dispatch/dispatcher.ts";

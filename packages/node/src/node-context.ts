@@ -1,4 +1,5 @@
-import type { Clock, Logger, Names, Ports, Random } from "@ergon/core";
+import type { Clock, Logger, Random } from "@ergon/core";
+import type { Names, Ports } from "@ergon/core/engine";
 
 import type { ServerTime } from "./server-time.ts";
 

@@ -1,4 +1,5 @@
-import type { MachineRegistry, NodeView } from "@ergon/core";
+import type { NodeView } from "@ergon/core";
+import type { MachineRegistry } from "@ergon/core/engine";
 
 import type { HeapGauge } from "./heap.ts";
 import type { Cluster } from "./membership/cluster.ts";

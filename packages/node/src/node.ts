@@ -1,14 +1,7 @@
 import { hostname } from "node:os";
 
-import {
-  createIdFactory,
-  createSystemClock,
-  delay,
-  isErgonError,
-  systemRandom,
-  type Clock,
-  type Logger,
-} from "@ergon/core";
+import { createSystemClock, isErgonError, type Clock, type Logger } from "@ergon/core";
+import { createIdFactory, delay, systemRandom } from "@ergon/core/engine";
 import { connectNats, openNats, type NatsPorts } from "@ergon/core/nats";
 
 import { createHeapGauge } from "./heap.ts";

@@ -1,4 +1,5 @@
-import { InvalidError, isName, parseDuration, type Issue, type NatsOptions } from "@ergon/core";
+import { InvalidError, parseDuration, type Issue, type NatsOptions } from "@ergon/core";
+import { isName } from "@ergon/core/engine";
 import type { CommitMode } from "@ergon/core/nats";
 import { z } from "zod";
 

@@ -1,4 +1,5 @@
-import { messageOf, type Logger, type RecordStore, type SystemClock, type TimerHandle } from "@ergon/core";
+import { messageOf, type Logger, type SystemClock, type TimerHandle } from "@ergon/core";
+import { type RecordStore } from "@ergon/core/engine";
 
 /** The pause between two readings of the server's clock when nothing else asks for one. */
 const READ_MS = 30_000;

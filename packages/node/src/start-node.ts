@@ -1,17 +1,13 @@
+import { type Logger, type Machine, type Random, type Subscription, type SystemClock } from "@ergon/core";
 import {
   builtInMachines,
   createMachineRegistry,
   createNames,
   delay,
   isoTime,
-  type Logger,
-  type Machine,
   type MachineRegistry,
   type Ports,
-  type Random,
-  type Subscription,
-  type SystemClock,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 import type { Placement } from "@ergon/core/nats";
 
 import type { DriverOptions } from "./dispatch/dispatcher.ts";

@@ -1,6 +1,7 @@
 // A no-op agent as its own process: `agent.ts <url> <concurrency> [workMs]`. Answers with its payload.
 import { createAgent } from "@ergon/agents";
-import { createSystemClock, delay } from "@ergon/core";
+import { createSystemClock } from "@ergon/core";
+import { delay } from "@ergon/core/engine";
 
 import { serveUsage } from "./usage.ts";
 

@@ -1,4 +1,5 @@
-import { InvalidError, isMap, type InstanceEvent } from "@ergon/core";
+import { InvalidError, type InstanceEvent } from "@ergon/core";
+import { isMap } from "@ergon/core/engine";
 
 import type { Io } from "./io.ts";
 import { readJson } from "./payload.ts";

@@ -1,4 +1,5 @@
-import { InvalidError, createClient, createNames, isErgonError, SECOND, type Client } from "@ergon/core";
+import { InvalidError, createClient, isErgonError, SECOND, type Client } from "@ergon/core";
+import { createNames } from "@ergon/core/engine";
 import { connectNats, createNatsBus, inspectNats, type NatsFacts } from "@ergon/core/nats";
 
 import { judge, judgeWithout, type ClusterFacts, type Finding, type Sync } from "./findings.ts";

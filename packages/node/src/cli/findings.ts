@@ -1,4 +1,5 @@
-import { formatDuration, type AgentView, type Names, type NodeView, type ShardMap } from "@ergon/core";
+import { formatDuration, type AgentView, type NodeView, type ShardMap } from "@ergon/core";
+import { type Names } from "@ergon/core/engine";
 import type { NatsFacts, Permission } from "@ergon/core/nats";
 
 import { waitingFor } from "./waiting.ts";

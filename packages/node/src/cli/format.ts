@@ -1,4 +1,5 @@
-import { formatDuration, type Content, type TaskView } from "@ergon/core";
+import { formatDuration, type TaskView } from "@ergon/core";
+import { type Content } from "@ergon/core/engine";
 
 import type { Cell, Output, Paint } from "./output.ts";
 

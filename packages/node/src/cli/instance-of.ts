@@ -1,4 +1,5 @@
-import { NotFoundError, isInstance, type BuiltInName, type Client, type MachineView } from "@ergon/core";
+import { NotFoundError, isInstance, type Client, type MachineView } from "@ergon/core";
+import { type BuiltInName } from "@ergon/core/engine";
 
 /** The instance of one machine that a command is about. Throws `NotFoundError` when nothing has the id, or something else has it. */
 export async function instanceOf(client: Client, id: string, machine: BuiltInName): Promise<MachineView> {

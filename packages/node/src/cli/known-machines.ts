@@ -1,4 +1,5 @@
-import { NotFoundError, TASK, type Client } from "@ergon/core";
+import { NotFoundError, type Client } from "@ergon/core";
+import { TASK } from "@ergon/core/engine";
 
 /** The machines that some node can start instances of, each with its version: `order@1`. */
 export async function knownMachines(client: Client): Promise<readonly string[]> {

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 
-import { BYTES_TYPE, InvalidError, JSON_TYPE, TEXT_TYPE } from "@ergon/core";
+import { InvalidError } from "@ergon/core";
+import { BYTES_TYPE, JSON_TYPE, TEXT_TYPE } from "@ergon/core/engine";
 
 import type { Io } from "./io.ts";
 

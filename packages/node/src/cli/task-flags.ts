@@ -1,4 +1,5 @@
-import { InvalidError, formatDuration, numberFields, type TaskRequest } from "@ergon/core";
+import { InvalidError, formatDuration, type TaskRequest } from "@ergon/core";
+import { numberFields } from "@ergon/core/engine";
 import { Option, type Command } from "commander";
 
 import { durationText, repeated } from "./session.ts";

@@ -1,4 +1,5 @@
-import { PLAN, isMap, type Client, type RunSpec } from "@ergon/core";
+import { type Client, type RunSpec } from "@ergon/core";
+import { PLAN, isMap } from "@ergon/core/engine";
 
 import { knownMachines } from "./known-machines.ts";
 

@@ -1,4 +1,5 @@
-import { isErgonError, isIn, type Client, type InstanceEvent, type MachineView, type Until } from "@ergon/core";
+import { isErgonError, type Client, type InstanceEvent, type MachineView, type Until } from "@ergon/core";
+import { isIn } from "@ergon/core/engine";
 import { InvalidArgumentError } from "commander";
 
 import { exitCodes } from "./exit-codes.ts";

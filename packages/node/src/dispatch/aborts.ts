@@ -1,4 +1,5 @@
-import { H, isErgonError, type AbortParams } from "@ergon/core";
+import { isErgonError } from "@ergon/core";
+import { H, type AbortParams } from "@ergon/core/engine";
 
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { AgentsTable } from "./agents-table.ts";

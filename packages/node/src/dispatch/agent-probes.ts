@@ -1,4 +1,4 @@
-import { H, delay } from "@ergon/core";
+import { H, delay } from "@ergon/core/engine";
 
 import { probe } from "../membership/proof-of-death.ts";
 import type { NodeContext } from "../node-context.ts";

@@ -1,4 +1,5 @@
-import { messageOf, taskOption, taskOf, type Message, type Subscription } from "@ergon/core";
+import { messageOf, type Message, type Subscription } from "@ergon/core";
+import { taskOption, taskOf } from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { Sending } from "../shard/hosting.ts";

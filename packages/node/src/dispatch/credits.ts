@@ -1,4 +1,5 @@
-import { H, JSON_TYPE, decodeBody, encodeBody, messageOf, type Message } from "@ergon/core";
+import { messageOf, type Message } from "@ergon/core";
+import { H, JSON_TYPE, decodeBody, encodeBody } from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { AgentEntry, AgentsTable, Credit } from "./agents-table.ts";

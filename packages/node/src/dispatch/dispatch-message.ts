@@ -1,4 +1,5 @@
-import { H, taskOption, type Headers, type TaskContext } from "@ergon/core";
+import { type Headers } from "@ergon/core";
+import { H, taskOption, type TaskContext } from "@ergon/core/engine";
 
 /** The headers of a dispatch (docs/protocol.md, "Dispatch"). The time that is left travels as a duration, since clocks differ. */
 export function dispatchHeaders(

@@ -1,16 +1,16 @@
+import { type AgentView } from "@ergon/core";
 import {
   taskOption,
   liveStateOf,
   taskOf,
   type AbortParams,
   type ActorState,
-  type AgentView,
   type DispatchParams,
   type Effect,
   type Gap,
   type TaskSpec,
   type Timer,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { DriverOptions } from "../options.ts";

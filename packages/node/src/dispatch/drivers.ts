@@ -1,4 +1,4 @@
-import type { Names } from "@ergon/core";
+import type { Names } from "@ergon/core/engine";
 
 import type { DriverOptions } from "../options.ts";
 import type { Waits } from "./credits.ts";

@@ -1,4 +1,4 @@
-import type { TaskContext } from "@ergon/core";
+import type { TaskContext } from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { Flight, LiveActor } from "../shard/actor.ts";

@@ -1,4 +1,4 @@
-import { liveStateOf, taskOf } from "@ergon/core";
+import { liveStateOf, taskOf } from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { Flight, LiveActor } from "../shard/actor.ts";

@@ -1,17 +1,5 @@
-import {
-  H,
-  InvalidError,
-  decodeBody,
-  headerText,
-  isName,
-  isoTime,
-  messageOf,
-  parseIsoTime,
-  type AgentView,
-  type Clock,
-  type Logger,
-  type Message,
-} from "@ergon/core";
+import { InvalidError, messageOf, type AgentView, type Clock, type Logger, type Message } from "@ergon/core";
+import { H, decodeBody, headerText, isName, isoTime, parseIsoTime } from "@ergon/core/engine";
 
 /** A sender of bad beats is named so often, and no more of them than these. */
 const TELL_AGAIN_MS = 60_000;

@@ -1,6 +1,7 @@
 import { crc32 } from "node:zlib";
 
-import { statusOf, type Answered, type Failure, type TaskContext } from "@ergon/core";
+import { type Failure } from "@ergon/core";
+import { statusOf, type Answered, type TaskContext } from "@ergon/core/engine";
 
 /** An answer as the event that it is for its task. */
 export interface AnswerEvent {

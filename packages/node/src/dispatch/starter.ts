@@ -1,4 +1,4 @@
-import { taskOption, liveStateOf, taskOf, type ActorState, type TaskSpec } from "@ergon/core";
+import { taskOption, liveStateOf, taskOf, type ActorState, type TaskSpec } from "@ergon/core/engine";
 
 import type { LiveActor } from "../shard/actor.ts";
 import type { Stepping } from "../shard/hosting.ts";

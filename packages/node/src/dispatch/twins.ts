@@ -1,4 +1,5 @@
-import { H, JSON_TYPE, encodeBody, type AgentView } from "@ergon/core";
+import { type AgentView } from "@ergon/core";
+import { H, JSON_TYPE, encodeBody } from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { AgentEntry } from "./agents-table.ts";

@@ -1,4 +1,5 @@
-import { decodeContent, failureOf, statusOf, toPlain, type Ending, type Failure, type TaskContext } from "@ergon/core";
+import { type Failure } from "@ergon/core";
+import { decodeContent, failureOf, statusOf, toPlain, type Ending, type TaskContext } from "@ergon/core/engine";
 
 import { NO_BYTES } from "../node-context.ts";
 

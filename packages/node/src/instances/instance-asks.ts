@@ -1,13 +1,6 @@
-import {
-  JSON_TYPE,
-  encodeBody,
-  messageOf,
-  taskOf,
-  type AskHost,
-  type MachineState,
-  type StoredEvent,
-} from "@ergon/core";
-import type { TaskSpec } from "@ergon/core";
+import { messageOf } from "@ergon/core";
+import { JSON_TYPE, encodeBody, taskOf, type AskHost, type MachineState, type StoredEvent } from "@ergon/core/engine";
+import type { TaskSpec } from "@ergon/core/engine";
 
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { NodeContext } from "../node-context.ts";

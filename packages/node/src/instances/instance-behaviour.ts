@@ -12,7 +12,7 @@ import {
   type MachineState,
   type Tell,
   type Timer,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { answeredOf } from "../dispatch/recorded-answer.ts";

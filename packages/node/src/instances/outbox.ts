@@ -1,19 +1,16 @@
+import { UnavailableError, isErgonError, messageOf, type ErgonError } from "@ergon/core";
 import {
   H,
   MSGPACK_TYPE,
-  UnavailableError,
   decodeError,
   encodeBody,
   insteadOf,
-  isErgonError,
-  messageOf,
   shardOf,
   isMachineState,
   taskOf,
   type ActorState,
-  type ErgonError,
   type Tell,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";

@@ -1,14 +1,5 @@
-import {
-  InvalidError,
-  JSON_TYPE,
-  decodeBody,
-  encodeBody,
-  messageOf,
-  type NodeView,
-  type Ownership,
-  type Session,
-  type Watch,
-} from "@ergon/core";
+import { InvalidError, messageOf, type NodeView } from "@ergon/core";
+import { JSON_TYPE, decodeBody, encodeBody, type Ownership, type Session, type Watch } from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import { MachinesMap, type Needs } from "./machines-map.ts";

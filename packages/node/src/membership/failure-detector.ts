@@ -1,4 +1,5 @@
-import { JSON_TYPE, delay, encodeBody, messageOf, type Subscription } from "@ergon/core";
+import { messageOf, type Subscription } from "@ergon/core";
+import { JSON_TYPE, delay, encodeBody } from "@ergon/core/engine";
 
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { Cluster } from "./cluster.ts";

@@ -1,8 +1,6 @@
+import { ConflictError, InvalidError, UnavailableError } from "@ergon/core";
 import {
-  ConflictError,
-  InvalidError,
   MSGPACK_TYPE,
-  UnavailableError,
   decodeBody,
   encodeBody,
   misshapen,
@@ -13,7 +11,7 @@ import {
   type ActorState,
   type MachineRegistry,
   type TaskSpec,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { NodeContext } from "../node-context.ts";

@@ -1,20 +1,17 @@
+import { InvalidError, StaleError, taskLimits, type Message } from "@ergon/core";
 import {
   H,
-  InvalidError,
-  StaleError,
   decodeBody,
   decodeError,
   headerText,
   isMachineState,
   isName,
-  taskLimits,
   liveStateOf,
   taskOf,
   type ActorState,
   type MachineRegistry,
-  type Message,
   type TaskContext,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { isRecorded, wasRecorded, type AnswerEvent } from "../dispatch/recorded-answer.ts";

@@ -1,21 +1,16 @@
+import { UnavailableError, isErgonError, messageOf, type BatchEntry, type ErrorCode, type Issue } from "@ergon/core";
 import {
   H,
-  UnavailableError,
   createIdFactory,
   decodeBody,
   decodeError,
   delay,
-  isErgonError,
-  messageOf,
   parseIsoTime,
   shardOf,
   statusOf,
   taskOf,
-  type BatchEntry,
-  type ErrorCode,
-  type Issue,
   type TaskSpec,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";

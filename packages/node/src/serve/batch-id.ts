@@ -1,4 +1,4 @@
-import { isName } from "@ergon/core";
+import { isName } from "@ergon/core/engine";
 
 /** Digits of the time at the front: enough until the year 5188, and of one length, so that texts compare as times do. */
 const TIME_DIGITS = 9;

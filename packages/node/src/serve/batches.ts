@@ -1,21 +1,17 @@
 import { createHash } from "node:crypto";
 
+import { InvalidError, taskLimits, type BatchEntry, type Issue, type Message } from "@ergon/core";
 import {
   H,
-  InvalidError,
   createIdFactory,
   decodeBody,
   isoTime,
   parseTaskRequest,
   requireHeaders,
   shardOf,
-  taskLimits,
   type Asking,
-  type BatchEntry,
-  type Issue,
-  type Message,
   type TaskSpec,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 import type { AgentsTable } from "../dispatch/agents-table.ts";
 import type { NodeContext } from "../node-context.ts";

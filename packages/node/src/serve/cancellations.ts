@@ -1,14 +1,5 @@
-import {
-  ConflictError,
-  H,
-  headerText,
-  isMachineState,
-  taskLimits,
-  taskOf,
-  type Asking,
-  type MachineRegistry,
-  type Message,
-} from "@ergon/core";
+import { ConflictError, taskLimits, type Message } from "@ergon/core";
+import { H, headerText, isMachineState, taskOf, type Asking, type MachineRegistry } from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";

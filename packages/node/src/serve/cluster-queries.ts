@@ -1,18 +1,13 @@
 import {
-  H,
   InvalidError,
-  JSON_TYPE,
-  clusterVerbs,
-  decodeBody,
-  requireHeaders,
   type AgentView,
-  type Asking,
   type ListRequest,
   type Message,
   type NodeView,
   type ShardView,
   type Subscription,
 } from "@ergon/core";
+import { H, JSON_TYPE, clusterVerbs, decodeBody, requireHeaders, type Asking } from "@ergon/core/engine";
 
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Cluster } from "../membership/cluster.ts";

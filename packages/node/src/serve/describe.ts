@@ -1,19 +1,15 @@
+import { isTerminal, type ActorSummary, type ChildView, type MachineView, type TaskView } from "@ergon/core";
 import {
   TASK,
   describeMachine,
   describeTask,
   isMachineState,
-  isTerminal,
   statusOf,
   summarizeMachine,
   summarizeTask,
   taskOf,
   type ActorState,
-  type ActorSummary,
-  type ChildView,
-  type MachineView,
-  type TaskView,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 import type { LiveActor } from "../shard/actor.ts";
 import type { Listed } from "./page.ts";

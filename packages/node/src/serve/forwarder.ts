@@ -1,4 +1,5 @@
-import { UnavailableError, delay, type Message } from "@ergon/core";
+import { UnavailableError, type Message } from "@ergon/core";
+import { delay } from "@ergon/core/engine";
 
 import type { Cluster } from "../membership/cluster.ts";
 import type { NodeContext } from "../node-context.ts";

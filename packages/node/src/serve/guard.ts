@@ -1,4 +1,5 @@
-import { parseAsking, type Asking, type Message } from "@ergon/core";
+import { type Message } from "@ergon/core";
+import { parseAsking, type Asking } from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { Replies } from "./replies.ts";

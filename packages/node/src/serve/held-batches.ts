@@ -1,4 +1,5 @@
-import { endOfLife, messageOf, taskOption, liveStateOf, taskOf, type TaskSpec } from "@ergon/core";
+import { messageOf } from "@ergon/core";
+import { endOfLife, taskOption, liveStateOf, taskOf, type TaskSpec } from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";

@@ -1,4 +1,5 @@
-import { delay, type Clock } from "@ergon/core";
+import { type Clock } from "@ergon/core";
+import { delay } from "@ergon/core/engine";
 
 /** Items that one turn takes: of the longest batch, all at once would take a second, in which the node renews no session and answers nobody. */
 const PER_TURN = 250;

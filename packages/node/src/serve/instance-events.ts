@@ -1,8 +1,6 @@
+import { ConflictError, InvalidError, UnavailableError, type Message } from "@ergon/core";
 import {
-  ConflictError,
   H,
-  InvalidError,
-  UnavailableError,
   acceptedEvents,
   canTake,
   eventMemory,
@@ -17,8 +15,7 @@ import {
   type MachineRecordState,
   type MachineRegistry,
   type MachineState,
-  type Message,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { EventWithoutTime, LiveActor } from "../shard/actor.ts";

@@ -1,23 +1,20 @@
+import { ConflictError, InvalidError, messageOf, type Machine } from "@ergon/core";
 import {
-  ConflictError,
-  InvalidError,
   MSGPACK_TYPE,
   decodeBody,
   encodeBody,
   fingerprintOf,
   fromPlain,
   isMachineState,
-  messageOf,
   sameValue,
   type ActorState,
   type Asking,
-  type Machine,
   type MachineInput,
   type MachineRecordState,
   type MachineRegistry,
   type ParentLink,
   type StartSpec,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";

@@ -1,4 +1,5 @@
-import { InvalidError, UnavailableError, createIdFactory, shardOf, type Submission, type TaskSpec } from "@ergon/core";
+import { InvalidError, UnavailableError } from "@ergon/core";
+import { createIdFactory, shardOf, type Submission, type TaskSpec } from "@ergon/core/engine";
 
 import type { HeapGauge } from "../heap.ts";
 import type { NodeContext } from "../node-context.ts";

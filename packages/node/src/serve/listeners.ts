@@ -1,3 +1,4 @@
+import { type Subscription } from "@ergon/core";
 import {
   H,
   JSON_TYPE,
@@ -8,8 +9,7 @@ import {
   type ActorState,
   type Asking,
   type MachineRecordState,
-  type Subscription,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { Listener, Listening, LiveActor } from "../shard/actor.ts";

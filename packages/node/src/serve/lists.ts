@@ -1,15 +1,13 @@
+import { isTerminal, type ListReply, type ListRequest } from "@ergon/core";
 import {
   JSON_TYPE,
   decodeRecord,
   delay,
   encodeBody,
   isMachineState,
-  isTerminal,
   type ActorState,
-  type ListReply,
-  type ListRequest,
   type MachineRegistry,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Cluster } from "../membership/cluster.ts";

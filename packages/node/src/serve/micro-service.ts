@@ -1,4 +1,5 @@
-import { JSON_TYPE, H, encodeBody, type Message, type Subscription } from "@ergon/core";
+import { type Message, type Subscription } from "@ergon/core";
+import { JSON_TYPE, H, encodeBody } from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import { mayAnswer } from "./reply-to.ts";

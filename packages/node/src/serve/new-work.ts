@@ -1,4 +1,5 @@
-import { H, MSGPACK_TYPE, shardOf, type Asking, type Message, type StartSpec, type TaskSpec } from "@ergon/core";
+import { type Message } from "@ergon/core";
+import { H, MSGPACK_TYPE, shardOf, type Asking, type StartSpec, type TaskSpec } from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";

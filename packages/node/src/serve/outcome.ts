@@ -1,4 +1,4 @@
-import type { ActorState } from "@ergon/core";
+import type { ActorState } from "@ergon/core/engine";
 
 import type { LiveActor } from "../shard/actor.ts";
 

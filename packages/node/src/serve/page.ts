@@ -1,15 +1,5 @@
-import {
-  TASK,
-  Faults,
-  InvalidError,
-  isIn,
-  isTerminal,
-  listStatuses,
-  unknownName,
-  type ActorSummary,
-  type ListReply,
-  type ListRequest,
-} from "@ergon/core";
+import { InvalidError, isTerminal, type ActorSummary, type ListReply, type ListRequest } from "@ergon/core";
+import { TASK, Faults, isIn, listStatuses, unknownName } from "@ergon/core/engine";
 
 export interface PageItem {
   /** Whether it stands among those that live: it does, or it ended after the list had begun. */

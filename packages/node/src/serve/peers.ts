@@ -1,4 +1,5 @@
-import { H, decodeBody, messageOf } from "@ergon/core";
+import { messageOf } from "@ergon/core";
+import { H, decodeBody } from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 

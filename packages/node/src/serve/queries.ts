@@ -1,4 +1,4 @@
-import { taskMachine, isMachineState, type Asking, type MachineRegistry } from "@ergon/core";
+import { taskMachine, isMachineState, type Asking, type MachineRegistry } from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";

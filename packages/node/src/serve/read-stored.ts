@@ -1,4 +1,4 @@
-import { decodeRecord, type ActorState, type MachineRegistry } from "@ergon/core";
+import { decodeRecord, type ActorState, type MachineRegistry } from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";

@@ -1,4 +1,4 @@
-import type { TaskSpec } from "@ergon/core";
+import type { TaskSpec } from "@ergon/core/engine";
 
 /** Room that a message needs beside the payload: headers, and the record's own fields. */
 const ENVELOPE_BYTES = 32_768;

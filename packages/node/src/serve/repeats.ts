@@ -1,7 +1,6 @@
+import { ConflictError, InvalidError } from "@ergon/core";
 import {
-  ConflictError,
   H,
-  InvalidError,
   isActorId,
   isMachineState,
   taskOf,
@@ -9,7 +8,7 @@ import {
   type MachineRegistry,
   type StartSpec,
   type TaskSpec,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";

@@ -1,7 +1,7 @@
+import { TerminalError, type Headers } from "@ergon/core";
 import {
   H,
   JSON_TYPE,
-  TerminalError,
   encodeBody,
   encodeError,
   isMachineState,
@@ -9,8 +9,7 @@ import {
   taskOf,
   type ActorState,
   type Asking,
-  type Headers,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { LiveActor } from "../shard/actor.ts";

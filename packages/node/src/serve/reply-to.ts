@@ -1,4 +1,5 @@
-import type { Message, Names } from "@ergon/core";
+import type { Message } from "@ergon/core";
+import type { Names } from "@ergon/core/engine";
 
 /**
  * Whether a node answers on the message's reply-to. NATS asks of a sender only whether it may publish on the subject, never on the reply-to: with

@@ -1,3 +1,4 @@
+import { type Message, type Subscription } from "@ergon/core";
 import {
   QUEUE,
   actorVerbs,
@@ -7,9 +8,7 @@ import {
   shardOf,
   type Asking,
   type MachineRegistry,
-  type Message,
-  type Subscription,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";

@@ -1,7 +1,6 @@
+import { InvalidError, UnavailableError, type Message } from "@ergon/core";
 import {
   H,
-  InvalidError,
-  UnavailableError,
   actorVerbs,
   parseAsking,
   requireActorId,
@@ -9,8 +8,7 @@ import {
   requireId,
   shardOf,
   type Asking,
-  type Message,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import { embeddedIn, type HostedShard } from "../shard/hosted-shard.ts";

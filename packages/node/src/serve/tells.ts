@@ -1,13 +1,12 @@
+import { InvalidError, type Message } from "@ergon/core";
 import {
-  InvalidError,
   MSGPACK_TYPE,
   decodeBody,
   isMachineState,
   machineLimits,
   type MachineRegistry,
-  type Message,
   type Tell,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { EventWithoutTime } from "../shard/actor.ts";

@@ -1,4 +1,5 @@
-import { UnavailableError, delay } from "@ergon/core";
+import { UnavailableError } from "@ergon/core";
+import { delay } from "@ergon/core/engine";
 
 import type { AgentsTable } from "../dispatch/agents-table.ts";
 import type { NodeContext } from "../node-context.ts";

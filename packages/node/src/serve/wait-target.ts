@@ -1,13 +1,5 @@
-import {
-  H,
-  InvalidError,
-  isIn,
-  isMachineState,
-  taskMachine,
-  type ActorState,
-  type Machine,
-  type WaitTarget,
-} from "@ergon/core";
+import { InvalidError, type Machine } from "@ergon/core";
+import { H, isIn, isMachineState, taskMachine, type ActorState, type WaitTarget } from "@ergon/core/engine";
 
 interface StateNode {
   readonly path: readonly string[];

@@ -1,21 +1,18 @@
+import { TerminalError, messageOf, migrate, type Machine } from "@ergon/core";
 import {
-  TerminalError,
   decodeFields,
   decodeRecord,
   encodeRecord,
   machineEngine,
-  messageOf,
-  migrate,
   taskMachine,
   type ActorState,
-  type Machine,
   type MachineRegistry,
   type ReadableRecord,
   type RecordFields,
   type Surroundings,
   type Timer,
   type UnreadableRecord,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import { LiveActor, type HomeShard } from "./actor.ts";

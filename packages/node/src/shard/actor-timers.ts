@@ -1,4 +1,5 @@
-import type { ActorState, Clock, Timer } from "@ergon/core";
+import type { Clock } from "@ergon/core";
+import type { ActorState, Timer } from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import { timersOf } from "./actor-records.ts";

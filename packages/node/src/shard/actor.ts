@@ -1,12 +1,5 @@
-import {
-  isMachineState,
-  toldTask,
-  withoutTell,
-  type ActorState,
-  type Asking,
-  type Effect,
-  type Machine,
-} from "@ergon/core";
+import { type Machine } from "@ergon/core";
+import { isMachineState, toldTask, withoutTell, type ActorState, type Asking, type Effect } from "@ergon/core/engine";
 
 import type { Shard } from "./shard.ts";
 import { UNQUEUED, type Due } from "./timer-queue.ts";

@@ -1,4 +1,5 @@
-import { isAlarm, type Clock, type Timer } from "@ergon/core";
+import { type Clock } from "@ergon/core";
+import { isAlarm, type Timer } from "@ergon/core/engine";
 
 import type { ServerTime } from "../server-time.ts";
 import type { LiveActor } from "./actor.ts";

@@ -1,4 +1,4 @@
-import type { ActorState, Effect, Gap, Timer } from "@ergon/core";
+import type { ActorState, Effect, Gap, Timer } from "@ergon/core/engine";
 
 import type { LiveActor } from "./actor.ts";
 

@@ -1,4 +1,5 @@
-import { backoffMs, type Clock, type CommitResult, type Logger, type RecordStore, type Write } from "@ergon/core";
+import { type Clock, type Logger } from "@ergon/core";
+import { backoffMs, type CommitResult, type RecordStore, type Write } from "@ergon/core/engine";
 
 import type { HomeShard, LiveActor } from "./actor.ts";
 import type { Refusal, Settled } from "./writing.ts";

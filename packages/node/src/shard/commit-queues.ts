@@ -1,4 +1,4 @@
-import type { CommitResult } from "@ergon/core";
+import type { CommitResult } from "@ergon/core/engine";
 
 import type { HomeShard, LiveActor } from "./actor.ts";
 import { CommitQueue, type CommitQueueOptions } from "./commit-queue.ts";

@@ -1,4 +1,4 @@
-import { embeddedFields, encodeTimer, taskMachine, type ActorState } from "@ergon/core";
+import { embeddedFields, encodeTimer, taskMachine, type ActorState } from "@ergon/core/engine";
 
 import type { LiveActor } from "./actor.ts";
 

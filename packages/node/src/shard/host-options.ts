@@ -1,4 +1,5 @@
-import type { ActorState, Machine, MachineRegistry } from "@ergon/core";
+import type { Machine } from "@ergon/core";
+import type { ActorState, MachineRegistry } from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { HomeShard, LiveActor } from "./actor.ts";

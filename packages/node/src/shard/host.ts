@@ -3,7 +3,8 @@
 // fails the actor. The actor's behaviour then adds what belongs into the same write. The commit queue writes the record. Only after the store has
 // acknowledged the write does the host perform the effects of the step, and answer the sender. Otherwise a crash could undo what others have seen.
 
-import { isErgonError, type ActorState, type Effect, type Machine, type Surroundings } from "@ergon/core";
+import { isErgonError, type Machine } from "@ergon/core";
+import { type ActorState, type Effect, type Surroundings } from "@ergon/core/engine";
 
 import { ActorRecords } from "./actor-records.ts";
 import { ActorTimers } from "./actor-timers.ts";

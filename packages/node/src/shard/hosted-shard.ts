@@ -1,4 +1,5 @@
-import { taskMachine, type Fence, type Machine, type Message, type Subscription } from "@ergon/core";
+import { type Machine, type Message, type Subscription } from "@ergon/core";
+import { taskMachine, type Fence } from "@ergon/core/engine";
 
 import type { LiveActor } from "./actor.ts";
 import type { Shard, ShardPhase } from "./shard.ts";

@@ -1,4 +1,5 @@
-import type { ActorState, Effect, Machine } from "@ergon/core";
+import type { Machine } from "@ergon/core";
+import type { ActorState, Effect } from "@ergon/core/engine";
 
 import type { EventWithoutTime, LiveActor } from "./actor.ts";
 import type { HostedShard } from "./hosted-shard.ts";

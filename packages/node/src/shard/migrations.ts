@@ -1,13 +1,5 @@
-import {
-  ConflictError,
-  fieldsOf,
-  isErgonError,
-  migrate,
-  taskMachine,
-  type Machine,
-  type MachineRegistry,
-  type Surroundings,
-} from "@ergon/core";
+import { ConflictError, isErgonError, migrate, type Machine } from "@ergon/core";
+import { fieldsOf, taskMachine, type MachineRegistry, type Surroundings } from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { ActorRecords } from "./actor-records.ts";

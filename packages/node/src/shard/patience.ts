@@ -1,4 +1,5 @@
-import type { Bus, Clock, Gap } from "@ergon/core";
+import type { Bus, Clock } from "@ergon/core";
+import type { Gap } from "@ergon/core/engine";
 
 import type { HomeShard } from "./actor.ts";
 

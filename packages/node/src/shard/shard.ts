@@ -1,4 +1,4 @@
-import type { Fence } from "@ergon/core";
+import type { Fence } from "@ergon/core/engine";
 
 export type ShardPhase = "loading" | "serving" | "suspended" | "draining" | "closed";
 

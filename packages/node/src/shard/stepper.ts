@@ -1,13 +1,12 @@
+import { ConflictError, isErgonError } from "@ergon/core";
 import {
-  ConflictError,
   fieldsOf,
-  isErgonError,
   type ActorState,
   type Surroundings,
   type TimedEvent,
   type Timer,
   type Turn,
-} from "@ergon/core";
+} from "@ergon/core/engine";
 
 import type { NodeContext } from "../node-context.ts";
 import type { ActorRecords } from "./actor-records.ts";

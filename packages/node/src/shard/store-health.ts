@@ -1,12 +1,5 @@
-import {
-  isoTime,
-  type Clock,
-  type CommitResult,
-  type Logger,
-  type NodeView,
-  type RecordStore,
-  type TimerHandle,
-} from "@ergon/core";
+import { type Clock, type Logger, type NodeView, type TimerHandle } from "@ergon/core";
+import { isoTime, type CommitResult, type RecordStore } from "@ergon/core/engine";
 
 /** The pause between two writes of a scratch key while a bucket takes no writes. Such a write shows when the bucket takes writes again. */
 const PROBE_MS = 1_000;

@@ -1,4 +1,4 @@
-import type { CommitResult } from "@ergon/core";
+import type { CommitResult } from "@ergon/core/engine";
 
 export type Refusal = Extract<CommitResult, { kind: "refused" }>;
 

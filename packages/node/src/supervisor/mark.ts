@@ -1,4 +1,4 @@
-import { MSGPACK_TYPE, decodeBody, encodeBody } from "@ergon/core";
+import { MSGPACK_TYPE, decodeBody, encodeBody } from "@ergon/core/engine";
 
 /** A mark larger than this is not written: the next owner reads from the last one. */
 const MARK_BYTES = 512_000;

@@ -1,12 +1,5 @@
-import {
-  isErgonError,
-  messageOf,
-  type LoadRange,
-  type Message,
-  type Ownership,
-  type StoredRecord,
-  type TimerHandle,
-} from "@ergon/core";
+import { isErgonError, messageOf, type Message, type TimerHandle } from "@ergon/core";
+import { type LoadRange, type Ownership, type StoredRecord } from "@ergon/core/engine";
 
 import type { HeapGauge } from "../heap.ts";
 import { assign } from "../membership/assignment.ts";

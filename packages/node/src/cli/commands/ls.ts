@@ -1,4 +1,5 @@
-import { isInstance, listStatuses, type ActorSummary, type ListRequest } from "@ergon/core";
+import { isInstance, type ActorSummary, type ListRequest } from "@ergon/core";
+import { listStatuses } from "@ergon/core/engine";
 import { Option, type Command } from "commander";
 
 import { age, cell, statusCell } from "../format.ts";

@@ -1,4 +1,5 @@
-import { InvalidError, PLAN, type Client, type PlanDefinition } from "@ergon/core";
+import { InvalidError, type Client, type PlanDefinition } from "@ergon/core";
+import { PLAN } from "@ergon/core/engine";
 import type { Command } from "commander";
 
 import { awaitEnd } from "../ended.ts";

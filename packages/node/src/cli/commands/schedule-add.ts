@@ -1,17 +1,14 @@
 import {
-  SCHEDULE,
   ConflictError,
   InvalidError,
-  JSON_TYPE,
-  TEXT_TYPE,
   describeSchedule,
   isErgonError,
-  isMap,
   overlapPolicies,
   type Client,
   type MachineView,
   type ScheduleSpec,
 } from "@ergon/core";
+import { SCHEDULE, JSON_TYPE, TEXT_TYPE, isMap } from "@ergon/core/engine";
 import { Option, type Command } from "commander";
 
 import type { Io } from "../io.ts";

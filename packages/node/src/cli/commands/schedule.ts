@@ -1,4 +1,5 @@
-import { SCHEDULE, describeSchedule, type Client, type MachineView, type ScheduleEvent } from "@ergon/core";
+import { describeSchedule, type Client, type MachineView, type ScheduleEvent } from "@ergon/core";
+import { SCHEDULE } from "@ergon/core/engine";
 import type { Command } from "commander";
 
 import { instanceOf } from "../instance-of.ts";

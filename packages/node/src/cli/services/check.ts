@@ -1,4 +1,5 @@
-import { InvalidError, createMachineRegistry, createNames } from "@ergon/core";
+import { InvalidError } from "@ergon/core";
+import { createMachineRegistry, createNames } from "@ergon/core/engine";
 import { connectNats, inspectNats, openNats } from "@ergon/core/nats";
 
 import { checkInstances, type CheckedGroup } from "../../check-instances.ts";
