@@ -14,7 +14,7 @@ type Action<
 > = ActionFunction<C, E, E, P, never, A, never, never, never>;
 type Of<T extends Order["type"]> = Order & { readonly type: T };
 
-/** The actions that carry out decisions; `setup` of a coordinator takes them. */
+/** The actions that carry out a coordinator's decisions. The coordinator passes them to `setup`. */
 export type CoordinatorActions<C extends MachineContext, E extends EventObject> = {
   readonly become: Action<C, E, C>;
   readonly start: Action<C, E, Of<"start">>;
@@ -25,8 +25,8 @@ export type CoordinatorActions<C extends MachineContext, E extends EventObject> 
 };
 
 /**
- * The actions of a coordinator whose work is the actor `src`. They have names: XState warns of actions that are made while an action runs, and a shard's
- * supervisor steps machines in one.
+ * The actions of a coordinator whose work is the actor `src`. The actions have names because XState warns of actions that are made while an action
+ * runs, and a shard's supervisor steps machines inside an action.
  */
 export function coordinatorActions<C extends MachineContext, E extends EventObject>(
   src: string,
@@ -51,14 +51,14 @@ export function coordinatorActions<C extends MachineContext, E extends EventObje
   };
 }
 
-/** An action by its name. */
+/** An action and its parameters, by the action's name. */
 type Asked<C> =
   | { readonly type: "become"; readonly params: C }
   | { [O in Order as O["type"]]: { readonly type: O["type"]; readonly params: O } }[Order["type"]];
 
 /**
- * Carries out what `decide` decides of an event: the coordinator becomes what was decided, then its orders are given. `now` is the time of the turn; it
- * cannot be asked for in the entry of the machine.
+ * Makes an action that calls `decide` for an event, replaces the coordinator's context with the decided one, and then carries out the orders in their
+ * sequence. `now` returns the time of the turn; `decide` must not call it while the machine enters its first state.
  */
 export function decided<C extends MachineContext, E extends EventObject>(
   decide: (context: C, event: E, now: () => number) => Decision<C>,
@@ -72,7 +72,7 @@ export function decided<C extends MachineContext, E extends EventObject>(
   );
 }
 
-/** The time of the turn that an actor of a coordinator is in, epoch milliseconds. */
+/** Returns the time of the turn that a coordinator's actor is in, in epoch milliseconds. */
 export function timeOf(self: { readonly system: unknown }): number {
   return ActorTree.of(self, "a coordinator").now;
 }

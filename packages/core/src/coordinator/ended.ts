@@ -1,6 +1,6 @@
 import type { Ending } from "../machines/command.ts";
 
-/** The end of an actor, as XState tells it. */
+/** The event with which XState reports the end of an actor. */
 export interface WorkEnded {
   readonly type: `xstate.done.actor.${string}` | `xstate.error.actor.${string}`;
   readonly actorId: string;
@@ -8,12 +8,12 @@ export interface WorkEnded {
   readonly error?: unknown;
 }
 
-/** How a piece of work has ended. */
+/** Converts XState's report into the ending of a piece of work. */
 export function endingOf({ type, output, error }: WorkEnded): Ending {
   return type.startsWith("xstate.done.") ? { kind: "done", output } : { kind: "error", error };
 }
 
-/** A machine's reaction to the end of any of its actors, for its `on`. */
+/** Returns the entries of a machine's `on` that run `reaction` when any of its actors ends. */
 export function onWorkEnded<T>(reaction: T): {
   readonly "xstate.done.actor.*": T;
   readonly "xstate.error.actor.*": T;

@@ -1,39 +1,39 @@
 import { sizeOf } from "../base/msgpack.ts";
 
-/** A piece of work of a coordinator: a step of a plan, say. */
+/** A piece of a coordinator's work, for example a step of a plan. */
 export interface Piece {
   readonly id: string;
 }
 
-/** The pieces that a piece refers to, by id; `*`: it may be any. */
+/** The ids of the pieces that a piece refers to. The id `*` stands for any piece. */
 interface Needs {
   readonly pieces: ReadonlySet<string>;
-  /** Those of them whose output it may want. */
+  /** The referenced pieces whose output the piece may read. */
   readonly outputs: ReadonlySet<string>;
 }
 
-/** Pieces that run as one, with a record of their own. */
+/** A segment is a list of pieces that run as one and share a record. */
 export interface Cut<P> {
-  /** The ids of its first and its last piece. */
+  /** The ids of the segment's first and last piece. */
   readonly id: string;
   readonly pieces: readonly P[];
-  /** Pieces of it whose outcome others refer to. */
+  /** The segment's pieces whose outcome is read outside it. */
   readonly exports: readonly string[];
-  /** Those of them whose output is wanted. */
+  /** The exported pieces whose output is read as well. */
   readonly outputs: readonly string[];
-  /** Pieces before it to whose outcome it refers. */
+  /** Earlier pieces whose outcome the segment reads. */
   readonly uses: readonly string[];
 }
 
 interface CutOptions<P> {
   readonly needsOf: (piece: P) => Needs;
-  /** Pieces whose outcome and output the coordinator itself wants; `*`: it may be any. */
+  /** Pieces whose outcome and output the coordinator itself reads. The id `*` stands for any piece. */
   readonly wanted: ReadonlySet<string>;
-  /** Most pieces of one segment, and most bytes of them as MessagePack. */
+  /** The limits of one segment are its number of pieces and their size as MessagePack in bytes. */
   readonly most: { readonly pieces: number; readonly bytes: number };
 }
 
-/** Cuts work into segments, each small enough for one record that is written at each transition. A piece refers only to those before it. */
+/** Cuts work into segments. Each fits into one record, which is written at each transition. A piece refers only to earlier pieces. */
 export function segmentsOf<P extends Piece>(all: readonly P[], { needsOf, wanted, most }: CutOptions<P>): Cut<P>[] {
   const chunks = chunksOf(all, most);
   const needs = chunks.map((chunk) => new Set(chunk.flatMap((piece) => [...needsOf(piece).pieces])));
@@ -71,7 +71,7 @@ function chunksOf<P>(all: readonly P[], most: { readonly pieces: number; readonl
   return chunks;
 }
 
-/** The last segment that refers to a piece. */
+/** Returns, for each piece, the index of the last segment that refers to it. */
 function lastUsers(needs: readonly ReadonlySet<string>[]): ReadonlyMap<string, number> {
   const users = new Map<string, number>();
   for (const [index, ids] of needs.entries()) for (const id of ids) users.set(id, index);

@@ -2,7 +2,7 @@ import { durable, passOn, type Answers, type DriverLogic } from "../machines/log
 import { startMachine, startTask } from "../machines/start.ts";
 import type { TaskRequest } from "../wire/submit.ts";
 
-/** What a coordinator starts: everything in it that is durable. */
+/** The durable work that a coordinator can start. */
 export type Work =
   | {
       readonly kind: "task";
@@ -19,13 +19,13 @@ export type Work =
       readonly input: unknown;
     };
 
-/** Has a piece of work cancelled. Its end is waited for. */
+/** The type of the event that cancels a piece of work. The actor still reports the end of the work. */
 export const CANCEL_WORK = "ergon.work.cancel";
 
-/** A piece of work as an actor: it ends as the task or the instance does that it stands for. Stopping the actor cancels the work. */
+/** A piece of work as an actor. The actor ends as its task or its instance ends; stopping the actor cancels the work. */
 export const work: DriverLogic<Work, unknown> = workLogic(passOn);
 
-/** The same, but the work goes on when its actor, or the whole coordinator, stops. */
+/** A piece of work that goes on when its actor or its coordinator stops. */
 export const detachedWork: DriverLogic<Work, unknown> = workLogic({ ...passOn, stopped: () => undefined });
 
 function workLogic(answers: Answers): DriverLogic<Work, unknown> {

@@ -4,22 +4,22 @@ import type { Timer } from "../actor/state.ts";
 import type { Ending } from "./command.ts";
 import { durable, type DriverLogic } from "./logic.ts";
 
-/** What an alarm is set to. */
+/** The input of an alarm. */
 export interface AlarmInput {
-  /** Epoch milliseconds by the NATS server's clock; a time of the past goes off at once. */
+  /** Epoch milliseconds by the NATS server's clock. An alarm whose time has passed fires at once. */
   readonly dueAt: number;
 }
 
-/** The name of an alarm's timer. A host fires it only after the server's clock has passed its time. */
+/** The name of an alarm's timer. A host fires the timer only after the server's clock has passed its time. */
 const ALARM_TIMER = "ergon.alarm";
 
-/** The timer names the actor, so the engine needs no number for it. */
+/** An alarm needs no number of the engine, because its timer names the actor. */
 const UNNUMBERED = 0;
 
 /**
- * A time as an invoked actor. It is a timer of the instance's record, so it goes off on whichever node hosts the instance then, once. A delay
- * (`after`) goes by the host's reading of the server's clock; an alarm goes off after the server's clock itself has passed its time, and never
- * before. The actor's output is `dueAt`. Leaving the state takes the alarm back.
+ * A time as an invoked actor. It is a timer of the instance's record, so it fires once, on the node that hosts the instance at that time. A delay
+ * (`after`) follows the host's reading of the server's clock; an alarm fires only after the server's clock itself has passed its time. The actor's
+ * output is `dueAt`. Leaving the state cancels the alarm.
  */
 export const alarm: DriverLogic<AlarmInput, number> = durable<AlarmInput, number>(
   "alarm",
@@ -32,7 +32,7 @@ export const alarm: DriverLogic<AlarmInput, number> = durable<AlarmInput, number
   { stopped: () => undefined, sent: () => undefined },
 );
 
-/** Whether a timer is to fire only after the server's clock has passed its time. */
+/** Returns true if a timer may fire only after the server's clock has passed its time. */
 export function isAlarm({ id }: Timer): boolean {
   return id === ALARM_TIMER;
 }

@@ -8,20 +8,20 @@ import { metaShape, treeShape } from "./machine-shape.ts";
 import { stateText } from "./machine-state.ts";
 import { migrateFields } from "./migrate.ts";
 
-/** What would become of a stored instance where only these machines are known. */
+/** The result of checking a stored instance against a set of machines. */
 export interface Verdict {
   readonly machine: string;
   readonly version: string;
   readonly state: string;
-  /** `fits`: it goes on; `moves`: it goes on as one of the version `to`; `breaks`: it does not, or not as it should. */
+  /** `fits` means that the instance can go on, `moves` that it can go on as version `to`, and `breaks` that it cannot go on, or not correctly. */
   readonly kind: "fits" | "moves" | "breaks";
   readonly to?: string;
   readonly reason?: string;
 }
 
 /**
- * Looks whether a live instance would go on where only these machines are known. Pure: nothing of it is started. `undefined`: the record is no live
- * instance, but a task or one that has ended.
+ * Checks whether a live instance could go on with only these machines. It is pure and starts no actor. Returns `undefined` for a task and for an
+ * instance that has ended.
  */
 export function checkRecord(fields: RecordFields, machines: MachineRegistry): Verdict | undefined {
   const { machine, version, snapshot, meta } = fields;

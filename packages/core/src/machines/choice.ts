@@ -1,6 +1,6 @@
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from "xstate";
 
-/** The transitions that a machine has chosen for an event where it stands. */
+/** The transitions that a machine has chosen for an event in its present state. */
 interface Choice {
   readonly snapshot: AnyMachineSnapshot;
   readonly event: EventObject;
@@ -8,13 +8,13 @@ interface Choice {
 }
 
 const watched = new WeakSet<AnyStateMachine>();
-/** The question that is being answered, and the answer to the last one. One for all machines: a step follows its question at once, or never. */
+/** The question in progress, and the last answer. One variable serves all machines, because a step follows its question at once or never. */
 let asked: Omit<Choice, "transitions"> | undefined;
 let answered: Choice | undefined;
 
 /**
- * Whether a machine takes an event where it stands. If the machine then takes this event from there, the step uses what was chosen here: its guards
- * run once, and a guard that depends on something outside cannot answer the step otherwise than the question.
+ * Returns true if a machine takes an event in its present state. When the machine then takes this event, the step uses the transitions that were
+ * chosen here. The guards therefore run once, and a guard that depends on something outside the machine cannot answer the step differently.
  */
 export function canOnce(snapshot: AnyMachineSnapshot, event: EventObject): boolean {
   watch(snapshot.machine);
@@ -27,7 +27,7 @@ export function canOnce(snapshot: AnyMachineSnapshot, event: EventObject): boole
   }
 }
 
-/** XState offers no way to hand a step what `can` has found. Both ask the machine by this method. */
+/** Wraps the method with which both `can` and a step choose transitions, because XState cannot pass the result of `can` to a step. */
 function watch(machine: AnyStateMachine): void {
   if (watched.has(machine) || !Object.isExtensible(machine)) return;
   watched.add(machine);

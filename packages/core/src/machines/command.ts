@@ -1,32 +1,32 @@
 import type { TaskSpec } from "../task/spec.ts";
 
-/** An event in the form in which records hold it. */
+/** An event as records hold it. */
 export interface StoredEvent {
   readonly type: string;
   readonly [field: string]: unknown;
 }
 
-/** A durable child: an instance of a machine, or a task that stands alone. */
+/** A durable child is an instance of a machine, or a standalone task. */
 export interface ChildSpec {
-  /** Absent: derived from the parent's id. */
+  /** The child's id. The engine derives it from the parent's id when it is absent. */
   readonly id?: string | undefined;
   readonly machine: string;
-  /** Of a machine: its version; absent takes the newest. */
+  /** The version of the child's machine. @defaultValue the newest */
   readonly version?: string | undefined;
-  /** Of a machine. */
+  /** The input of the child's machine. */
   readonly input?: unknown;
   readonly correlationId?: string | undefined;
-  /** Of a machine: how long its record stays readable after its end. */
+  /** The milliseconds for which the record of the child's instance stays readable after its end. */
   readonly retentionMs: number;
-  /** Of a task. */
+  /** The spec of a standalone task. */
   readonly spec?: Omit<TaskSpec, "id"> | undefined;
-  /** Whether each of its changes is told. */
+  /** True if the parent receives each change of the child. */
   readonly sync: boolean;
-  /** How many durable actors are above it, each the parent of the next. */
+  /** The number of durable actors above the child, each the parent of the next. */
   readonly depth?: number | undefined;
 }
 
-/** How what an actor asked for has ended. */
+/** The ending of an actor's task or durable child. */
 export type Ending =
   | { readonly kind: "done"; readonly output: unknown }
   | { readonly kind: "error"; readonly error: unknown };

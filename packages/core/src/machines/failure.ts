@@ -1,7 +1,7 @@
 import { isErgonError } from "../base/errors.ts";
 import type { Failure } from "../task/task-context.ts";
 
-/** Why an instance failed, whatever value its machine threw. */
+/** Converts the value that a machine threw into the failure of its instance. */
 export function failureOf(error: unknown): Failure {
   const { code, retryable } = (typeof error === "object" && error !== null ? error : {}) as Partial<Failure>;
   const message = isErgonError(error) || error instanceof Error ? error.message : textOf(error);

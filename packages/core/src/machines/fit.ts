@@ -12,7 +12,7 @@ import { messageOf } from "../base/errors.ts";
 import { DURABLE } from "./inner-actor.ts";
 import { forXState } from "./restored.ts";
 
-/** An actor inside an instance, as records hold it. */
+/** An inner actor, as records hold it. */
 interface PersistedChild {
   readonly src?: unknown;
   readonly snapshot?: PersistedActor;
@@ -21,20 +21,20 @@ interface PersistedChild {
 
 export interface PersistedActor {
   readonly status?: string;
-  /** Of one that stands for something durable. */
+  /** The number of an actor that stands for a task or a durable child. */
   readonly key?: number;
   readonly children?: Readonly<Record<string, PersistedChild>>;
 }
 
-/** An actor that was made of it, and does not run. */
+/** An actor that was made from the record and does not run. */
 export interface RestoredActor {
   readonly logic: AnyActorLogic & { readonly [DURABLE]?: true };
   getSnapshot(): { readonly children?: Readonly<Record<string, RestoredActor>> };
 }
 
 /**
- * Why a stored instance cannot go on as one of a machine; `undefined`: it can. Nothing of it is started: what it would run in the node is made, and
- * left alone.
+ * Returns the reason why a stored instance cannot go on with a machine, or `undefined` when it can. The check creates the inner actors and starts
+ * none of them.
  */
 export function misfit(
   logic: AnyStateMachine,
@@ -52,7 +52,7 @@ export function misfit(
   return strangerAmong(root, snapshot as PersistedActor) ?? lostTimer(root, restored, timers);
 }
 
-/** An actor inside that the machine has no logic for, or has one of another kind for. XState passes over the former without a word. */
+/** Finds an inner actor for which the machine has no logic, or logic of another kind. XState passes over missing logic silently. */
 export function strangerAmong(actor: RestoredActor, persisted: PersistedActor, path = ""): string | undefined {
   const restored = actor.getSnapshot().children ?? {};
   for (const [id, { src, snapshot = {}, gone }] of Object.entries(persisted.children ?? {})) {
@@ -72,7 +72,7 @@ export function strangerAmong(actor: RestoredActor, persisted: PersistedActor, p
   return undefined;
 }
 
-/** A timer of the machine's own whose event its state does not take: it would wait for ever for what is due. */
+/** Finds a timer of the machine whose event the present state does not take. Its instance would wait for ever for the timer. */
 function lostTimer(root: RestoredActor, snapshot: AnyMachineSnapshot, timers: readonly Timer[]): string | undefined {
   const own = timers.filter(({ event, source = [] }) => source.length === 0 && event.type.startsWith("xstate.after."));
   if (own.length > 0) {

@@ -2,16 +2,16 @@ import type { EventObject } from "xstate";
 
 import type { StoredEvent } from "./command.ts";
 
-/** Microsteps that one event may cause, where the machine does not say. */
+/** The number of microsteps that one event may cause when the machine sets no limit. */
 const MOST_MICROSTEPS = 10_000;
 
-/** Marks logic whose actors do nothing in the node: what they stand for is kept by the engine. */
+/** Marks logic whose actors run nothing in the node, because the engine keeps their tasks and durable children. */
 export const DURABLE: unique symbol = Symbol.for("ergon.durable");
 
 /** XState's number for an actor that has stopped. */
 export const STOPPED = 2;
 
-/** What the engine uses of XState's actors beyond their public types (5.33; held by test/unit/machines-*.test.ts). */
+/** The parts of an XState actor that the engine uses beyond the public types (5.33; test/unit/machines-*.test.ts checks them). */
 export interface InnerActor {
   id: string;
   readonly sessionId: string;
@@ -32,7 +32,7 @@ export interface InnerActor {
   _stop(): void;
 }
 
-/** A machine's; those of other actors have a status, and whatever else their logic puts there. */
+/** The snapshot of a machine. The snapshot of another actor has a status, and the fields that its logic adds. */
 interface InnerSnapshot {
   readonly status: string;
   readonly output?: unknown;
@@ -67,18 +67,18 @@ export interface InnerLogic {
   getPersistedSnapshot: (snapshot: unknown) => unknown;
 }
 
-/** Before an actor takes its first state. */
+/** Prepares an actor before it takes its first state. */
 export function prepare({ logic, options }: InnerActor): void {
   boundSteps(logic);
   reviveHistory(logic, options.snapshot);
 }
 
-/** A machine that takes step after step without an end is stopped, where its author has set no bound of his own. */
+/** Limits the steps of a machine whose author has set no limit, so that an endless loop of steps stops. */
 function boundSteps({ options }: InnerLogic): void {
   if (options !== undefined && options.maxIterations === Infinity) options.maxIterations = MOST_MICROSTEPS;
 }
 
-/** A history names states by their ids. XState would take a dot in one for a path, not find the state, and forget it. */
+/** Replaces the ids in a history with their states. XState would read a dot in an id as a path, fail to find the state, and forget it. */
 function reviveHistory({ idMap }: InnerLogic, snapshot: unknown): void {
   const { historyValue } = (snapshot ?? {}) as { readonly historyValue?: Record<string, { readonly id: string }[]> };
   if (idMap === undefined || historyValue === undefined) return;
@@ -86,7 +86,7 @@ function reviveHistory({ idMap }: InnerLogic, snapshot: unknown): void {
     historyValue[history] = states.map((state) => (idMap.get(state.id) as typeof state | undefined) ?? state);
 }
 
-/** Whether an actor runs in the node, and is not only data. */
+/** Returns true if an actor runs in the node, and false if it is only data. */
 export function isLocal({ logic, _snapshot }: InnerActor): boolean {
   return logic[DURABLE] !== true && logic.start !== undefined && _snapshot.status === "active";
 }

@@ -7,31 +7,31 @@ import { DURABLE } from "./inner-actor.ts";
 import { startMachine, startTask } from "./start.ts";
 import { ActorTree } from "./tree.ts";
 
-/** A machine's knowledge about its task or its durable child. */
+/** The knowledge of a machine about its task or its durable child. */
 export interface DurableSnapshot<TOutput> {
   readonly status: "active" | "done" | "error" | "stopped";
   readonly output: TOutput | undefined;
   readonly error: unknown;
   readonly input: unknown;
-  /** The engine's number for it. */
+  /** The engine's number for the task or the child. */
   readonly key?: number;
-  /** For a followed durable child (`onSnapshot`): the state value and context of its last message. */
+  /** The state value and the context of the last message of a durable child that the machine follows (`onSnapshot`). */
   readonly value?: unknown;
   readonly context?: unknown;
 }
 
-/** The options of a task that a machine invokes: those of a submit, but its id. */
+/** The options of a task that a machine invokes. They are those of a submit without its id. */
 export type DriverRequest = Omit<TaskRequest, "id" | "driver">;
 
 export interface DriverLogicOptions<TInput> {
   /**
-   * The task's options, or what makes them of the input. Without a `payload` in them the input is the payload: bytes as they are, texts as text,
-   * everything else as JSON.
+   * The task's options, or a function that makes them from the input. Without a `payload` the input is the payload; bytes are sent unchanged, a text
+   * as text, and any other value as JSON.
    */
   readonly task?: DriverRequest | ((input: TInput) => DriverRequest);
   /**
-   * Run the task as an actor with an id of its own, listed by itself and kept for its own retention, instead of embedded in the record of its
-   * machine (which costs no write of its own). Default: false.
+   * True runs the task as an actor that has its own id, is listed by itself, and is kept for its own retention. False embeds the task in the record
+   * of its machine, which costs no separate write. @defaultValue false
    */
   readonly standalone?: boolean;
 }
@@ -43,9 +43,9 @@ export type DriverLogic<TInput, TOutput> = ActorLogic<
 >;
 
 /**
- * A durable task as an invoked actor: `invoke: { src: driver("payments"), input, onDone, onError }`. Its output is the task's response: JSON and
- * MessagePack as values, text as a text, everything else as bytes. Its failure is the error, with `code`, `message` and `retryable`, once the
- * task's retries are used up. Leaving the state cancels it.
+ * A durable task as an invoked actor: `invoke: { src: driver("payments"), input, onDone, onError }`. Its output is the task's response; JSON and
+ * MessagePack arrive as values, a text as text, and everything else as bytes. Its failure is the error with `code`, `message` and `retryable`, after
+ * the task has used up its retries. Leaving the state cancels the task.
  */
 export function driver<TInput = unknown, TOutput = unknown>(
   name: string,
@@ -60,17 +60,17 @@ export function driver<TInput = unknown, TOutput = unknown>(
 }
 
 export interface MachineLogicOptions<TInput> {
-  /** The child's id; derived from its parent's when absent. */
+  /** The child's id. @defaultValue derived from its parent's id */
   readonly id?: string | ((input: TInput) => string);
-  /** The version to start; the newest that is registered when absent. */
+  /** The version to start. @defaultValue the newest that is registered */
   readonly version?: string;
-  /** How long the child's record stays readable after its end. Default 72 h. */
+  /** The time for which the child's record stays readable after its end, in milliseconds. @defaultValue 72 h */
   readonly retentionMs?: number;
 }
 
 /**
- * A durable child: an instance of another registered machine, with an id and a record of its own, on whichever node hosts its shard. `sendTo` it,
- * `sendParent` from it; each event arrives once. Leaving the state cancels it.
+ * A durable child is an instance of another registered machine. It has its own id and record, and it runs on the node that hosts its shard. The
+ * machine sends to it with `sendTo`, and it answers with `sendParent`; each event arrives once. Leaving the state cancels the child.
  */
 export function machine<TInput = unknown, TOutput = unknown>(
   name: string,
@@ -91,7 +91,7 @@ export interface Answers {
   sent(tree: ActorTree, key: number, event: StoredEvent): void;
 }
 
-/** Leaving its state stops it; it gets what it is sent. */
+/** Passes on each event, and stops the work when its actor stops. */
 export const passOn: Answers = {
   stopped: (tree, key) => tree.ask({ type: "stop", key, reason: "its state was left" }),
   sent: (tree, key, event) => tree.ask({ type: "send", key, event }),
@@ -102,7 +102,10 @@ interface Scope {
   readonly system: unknown;
 }
 
-/** Logic whose actors only stand for something durable: `ask` asks for it at their start, and answers the number under which it is known. */
+/**
+ * Makes logic whose actors only stand for a task or a durable child. `ask` makes the request at the start of an actor, and returns the number under
+ * which the engine knows it.
+ */
 export function durable<TInput, TOutput>(
   what: string,
   ask: Ask,
@@ -121,7 +124,7 @@ export function durable<TInput, TOutput>(
       const tree = ActorTree.of(scope, what);
       if (state.key !== undefined) return tree.adopt(scope.self, state.key);
       state.key = ask(tree, scope.self, state.input, scope.self._syncSnapshot === true);
-      // It is in the task or in the child now.
+      // The task or the child holds the input now.
       state.input = undefined;
     },
     transition: (state: State, event: EventObject, scope: Scope): State => {

@@ -23,8 +23,8 @@ import { remember } from "./seen-events.ts";
 import { ActorTree, type TreeOptions } from "./tree.ts";
 
 /**
- * Runs users' machines: one step is one turn of the instance's actors, until all of them are at rest. What must leave the node comes back as
- * effects, to be done when the record is stored (law 1).
+ * Runs users' machines. One step is one turn of the instance's actors and lasts until all of them are at rest. A step returns its effects outside the
+ * node; the host performs them after it has stored the record (law 1).
  */
 export const machineEngine: Engine = {
   begin(machine: Machine, rawInput: unknown, at: number, surroundings: Surroundings): Turn {
@@ -42,8 +42,8 @@ export const machineEngine: Engine = {
   },
 
   /**
-   * Throws `InvalidError` (`NOT_SERIALISABLE`) when the outcome cannot be stored, and `TerminalError` (`MACHINE_FAILED`) when the actors come to
-   * no rest; the tree is of no use then.
+   * Throws `InvalidError` (`NOT_SERIALISABLE`) when the outcome cannot be stored, and `TerminalError` (`MACHINE_FAILED`) when the actors come to no
+   * rest. The tree is unusable after an error.
    */
   step(machine: Machine, before: ActorState, timed: TimedEvent): Turn {
     const state = before as MachineState;
@@ -114,7 +114,7 @@ function isAlarmTell(tell: unknown): boolean {
   return isMap(tell) && isMap(tell["what"]) && tell["what"]["kind"] === "alarm";
 }
 
-/** What 0.1.0 kept of alarms is a timer now ({@link decodeFields}), and nobody takes its messages about them. */
+/** Reads the fields that 0.1.0 wrote. Its alarms have become timers ({@link decodeFields}), and its messages about them have no receiver. */
 function metaOf({ meta }: RecordFields): MachineMeta {
   const { alarms, ...rest } = meta as MachineMeta & { readonly alarms?: unknown };
   if (alarms === undefined) return rest;
@@ -170,7 +170,7 @@ function hearingOf(tree: ActorTree, draft: Draft, at: number): Hearing {
   return { at, draft, actors: tree, cancel: (reason) => cancelled(tree, draft, at, reason) };
 }
 
-/** Takes each message of another actor once, however often it comes. */
+/** Handles each message of another actor once, however often it arrives. */
 function deliverTold(
   tree: ActorTree,
   draft: Draft,
@@ -180,15 +180,15 @@ function deliverTold(
   const { key } = told;
   const isParent = draft.parent?.id === from;
   const isChild = draft.children[key]?.id === from;
-  // Nothing is kept of a child that nobody wants any more.
+  // The record keeps nothing of a child that is no longer needed.
   if (!isParent && !isChild) return;
   draft.heard = { ...draft.heard, [from]: told.seq };
   hearMessage(hearingOf(tree, draft, at), { isParent, isChild }, fromPlain(told.what), key);
 }
 
 /**
- * A machine that takes `cancel` as an event decides what follows; every other one is stopped. One that has decided is not stopped by a second
- * cancel: that may be the repetition of the first, whose answer was lost.
+ * Cancels an instance. A machine that takes `cancel` as an event decides what follows, otherwise the instance stops. A second cancel does not stop a
+ * machine that has taken the first, because it may be the repetition of a cancel whose answer was lost.
  */
 function cancelled(tree: ActorTree, draft: Draft, at: number, reason: string): void {
   const snapshot = tree.root.getSnapshot() as AnyMachineSnapshot;
@@ -199,7 +199,7 @@ function cancelled(tree: ActorTree, draft: Draft, at: number, reason: string): v
   } else if (draft.cancelTaken !== true) stop(tree, draft, at, "cancelled", { reason });
 }
 
-/** Stops every actor of the instance: what they asked for is told that it is not wanted. */
+/** Stops every actor of the instance. The engine tells the actors' tasks and durable children that they are no longer needed. */
 function stop(
   tree: ActorTree,
   draft: Draft,
@@ -215,12 +215,12 @@ function reasonOf({ by, reason }: { readonly by: string; readonly reason: string
   return reason === "" ? `by ${by}` : `by ${by}: ${reason}`;
 }
 
-/** A final state with this tag ends its instance as failed, and not as succeeded; the machine's output, with a `code` and a `message`, is why. */
+/** A final state with this tag ends its instance as failed. The machine's output gives the failure's `code` and `message`. */
 export const FAILED_TAG = "ergon.failed";
-/** The same for one that was cancelled; the output's `message` is the reason. */
+/** A final state with this tag ends its instance as cancelled. The `message` of the machine's output is the reason. */
 export const CANCELLED_TAG = "ergon.cancelled";
 
-/** Makes a turn of what the actors have done. */
+/** Makes a turn of the actors' changes and requests. */
 function settle(machine: Machine, tree: ActorTree, draft: Draft, at: number): Turn {
   tree.takeChanged();
   const snapshot = tree.root.getSnapshot() as AnyMachineSnapshot;
@@ -260,13 +260,13 @@ function endedTell(draft: Draft, output: unknown): void {
   const { parent } = draft;
   if (parent === undefined || draft.outbox.some(({ what }) => what.kind === "ended")) return;
   const failure = draft.failure ?? { code: "TASK_CANCELLED", message: draft.reason ?? "cancelled", retryable: false };
-  // A machine that ends so by itself may say more of it than its code and its message.
+  // The output of a machine that ends as failed may hold more than a code and a message.
   const error = isMap(output) ? { ...output, ...failure } : failure;
   const ending: Ending = draft.status === "succeeded" ? { kind: "done", output } : { kind: "error", error };
   tell(draft, parent.id, parent.key, { kind: "ended", ending });
 }
 
-/** Runs the machine's actors. What comes out of them by no way of XState's must stop the instance, and not its node. */
+/** Runs the machine's actors. An error that XState does not catch becomes a `TerminalError` (`MACHINE_FAILED`), so it stops the instance and not its node. */
 function guarded<T>(machine: Machine, run: () => T): T {
   try {
     return run();
@@ -276,7 +276,7 @@ function guarded<T>(machine: Machine, run: () => T): T {
   }
 }
 
-/** The first lines tell how it began, the last how it stands: the middle goes. */
+/** Adds a line to the history. A full history keeps its first and last lines and loses one from the middle. */
 function noted(draft: Draft, snapshot: AnyMachineSnapshot, at: number): readonly MachineHistoryEntry[] {
   const { history, status, reason } = draft;
   const state = status === "running" ? stateText(snapshot.value) : status;

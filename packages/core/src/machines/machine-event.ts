@@ -8,24 +8,27 @@ interface At {
   readonly at: number;
 }
 
-/** What can happen to an instance of a machine, as the engine takes it. What another durable actor tells is in the form of records, all else as it is. */
+/**
+ * An event of the engine for an instance of a machine. A message of another durable actor is in the form of records; all other data is as the sender
+ * gave it.
+ */
 export type MachineEvent = At &
-  /** An event of a client; `id` makes a repetition of it known. */
+  /** An event of a client. Its `id` identifies a repetition. */
   (
     | { readonly type: "ergon.event"; readonly event: EventObject; readonly id?: string | undefined }
     | { readonly type: "ergon.timer"; readonly timer: Timer }
     | HeardEvent
     /** A message of another durable actor. */
     | { readonly type: "ergon.told"; readonly from: string; readonly tell: Tell }
-    /** It is stopped from outside: cancelled, or ended by force. */
+    /** Stops the instance from outside, by a cancel or by a forced end. */
     | { readonly type: "cancel" | "end"; readonly by: string; readonly reason: string }
-    /** The engine cannot go on with it. */
+    /** Fails the instance because the engine cannot run it any further. */
     | { readonly type: "ergon.failed"; readonly code: string; readonly message: string }
   );
 
-/** What an instance is started with. */
+/** The facts that start an instance. */
 export interface MachineInput extends At {
-  /** In the form of records. */
+  /** The input, in the form of records. */
   readonly input: unknown;
   readonly correlationId?: string | undefined;
   readonly tags?: readonly string[] | undefined;

@@ -26,12 +26,12 @@ import { messageShapes } from "./asks/asks.ts";
 import type { MachineMeta } from "./machine-meta.ts";
 import type { Tell } from "./tell.ts";
 
-// The shape of a stored instance. docs/protocol.md, "The record", has the same in words.
+// This is the shape of a stored instance. docs/protocol.md, "The record", describes it in words.
 
 const duration = numberFrom(0, Number.MAX_SAFE_INTEGER);
 const what: Shape = byTag("kind", messageShapes);
 
-/** 0.1.0 told the server's alarms, which nobody hears now. */
+/** Accepts the alarm messages that 0.1.0 stored. No actor handles them now. */
 const told: Shape = fields<Tell>({ seq: count, to: id, key: count, what });
 const tell: Shape = (value) =>
   isMap(value) && isMap(value["what"]) && value["what"]["kind"] === "alarm" ? undefined : told(value);
@@ -41,7 +41,7 @@ const parent: Shape = fields<ParentLink>({ id, key: count, sync: flag, depth: op
 const finite = numberFrom(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
 const seenRange: Shape = tuple(text, finite, finite, finite);
 
-/** What a record keeps of an instance beside its snapshot and its timers. */
+/** The fields that a record keeps of an instance beside its snapshot and its timers. */
 export const metaShape: Shape = fields<MachineMeta>({
   id,
   status: oneOf("running", "succeeded", "failed", "cancelled"),
@@ -71,7 +71,7 @@ export const metaShape: Shape = fields<MachineMeta>({
 
 const stateValue: Shape = (value) => (typeof value === "string" ? undefined : byKey(stateValue)(value));
 
-/** An actor inside. What its logic keeps in its snapshot is its own; of a machine all is checked, of what stands for something durable its number. */
+/** An inner actor. The check covers a machine's whole snapshot and a durable actor's number; it leaves the snapshots of other logic unread. */
 const actor: Shape = all(
   map,
   fields({
@@ -94,5 +94,5 @@ const innerActor: Shape = fields({
   gone: optional(flag),
 });
 
-/** An instance's machine, with the actors inside. Whether its states and actors are those of its definition shows when it is restored. */
+/** An instance's machine and its inner actors. Restoring the instance shows whether its states and actors are those of the definition. */
 export const treeShape: Shape = all(actor, machine);

@@ -8,7 +8,7 @@ import { canOnce } from "./choice.ts";
 import type { MachineMeta } from "./machine-meta.ts";
 import type { ActorTree } from "./tree.ts";
 
-/** An instance as its record has it. */
+/** An instance as its record holds it. */
 export interface MachineRecordState extends ActorState {
   readonly snapshot: AnyMachineSnapshot;
   readonly machine: Machine;
@@ -17,7 +17,7 @@ export interface MachineRecordState extends ActorState {
   readonly meta: MachineMeta;
 }
 
-/** An instance between two steps. All but the tree is never changed. */
+/** An instance between two steps. Only the tree changes in place. */
 export interface MachineState extends MachineRecordState {
   readonly tree: ActorTree;
 }
@@ -29,7 +29,7 @@ export interface PersistedTree extends PersistedSnapshot {
   readonly children?: Readonly<Record<string, unknown>>;
 }
 
-/** A state value as one text: `paying`, `order.paying`, `{a.x, b.y}`. */
+/** Formats a state value as one text, for example `paying`, `order.paying` or `{a.x, b.y}`. */
 export function stateText(value: unknown): string {
   if (typeof value === "string") return value;
   const entries = Object.entries(value as Record<string, unknown>).map(([name, inner]) => {
@@ -39,7 +39,7 @@ export function stateText(value: unknown): string {
   return entries.length === 1 ? (entries[0] ?? "") : `{${entries.join(", ")}}`;
 }
 
-/** Whether a state value is in the state that a text names: that one, or one below it. */
+/** Returns true if a state value is in the named state, or in a state below it. */
 export function isIn(value: unknown, name: string): boolean {
   const text = stateText(value);
   if (text === name || text.startsWith(`${name}.`)) return true;
@@ -49,14 +49,17 @@ export function isIn(value: unknown, name: string): boolean {
   return inner !== undefined && (rest.length === 0 || isIn(inner, rest.join(".")));
 }
 
-/** The types of the events that an instance can take where it stands; whether a guard lets one pass depends on the event. */
+/** Returns the types of the events that an instance may take in its present state. A guard can still reject an event. */
 export function acceptedEvents({ snapshot }: MachineRecordState): string[] {
   return __unsafe_getAllOwnEventDescriptors(snapshot)
     .filter((type: string) => !/^(?:xstate|ergon)\./.test(type))
     .toSorted((a: string, b: string) => a.localeCompare(b));
 }
 
-/** Whether a machine takes an event where it stands; its guards do not run again in the step that follows. Throws `TerminalError` (`MACHINE_FAILED`) when one of its guards throws. */
+/**
+ * Returns true if a machine takes an event in its present state. Its guards do not run again in the step that follows. Throws `TerminalError`
+ * (`MACHINE_FAILED`) when a guard throws.
+ */
 export function canTake(snapshot: AnyMachineSnapshot, event: EventObject): boolean {
   try {
     return canOnce(snapshot, event);
@@ -65,14 +68,14 @@ export function canTake(snapshot: AnyMachineSnapshot, event: EventObject): boole
   }
 }
 
-/** The state without a message that has been taken by whom it was for. It leaves the record with its next write. */
+/** Returns the state without a message that its receiver has taken. The next write removes the message from the record. */
 export function withoutTell<T extends MachineRecordState>(state: T, seq: number): T {
   const { meta } = state;
   const outbox = meta.outbox.filter((tell) => tell.seq !== seq);
   return outbox.length === meta.outbox.length ? state : { ...state, meta: { ...meta, outbox } };
 }
 
-/** Whether `state` is an instance of a user's machine, and not a task. */
+/** Returns true if `state` is an instance of a user's machine, and false if it is a task. */
 export function isMachineState(state: ActorState): state is MachineRecordState {
   return "meta" in state;
 }

@@ -18,8 +18,8 @@ import { stateText, type MachineState } from "./machine-state.ts";
 const known: ReadonlySet<string> = new Set(["value", "context", "children", "historyValue", "timers"]);
 
 /**
- * The fields of an instance's record as one of another version of its machine. Throws `ConflictError` (`MIGRATION_FAILED`) when that has no
- * migration from its version, when the migration throws, and when what it answers does not fit the machine.
+ * Returns the fields of an instance's record as a record of another version of its machine. Throws `ConflictError` (`MIGRATION_FAILED`) when that
+ * version has no migration from the record's version, when the migration throws, and when its answer does not fit the machine.
  */
 export function migrateFields(fields: RecordFields, to: Machine): RecordFields {
   const { version, snapshot, timers } = fields;
@@ -68,8 +68,8 @@ export function migrateFields(fields: RecordFields, to: Machine): RecordFields {
 }
 
 /**
- * Moves an instance to another version of its machine, to be stored: what it had asked for and the migration has dropped is stopped. Throws as
- * {@link migrateFields} does.
+ * Moves an instance to another version of its machine; the caller stores the turn. Tasks and durable children that the migration has dropped stop.
+ * Throws `ConflictError` (`MIGRATION_FAILED`) like {@link migrateFields}.
  */
 export function migrate(fields: RecordFields, to: Machine, at: number, surroundings: Surroundings): Turn {
   const migrated = migrateFields(fields, to);
@@ -84,7 +84,7 @@ export function migrate(fields: RecordFields, to: Machine, at: number, surroundi
   draft.stateTags = [...(restored.snapshot as AnyMachineSnapshot).tags];
   const state = stateText(migrated.snapshot.value);
   const { history } = draft;
-  // The first lines tell how it began, the last how it stands: the middle goes.
+  // A full history keeps its first and last lines and loses one from the middle.
   const lines = history.length < machineLimits.historyEntries ? history : [...history.slice(0, 4), ...history.slice(5)];
   draft.history = [...lines, [draft.updatedAt, state, `migrated from version ${fields.version}`]];
   return { state: { ...restored, meta: { ...draft } } as MachineState, effects };
@@ -95,7 +95,7 @@ function remembered(references: Map<object, string>, reference: object): object 
   return reference;
 }
 
-/** Whether an object in a migration's answer is a reference to an actor that the migration was given, or a copy of one. */
+/** Returns true if an object in a migration's answer is a reference to an actor that the migration received, or a copy of one. */
 function isOneOf(references: ReadonlyMap<object, string>, spelled: ReadonlySet<string>, object: object): boolean {
   return references.has(object) || (ACTOR_MARK in object && spelled.has(JSON.stringify(object)));
 }
@@ -116,7 +116,7 @@ function checkedTimer(raw: unknown): RecordFields["timers"][number] | undefined 
   return isMap(raw) ? decodeTimer(encodeTimer(raw as never)) : undefined;
 }
 
-/** The numbers of everything durable that the actors of an instance wait for. */
+/** Returns the numbers of all tasks and durable children that the actors of an instance wait for. */
 function keysOf(persisted: unknown): number[] {
   const { key, children } = persisted as { key?: unknown; children?: Readonly<Record<string, { snapshot?: unknown }>> };
   const below = Object.values(children ?? {}).flatMap(({ snapshot }) => (isMap(snapshot) ? keysOf(snapshot) : []));

@@ -3,15 +3,15 @@ import type { InnerActor } from "./inner-actor.ts";
 import type { Places } from "./places.ts";
 import { isLoose } from "./places.ts";
 
-/** An actor inside another, as records hold it. */
+/** An actor inside another one, as records hold it. */
 export interface StoredChild {
   readonly src: string;
   readonly snapshot: StoredSnapshot;
   readonly systemId?: string | undefined;
   readonly syncSnapshot?: boolean | undefined;
-  /** Its id, where it is kept under another one. */
+  /** The actor's id, when the record keeps the actor under another one. */
   readonly id?: string | undefined;
-  /** It has ended; a context still refers to it. */
+  /** True if the actor has ended while a context still refers to it. */
   readonly gone?: true | undefined;
 }
 
@@ -24,14 +24,14 @@ export interface StoredSnapshot {
 
 interface Stored {
   readonly children: Record<string, StoredChild>;
-  /** Whether the actor is where its parent has its children. */
+  /** True if the actor stands among its parent's children. */
   readonly path: string;
 }
 
 /**
- * The actors of a tree as records hold them: in XState's form of a persisted snapshot, so that XState restores it. Made here in one walk: XState's own
- * goes through bytes one by one, and what cannot be stored has to be found as well. Beside the children of each machine stand those of its actors that
- * are no longer among them: what lives on, and what a context or `others` refer to. Throws `InvalidError` (`NOT_SERIALISABLE`).
+ * Returns the actors of a tree in XState's form of a persisted snapshot, so that XState can restore it. This function makes it in one walk, because
+ * XState's own function copies bytes one by one, and because values that cannot be stored must be found too. Each machine lists its children, and its
+ * former children that still live or that a context or `others` refers to. Throws `InvalidError` (`NOT_SERIALISABLE`).
  */
 export function persisted(
   root: InnerActor,
@@ -94,14 +94,14 @@ export function persisted(
     storeLoose(parent);
     const above = stored.get(parent);
     const id = places.pathOf(actor)?.at(-1);
-    // A child that is stored with its parent is stored by now.
+    // A child that is stored with its parent is already stored here.
     if (stored.has(actor) || above === undefined || id === undefined) return;
     above.children[id] = storeChild(actor, id, above.path);
   };
 
   const snapshot = store(root, "");
   for (const actor of [...living, ...others]) storeLoose(actor);
-  // What is stored here may refer to others, which then follow.
+  // An actor stored here may refer to further ones, which the loop then stores.
   for (const actor of wanted) storeLoose(actor);
   return snapshot;
 }
@@ -110,7 +110,7 @@ function isActor(value: object): value is InnerActor {
   return "sessionId" in value && "send" in value && "ref" in value && "id" in value;
 }
 
-/** A history holds states, a record their names. */
+/** Replaces the states of a history with their names. */
 function namesOf(historyValue: Readonly<Record<string, readonly { readonly id: string }[]>>): unknown {
   return Object.fromEntries(
     Object.entries(historyValue).map(([history, states]) => [history, states.map(({ id }) => ({ id }))]),

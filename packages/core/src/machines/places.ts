@@ -1,19 +1,19 @@
 import type { InnerActor } from "./inner-actor.ts";
 
-/** Where an actor stands in its tree: the ids from below the root down to it. The root's is empty. */
+/** The path of an actor in its tree, which lists the ids from below the root down to the actor. The root's path is empty. */
 export type Path = readonly string[];
 
 const PARENT: Path = ["#_parent"];
 const LOOSE = "#_loose.";
 
-/** Whether an id in a path is of an actor that is not among its parent's children. */
+/** Returns true if an id in a path belongs to an actor that is not among its parent's children. */
 export function isLoose(id: string): boolean {
   return id.startsWith(LOOSE);
 }
 
 /**
- * Where the actors of a tree are. Most are their parent's children by their ids. Not so one whose id was given to a later one, which lives on, and one
- * that has ended and that a context still refers to: those are loose, and known by a number.
+ * Finds the actors of a tree. Most actors stand among their parent's children under their ids. An actor is loose, and has a number instead, when it
+ * lives on after its id was given to a later one, or when it has ended and a context still refers to it.
  */
 export class Places {
   readonly #root: InnerActor;
@@ -22,20 +22,20 @@ export class Places {
   readonly #loose = new Map<string, InnerActor>();
   readonly #ids = new WeakMap<InnerActor, string>();
 
-  /** `parent`: stands for the durable parent. `newKey`: a number that the instance has never used. */
+  /** `parent` stands for the durable parent. `newKey` returns a number that the instance has never used. */
   constructor(root: InnerActor, parent: InnerActor | undefined, newKey: () => number) {
     this.#root = root;
     this.#parent = parent;
     this.#newKey = newKey;
   }
 
-  /** Notes a loose actor under the id that its record has. */
+  /** Registers a loose actor under the id that its record has. */
   put(id: string, actor: InnerActor): void {
     this.#loose.set(id, actor);
     this.#ids.set(actor, id);
   }
 
-  /** The actor's path, by which it is found in the record and in the tree alike. `undefined`: it is none of this tree. */
+  /** Returns the actor's path, which is the same in the record and in the tree, or `undefined` if the actor is not part of this tree. */
   pathOf(actor: InnerActor): Path | undefined {
     if (actor === this.#root) return [];
     if (actor === this.#parent) return PARENT;
@@ -61,7 +61,7 @@ export class Places {
   }
 }
 
-/** The id by which an actor is among its parent's children. XState has actors there under "undefined" that an action has spawned without an id. */
+/** Returns the id under which an actor stands among its parent's children. XState keeps an actor that an action has spawned without an id under "undefined". */
 function childIdOf(parent: InnerActor, actor: InnerActor): string | undefined {
   const { children = {} } = parent.getSnapshot();
   if (children[actor.id] === actor) return actor.id;

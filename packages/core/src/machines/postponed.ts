@@ -2,17 +2,17 @@ import type { EventObject } from "xstate";
 
 import type { InnerActor, InnerLogic } from "./inner-actor.ts";
 
-/** The tree of an actor that runs in the node. */
+/** The tree around an actor that runs in the node. */
 interface Surroundings {
-  /** Whether the tree has let go of everything. */
+  /** Returns true once the tree is closed. */
   readonly isClosed: () => boolean;
-  /** Calls `run` when the record that asked for the actor is stored. */
+  /** Calls `run` after the record that holds the request for the actor is stored. */
   readonly whenStored: (run: () => void) => void;
 }
 
 /**
- * Starts an actor that runs in the node only when the record that asked for it is stored; otherwise it would act for an instance that may never have
- * been. The events that it is sent before wait.
+ * Starts an actor that runs in the node only after the record with its request is stored. An earlier start would let it act for an instance that may
+ * never be stored. Events that arrive before the start wait.
  */
 export function postpone(actor: InnerActor, logic: InnerLogic, { isClosed, whenStored }: Surroundings): void {
   const waiting: EventObject[] = [];

@@ -7,8 +7,8 @@ import type { StoredChild, StoredSnapshot } from "./persisted.ts";
 import { isLoose, type Places } from "./places.ts";
 
 /**
- * A stored snapshot as it is given to XState: without the contexts of its machines, in which XState would take data for references, and references for
- * the children that have such an id now. {@link fillIn} brings them back.
+ * Prepares a stored snapshot for XState. The result omits the contexts of machines, because XState would take some data for references, and
+ * references for the children that have such an id now. {@link fillIn} restores the contexts.
  */
 export function forXState(snapshot: StoredSnapshot): unknown {
   const { children, historyValue } = snapshot;
@@ -27,7 +27,10 @@ export function forXState(snapshot: StoredSnapshot): unknown {
   };
 }
 
-/** Gives the actors that XState has made of a snapshot their own ids and contexts. Answers those that live and are nobody's children: they are to be started. */
+/**
+ * Gives the actors that XState has made from a snapshot their own ids and contexts. Returns the live actors that are no children, which the caller
+ * must start.
+ */
 export function fillIn(root: InnerActor, snapshot: StoredSnapshot, places: Places): readonly InnerActor[] {
   const machines: [InnerActor, unknown][] = [];
   const living: InnerActor[] = [];
@@ -56,7 +59,7 @@ export function fillIn(root: InnerActor, snapshot: StoredSnapshot, places: Place
   return living;
 }
 
-/** Gives an actor another id than it was made with. */
+/** Changes the id of an actor. */
 export function rename(actor: InnerActor, id: string): void {
   actor.id = id;
   actor._actorScope.id = id;
@@ -67,7 +70,7 @@ function found(owner: InnerActor, { id, path }: StoredReference, places: Places)
   return actor ?? standIn(owner, { id, src: "", snapshot: { status: "stopped" } });
 }
 
-/** Stands for an actor that has ended, and whose logic is not there any more: it takes what it is sent, and does nothing. */
+/** Makes a stand-in for an ended actor whose logic no longer exists. It ignores every event. */
 function standIn(parent: InnerActor, { id = "", snapshot }: StoredChild): InnerActor {
   const actor = createActor(NOTHING, { id, parent: parent as never, snapshot: fromPlain(snapshot) as never });
   return Object.assign(actor as unknown as InnerActor, { _processingStatus: STOPPED });

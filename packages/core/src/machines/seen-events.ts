@@ -1,13 +1,13 @@
-/** The ids of client events that an instance has taken, as records hold them: oldest first by the last that was added to each. */
+/** The ids of clients' events that an instance has taken, as records hold them. The entry that grew last stands last. */
 export type SeenEvents = readonly (SeenRange | string)[];
 
 /**
- * Ids that differ in the number at their end only, and follow each other: `web-1` to `web-57` is one range. An id without a number has -1. A record of
- * an older version holds a text for each id.
+ * Consecutive ids that differ only in the number at their end; `web-1` to `web-57` is one range. An id without a number has -1. A record of an older
+ * version holds a text for each id.
  */
 type SeenRange = readonly [prefix: string, from: number, to: number, age: number];
 
-/** How far an instance has aged, and when it took the last event with an id: what tells how old a remembered id is. */
+/** The age of an instance, and the time at which it took the last event with an id. Both together give the age of a remembered id. */
 export type SeenAge = readonly [age: number, at: number];
 
 export interface EventMemory {
@@ -16,19 +16,19 @@ export interface EventMemory {
 }
 
 export const eventMemory = {
-  /** How long an id is remembered at least. A sender repeats an event for less than that. */
+  /** The milliseconds for which an id is remembered at least. A sender repeats an event for a shorter time. */
   ms: 300_000,
-  /** Ranges that are remembered however old they are. */
+  /** The number of newest ranges that are kept at any age. */
   least: 64,
-  /** Ranges that are remembered at most: an instance that holds so many young ones takes no further event with an id. */
+  /** The highest number of ranges. An instance that holds so many young ones refuses further events with an id. */
   most: 4_096,
 } as const;
 
-/** Between two events an instance ages by no more: the clock of its next host may be ahead by an hour. */
+/** The most by which an instance ages between two events. The clock of its next host may be an hour ahead. */
 const LONGEST_GAP_MS = 60_000;
 const NO_NUMBER = -1;
 
-/** Whether an event with this id was taken. */
+/** Returns true if the instance has taken an event with this id. */
 export function hasSeen({ seen }: EventMemory, id: string): boolean {
   const [prefix, number] = partsOf(id);
   return seen.some((range) =>
@@ -36,12 +36,12 @@ export function hasSeen({ seen }: EventMemory, id: string): boolean {
   );
 }
 
-/** Whether one id more can be remembered without one being forgotten that its sender may still repeat. */
+/** Returns true if the memory can take one more id without losing one that its sender may still repeat. */
 export function hasRoomFor(memory: EventMemory, id: string, at: number): boolean {
   return memory.seen.length < eventMemory.most || remember(memory, id, at).seen.length <= eventMemory.most;
 }
 
-/** The memory with one id more, and without those that nobody repeats any longer. */
+/** Returns the memory with one more id, and without those that no sender repeats any longer. */
 export function remember(memory: EventMemory, id: string, at: number): Required<EventMemory> {
   const age = agedBy(memory, at);
   const [prefix, number] = partsOf(id);
@@ -78,7 +78,7 @@ function agedBy({ seenAge }: EventMemory, at: number): number {
   return age + Math.min(LONGEST_GAP_MS, Math.max(0, at - before));
 }
 
-/** An id as what stands before the number at its end, and that number: the two together are the id again, so no two ids have the same. */
+/** Splits an id into the number at its end and the text before it. Joining both gives the id again, so no two ids have the same parts. */
 function partsOf(id: string): readonly [prefix: string, number: number] {
   const number = /(?:0|[1-9]\d{0,14})$/.exec(id)?.[0];
   return number === undefined ? [id, NO_NUMBER] : [id.slice(0, -number.length), Number(number)];

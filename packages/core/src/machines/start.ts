@@ -4,31 +4,31 @@ import { taskDefaults } from "../task/spec.ts";
 import { parseTaskRequest } from "../wire/submit.ts";
 import type { ActorTree } from "./tree.ts";
 
-/** How a durable actor starts a task. */
+/** The options with which a durable actor starts a task. */
 export interface TaskStart {
-  /** The task's id, where it has a record of its own; derived from the id of its parent when absent. */
+  /** The id of a task that has its own record. @defaultValue derived from the id of its parent */
   readonly id?: string | undefined;
-  /** Whether the task has a record of its own, instead of a place in the record of its parent. */
+  /** True if the task has its own record, instead of a place in the record of its parent. */
   readonly standalone: boolean;
-  /** Whether the parent hears of each change, and not only of the end. */
+  /** True if the parent receives each change, and not only the end. */
   readonly sync: boolean;
 }
 
-/** How a durable actor starts an instance of a machine. */
+/** The options with which a durable actor starts an instance of a machine. */
 export interface MachineStart {
-  /** The instance's id; derived from the id of its parent when absent. */
+  /** The instance's id. @defaultValue derived from the id of its parent */
   readonly id?: string | undefined;
   readonly machine: string;
-  /** The newest version that is registered when absent. */
+  /** The version of the machine. @defaultValue the newest that is registered */
   readonly version?: string | undefined;
   readonly input: unknown;
-  /** How long the record stays readable after the end. Default 72 h. */
+  /** The milliseconds for which the record stays readable after the end. @defaultValue 72 h */
   readonly retentionMs?: number | undefined;
-  /** Whether the parent hears of each change, and not only of the end. */
+  /** True if the parent receives each change, and not only the end. */
   readonly sync: boolean;
 }
 
-/** Starts a task for a durable actor, and returns the number under which the engine knows it. Throws `InvalidError` with an issue for each fault. */
+/** Starts a task for a durable actor, and returns its number in the engine. Throws `InvalidError` with an issue for each fault. */
 export function startTask(
   tree: ActorTree,
   self: unknown,
@@ -43,7 +43,7 @@ export function startTask(
   return key;
 }
 
-/** Starts an instance for a durable actor, and returns the number under which the engine knows it. Throws `InvalidError` (`NOT_SERIALISABLE`). */
+/** Starts an instance for a durable actor, and returns its number in the engine. Throws `InvalidError` (`NOT_SERIALISABLE`). */
 export function startMachine(tree: ActorTree, self: unknown, { input, retentionMs, ...start }: MachineStart): number {
   const child = {
     ...start,

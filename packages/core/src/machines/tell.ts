@@ -1,44 +1,44 @@
 import type { ChildSpec, Ending, StoredEvent } from "./command.ts";
 
-/** A message from one durable actor to another, kept until the other has stored what follows from it. */
+/** A message from one durable actor to another. The sender keeps it until the receiver has stored its consequences. */
 export interface Tell {
-  /** Grows by one with each message of the sender: what makes a repeated one known. */
+  /** A number that grows by one with each message of the sender. It identifies a repeated message. */
   readonly seq: number;
-  /** An actor's id. */
+  /** The id of the receiving actor. */
   readonly to: string;
-  /** The parent's number of the child that the message goes to, or comes from. */
+  /** The parent's number for the child that sends or receives the message. */
   readonly key: number;
   readonly what: Message;
 }
 
-/** What durable actors tell each other. `asks/` has a file for each. */
+/** The messages between durable actors. `asks/` has a file for each kind. */
 export type Message = StartMessage | StopMessage | EventMessage | NewsMessage | EndedMessage;
 
-/** To a child that does not exist yet. */
+/** A message to a child that does not exist yet. */
 export interface StartMessage {
   readonly kind: "start";
   readonly child: ChildSpec;
 }
 
-/** To a child that is to be cancelled. */
+/** A message to a child that its parent cancels. */
 export interface StopMessage {
   readonly kind: "stop";
   readonly reason: string;
 }
 
-/** To a child or to the parent. */
+/** A message to a child or to the parent. */
 export interface EventMessage {
   readonly kind: "event";
   readonly event: StoredEvent;
 }
 
-/** To the parent: the state of a child that is followed. */
+/** A message to the parent about the state of a child that the parent follows. */
 export interface NewsMessage {
   readonly kind: "news";
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** To the parent. */
+/** A message to the parent about the end of a child. */
 export interface EndedMessage {
   readonly kind: "ended";
   readonly ending: Ending;

@@ -6,7 +6,7 @@ import { fromPlain, toPlain } from "../base/plain.ts";
 import type { InnerActor, InnerSystem } from "./inner-actor.ts";
 import { samePath, type Path, type Places } from "./places.ts";
 
-/** A timer of a tree: which actor set it, and which actor gets its event. */
+/** A timer of a tree, with the actor that set it and the actor that receives its event. */
 interface TreeTimer {
   readonly id: string;
   readonly due: number;
@@ -18,15 +18,15 @@ interface TreeTimer {
 interface Surroundings {
   readonly root: InnerActor;
   readonly places: Places;
-  /** The time of the present turn, epoch milliseconds. */
+  /** Returns the time of the present turn, in epoch milliseconds. */
   readonly now: () => number;
-  /** A number that nothing else of the instance has. */
+  /** Returns a number that nothing else of the instance has. */
   readonly newNumber: () => number;
-  /** Hears of each change of the timers. */
+  /** Reports each change of the timers. */
   readonly changed: () => void;
 }
 
-/** The timers of a tree. They are data: the host of the instance fires them. */
+/** The timers of a tree. They are data, and the host of the instance fires them. */
 export class TreeTimers {
   readonly #around: Surroundings;
   #timers: TreeTimer[] = [];
@@ -48,7 +48,7 @@ export class TreeTimers {
     cancelAll: (actor) => this.#keep((timer) => timer.source !== actor),
   };
 
-  /** Forgets a timer that fires, and returns what it delivers; `undefined`: its actor is not there any more. */
+  /** Removes a timer that fires, and returns its event and its receiver, or `undefined` if the receiving actor no longer exists. */
   take(timer: Timer): (Pick<TreeTimer, "target" | "event"> & { readonly source: InnerActor | undefined }) | undefined {
     const { source, target } = placesOf(timer);
     const { places, changed } = this.#around;
@@ -62,7 +62,7 @@ export class TreeTimers {
     return to === undefined ? undefined : { source: undefined, target: to, event: fromPlain(timer.event) };
   }
 
-  /** Brings a stored timer back. It goes where the actor that waited for it has gone. */
+  /** Restores a stored timer. The timer follows the actor that waits for it. */
   restore(timer: Timer): void {
     const { places } = this.#around;
     const { source: from, target: to = from } = placesOf(timer);
@@ -72,12 +72,12 @@ export class TreeTimers {
     this.#timers.push({ id: timer.id, due: timer.due, event: fromPlain(timer.event), source, target });
   }
 
-  /** The timers as a record holds them. Throws `InvalidError` (`NOT_SERIALISABLE`). */
+  /** Returns the timers as a record holds them. Throws `InvalidError` (`NOT_SERIALISABLE`). */
   stored(): Timer[] {
     return this.#timers.map((timer) => this.#storedTimer(timer));
   }
 
-  /** The actors that get events which other actors have set. */
+  /** The actors that receive events which other actors have set. */
   get targets(): InnerActor[] {
     return this.#timers.flatMap(({ source, target }) => (target === source ? [] : [target]));
   }

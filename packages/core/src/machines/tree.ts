@@ -14,25 +14,24 @@ import { postpone } from "./postponed.ts";
 import { fillIn, forXState, rename } from "./restored.ts";
 import { TreeTimers } from "./tree-timers.ts";
 
-/** Messages that one turn may cause inside a tree: two actors that answer each other for ever must not hold up the node. */
+/** The number of messages that one turn may cause inside a tree. The limit keeps two actors that answer each other for ever from holding up the node. */
 const MOST_MESSAGES = 10_000;
 
 export interface TreeOptions {
-  /** The instance's. */
   readonly id: string;
   readonly logger: Logger;
-  /** Runs a turn that something inside the node began: the result of a promise, an event of a callback. */
+  /** Runs a turn that something inside the node began, for example the result of a promise or an event of a callback. */
   readonly onLocal: (run: () => void) => void;
-  /** Whether a durable parent listens, and whether to each change. */
+  /** Says whether a durable parent waits for the end only, receives each change as well, or does not exist. */
   readonly parent: "none" | "to-end" | "to-changes";
 }
 
-/** Where a system of actors keeps its tree: for every copy of this package, since a module of machines may bring one of its own. */
+/** The key under which a system of actors keeps its tree. All copies of this package share it, because a module of machines may bring its own copy. */
 const TREE: unique symbol = Symbol.for("ergon.tree");
 
 /**
- * An instance of a user's machine with all the actors that it has spawned, run by XState's own interpreter. The tree only holds back what must
- * not happen before a commit: it keeps timers as data, starts promises and callbacks later, and collects what durable actors ask for.
+ * An instance of a user's machine with all the actors that it has spawned, run by XState's own interpreter. The tree delays only the effects that
+ * must follow a commit. It keeps timers as data, starts promises and callbacks later, and collects the requests of durable actors.
  */
 export class ActorTree {
   readonly root: AnyActor;
@@ -50,7 +49,7 @@ export class ActorTree {
   #nextKey: number;
   #sessions = 0;
   readonly #keyed = new Map<number, InnerActor>();
-  /** All actors but the root that have been started and have not ended. */
+  /** All actors except the root that have started and have not ended. */
   readonly #living = new Set<InnerActor>();
   readonly #places: Places;
 
@@ -62,9 +61,9 @@ export class ActorTree {
   ) {
     this.#options = options;
     this.#nextKey = nextKey;
-    // The parent lives elsewhere; its stand-in takes what is sent to it.
+    // The parent lives elsewhere; a stand-in takes the events that are sent to it.
     const parent = options.parent === "none" ? undefined : createActor(PARENT_LOGIC, { id: "parent" });
-    // Children are made within the call that makes the root.
+    // XState makes the children within the call that makes the root.
     const inspect = (event: { readonly type: string; readonly actorRef: InnerActor }): void => this.#inspect(event);
     (parent?.system as unknown as InnerSystem | undefined)?.inspect(inspect);
     this.root = createActor(logic, {
@@ -85,7 +84,7 @@ export class ActorTree {
     });
     this.#hook(this.#root.system);
     Object.assign(this.#root.system, { [TREE]: this });
-    // An error ends the instance and is kept with it; without a listener XState would throw it at the process.
+    // An error ends the instance, and the record keeps it. Without a listener XState would throw the error at the process.
     this.root.subscribe({ error: () => undefined });
   }
 
@@ -96,7 +95,7 @@ export class ActorTree {
     return tree;
   }
 
-  /** Brings an instance back from a snapshot, which becomes its own. `timers` keep their due times. Throws when it does not fit the machine. */
+  /** Restores an instance from a snapshot, which the tree then owns. The timers keep their due times. Throws when the snapshot does not fit the machine. */
   static restore(
     logic: AnyActorLogic,
     snapshot: StoredSnapshot,
@@ -121,7 +120,7 @@ export class ActorTree {
     return tree;
   }
 
-  /** The tree that an actor belongs to. Throws when it runs outside Ergon. */
+  /** Returns the tree of an actor. Throws when the actor runs outside Ergon. */
   static of(scope: { readonly system: unknown }, what: string): ActorTree {
     const { [TREE]: tree } = scope.system as { readonly [TREE]?: ActorTree };
     if (tree === undefined)
@@ -129,7 +128,7 @@ export class ActorTree {
     return tree;
   }
 
-  /** Runs something that the tree does: all that follows from it inside the tree happens before this returns. */
+  /** Runs one action of the tree. All that follows from it inside the tree happens before this method returns. */
   turn(at: number, run: () => void): void {
     this.#at = at;
     this.#messages = 0;
@@ -147,66 +146,65 @@ export class ActorTree {
     this.turn(at, () => this.root.send(event));
   }
 
-  /** Delivers a timer's event and forgets the timer. */
+  /** Delivers a timer's event and removes the timer. */
   fire(at: number, timer: Timer): void {
     const due = this.#timers.take(timer);
     if (due !== undefined) this.turn(at, () => this.#root.system._relay(due.source, due.target, due.event));
   }
 
-  /** Stops the machine and all that it has started, as XState does, which however takes the square of the number of actors. */
+  /** Stops the machine and all its actors as XState does, but in linear time. XState takes the square of the number of actors. */
   stop(at: number): void {
     this.turn(at, () => this.#stopAll());
     this.#changed = true;
   }
 
-  /** Tells the actor that asked for a task or a durable child how that has ended. */
+  /** Reports the end of a task or a durable child to the actor that asked for it. */
   ended(at: number, key: number, ending: Ending): void {
     this.#tell(at, key, { type: "ergon.ended", ending } as EventObject);
     this.#keyed.delete(key);
   }
 
-  /** Tells the actor that stands for a durable child what has come of it. */
+  /** Reports a durable child's news to the actor that stands for the child. */
   news(at: number, key: number, fields: Readonly<Record<string, unknown>>): void {
     this.#tell(at, key, { type: "ergon.news", fields } as EventObject);
   }
 
-  /** An event that a durable child has sent to its parent. */
+  /** Delivers an event that a durable child has sent to its parent. */
   fromChild(at: number, key: number, event: EventObject): void {
     const child = this.#keyed.get(key);
     const { _parent: parent } = child ?? {};
     if (parent !== undefined) this.turn(at, () => this.#root.system._relay(child, parent, event));
   }
 
-  /** A number for something that an actor asks for, by which it is found again. Called by durable logic. */
+  /** Returns a number under which the tree finds the actor that makes a request. Durable logic calls this method. */
   book(actor: unknown): number {
     const key = this.#nextKey++;
     this.#keyed.set(key, actor as InnerActor);
     return key;
   }
 
-  /** Sends an actor an event at a time (epoch milliseconds), unless the actor stops before. Called by durable logic. */
+  /** Sends an actor an event at a time (epoch milliseconds), unless the actor stops before. Durable logic calls this method. */
   remind(actor: unknown, id: string, due: number, event: EventObject): void {
     const to = actor as InnerActor;
     this.#timers.scheduler.schedule(to, to, event, due - this.#at, id);
   }
 
-  /** The actor that a key stands for is back. Called by durable logic. */
+  /** Registers a restored actor under its number. Durable logic calls this method. */
   adopt(actor: unknown, key: number): void {
     this.#keyed.set(key, actor as InnerActor);
   }
 
-  /** Notes what an actor asks for. Called by durable logic. */
+  /** Adds a request of an actor. Durable logic calls this method. */
   ask(command: Command): void {
     if (!this.#closed) this.#commands.push(command);
     if (command.type === "stop") this.#keyed.delete(command.key);
   }
 
-  /** The instance's id. */
   get id(): string {
     return this.#options.id;
   }
 
-  /** The time of the present turn, epoch milliseconds. */
+  /** The time of the present turn, in epoch milliseconds. */
   get now(): number {
     return this.#at;
   }
@@ -215,36 +213,36 @@ export class ActorTree {
     return this.#nextKey;
   }
 
-  /** What has been asked for since the last call. */
+  /** Returns the requests since the last call. */
   takeCommands(): Command[] {
     const commands = this.#commands;
     this.#commands = [];
     return commands;
   }
 
-  /** Whether anything of the tree has changed since the last call. */
+  /** Returns true if anything in the tree has changed since the last call. */
   takeChanged(): boolean {
     const changed = this.#changed || this.#commands.length > 0;
     this.#changed = false;
     return changed;
   }
 
-  /** The tree as a record holds it. Throws `InvalidError` (`NOT_SERIALISABLE`). */
+  /** Returns the tree as a record holds it. Throws `InvalidError` (`NOT_SERIALISABLE`). */
   persist(): { readonly snapshot: unknown; readonly timers: readonly Timer[] } {
     const snapshot = persisted(this.#root, this.#places, this.#living, this.#timers.targets);
     return { snapshot, timers: this.#timers.stored() };
   }
 
-  /** Whether nothing of the tree runs in the node, so that its record suffices. */
+  /** True if nothing of the tree runs in the node, so that its record suffices. */
   get idle(): boolean {
     for (const actor of this.#living) if (isLocal(actor)) return false;
     return true;
   }
 
-  /** Lets go of everything that runs in the node. The tree says nothing more. */
+  /** Stops everything that runs in the node. The tree makes no further requests. */
   close(): void {
     this.#closed = true;
-    // Nobody sees the machines of a tree that is closed; to stop each would take XState the square of their number.
+    // Nobody reads the machines of a closed tree, so they stay as they are. XState would take the square of their number to stop each.
     for (const actor of this.#living) if (isLocal(actor)) actor._stop();
     this.#timers.clear();
     this.#commands = [];
@@ -256,7 +254,10 @@ export class ActorTree {
     this.turn(at, () => actor._send(event));
   }
 
-  /** XState lets the actors of one that has failed go on, and those that it has lost. Here they would be nobody's, and their tasks be done for nobody. */
+  /**
+   * Stops the actors whose parent no longer runs. XState lets the actors of a failed one run on, and those that it has lost, so their tasks would run
+   * for nobody.
+   */
   #stopOrphans(): void {
     for (const actor of this.#living) if (actor._parent?.getSnapshot().status !== "active") actor._stop();
   }
@@ -271,14 +272,14 @@ export class ActorTree {
     this.#living.clear();
   }
 
-  /** Before an actor takes its first state. */
+  /** Prepares an actor before it takes its first state. */
   #inspect(event: { readonly type: string; readonly actorRef: InnerActor }): void {
     if (event.type !== "@xstate.actor") return;
     const { actorRef: actor } = event;
     prepare(actor);
-    // A new process counts from nothing, so what is named by a number gets one of the record's.
+    // XState numbers unnamed actors anew in each process, so such an actor gets a number from the record instead.
     if (actor._parent !== undefined && actor.id === actor.sessionId) rename(actor, `unnamed-${this.#nextKey++}`);
-    // XState counts the actors of the process. Here each life of an instance begins anew, so that nothing comes to depend on that.
+    // XState numbers the actors of the process. Here each life of an instance begins at 1, so that nothing can depend on the process.
     if (this.#sessions++ === 0) actor.system._bookId = () => `x:${this.#sessions}`;
   }
 
@@ -295,7 +296,7 @@ export class ActorTree {
     };
     system._relay = (source, target, event) => {
       if (this.#closed) return;
-      // XState tells parents once more how their children stand; they know.
+      // After a restore, XState repeats the states of children to parents that know them already.
       if (this.#restoring && event.type.startsWith("xstate.snapshot.")) return;
       if (target === this.#parent) return this.#toParent(event);
       if (!this.#inTurn) return this.#options.onLocal(() => this.#relay(relay, source, target, event));
@@ -322,7 +323,7 @@ export class ActorTree {
   }
 
   #toParent(event: EventObject): void {
-    // That the root has ended is told with its output, by the engine.
+    // The engine reports the end of the root, together with its output.
     if (event.type === "xstate.done.actor.root" || event.type === "xstate.error.actor.root") return;
     this.ask({ type: "parent", event: toPlain(parentEvent(event), "event") as StoredEvent });
   }
@@ -349,7 +350,7 @@ const PARENT_LOGIC = {
   transition: (snapshot: unknown) => snapshot,
 } as unknown as AnyActorLogic;
 
-/** The events of XState that tell a parent of its child, without what only makes sense in the child's process. */
+/** Returns an event for the parent without the parts that have a meaning only in the child's process. */
 function parentEvent(event: EventObject): EventObject {
   if (!event.type.startsWith("xstate.snapshot.")) return event;
   const { snapshot } = event as unknown as { readonly snapshot: Readonly<Record<string, unknown>> };

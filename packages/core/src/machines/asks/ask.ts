@@ -6,24 +6,24 @@ import type { Draft } from "../draft.ts";
 import type { Message } from "../tell.ts";
 
 /**
- * Something that an actor of an instance can ask the engine for, from the turn that asks to the answer. `C` is what the actor asks with. `H` is what the
- * ask needs of the host of the instance: a node is one, and the world of the testing kit is another.
+ * A request of an instance's actor to the engine, from the turn that makes it to its answer. `C` is the command that the actor passes. `H` is the
+ * part of the host that the ask needs; a node is a host, and the world of the testing kit is another.
  */
 export interface Ask<C extends { readonly type: string }, H = object> {
   readonly type: C["type"];
-  /** Notes the ask in the record. Returns whether the record has it all; otherwise the host does what is left. */
+  /** Writes the ask into the record. Returns true when the record holds all of it, otherwise the host performs the rest. */
   note?(draft: Draft, command: C): boolean;
-  /** Does what belongs into the write that stores the ask. */
+  /** Adds to the write that stores the ask. */
   prepare?(host: H, command: C): void;
-  /** The same, after each ask of the turn is prepared: it may end something at once, and so begin the next turn. */
+  /** Adds to the same write after every ask of the turn has been prepared. It may end something at once, and so begin the next turn. */
   conclude?(host: H, command: C): void;
-  /** Does what must wait until the ask is stored. */
+  /** Acts after the ask is stored. */
   perform?(host: H, command: C): void;
-  /** Whether the ask is performed again in each life of the instance. */
+  /** True if each life of the instance performs the ask again. */
   readonly resumes?: boolean;
 }
 
-/** An event of the engine that tells an instance what has come of an ask. */
+/** An event with which the engine reports the outcome of an ask to its instance. */
 export interface Heard<E extends { readonly type: string }> {
   readonly type: E["type"];
   hear(hearing: Hearing, event: E): void;
@@ -34,26 +34,25 @@ export interface MessageKind<M extends Message> {
   readonly kind: M["kind"];
   /** The shape of the stored message. */
   readonly shape: Shape;
-  /** What a child does when its parent tells it so; absent: nothing. */
+  /** Handles the message in a child whose parent sent it. A child ignores a kind without this method. */
   fromParent?(hearing: Hearing, message: M): void;
-  /** What a parent does when its child with this number tells it so; absent: nothing. */
+  /** Handles the message in the parent of the child with this number. A parent ignores a kind without this method. */
   fromChild?(hearing: Hearing, message: M, key: number): void;
-  /** What the actor that sent it hears when nobody will ever take it; absent: nothing. */
+  /** Returns the ending that the sending actor receives when the message can never be delivered. A kind without this method reports nothing. */
   undeliverable?(error: unknown): Ending;
-  /** What is sent in its place when it was refused; `undefined`: nothing is. */
+  /** Returns the message to send in place of a refused one, or `undefined` to send none. */
   instead?(message: M, error: Error): M | undefined;
 }
 
-/** The instance that hears something, and the record that is made of it. */
+/** The instance that receives an event or a message, and the draft of its next record. */
 export interface Hearing {
   readonly at: number;
   readonly draft: Draft;
   readonly actors: Actors;
-  /** Cancels the instance: its machine decides what follows, or it is stopped. */
+  /** Cancels the instance. A machine that takes the cancel as an event decides what follows, otherwise the instance stops. */
   cancel(reason: string): void;
 }
 
-/** The actors of an instance. */
 interface Actors {
   turn(at: number, run: () => void): void;
   send(at: number, event: EventObject): void;

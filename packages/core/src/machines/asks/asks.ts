@@ -12,9 +12,9 @@ import { news, send, sent, toParent, type ParentCommand, type SendCommand } from
 import { cancel, stop, stopped, type CancelCommand, type StopCommand } from "./stop.ts";
 import { task, taskEnded, type TaskCommand, type TaskEnded, type TaskHost } from "./task.ts";
 
-// The tables of all asks: an ask is one file beside this one, and a line in each table that it belongs to.
+// These tables list all asks. A new ask is one file beside this one, and a line in each table that applies to it.
 
-/** What an actor of a tree asks of the engine in the course of a turn. */
+/** A request that an actor of a tree makes to the engine during a turn. */
 export type Command =
   | TaskCommand
   | ChildCommand
@@ -25,10 +25,10 @@ export type Command =
   | LocalCommand
   | EmittedCommand;
 
-/** What has come of an ask, as the engine takes it. */
+/** The outcome of an ask, as the engine receives it. */
 export type HeardEvent = TaskEnded | LocalResult;
 
-/** What a host of instances does for their asks. */
+/** The methods that asks need of a host of instances. */
 export interface AskHost extends TaskHost, EmittedHost {}
 
 const asks: { readonly [C in Command as C["type"]]: Ask<C, AskHost> } = {
@@ -55,7 +55,7 @@ const messages: { readonly [M in Message as M["kind"]]: MessageKind<M> } = {
   ended,
 };
 
-/** The shape of each kind of message, as records hold it. */
+/** The shape of each kind of message in a record. */
 export const messageShapes: Readonly<Record<Message["kind"], Shape>> = {
   start: start.shape,
   stop: stopped.shape,
@@ -69,13 +69,13 @@ const askOf = (type: string): Ask<Command, AskHost> | undefined => {
   return byType[type];
 };
 
-/** A newer node may send a kind that this version does not know; nothing follows from it. */
+/** Returns `undefined` for a kind that only newer nodes know. Such a message has no effect. */
 const kindOf = (message: Message): MessageKind<Message> | undefined => {
   const byKind: Readonly<Record<string, MessageKind<Message>>> = messages;
   return byKind[message.kind];
 };
 
-/** Notes in the record what the actors of a turn asked for, and returns what is left for the host to do. */
+/** Writes the requests of a turn's actors into the record, and returns those that the host must perform. */
 export function note(draft: Draft, commands: readonly Command[]): Effect[] {
   const effects: Effect[] = [];
   for (const command of commands) {
@@ -84,7 +84,7 @@ export function note(draft: Draft, commands: readonly Command[]): Effect[] {
   return effects;
 }
 
-/** Does what belongs into the write that stores the asks. Returns the effects that wait until then. */
+/** Adds the asks to the write that stores them. Returns the effects that wait for that write. */
 export function prepareAsks(host: AskHost, effects: readonly Effect[]): Effect[] {
   return effects.filter((effect) => {
     const ask = askOf(effect.type);
@@ -93,19 +93,19 @@ export function prepareAsks(host: AskHost, effects: readonly Effect[]): Effect[]
   });
 }
 
-/** Does what must follow {@link prepareAsks} in the same write. Each may begin the next turn of the instance. */
+/** Runs after {@link prepareAsks} and adds to the same write. Each ask may begin the next turn of the instance. */
 export function concludeAsks(host: AskHost, effects: readonly Effect[]): void {
   for (const effect of effects) askOf(effect.type)?.conclude?.(host, effect.params as Command);
 }
 
-/** Does what had to wait until the ask was stored. Returns whether the effect is one of an ask. */
+/** Performs an effect whose ask is stored. Returns true if the effect belongs to an ask. */
 export function performAsk(host: AskHost, effect: Effect): boolean {
   const ask = askOf(effect.type);
   ask?.perform?.(host, effect.params as Command);
   return ask !== undefined;
 }
 
-/** Does again, in a new life of an instance, what each life needs. */
+/** Performs the asks that every life of an instance repeats. */
 export function resumeAsks(host: AskHost, commands: readonly Command[]): void {
   for (const command of commands) {
     const ask = askOf(command.type);
@@ -113,7 +113,7 @@ export function resumeAsks(host: AskHost, commands: readonly Command[]): void {
   }
 }
 
-/** Takes what has come of an ask. Returns whether the event is that. */
+/** Handles the outcome of an ask. Returns true if the event is one. */
 export function hear(hearing: Hearing, event: { readonly type: string }): boolean {
   const byType: Readonly<Record<string, Heard<HeardEvent>>> = heard;
   const kind = byType[event.type];
@@ -121,26 +121,26 @@ export function hear(hearing: Hearing, event: { readonly type: string }): boolea
   return kind !== undefined;
 }
 
-/** Who sent a message: one actor may be both. */
+/** The relations of the sender to the instance. One actor may be both parent and child. */
 interface Sender {
   readonly isParent: boolean;
-  /** The child that has the number of the message. */
+  /** True if the sender is the child with the number of the message. */
   readonly isChild: boolean;
 }
 
-/** Takes a message of the parent, or of a child. */
+/** Handles a message of the parent or of a child. */
 export function hearMessage(hearing: Hearing, { isParent, isChild }: Sender, message: Message, key: number): void {
   const kind = kindOf(message);
   if (isParent && kind?.fromParent !== undefined) kind.fromParent(hearing, message);
   else if (isChild) kind?.fromChild?.(hearing, message, key);
 }
 
-/** What the sender of a message that nobody will ever take hears of it; `undefined`: nothing. */
+/** Returns the ending that the sender receives for a message that can never be delivered, or `undefined` when the sender receives nothing. */
 export function endingWhenLost({ what }: Tell, error: unknown): Ending | undefined {
   return kindOf(what)?.undeliverable?.(error);
 }
 
-/** The message that is sent in place of one that was refused; `undefined`: none. */
+/** Returns the message to send in place of a refused one, or `undefined` when there is none. */
 export function insteadOf(tell: Tell, error: Error): Tell | undefined {
   const what = kindOf(tell.what)?.instead?.(tell.what, error);
   return what === undefined ? undefined : { ...tell, what };

@@ -9,7 +9,7 @@ import { failureOf } from "../failure.ts";
 import type { StartMessage } from "../tell.ts";
 import type { Ask, MessageKind } from "./ask.ts";
 
-/** Starts a durable actor with a record of its own. */
+/** Starts a durable actor that has its own record. */
 export interface ChildCommand {
   readonly type: "child";
   readonly key: number;
@@ -52,8 +52,8 @@ export const start: MessageKind<StartMessage> = {
 const LONGEST_ID = 128;
 
 /**
- * The id of a child whose parent names none: the id of the parent, and the number under which it asked. Children of a schedule's run are spread over the
- * shards.
+ * Returns the id of a child whose parent gives it none. The id joins the parent's id and the number of the request. It omits a schedule run's mark,
+ * so the children of a run spread over the shards.
  */
 function derivedId(parent: string, key: number): string {
   const id = withoutRunMark(parent);

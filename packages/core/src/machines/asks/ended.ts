@@ -10,7 +10,7 @@ const ending: Shape = byTag("kind", {
   error: map,
 } satisfies Record<Ending["kind"], Shape>);
 
-/** How a durable child has ended. */
+/** The message that reports the end of a durable child to its parent. */
 export const ended: MessageKind<EndedMessage> = {
   kind: "ended",
   shape: fields({ ending }),
@@ -18,7 +18,7 @@ export const ended: MessageKind<EndedMessage> = {
     forgetChild(draft, key);
     actors.ended(at, key, message.ending);
   },
-  /** An end whose output is too large for a message is told as a failure; otherwise its parent would wait for ever. */
+  /** Replaces an end whose output is too large for a message with a failure. The parent would otherwise wait for ever. */
   instead(message, error) {
     if (message.ending.kind !== "done") return undefined;
     if (!isErgonError(error) || error.code !== "PAYLOAD_TOO_LARGE") return undefined;

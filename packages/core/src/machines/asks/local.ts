@@ -1,7 +1,7 @@
 import type { StoredEvent } from "../command.ts";
 import type { Ask, Heard } from "./ask.ts";
 
-/** Starts a promise, a callback or an observable in the process of the host. */
+/** Starts a promise, a callback or an observable in the host's process. */
 export interface LocalCommand {
   readonly type: "local";
   readonly run: () => void;
@@ -13,7 +13,7 @@ export interface EmittedCommand {
   readonly event: StoredEvent;
 }
 
-/** Something that runs in the process of the host has a result. */
+/** The result of a promise, a callback or an observable in the host's process. */
 export interface LocalResult {
   readonly type: "ergon.local";
   readonly run: () => void;

@@ -11,7 +11,7 @@ export interface SendCommand {
   readonly event: StoredEvent;
 }
 
-/** Sends an event to the durable parent, or the news of its child. */
+/** Sends an event, or the child's state, to the durable parent. */
 export interface ParentCommand {
   readonly type: "parent";
   readonly event: StoredEvent;
@@ -35,7 +35,7 @@ export const toParent: Ask<ParentCommand> = {
       tell(draft, parent.id, parent.key, { kind: "event", event });
       return true;
     }
-    // Only the last state counts: an older one that has not left yet goes.
+    // The new state replaces an older one that has not been sent yet.
     draft.outbox = draft.outbox.filter(({ what }) => what.kind !== "news");
     const { value, context } = event["snapshot"] as { readonly value: unknown; readonly context: unknown };
     tell(draft, parent.id, parent.key, { kind: "news", fields: { value, context } });

@@ -4,14 +4,14 @@ import type { StopMessage } from "../tell.ts";
 import type { Ask, MessageKind } from "./ask.ts";
 import type { TaskHost } from "./task.ts";
 
-/** The actor that `key` names has been stopped: nobody wants its task or its durable child any more. */
+/** Reports that the actor with the number `key` has stopped, so its task or durable child is no longer needed. */
 export interface StopCommand {
   readonly type: "stop";
   readonly key: number;
   readonly reason: string;
 }
 
-/** Cancels the task or the durable child that `key` names. Its end is still heard. */
+/** Cancels the task or the durable child with the number `key`. The actor still receives its end. */
 export interface CancelCommand {
   readonly type: "cancel";
   readonly key: number;

@@ -4,7 +4,7 @@ import { forgetChild } from "../draft.ts";
 import { machineLimits, type Answered } from "../machine-meta.ts";
 import type { Ask, Heard } from "./ask.ts";
 
-/** Runs a task embedded in the record; its end comes back to the actor that `key` names. */
+/** Runs a task that is embedded in the record. The actor with the number `key` receives its end. */
 export interface TaskCommand {
   readonly type: "task";
   readonly key: number;
@@ -13,15 +13,15 @@ export interface TaskCommand {
 
 /** A host of embedded tasks. */
 export interface TaskHost {
-  /** Takes a task into the record of the instance. */
+  /** Adds a task to the instance's record. */
   embed(key: number, spec: Omit<TaskSpec, "id">): void;
-  /** Takes an embedded task out of the record: nobody waits for it. */
+  /** Removes a task that is no longer needed from the instance's record. */
   withdraw(key: number): void;
-  /** Cancels an embedded task. Its end is still heard. */
+  /** Cancels an embedded task. The actor still receives its end. */
   cancel(key: number, reason: string): void;
 }
 
-/** A task has ended, or could not be started; by an answer, where there is one. */
+/** The end of a task, or the failure to start it. `answer` is present when an answer ended the task. */
 export interface TaskEnded {
   readonly type: "ergon.task";
   readonly key: number;
