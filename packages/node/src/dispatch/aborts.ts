@@ -4,15 +4,15 @@ import { H, type AbortParams } from "@ergon/core/engine";
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { AgentsTable } from "./agents-table.ts";
 
-/** A handler that stops at once has answered before: its agent has heard the abort, and nothing more is sent. */
+/** The pause before the first repetition. A handler that stops at once has answered before, so the node knows that its agent has heard the abort. */
 const FIRST_AGAIN_MS = 1_000;
 const LAST_AGAIN_MS = 5_000;
 const ACKNOWLEDGE_MS = 1_000;
-/** An agent that beats, and has not acknowledged for so long, is no agent that acknowledges. */
+/** An agent that beats and has not acknowledged for this time does not acknowledge aborts at all. */
 const GIVE_UP_MS = 60_000;
-/** The oldest are forgotten: their attempts run until their deadlines. */
+/** The node forgets the oldest aborts beyond this number. Their attempts run until their deadlines. */
 const MOST_OPEN = 10_000;
-/** Repeated in one look: the rest waits for the next. */
+/** The most repetitions in one look. The others wait for the next look. */
 const MOST_AT_ONCE = 256;
 
 interface Abort {
@@ -25,7 +25,7 @@ interface Abort {
   tries: number;
 }
 
-/** Tells agents that attempts are to stop: each again until the agent has heard it. Times are monotonic. */
+/** Tells agents to stop attempts, and repeats this until the agent has heard it. Times are monotonic. */
 export class Aborts {
   readonly #context: NodeContext;
   readonly #agents: AgentsTable;
@@ -36,16 +36,16 @@ export class Aborts {
     this.#agents = agents;
   }
 
-  /** Tells an agent that an attempt counts for nothing any more, or, where it is `cancelled`, that the task waits for its end. */
+  /** Tells an agent that the node ignores an attempt from now on, or, if `reason` is `cancelled`, that the task waits for the attempt's end. */
   tell(agent: string, task: string, attempt: number, reason: AbortParams["reason"]): void {
     const key = keyOf(task, attempt);
     const now = this.#context.clock.monotonic();
-    // The attempt goes on: the agent has not heard the first word. The reason of that is the true one.
+    // The attempt still runs, so the agent has not heard the first abort. The first abort has the true reason.
     const abort = this.#open.get(key) ?? { agent, task, attempt, reason, since: now, dueAt: 0, tries: 0 };
     abort.dueAt = now + FIRST_AGAIN_MS;
     const { ports, names } = this.#context;
     ports.bus.publish(names.control(agent), NO_BYTES, { headers: this.#headers(abort) });
-    // An agent that is away hears nothing, and claims its attempts when it is back.
+    // An absent agent hears nothing, and claims its attempts when it is back.
     if (this.#agents.get(agent) === undefined) return;
     this.#open.set(key, abort);
     for (const oldest of this.#open.keys()) {
@@ -54,17 +54,17 @@ export class Aborts {
     }
   }
 
-  /** The attempt has been answered: it runs no more. */
+  /** The agent has answered the attempt, which no longer runs. */
   answered(task: string, attempt: number): void {
     if (this.#open.size > 0) this.#open.delete(keyOf(task, attempt));
   }
 
-  /** The agent is gone, and with it all that it ran. */
+  /** The agent is gone, and its attempts with it. */
   gone(agent: string): void {
     for (const [key, abort] of this.#open) if (abort.agent === agent) this.#open.delete(key);
   }
 
-  /** Repeats what was not heard. */
+  /** Repeats the aborts that no agent has acknowledged. */
   sweep(): void {
     const now = this.#context.clock.monotonic();
     let sent = 0;
@@ -90,7 +90,7 @@ export class Aborts {
       );
   }
 
-  /** Whether the agent has heard it, or is not there to hear it. */
+  /** Tells whether the agent has heard the abort, or is absent. */
   async #ask(abort: Abort): Promise<boolean> {
     const { ports, names } = this.#context;
     try {

@@ -8,7 +8,7 @@ import type { ServerPulse } from "./server-pulse.ts";
 const PROBE_TIMEOUT_MS = 1_000;
 const CONFIRM_MS = 50;
 
-/** Asks agents whether they live. An agent is dead only when the server says twice that nobody serves its subject. */
+/** Asks agents whether they live. An agent is dead only if the server reports twice that nobody serves its subject. */
 export class AgentProbes {
   readonly #context: NodeContext;
   readonly #agents: AgentsTable;
@@ -23,7 +23,7 @@ export class AgentProbes {
     this.#onDead = onDead;
   }
 
-  /** Asks the agent, unless it is being asked. */
+  /** Asks the agent, unless a question to it is in flight. */
   ask(entry: AgentEntry): void {
     if (!entry.probing) void this.#ask(entry);
   }

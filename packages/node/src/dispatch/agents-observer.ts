@@ -8,19 +8,19 @@ import type { Dispatcher } from "./dispatcher.ts";
 import { PresenceReader, type Beat } from "./presence.ts";
 
 const SWEEP_MS = 250;
-/** An agent with our attempts that was silent for so long is asked whether it lives: a dead one is known by the server's 503 at once. */
+/** The silence after which the node asks an agent that has its attempts whether it lives. The server's 503 reveals a dead agent at once. */
 const PROBE_AFTER_MS = 300;
-/** A host that vanished without a word gives no 503: so many milliseconds without a beat (six beats) and its agents are lost. */
+/** The time without a beat (six beats) after which agents are lost, because a host that vanished silently causes no 503. */
 const SILENT_MS = 6_000;
-/** An agent beats every second: one that is later than this is paused, cut off or overwhelmed. */
+/** An agent beats every second. If its beat is later than this, the agent is paused, cut off or overloaded. */
 const QUIET_MS = 1_500;
-/** An SDK agent claims an attempt after 250 ms: later, the dispatch is taken for lost and sent again. */
+/** An SDK agent claims an attempt after 250 ms. After this time the node considers the dispatch lost and sends it again. */
 const UNHEARD_MS = 1_000;
-/** The server is asked so often whether it has refused what was offered: most plain agents have answered before, which saves a write. */
+/** The pause between two questions whether the server has refused offers. Most plain agents answer sooner, which saves a write. */
 const OFFERS_MS = 50;
 const UNSERVED_MS = 500;
 
-/** Watches over agents and attempts: beats, probes, claims, heartbeats. Writes nothing unless something is lost. */
+/** Watches agents and attempts through beats, probes, claims and heartbeats. It writes nothing unless something is lost. */
 export class AgentsObserver {
   readonly #context: NodeContext;
   readonly #dispatcher: Dispatcher;
@@ -62,7 +62,7 @@ export class AgentsObserver {
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
   }
 
-  /** Without NATS nothing is known of anybody: nobody's silence counts, and whether somebody had an offer is to be found out again. */
+  /** Without NATS the node hears nobody, so it ignores silence, and must find out again whether somebody received an offer. */
   #onConnection(connected: boolean): void {
     this.#dispatcher.pulse.onConnection(connected);
     if (connected) return this.#forgive();
@@ -70,7 +70,7 @@ export class AgentsObserver {
     for (const actor of [...this.#dispatcher.flights.offered]) this.#dispatcher.undelivered(actor);
   }
 
-  /** Nobody could be heard for a time: silence counts from now on. */
+  /** The node could hear nobody for a time, so it measures silence from now on. */
   #forgive(): void {
     const now = this.#context.clock.monotonic();
     this.#dispatcher.agents.listens(now);
@@ -95,7 +95,7 @@ export class AgentsObserver {
     }
   }
 
-  /** An agent that was started again under its id has nothing of what its former incarnation had claimed. */
+  /** An agent that was started again under its id has none of the attempts that its former incarnation had claimed. */
   #present({ view, isReplaced }: Beat): void {
     const { agents } = this.#dispatcher;
     const before = agents.get(view.id);

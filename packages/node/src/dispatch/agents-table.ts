@@ -2,17 +2,17 @@ import type { AgentView } from "@ergon/core";
 
 import type { LiveActor } from "../shard/actor.ts";
 
-/** This node's slots at an agent, for one driver. Slots are the agent's to grant. */
+/** The slots of this node at an agent, for one driver. The agent grants slots. */
 export interface Credit {
   readonly agent: AgentEntry;
   readonly driver: string;
   concurrency: number;
-  /** Granted to this node, and of these in use. */
+  /** The number of slots that this node has, and the number of these in use. */
   held: number;
   used: number;
-  /** Asked back by the agent: returned as they fall idle. */
+  /** The number of slots that the agent has recalled. The node returns each when it is idle. */
   recalled: number;
-  /** Slots that a request under way asks for. */
+  /** The number of slots that a request in flight asks for. */
   asking: number;
   /** The slots that the agent could not grant, and the priority of the work for them. The agent remembers both, and grants the slots when it can. */
   demand: number;
@@ -22,23 +22,23 @@ export interface Credit {
 export interface AgentEntry {
   readonly id: string;
   view: AgentView;
-  /** The incarnation whose place this one took, as it was heard last: what is still heard of it counts for nothing. */
+  /** The previous incarnation under this id, in its last beat. The node ignores its later messages. */
   former: AgentView | undefined;
-  /** Since when this incarnation has the place (monotonic). */
+  /** The monotonic time at which this incarnation took the place. */
   since: number;
-  /** Another agent that lives, or lived, under the id at the same time; when it was heard last, and when that was logged. */
+  /** Another agent that lives or lived under the id at the same time, with the times of its last beat and of the last log line about it. */
   twin: { readonly view: AgentView; readonly seenAt: number; toldAt: number } | undefined;
   readonly credits: Map<string, Credit>;
-  /** Attempts of this node's tasks at the agent. */
+  /** The attempts of this node's tasks at the agent. */
   readonly flights: Set<LiveActor>;
-  /** Monotonic time of its last beat, and of the last probe. */
+  /** The monotonic times of its last beat and of the last probe. */
   heardAt: number;
   probing: boolean;
-  /** It has missed a beat: it gets nothing new until it is heard again. */
+  /** The agent has missed a beat, so it gets no new work until the node hears it again. */
   quiet: boolean;
 }
 
-/** An agent beats every second: a node that listens for so long has heard every agent that is connected. */
+/** An agent beats every second, so a node that listens for this time has heard every connected agent. */
 const FULL_BEAT_MS = 1_500;
 
 /** The agents that this node has heard of. */
@@ -46,7 +46,7 @@ export class AgentsTable {
   readonly #agents = new Map<string, AgentEntry>();
   readonly #byDriver = new Map<string, Credit[]>();
   readonly #onChange = new Map<string, Set<() => void>>();
-  /** Monotonic time since when beats are heard; `undefined` while they are not. */
+  /** The monotonic time since which the node hears beats, or `undefined` while it does not. */
   #heardSince: number | undefined;
 
   get(id: string): AgentEntry | undefined {
@@ -57,17 +57,17 @@ export class AgentsTable {
     return this.#agents.values();
   }
 
-  /** Beats are heard from now on (monotonic); `undefined`: none are heard at present. Agents may have come meanwhile. */
+  /** The node hears beats since this monotonic time, or `undefined` if it hears none now. Unknown agents may have come meanwhile. */
   listens(since: number | undefined): void {
     this.#heardSince = since;
   }
 
-  /** Whether every agent that is connected has been heard: before that, an agent that is not in the table may yet be there. */
+  /** Tells whether the node has heard every connected agent. Before that, an agent that is not in the table may still exist. */
   isSettled(now: number): boolean {
     return this.#heardSince !== undefined && now - this.#heardSince >= FULL_BEAT_MS;
   }
 
-  /** Calls `listener` after each change of which agents take work of the driver. Answers what ends that. */
+  /** Calls `listener` after each change of the agents that take work of the driver. Returns a function that ends this. */
   onChange(driver: string, listener: () => void): () => void {
     const listeners = this.#onChange.get(driver) ?? new Set<() => void>();
     this.#onChange.set(driver, listeners.add(listener));
@@ -77,21 +77,21 @@ export class AgentsTable {
     };
   }
 
-  /** The slots of every agent of the driver that takes work. */
+  /** The slots of every agent that takes work of the driver. */
   credits(driver: string): readonly Credit[] {
     return this.#byDriver.get(driver) ?? [];
   }
 
-  /** Tells whether a beat is from the known incarnation, from one that took its place, or from one that is no more. */
+  /** Tells whether a beat is from the known incarnation, from its successor, or from a former one. */
   whose(view: AgentView): "present" | "next" | "former" {
     const known = this.#agents.get(view.id);
     if (known === undefined || known.view.incarnation === view.incarnation) return "present";
-    // A goodbye is the last word of its own incarnation, and says nothing of another.
+    // A goodbye concerns only its own incarnation.
     if (view.state === "gone") return "former";
     return known.former !== undefined && known.former.incarnation === view.incarnation ? "former" : "next";
   }
 
-  /** Takes an agent's beat. Answers its entry, new or known. */
+  /** Takes an agent's beat. Returns the agent's entry, new or known. */
   heard(view: AgentView, now: number): AgentEntry {
     const known = this.#agents.get(view.id);
     const entry = known ?? {
@@ -143,7 +143,7 @@ export class AgentsTable {
       if (before.includes(driver) !== now.includes(driver)) this.#tell(driver);
   }
 
-  /** Answers whether the agent took work of the driver until now. */
+  /** Returns whether the agent took work of the driver until now. */
   #unlist(entry: AgentEntry, driver: string): boolean {
     const before = this.credits(driver);
     const rest = before.filter(({ agent }) => agent !== entry);
@@ -157,7 +157,7 @@ export class AgentsTable {
   }
 }
 
-/** An agent that was started again under its id may serve others. */
+/** Compares the drivers, because an agent that was started again under its id may serve others. */
 function sameDrivers(before: AgentView, now: AgentView): boolean {
   return (
     before.drivers.length === now.drivers.length &&

@@ -6,15 +6,15 @@ import type { AgentEntry, AgentsTable, Credit } from "./agents-table.ts";
 
 const RESERVE_TIMEOUT_MS = 1_000;
 
-/** How many tasks wait for slots, and the highest of their priorities. */
+/** The number of tasks that wait for slots, and the highest of their priorities. */
 export interface Waits {
   readonly count: number;
   readonly priority: number;
 }
 
 /**
- * This node's side of the agents' slots: asks for them when tasks wait, gives them back when an agent recalls them. An attempt goes out only
- * on a slot, so an agent never gets more than it announced, from however many nodes.
+ * The node's side of the agents' slots. It asks for slots when tasks wait, and returns slots when an agent recalls them. An attempt goes out only on a slot,
+ * so an agent never gets more than it announced, whatever the number of nodes.
  */
 export class Credits {
   readonly #context: NodeContext;
@@ -22,7 +22,7 @@ export class Credits {
   readonly #onGranted: (driver: string) => void;
   readonly #waits: (driver: string, agent: string | undefined) => Waits;
 
-  /** `waits`: what waits here for an agent of the driver, or for any. */
+  /** `waits` returns the tasks that wait here for an agent of the driver, or for any agent. */
   constructor(
     context: NodeContext,
     agents: AgentsTable,
@@ -35,7 +35,7 @@ export class Credits {
     this.#waits = waits;
   }
 
-  /** The idle slot of the agent, or of the least loaded one, that beats; `undefined`: there is none. */
+  /** Returns an idle slot of the agent, or of the least loaded agent that beats, or `undefined` if there is none. */
   pick(driver: string, agent?: string): Credit | undefined {
     let best: Credit | undefined;
     let bestIdle = 0;
@@ -54,13 +54,13 @@ export class Credits {
     credit.used++;
   }
 
-  /** An attempt is over: its slot is free, or goes back if it was recalled. */
+  /** An attempt is over, so its slot is free, or goes back to the agent that recalled it. */
   free(credit: Credit): void {
     credit.used = Math.max(0, credit.used - 1);
     if (credit.recalled > 0) this.#giveBack(credit);
   }
 
-  /** This node gives up an attempt whose handler may still run: its slot is the agent's again, to be granted anew when it is free. */
+  /** This node gives up an attempt whose handler may still run. The slot returns to its agent, which grants it again when it is free. */
   forfeit(credit: Credit): void {
     credit.used = Math.max(0, credit.used - 1);
     credit.held = Math.max(0, credit.held - 1);
@@ -68,15 +68,15 @@ export class Credits {
     if (credit.recalled > 0) this.#giveBack(credit);
   }
 
-  /** An attempt was sent again by its task's new owner: the agent moves its slot here. */
+  /** The task's new owner sent an attempt again, so the agent moves its slot here. */
   adopt(credit: Credit): void {
     credit.held++;
     credit.used++;
   }
 
   /**
-   * Asks the agent, or the driver's agents, for as many slots as tasks wait, or `least`. A slot that one agent cannot grant is asked of the next as well; the agent remembers the
-   * request, and is asked again for more than before, for something more urgent, or when it was heard ({@link Credits.refresh}).
+   * Asks the agent, or the driver's agents, for as many slots as tasks wait, or for `least`. If one agent cannot grant a slot, the node asks the next agent
+   * too. The agent remembers the request. The node asks it again for more slots, for more urgent work, or after a beat ({@link Credits.refresh}).
    */
   ask(
     driver: string,
@@ -105,7 +105,7 @@ export class Credits {
     for (const credit of agent.credits.values()) credit.demand = 0;
   }
 
-  /** An agent's word on `node.<node>.credit`: more slots, some asked back, or how many are held in all, where a message was lost. */
+  /** Takes an agent's message on `node.<node>.credit`: a grant, a recall, or the total number of slots if a message was lost. */
   receive(message: Message): void {
     const { agent, driver, granted, recall, held } = parseCredit(message);
     const credit = this.#agents.get(agent)?.credits.get(driver);
@@ -150,7 +150,7 @@ export class Credits {
     this.#onGranted(credit.driver);
   }
 
-  /** With what is given back, the agent hears what still waits here: it may be the most urgent of all. */
+  /** The node returns the slots together with its remaining wish, which may be the most urgent of all. */
   #giveBack(credit: Credit): void {
     const count = Math.min(credit.recalled, credit.held - credit.used);
     if (count <= 0) return;

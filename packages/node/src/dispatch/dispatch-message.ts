@@ -1,13 +1,13 @@
 import { type Headers } from "@ergon/core";
 import { H, taskOption, type TaskContext } from "@ergon/core/engine";
 
-/** The headers of a dispatch (docs/protocol.md, "Dispatch"). The time that is left travels as a duration, since clocks differ. */
+/** Makes the headers of a dispatch (docs/protocol.md, "Dispatch"). The remaining time travels as a duration, because clocks differ. */
 export function dispatchHeaders(
   task: TaskContext,
   attempt: number,
   { now, node, isAgain }: { readonly now: number; readonly node: string; readonly isAgain: boolean },
 ): Headers {
-  // The time of an attempt that nobody is known to have begins when somebody takes it.
+  // The time of an attempt that no known agent has begins when an agent takes it.
   const deadline = task.deadline ?? now + taskOption(task, "attemptTimeoutMs");
   const headers: Record<string, string> = {
     [H.task]: task.id,

@@ -30,19 +30,19 @@ import { Twins } from "./twins.ts";
 
 export type { DriverOptions };
 
-/** The parts of the node that hear of a task's changes. */
+/** The parts of the node that hear about a task's changes. */
 export interface TaskListeners {
   stored(actor: LiveActor, ended: boolean): void;
   dropped(actor: LiveActor): void;
-  /** Whether somebody is still to be told of its end. */
+  /** Tells whether the node still has to report the task's end to somebody. */
   lingers(actor: LiveActor): boolean;
-  /** An ended task of which somebody is to be told was read from the store. */
+  /** The node read an ended task from the store, and still has to report its end. */
   untold(actor: LiveActor): void;
-  /** A batch's decision is due for a held task that was read from the store. */
+  /** The node read a held task from the store, and its batch needs a decision. */
   held(actor: LiveActor): void;
 }
 
-/** Hands tasks to agents: the `task` machine's behaviour on its host. */
+/** Hands tasks to agents. It is the behaviour of the `task` machine on its host. */
 export class Dispatcher implements Behaviour {
   readonly agents: AgentsTable = new AgentsTable();
   readonly aborts: Aborts;
@@ -98,13 +98,13 @@ export class Dispatcher implements Behaviour {
         if (actor.flight?.agent === view.id) this.flights.adopt(actor, this.#driverOf(actor), entry);
     this.credits.refresh(entry);
     for (const { name } of view.drivers) {
-      // A first slot before the first task, so that this one does not wait for the question.
+      // Ask for a first slot before the first task comes, otherwise that task would wait for the question.
       this.credits.ask(name, { least: known === undefined ? 1 : 0 });
       this.pump(name);
     }
   }
 
-  /** An agent is gone: its attempts are lost. */
+  /** An agent is gone, so its attempts are lost. */
   lose(entry: AgentEntry, how: string): void {
     this.agents.remove(entry);
     this.aborts.gone(entry.id);
@@ -113,18 +113,18 @@ export class Dispatcher implements Behaviour {
     for (const actor of [...entry.flights]) this.#loseAttempt(actor, reason);
     for (const { name } of entry.view.drivers) {
       const driver = this.#drivers.get(name);
-      // With the last agent that announced itself gone, whether a plain one serves is to be found out.
+      // The last agent that announced itself is gone, so the node must find out whether a plain agent serves the driver.
       if (this.agents.credits(name).length === 0) driver.served = "no";
       this.pump(name);
     }
   }
 
-  /** An attempt that came with its shard, at an agent that this node never heard of, and still does not. */
+  /** An attempt came with its shard, and the node has never heard of the attempt's agent. */
   loseUnheard(actor: LiveActor): void {
     this.#loseAttempt(actor, `agent ${actor.flight?.agent ?? ""} is not heard of`);
   }
 
-  /** The server refused what this node sent to the subject: whatever was sent there reached nobody. */
+  /** The server refused a message of this node to the subject, so nobody received any message there. */
   refused(subject: string): void {
     for (const driver of this.#drivers.all())
       if (driver.subject === subject) driver.refusedAt = this.#context.clock.monotonic();
@@ -149,7 +149,7 @@ export class Dispatcher implements Behaviour {
     if (flight.agent !== undefined) {
       flight.bounced = true;
       const entry = this.agents.get(flight.agent);
-      // An agent that is on its way back gets the attempt when it is sent once more, in a second.
+      // The node sends the attempt again in a second, when an agent that is on its way back may get it.
       if (entry === undefined && this.pulse.agentsMayReturn) return;
       if (entry === undefined) this.#loseAttempt(actor, `agent ${flight.agent} is gone`);
       else if (!entry.credits.has(this.#driverOf(actor).name))
@@ -169,7 +169,7 @@ export class Dispatcher implements Behaviour {
     else this.#host.advance(actor, { type: "unserved", attempt, reason: refusalOf(driver) });
   }
 
-  /** The agent that has the attempt was heard. */
+  /** The node heard the agent that has the attempt. */
   heardOf(actor: LiveActor, flight: Flight): void {
     const now = this.#context.clock.monotonic();
     flight.heardAt = now;
@@ -179,12 +179,12 @@ export class Dispatcher implements Behaviour {
     if (entry !== undefined) entry.heardAt = now;
   }
 
-  /** Starts what waits for the driver, as far as there are slots. */
+  /** Starts the waiting tasks of the driver, as far as there are slots. */
   pump(name: string): void {
     this.#starter.pump(this.#drivers.get(name));
   }
 
-  /** Sends the current attempt once more: the agent knows it by its number and never runs it twice. */
+  /** Sends the current attempt again. The agent recognizes its number and never runs it twice. */
   resend(actor: LiveActor): void {
     const { flight } = actor;
     if (flight === undefined) return;
@@ -192,12 +192,12 @@ export class Dispatcher implements Behaviour {
     this.#publish(actor, flight.attempt, flight.agent);
   }
 
-  /** The agent that a new task may start with at once. */
+  /** Finds the agent that a new task may start with at once. */
   agentFor(spec: TaskSpec): string | undefined {
     return this.#starter.agentFor(spec);
   }
 
-  /** Drivers with a subject of their own, and the subjects of drivers that this node may not publish to. */
+  /** Lists the drivers with a subject of their own, and the subjects that this node may not publish to. */
   subjects(): { readonly drivers: Readonly<Record<string, string>>; readonly refused: readonly string[] } {
     const all = [...this.#drivers.all()];
     return {
@@ -206,12 +206,12 @@ export class Dispatcher implements Behaviour {
     };
   }
 
-  /** Why a live task waits, when its record does not say so, or no longer says the truth. */
+  /** Explains why a live task waits, if its record does not say so, or is out of date. */
   waitingFor(state: ActorState): string | undefined {
     return this.#starter.waitingFor(state);
   }
 
-  // Behaviour of the task machine.
+  // The hooks of the task machine's behaviour.
 
   prepare(actor: LiveActor): void {
     const state = actor.state;
@@ -262,7 +262,7 @@ export class Dispatcher implements Behaviour {
     }
     if (live !== "started" && live !== "offered" && live !== "cancelling") return;
     const now = this.#context.clock.monotonic();
-    // A plain agent that was heard to be at work goes on undisturbed; every other attempt is sent once more.
+    // A plain agent whose heartbeat the node has heard continues undisturbed. The node sends every other attempt again.
     const atWork = live === "started" && agent === undefined;
     const driver = this.#driverOf(actor);
     this.flights.launch(actor, driver, agent, attempt, atWork ? now : 0);
@@ -302,7 +302,7 @@ export class Dispatcher implements Behaviour {
     switch (liveStateOf(state)) {
       case "ready":
       case "unserved":
-        // Nobody could give it to an agent: those that are there get the time to say so.
+        // No node could give the task to an agent, so the agents get the time to announce themselves.
         return readyAt < end && isQueueBound(timer);
       case "started":
       case "offered":
@@ -319,14 +319,14 @@ export class Dispatcher implements Behaviour {
   }
 
   rolledBack(): void {
-    // The steps of a task throw nothing.
+    // The steps of a task never throw.
   }
 
   lingers(actor: LiveActor): boolean {
     return this.#listeners.lingers(actor);
   }
 
-  /** The attempt is over, for this node: its slot is free. */
+  /** The attempt is over for this node, so its slot is free. */
   #land(actor: LiveActor): void {
     const driver = this.#driverOf(actor);
     if (this.flights.land(actor, driver) && driver.waiting > 0) queueMicrotask(() => this.pump(driver.name));
@@ -346,7 +346,7 @@ export class Dispatcher implements Behaviour {
     return view.drivers.reduce((sum, { name }) => sum + this.#drivers.waiting(name), 0);
   }
 
-  /** Where the task waits for its turn. */
+  /** Finds the place in which the task waits for its turn. */
   #placeOf(actor: LiveActor): Place {
     return this.#driverOf(actor).any;
   }
@@ -356,7 +356,7 @@ export class Dispatcher implements Behaviour {
   }
 }
 
-/** Whether a timer is the bound of a task's wait for an agent. */
+/** Tells whether a timer bounds a task's wait for an agent. */
 function isQueueBound({ id }: Timer): boolean {
   return id.includes(".queue.");
 }

@@ -1,19 +1,21 @@
 import type { LiveActor, QueuePlace } from "../shard/actor.ts";
 
-/** Two for each priority: the upper one for tasks that had their turn and lost it, with their agent or by a failure. */
+/** The number of lanes, two for each priority. The upper lane holds tasks that had their turn and lost it by the loss of their agent or by a failure. */
 const LANES = 20;
 
-/** One that its actor does not point to any more has left. */
+/** An entry of the queue. If its actor no longer points to it, the task has left. */
 interface Entry extends QueuePlace {
   readonly actor: LiveActor;
 }
 
-/** The tasks of one driver that wait for a slot: by priority, then first come, where a task that was out before came
- * first. A task that left is skipped when its turn comes. */
+/**
+ * The tasks of one driver that wait for a slot, by priority and then by arrival. A task that was out before precedes the others of its priority. The
+ * queue skips a task that has left when its turn comes.
+ */
 export class DriverQueue {
   readonly #lanes: Entry[][] = Array.from({ length: LANES }, () => []);
   readonly #heads: number[] = Array.from({ length: LANES }, () => 0);
-  /** Tasks that wait in the queues of all drivers. */
+  /** The number of tasks that wait in the queues of all drivers. */
   readonly #all: { waiting: number };
   #waiting = 0;
 
@@ -21,7 +23,7 @@ export class DriverQueue {
     this.#all = all;
   }
 
-  /** Tasks that wait. */
+  /** The number of tasks that wait. */
   get size(): number {
     return this.#waiting;
   }
@@ -35,7 +37,7 @@ export class DriverQueue {
     this.#lanes[2 * priority + (wasOut ? 1 : 0)]?.push(entry);
   }
 
-  /** The task is no longer waiting. */
+  /** The task no longer waits. */
   remove(actor: LiveActor): void {
     if (actor.queued?.queue !== this) return;
     actor.queued = undefined;
@@ -49,12 +51,12 @@ export class DriverQueue {
     return lane === undefined ? undefined : this.#lanes[lane]?.[this.#heads[lane] ?? 0]?.actor;
   }
 
-  /** Its priority; 0 when none waits. */
+  /** The priority of the next task, or 0 if none waits. */
   get priority(): number {
     return Math.floor((this.#first() ?? 0) / 2);
   }
 
-  /** The lane of the next task, which is then at its head. */
+  /** Finds the lane of the next task, and moves that task to its head. */
   #first(): number | undefined {
     if (this.#waiting === 0) return undefined;
     for (let lane = LANES - 1; lane >= 0; lane--) {
@@ -72,7 +74,7 @@ export class DriverQueue {
     return undefined;
   }
 
-  /** Gives the room of taken entries back, once they are many. */
+  /** Frees the room of taken entries after there are many of them. */
   #trim(lane: Entry[], head: number): number {
     if (head < lane.length && head < 1_024) return head;
     lane.splice(0, head);

@@ -4,15 +4,15 @@ import type { DriverOptions } from "../options.ts";
 import type { Waits } from "./credits.ts";
 import { DriverQueue } from "./driver-queue.ts";
 
-/** Unpacking a task costs some ten microseconds when its turn comes: tasks that wait a moment only are not packed. */
+/** The node unpacks a packed task when its turn comes, which costs some ten microseconds. So it does not pack tasks that wait only briefly. */
 const MOST_UNPACKED = 5_000;
-/** Most attempts out to a subject whose plain agents announce no capacity, where the node was told no limit. */
+/** The most attempts in flight on a subject whose plain agents announce no capacity, if the options set no limit. */
 const PLAIN_LIMIT = 256;
 
-/** Where tasks wait for their turn: for any agent of a driver, or for one agent of it. Each place has its own queue, so none holds up another. */
+/** A place where tasks wait for any agent of a driver, or for one agent of it. Each place has its own queue, so that none holds up another. */
 export interface Place {
   readonly driver: Driver;
-  /** `undefined`: any agent will do. */
+  /** The agent, or `undefined` if any agent may take the tasks. */
   readonly agent: string | undefined;
   readonly queue: DriverQueue;
 }
@@ -21,15 +21,15 @@ export interface Place {
 export class Driver {
   readonly name: string;
   readonly subject: string;
-  /** Most attempts out at a time, where the node was told. */
+  /** The most attempts in flight, if the options set a limit. */
   readonly limit: number | undefined;
-  /** Where tasks wait that any agent may take. */
+  /** The place of the tasks that any agent may take. */
   readonly any: Place;
-  /** Whether anybody serves the plain subject: told by the server's 503, or the lack of one. */
+  /** Tells whether somebody serves the plain subject. The node learns it from the server's 503, or from the lack of one. */
   served: "unknown" | "yes" | "no" = "unknown";
-  /** When the server last refused what this node sent to the subject (monotonic); `undefined`: never, or it no longer does. */
+  /** The monotonic time at which the server last refused a message of this node to the subject, or `undefined` if it does not refuse them. */
   refusedAt: number | undefined;
-  /** Attempts out. */
+  /** The number of attempts in flight. */
   inFlight = 0;
   readonly #queued: { waiting: number };
   readonly #byAgent = new Map<string, Place>();
@@ -44,7 +44,7 @@ export class Driver {
     this.#anyOnly = [this.any];
   }
 
-  /** Where tasks wait for the agent, or for any. */
+  /** Returns the place of the tasks for the agent, or of those for any agent. */
   place(agent?: string): Place {
     if (agent === undefined) return this.any;
     let place = this.#byAgent.get(agent);
@@ -52,7 +52,7 @@ export class Driver {
     return place;
   }
 
-  /** The places in which tasks wait, those for one agent first. One in which none waits any more is forgotten. */
+  /** Returns the places in which tasks wait, those for one agent first. It forgets empty places. */
   waitedIn(): readonly Place[] {
     if (this.#byAgent.size === 0) return this.any.queue.size === 0 ? NOWHERE : this.#anyOnly;
     for (const [agent, { queue }] of this.#byAgent) if (queue.size === 0) this.#byAgent.delete(agent);
@@ -60,7 +60,7 @@ export class Driver {
     return this.any.queue.size === 0 ? places : [...places, this.any];
   }
 
-  /** Tasks that wait, in whichever place. */
+  /** The number of tasks that wait in all places. */
   get waiting(): number {
     let waiting = this.any.queue.size;
     for (const { queue } of this.#byAgent.values()) waiting += queue.size;
@@ -68,11 +68,11 @@ export class Driver {
   }
 
   /**
-   * How many more attempts the node may begin now: with agents that announce what they can take, or on the subject of plain agents, which
-   * announce nothing. Every bound that the node itself sets is applied here, and nowhere else.
+   * Returns the number of attempts that the node may begin now, with agents that announce their capacity, or on the subject of plain agents, which announce
+   * nothing. The node applies all its own limits here, and nowhere else.
    */
   attemptsLeft(to: "agents" | "subject"): number {
-    // Until it is known that somebody serves the subject, one task finds out for all.
+    // Until the node knows that somebody serves the subject, one task finds out for all.
     if (to === "subject") return (this.served === "yes" ? (this.limit ?? PLAIN_LIMIT) : 1) - this.inFlight;
     return this.limit === undefined ? Number.POSITIVE_INFINITY : this.limit - this.inFlight;
   }
@@ -96,7 +96,7 @@ export class Drivers {
     this.#options = options;
   }
 
-  /** The subjects that the node was told, by driver. */
+  /** The subjects that the options set, by driver. */
   get subjects(): Readonly<Record<string, string>> {
     return Object.fromEntries(
       Object.entries(this.#options).flatMap(([name, { subject }]) => (subject === undefined ? [] : [[name, subject]])),
@@ -117,17 +117,17 @@ export class Drivers {
     return driver;
   }
 
-  /** Whether so many tasks wait here that they are kept as the bytes of their records. */
+  /** Tells whether so many tasks wait here that the node keeps them as the bytes of their records. */
   get areLong(): boolean {
     return this.#queued.waiting > MOST_UNPACKED;
   }
 
-  /** Tasks of the driver that wait here. */
+  /** Counts the tasks of the driver that wait here. */
   waiting(name: string): number {
     return this.#drivers.get(name)?.waiting ?? 0;
   }
 
-  /** How many of them could go out to an agent, and the highest of their priorities; `agent` absent: to any. */
+  /** Returns the number of waiting tasks that could go out to `agent`, or to any agent if it is absent, and the highest of their priorities. */
   waits(name: string, agent?: string): Waits {
     const driver = this.#drivers.get(name);
     let count = 0;
@@ -140,7 +140,7 @@ export class Drivers {
     return { count: Math.max(0, Math.min(count, driver?.attemptsLeft("agents") ?? 0)), priority };
   }
 
-  /** Its turn is after all others'. */
+  /** Moves the driver behind all others. */
   putLast(driver: Driver): void {
     if (this.#drivers.delete(driver.name)) this.#drivers.set(driver.name, driver);
   }
@@ -151,7 +151,7 @@ export class Drivers {
   }
 }
 
-/** Why this node cannot reach the driver's plain agents, where it is not that there are none. */
+/** Explains why this node cannot reach the driver's plain agents, unless there are none. */
 export function refusalOf({ subject, refusedAt }: Driver): string | undefined {
   return refusedAt === undefined ? undefined : `this node's NATS user may not publish to ${subject}`;
 }

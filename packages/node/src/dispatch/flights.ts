@@ -7,11 +7,11 @@ import type { Credits } from "./credits.ts";
 import { dispatchHeaders } from "./dispatch-message.ts";
 import type { Driver } from "./drivers.ts";
 
-/** The attempts that are out, the slots that they take, and what is said to their agents. */
+/** The attempts in flight, the slots that they take, and the messages to their agents. */
 export class Flights {
-  /** Tasks with an attempt out. */
+  /** The tasks with an attempt in flight. */
   readonly out: Set<LiveActor> = new Set();
-  /** The attempts among them that went to a plain subject and are not heard of yet, oldest first. */
+  /** The tasks among them whose attempt went to a plain subject and got no answer yet, oldest first. */
   readonly offered: Set<LiveActor> = new Set();
   readonly #context: NodeContext;
   readonly #agents: AgentsTable;
@@ -23,7 +23,7 @@ export class Flights {
     this.#credits = credits;
   }
 
-  /** `agent` is `undefined` for whoever serves the driver's subject; `sentAt` is 0 until the attempt is sent. */
+  /** `agent` is `undefined` if the attempt goes to the driver's subject. `sentAt` is 0 until the node sends the attempt. */
   launch(actor: LiveActor, driver: Driver, agent: string | undefined, attempt: number, sentAt: number): void {
     const launchedAt = this.#context.clock.monotonic();
     const unknown = { heardAt: 0, again: false, bounced: false, answered: false, progress: undefined };
@@ -32,7 +32,7 @@ export class Flights {
     driver.inFlight++;
   }
 
-  /** Launches the attempt on a slot of the agent that was picked for it. */
+  /** Launches the attempt on a slot of the picked agent. */
   occupy(actor: LiveActor, driver: Driver, agent: string, attempt: number): void {
     this.launch(actor, driver, agent, attempt, 0);
     const entry = this.#agents.get(agent);
@@ -42,24 +42,24 @@ export class Flights {
     entry.flights.add(actor);
   }
 
-  /** An attempt that came with its shard takes a slot of an agent that is known now. */
+  /** An attempt that came with its shard takes a slot of its agent, which the node now knows. */
   adopt(actor: LiveActor, driver: Driver, entry: AgentEntry): void {
     entry.flights.add(actor);
     const credit = entry.credits.get(driver.name);
     if (credit !== undefined) this.#credits.adopt(credit);
   }
 
-  /** Its agent has said how far the attempt is. */
+  /** Its agent has reported the progress of the attempt. */
   progressed({ flight }: LiveActor, progress: unknown): void {
     if (flight !== undefined) flight.progress = progress;
   }
 
-  /** Its agent has said how the attempt ended; `isOver`: with it, the agent's slot is free. */
+  /** Its agent has reported the end of the attempt. `isOver` is true if this frees the agent's slot. */
   answered(flight: Flight, isOver: boolean): void {
     flight.answered = isOver;
   }
 
-  /** The attempt is over, for this node: its slot is free if its agent has said so. Answers whether there was one. */
+  /** The attempt is over for this node, and its slot is free if its agent has reported the end. Returns whether there was an attempt. */
   land(actor: LiveActor, driver: Driver): boolean {
     const { flight } = actor;
     if (flight === undefined) return false;
@@ -76,7 +76,7 @@ export class Flights {
     return true;
   }
 
-  /** Sends an attempt to its agent, or to the driver's subject. Sent once more, it is known by its number, and never run twice. */
+  /** Sends an attempt to its agent, or to the driver's subject. An agent recognizes a repetition by its number, and never runs it twice. */
   dispatch(actor: LiveActor, driver: Driver, task: TaskContext, attempt: number, agent: string | undefined): void {
     const { ports, names, node, clock } = this.#context;
     const subject = agent === undefined ? driver.subject : names.agent(task.driver, agent);

@@ -7,9 +7,9 @@ import type { AgentsTable } from "./agents-table.ts";
 import type { Driver, Drivers } from "./drivers.ts";
 import type { Flights } from "./flights.ts";
 
-/** A subject that this node may not publish to is tried again after so long: somebody may have granted it. */
+/** The pause before the node tries a subject again that it may not publish to, because an operator may have granted the permission. */
 const REFUSED_MS = 10_000;
-/** The most that one look after unserved drivers tries: a payload goes out for each of them, mostly to nobody. */
+/** The most offers in one look at unserved drivers, because each offer sends a payload, mostly to nobody. */
 const MOST_DRIVERS = 64;
 const MOST_BYTES = 262_144;
 
@@ -21,7 +21,7 @@ export interface PlainAgentsParts {
   readonly pump: (driver: string) => void;
 }
 
-/** Offers tasks to agents that announce nothing, on their driver's subject; that nobody serves it is the server's word (ADR-0010). */
+/** Offers tasks on their driver's subject to agents that announce nothing. The server reports it when nobody serves the subject (ADR-0010). */
 export class PlainAgents {
   readonly #context: NodeContext;
   readonly #parts: PlainAgentsParts;
@@ -32,19 +32,19 @@ export class PlainAgents {
     this.#parts = parts;
   }
 
-  /** Begins an attempt for whoever serves the subject, if one may be out. The caller commits. */
+  /** Begins an attempt on the driver's subject, if the limits allow one. The caller commits. */
   offer(actor: LiveActor, driver: Driver): boolean {
     const { agents, flights, host } = this.#parts;
     if (agents.credits(driver.name).length > 0) return false;
     if (driver.attemptsLeft("subject") <= 0) return false;
     const taken = host.transition(actor, { type: "offer" });
-    // A queued task that cannot be started any more leaves the queue as well.
+    // A queued task that can no longer start leaves the queue too.
     driver.any.queue.remove(actor);
     if (taken) flights.launch(actor, driver, undefined, actor.state === undefined ? 0 : taskOf(actor.state).attempt, 0);
     return taken;
   }
 
-  /** If the server has not refused the offer by the time it answers a later question, somebody serves the subject. */
+  /** If the server has not refused the offer when it answers a later question, somebody serves the subject. */
   watch(actor: LiveActor, driver: Driver): void {
     const { offered } = this.#parts.flights;
     offered.add(actor);
@@ -54,7 +54,7 @@ export class PlainAgents {
     });
   }
 
-  /** One has shown itself: the rest of the driver's tasks may go out. */
+  /** A plain agent has shown itself, so the other tasks of the driver may go out. */
   served(driver: Driver): void {
     driver.refusedAt = undefined;
     if (driver.served === "yes") return;
@@ -63,8 +63,8 @@ export class PlainAgents {
   }
 
   /**
-   * Asks the server about the offers that are out. It answers in order: an offer that it has not refused by the time it answers this question has
-   * somebody at work, however long the answer took. Nothing else says so but an agent's own word.
+   * Asks the server about the offers in flight. The server answers in order, so an offer that it has not refused when it answers this question has reached an
+   * agent, however long the answer took. Only an agent's own answer shows the same.
    */
   async settleOffers(): Promise<void> {
     const { flights } = this.#parts;
@@ -88,7 +88,7 @@ export class PlainAgents {
   }
 
   /**
-   * Tries again whether somebody serves the drivers that nobody served, some of them each time, in turn; no write is made unless somebody does.
+   * Tries again whether somebody serves the drivers that nobody served. It tries some of them each time, in turn, and writes only if somebody does.
    */
   tryUnserved(): void {
     const { drivers, agents } = this.#parts;
@@ -111,7 +111,7 @@ export class PlainAgents {
     return refusedAt !== undefined && this.#context.clock.monotonic() - refusedAt < REFUSED_MS;
   }
 
-  /** Answers how many bytes went out. */
+  /** Returns the number of bytes that it sent. */
   #try(driver: Driver): number {
     const { host } = this.#parts;
     const actor = driver.any.queue.peek();
@@ -131,19 +131,19 @@ export class PlainAgents {
     flights.offered.add(actor);
   }
 
-  /** Whether the server has answered everything before this moment; without a connection nothing is known. */
+  /** Tells whether the server has answered everything before this moment. Without a connection the node cannot know it. */
   async #flushed(): Promise<boolean> {
     try {
       await this.#context.ports.bus.flush();
       return true;
     } catch {
-      // The connection's loss is told in the log where it happens.
+      // The node logs the loss of the connection elsewhere.
       return false;
     }
   }
 }
 
-/** Whether what the server says of an attempt is taken in: in a shard that is on its way out it is not. */
+/** Tells whether the node takes the server's reports about an attempt. It does not while the shard is leaving. */
 function hears({ shard }: LiveActor): boolean {
   return shard.phase === "serving" || shard.phase === "suspended";
 }

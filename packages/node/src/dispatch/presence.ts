@@ -1,7 +1,7 @@
 import { InvalidError, messageOf, type AgentView, type Clock, type Logger, type Message } from "@ergon/core";
 import { H, decodeBody, headerText, isName, isoTime, parseIsoTime } from "@ergon/core/engine";
 
-/** A sender of bad beats is named so often, and no more of them than these. */
+/** The pause between two log lines about a sender of bad beats, and the number of senders that the node remembers. */
 const TELL_AGAIN_MS = 60_000;
 const MOST_SENDERS = 100;
 
@@ -43,11 +43,11 @@ function malformed(field: string, wanted: string): InvalidError {
 
 export interface Beat {
   readonly view: AgentView;
-  /** It is the last word of an agent that makes room for a younger one under its id. */
+  /** This is the last beat of an agent that makes room for a younger one under its id. */
   readonly isReplaced: boolean;
 }
 
-/** Reads beats, and logs those that cannot be read: each sender once a minute, by the id that it gives. */
+/** Reads beats, and logs the unreadable ones once a minute for each sender, by the id that the beat names. */
 export class PresenceReader {
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -58,7 +58,7 @@ export class PresenceReader {
     this.#logger = logger;
   }
 
-  /** The beat, or `undefined` where there is none to be read. */
+  /** Returns the beat, or `undefined` if it is unreadable. */
   read(message: Message): Beat | undefined {
     let body: unknown;
     try {
@@ -73,7 +73,7 @@ export class PresenceReader {
   #tell(agent: string, reason: string): void {
     const now = this.#clock.monotonic();
     if (now - (this.#toldAt.get(agent) ?? -Infinity) < TELL_AGAIN_MS) return;
-    // Anybody may make up ids: the oldest are forgotten.
+    // Anybody may invent ids, so the node forgets the oldest.
     this.#toldAt.delete(agent);
     for (const oldest of this.#toldAt.keys()) {
       if (this.#toldAt.size < MOST_SENDERS) break;
@@ -84,7 +84,7 @@ export class PresenceReader {
   }
 }
 
-/** The sender of a beat that cannot be read, if the beat names it. */
+/** Returns the sender of an unreadable beat, if the beat names it. */
 function senderOf(body: unknown): string {
   const { agent } = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
   return typeof agent === "string" ? headerText(agent.slice(0, 64)) : "";

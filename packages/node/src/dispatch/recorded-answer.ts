@@ -3,7 +3,7 @@ import { crc32 } from "node:zlib";
 import { type Failure } from "@ergon/core";
 import { statusOf, type Answered, type TaskContext } from "@ergon/core/engine";
 
-/** An answer as the event that it is for its task. */
+/** An answer as an event for its task. */
 export interface AnswerEvent {
   readonly type: string;
   readonly attempt: number;
@@ -11,8 +11,8 @@ export interface AnswerEvent {
 }
 
 /**
- * Whether the answer is the one that ended its attempt, sent again. The history tells it, as far as that reaches back; of a response the bytes do,
- * since who ran an attempt twice may have two.
+ * Tells whether the answer repeats the answer that ended its attempt. The history shows it as far as it reaches back. For a response the bytes show it,
+ * because an agent that ran an attempt twice may have two responses.
  */
 export function isRecorded(task: TaskContext, event: AnswerEvent): boolean {
   const [, status, , , reason = ""] = task.history.findLast(([, , attempt]) => attempt === event.attempt) ?? [];
@@ -28,14 +28,14 @@ export function isRecorded(task: TaskContext, event: AnswerEvent): boolean {
   }
 }
 
-/** The part of an answer that an instance keeps when the answer has ended one of its embedded tasks. */
+/** The part of an answer that an instance keeps after the answer has ended one of its embedded tasks. */
 export function answeredOf(key: number, task: TaskContext): Answered | undefined {
   const status = statusOf(task);
   if (status === "succeeded") return [key, task.attempt, responseSum(task.response ?? NOTHING)];
   return status === "failed" && task.failure !== undefined ? [key, task.attempt, failureSum(task.failure)] : undefined;
 }
 
-/** The same as {@link isRecorded} for an embedded task that has ended: only its instance knows of it then. */
+/** Does the same as {@link isRecorded} for an embedded task that has ended, because then only its instance knows of it. */
 export function wasRecorded(answered: readonly Answered[], key: number, event: AnswerEvent): boolean {
   const [, attempt, sum] = answered.find(([of]) => of === key) ?? [];
   if (attempt !== event.attempt) return false;
@@ -53,7 +53,7 @@ function failureSum({ code, message }: Failure): number {
 
 const NOTHING = new Uint8Array();
 
-/** Whether a line of the history tells this reason, which it may have shortened. */
+/** Tells whether a line of the history contains this reason, which the line may have shortened. */
 function isShort(told: string, reason: string): boolean {
   return told === reason || (told.endsWith("…") && reason.startsWith(told.slice(0, -1)));
 }

@@ -1,14 +1,14 @@
 import type { NodeContext } from "../node-context.ts";
 
 const ASK_MS = 1_000;
-/** A server that has said nothing for so long stands still, or this process did. */
+/** A server that has been silent for this time stands still, or this process did. */
 const STILL_MS = 1_500;
-/** Agents look for their server every 250 to 750 ms, and may just have missed it: so long after it is back, they may be on their way. */
+/** Agents look for their server every 250 to 750 ms, and may just have missed it. They may be on their way for this time after the server is back. */
 const RETURN_MS = 2_000;
 
 /**
- * Whether silence says anything about those who are silent. While the server stands still or is out of reach, or this process is held up, nobody
- * can be heard; and when the server is heard again, agents may need a moment more to come back.
+ * Tells whether the node may judge agents by their silence. It hears nobody while the server stands still or is out of reach, or while this process stands
+ * still. When the node hears the server again, agents may need a moment more to come back.
  */
 export class ServerPulse {
   readonly #context: NodeContext;
@@ -16,7 +16,7 @@ export class ServerPulse {
   #asking = false;
   #askedAt = -Infinity;
   #answeredAt: number;
-  /** Since when the server has been heard; `undefined` while it is not. */
+  /** The time since which the node hears the server, or `undefined` while it does not. */
   #heardSince: number | undefined;
 
   constructor(context: NodeContext) {
@@ -30,7 +30,7 @@ export class ServerPulse {
     this.#heardSince = connected ? this.#answeredAt : undefined;
   }
 
-  /** To be called several times a second. Answers whether the server is heard, or `again` when it was not at the last look. */
+  /** The observer calls this several times a second. Returns `heard` or `unheard`, or `again` if the node did not hear the server at the last look. */
   look(): "heard" | "again" | "unheard" {
     const now = this.#context.clock.monotonic();
     if (this.#connected && !this.#asking && now - this.#askedAt >= ASK_MS) void this.#ask(now);
@@ -43,7 +43,7 @@ export class ServerPulse {
     return "again";
   }
 
-  /** Whether an agent that is not there may be on its way back. */
+  /** Tells whether an absent agent may be on its way back. */
   get agentsMayReturn(): boolean {
     return this.#heardSince === undefined || this.#context.clock.monotonic() - this.#heardSince < RETURN_MS;
   }
@@ -55,7 +55,7 @@ export class ServerPulse {
       await this.#context.ports.bus.flush();
       this.#answeredAt = this.#context.clock.monotonic();
     } catch {
-      // The connection's loss is told in the log where it happens; a server that stands still is asked again.
+      // The node logs the loss of the connection elsewhere, and asks a server that stands still again.
     }
     this.#asking = false;
   }

@@ -17,7 +17,7 @@ export interface StarterParts {
   readonly host: Stepping;
 }
 
-/** Brings tasks that wait and free slots together. */
+/** Matches waiting tasks with free slots. */
 export class Starter {
   readonly #parts: StarterParts;
 
@@ -25,19 +25,19 @@ export class Starter {
     this.#parts = parts;
   }
 
-  /** Starts what waits for the driver, as far as there are slots, and asks for those that lack. */
+  /** Starts the tasks that wait for the driver, as far as there are slots, and asks for the missing slots. */
   pump(driver: Driver): void {
     let open = driver.waitedIn();
     for (let place = mostUrgent(open); place !== undefined; place = mostUrgent(open)) {
       const actor = place.queue.peek();
-      // The first task of a place that cannot start holds up those behind it, and no other place.
+      // If the first task of a place cannot start, it holds up the tasks behind it, and no other place.
       if (actor === undefined || !this.#start(actor, place)) open = open.filter((other) => other !== place);
       else this.#parts.host.commit(actor, () => undefined);
     }
     this.#ask(driver);
   }
 
-  /** A task is ready: it starts, or waits for its turn. The caller commits. */
+  /** A task is ready, so it starts or waits for its turn. The caller commits. */
   admit(actor: LiveActor, place: Place): void {
     const { agents, host } = this.#parts;
     const { driver } = place;
@@ -55,7 +55,7 @@ export class Starter {
     queue.add(actor, taskOption(task, "priority"), task.failures + task.lost > 0);
   }
 
-  /** The agent that a new task may start with at once: one with a free slot, unless others wait for it. */
+  /** Finds an agent that a new task may start with at once. Such an agent has a free slot, and no other task waits for it. */
   agentFor(spec: TaskSpec): string | undefined {
     const { drivers, credits } = this.#parts;
     const { driver, queue, agent } = drivers.get(spec.driver).any;
@@ -64,7 +64,7 @@ export class Starter {
       : credits.pick(spec.driver, agent)?.agent.id;
   }
 
-  /** Why a live task waits, when its record does not say so, or no longer says the truth. */
+  /** Explains why a live task waits, if its record does not say so, or is out of date. */
   waitingFor(state: ActorState): string | undefined {
     const live = liveStateOf(state);
     const { driver, reason } = taskOf(state);
@@ -76,7 +76,7 @@ export class Starter {
     return this.#absence(driver) ?? `waiting for the subject of driver ${driver}`;
   }
 
-  /** Why a task that waited for an agent has got none; `undefined`: nothing more is known than what its record says. */
+  /** Explains why a task that waits for an agent has got none, or returns `undefined` if its record says all that the node knows. */
   lackOf(state: ActorState): string | undefined {
     const { driver } = taskOf(state);
     if (this.#isFull(driver)) return `this node's limit for driver ${driver} was reached`;
@@ -85,18 +85,18 @@ export class Starter {
       : this.#absence(driver);
   }
 
-  /** Whether this node itself begins no further attempt of the driver, whatever agents there are. */
+  /** Tells whether this node itself begins no further attempt of the driver, whatever agents there are. */
   #isFull(driver: string): boolean {
     return this.#parts.drivers.get(driver).attemptsLeft("agents") <= 0;
   }
 
-  /** Why nobody can be given work of a driver that no agent has announced; `undefined`: plain agents may serve it. */
+  /** Explains why the node can give work of an unannounced driver to nobody, or returns `undefined` if plain agents may serve it. */
   #absence(name: string): string | undefined {
     const driver = this.#parts.drivers.get(name);
     return refusalOf(driver) ?? (driver.served === "no" ? `no agent serves driver ${name}` : undefined);
   }
 
-  /** Asks for the slots that those who wait lack: any agent for the tasks that any may take, and one agent for those that are its own. */
+  /** Asks for the slots that waiting tasks lack. It asks any agent for the tasks that any may take, and one agent for the tasks that are its own. */
   #ask(driver: Driver): void {
     const { credits } = this.#parts;
     for (const { agent } of driver.waitedIn()) credits.ask(driver.name, { agent });
@@ -105,13 +105,13 @@ export class Starter {
   /** Begins an attempt if there is a slot. The caller commits. */
   #start(actor: LiveActor, { driver, agent, queue }: Place): boolean {
     const { credits, flights, plainAgents, host } = this.#parts;
-    // An attempt that is tried again is out already, though its task stands in the queue until somebody has it.
+    // The node has already sent an attempt that it retries, though its task stays in the queue until somebody has it.
     if (actor.flight !== undefined || driver.attemptsLeft("agents") <= 0) return false;
     const credit = credits.pick(driver.name, agent);
-    // Only an agent that announces itself has an id that a task can wait for.
+    // A task can wait only for the id of an agent that announces itself.
     if (credit === undefined) return agent === undefined && driver.served !== "no" && plainAgents.offer(actor, driver);
     const started = host.transition(actor, { type: "start", agent: credit.agent.id });
-    // A queued task that cannot be started any more leaves the queue as well.
+    // A queued task that can no longer start leaves the queue too.
     queue.remove(actor);
     if (started && actor.state !== undefined)
       flights.occupy(actor, driver, credit.agent.id, taskOf(actor.state).attempt);
@@ -119,7 +119,7 @@ export class Starter {
   }
 }
 
-/** The place whose next task has the highest priority; of two that are equal, the first: the one for fewer agents. */
+/** Finds the place whose next task has the highest priority. Between equals it takes the first place, which fewer agents serve. */
 function mostUrgent(places: readonly Place[]): Place | undefined {
   if (places.length < 2) return places[0];
   return places.reduce((first, place) => (place.queue.priority > first.queue.priority ? place : first));

@@ -4,13 +4,13 @@ import { H, JSON_TYPE, encodeBody } from "@ergon/core/engine";
 import type { NodeContext } from "../node-context.ts";
 import type { AgentEntry } from "./agents-table.ts";
 
-/** A beat of a former life that was on its way when the next one began is no proof of two. */
+/** A beat of a former incarnation that was on its way when the next one began does not prove two living agents. */
 const ON_ITS_WAY_MS = 500;
 const TELL_AGAIN_MS = 60_000;
-/** So long after they were last known, readers of agents are shown that there were two. */
+/** The time for which the node still shows readers that two agents had one id. */
 const SHOWN_MS = 600_000;
 
-/** Agents that live at once under one id: the server gives each of them what is sent to either. The younger one stays. */
+/** Agents that live at the same time under one id, so that the server delivers each message to both. The younger agent stays. */
 export class Twins {
   readonly #context: NodeContext;
 
@@ -19,8 +19,8 @@ export class Twins {
   }
 
   /**
-   * Takes a beat of another incarnation than the one that has the id's place. Two that go on beating are proof that both live: the older one is
-   * told to stop, and says so in its last word. Answers whether the beat's own is the younger one.
+   * Takes a beat of another incarnation than the one that has the id's place. If two incarnations continue to beat, both live. The node tells the older one
+   * to stop, which confirms it in its last beat. Returns whether the beat is from the younger one.
    */
   meet(entry: AgentEntry, other: AgentView, isReplaced: boolean): boolean {
     const now = this.#context.clock.monotonic();
@@ -36,7 +36,7 @@ export class Twins {
     return isYounger;
   }
 
-  /** The view of an agent for readers. */
+  /** Describes an agent for readers. */
   viewOf({ view, twin }: AgentEntry): AgentView {
     if (twin === undefined || this.#context.clock.monotonic() - twin.seenAt > SHOWN_MS) return view;
     const { host, pid } = twin.view;
@@ -55,7 +55,7 @@ export class Twins {
   }
 }
 
-/** Orders the lives of one id, for every node alike: by the start of each on its own clock, and between equals by chance. */
+/** Orders the incarnations of one id in the same way on every node: by the start of each on its own clock, and between equals by chance. */
 function ageOf({ startedAt = "", incarnation = "" }: AgentView): string {
   return `${startedAt} ${incarnation}`;
 }

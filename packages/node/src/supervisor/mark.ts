@@ -1,6 +1,6 @@
 import { MSGPACK_TYPE, decodeBody, encodeBody } from "@ergon/core/engine";
 
-/** A mark larger than this is not written: the next owner reads from the last one. */
+/** The node does not write a mark larger than this. The next owner then reads from the last mark. */
 const MARK_BYTES = 512_000;
 
 /** A note for the shard's next owner: every live record is either newer than `after` or one of `ids` (docs/architecture.md, "Shards and their owners"). */
@@ -11,14 +11,14 @@ interface Mark {
 
 const READ_ALL: Mark = { after: 0, ids: [] };
 
-/** `undefined` for a mark that is too large, or says nothing. */
+/** Encodes a mark, or returns `undefined` if it is too large or empty. */
 export function encodeMark(mark: Mark): Uint8Array | undefined {
   if (mark.after === 0) return undefined;
   const data = encodeBody(mark, MSGPACK_TYPE);
   return data.length > MARK_BYTES ? undefined : data;
 }
 
-/** A mark that cannot be read costs reading everything, not the shard. */
+/** If a mark is unreadable, the node reads all records, and keeps the shard. */
 export function decodeMark(data: Uint8Array | undefined): Mark {
   if (data === undefined) return READ_ALL;
   try {

@@ -15,22 +15,22 @@ import { createSupervisor, type Supervisor, type SupervisorEvent } from "./super
 import type { Unserved } from "./unserved.ts";
 
 const RETRY_MS = 250;
-/** How long a node with a full heap waits until it looks for room again. */
+/** The pause before a node with a full heap checks again for room. */
 const FULL_MS = 2_000;
 const NO_ROOM_MS = 30_000;
 const RECORDS_PER_LOOK = 256;
 /**
- * How long a node listens to a shard that has left when no node takes it. A node that is slow to take it is slow to hear that it is free, too, and
- * sends messages here until then; NATS drops a message that nobody listens to.
+ * The time for which a node listens to a shard that has left and that no node takes. A node that is slow to take the shard is also slow to hear that it is
+ * free, and sends messages here until then. NATS drops a message that nobody listens to.
  */
 const LEAVING_MS = 10_000;
-/** Writes after which a shard's mark is written anew. */
+/** The number of writes after which the node writes a shard's mark again. */
 const MARK_WRITES = 2_000;
 
-/** The parts of the node that hear of its shards. */
+/** The parts of the node that hear about its shards. */
 export interface ShardEvents {
   readonly onMessage: (shard: HostedShard, message: Message) => void;
-  /** The shard is served from now on: what was kept for it can be taken. */
+  /** The shard serves from now on, so the node can take the messages that it kept for it. */
   readonly onServing: (shard: HostedShard) => void;
   readonly onLeft: (shard: HostedShard) => void;
 }
@@ -45,20 +45,20 @@ export interface ShardSupervisorParts extends ShardEvents {
   readonly unserved: Unserved;
 }
 
-/** Brings shards to this node and away from it: one supervisor actor a shard, told by the assignment, the store and the commit queues. */
+/** Takes shards to this node and gives them away. Each shard has a supervisor actor, which hears from the assignment, the store and the commit queues. */
 export class ShardSupervisor {
   readonly #context: NodeContext;
   readonly #parts: ShardSupervisorParts;
   readonly #supervisors: readonly Supervisor[];
   #toLoad: HostedShard[] = [];
   #reconciling = false;
-  /** Shards that have left, and are still listened to; each with what ends that. */
+  /** The shards that have left and that the node still listens to, each with a function that ends this. */
   readonly #leaving = new Map<number, () => void>();
-  /** Resolved, for each of them, when everything that came for it is handed on. */
+  /** Promises that resolve when the node has forwarded all messages for such a shard. */
   readonly #left = new Set<Promise<void>>();
   #stopping = false;
   #saidFull = false;
-  /** Monotonic time until which no shard is tried again, after one did not fit. */
+  /** The monotonic time until which the node takes no shard, after one did not fit. */
   #fullUntil = 0;
   #lookAgain: TimerHandle;
   #onEmpty: (() => void) | undefined;
@@ -69,7 +69,7 @@ export class ShardSupervisor {
     this.#supervisors = Array.from({ length: context.ports.records.shards }, (_, shard) => this.#supervise(shard));
   }
 
-  /** Compares what this node hosts with what it should host. Called at every change of the cluster; many changes cost one pass. */
+  /** Compares the shards that this node hosts with those that it should host. Each change of the cluster calls this, and many changes cost one pass. */
   reconcile(): void {
     if (this.#reconciling) return;
     this.#reconciling = true;
@@ -79,7 +79,7 @@ export class ShardSupervisor {
     });
   }
 
-  /** The store says who owns a shard: if it is not this node, the shard is lost. */
+  /** The store names the owner of a shard. If the owner is another node, this node has lost the shard. */
   onOwnership({ shard, session, fence }: Ownership): void {
     const hosted = this.#parts.hosted.get(shard);
     if (session !== undefined) this.#leaving.get(shard)?.();
@@ -87,19 +87,19 @@ export class ShardSupervisor {
       this.#tell(shard, { type: "lost" });
   }
 
-  /** Whether a write is stored, or whose fence the server refused, is not known: taking the shard again tells. */
+  /** The node does not know whether a write is stored, or the server refused its fence. The node takes the shard again to find out. */
   onDoubt(shard: HomeShard): void {
     this.#tell(shard.number, { type: "doubt" });
   }
 
-  /** A record of the shard was stored: now and then its mark is written. */
+  /** The store has stored a record of the shard, and now and then the node writes the shard's mark. */
   stored(shard: HomeShard): void {
     if (shard.writesSinceMark < Math.max(MARK_WRITES, 2 * shard.actors.size)) return;
     shard.writesSinceMark = 0;
     void this.#mark(shard);
   }
 
-  /** Whether everything that the assignment gives this node is served here. */
+  /** Tells whether this node serves every shard that the assignment gives it. */
   get servesItsShare(): boolean {
     const { cluster, hosted } = this.#parts;
     const { node } = this.#context;
@@ -118,7 +118,7 @@ export class ShardSupervisor {
       });
   }
 
-  /** Resolves when no message comes here any more for a shard that has left. */
+  /** Resolves when no more messages arrive here for a shard that has left. */
   async left(): Promise<void> {
     await Promise.all(this.#left);
   }
@@ -150,7 +150,7 @@ export class ShardSupervisor {
     });
   }
 
-  /** A shard that was never claimed, and should not be any more, is left. */
+  /** Leaves a shard that the node never claimed and should no longer claim. */
   #claimOrLeave(shard: number): void {
     const { cluster, hosted } = this.#parts;
     const { node } = this.#context;
@@ -159,7 +159,7 @@ export class ShardSupervisor {
     else void this.#claim(shard);
   }
 
-  /** The owner that every shard should have. */
+  /** Computes the target owner of every shard. */
   #target(): (string | undefined)[] {
     const { cluster } = this.#parts;
     const machines = cluster.machinesMap();
@@ -169,14 +169,14 @@ export class ShardSupervisor {
       (shard) => {
         const knowing = machines.eligible(shard);
         if (knowing === undefined || knowing.size > 0) return knowing;
-        // A shard that no node can serve whole stays with its owner.
+        // A shard that no node can serve completely stays with its owner.
         const owner = cluster.ownerOf(shard);
         return owner === undefined ? undefined : new Set([owner]);
       },
     );
   }
 
-  /** Whether this is the shard that is hosted: it may have left, and even come again, while a question was under way. */
+  /** Tells whether the node still hosts this shard object. The shard may have left, and even have come again, while a question was in flight. */
   #isHosted(shard: HostedShard): boolean {
     return this.#parts.hosted.get(shard.number) === shard;
   }
@@ -187,7 +187,7 @@ export class ShardSupervisor {
     const { node } = this.#context;
     for (const [shard, wanted] of this.#target().entries()) {
       const owner = cluster.ownerOf(shard);
-      // A shard that is this node's by name only is taken like a free one, also to be given away: nobody else would take it.
+      // If only the owner key names this node, the node takes the shard like a free one, even to give it away, because no other node would take it.
       if (!hosted.has(shard) && (owner === node || (owner === undefined && wanted === node))) {
         if (!this.#isFull()) this.#begin(shard);
       } else if (wanted !== node && hosted.has(shard)) this.#tell(shard, { type: "unassigned" });
@@ -196,14 +196,14 @@ export class ShardSupervisor {
 
   #begin(shard: number): void {
     const { records, bus } = this.#context.ports;
-    // Two subscriptions would bring each message twice.
+    // Two subscriptions would deliver each message twice.
     this.#leaving.get(shard)?.();
     const hosted = new HostedShard(shard, records.bucketOf(shard));
     const { cluster } = this.#parts;
     hosted.onNeeds = () => cluster.needsChanged();
     hosted.isKnownElsewhere = (machine) => cluster.machinesMap().eligible(shard, [machine])?.size !== 0;
     this.#parts.hosted.set(shard, hosted);
-    // Listening before the claim: from the moment of the take-over no message goes by.
+    // Listen before the claim, otherwise the node would miss messages after the take-over.
     hosted.subscription = bus.subscribe(this.#context.names.shardAll(shard), (message) =>
       this.#parts.onMessage(hosted, message),
     );
@@ -224,7 +224,7 @@ export class ShardSupervisor {
         this.#parts.cluster.learn({ shard, session: this.#context.node, fence: result.fence });
         return this.#tell(shard, { type: "claimed" });
       }
-      // A claim whose answer was lost has moved the owner key too: ours is ours.
+      // A claim whose answer was lost has moved the owner key too, so this key is the node's own.
       const owner = await records.owner(shard);
       if (!this.#isHosted(hosted)) return;
       if (owner.session === this.#context.node && owner.fence > expected) {
@@ -242,7 +242,7 @@ export class ShardSupervisor {
     }
   }
 
-  /** Shards that are claimed together are read together. */
+  /** Reads the shards together that the node claimed together. */
   #load(shard: number): void {
     const hosted = this.#parts.hosted.get(shard);
     if (hosted === undefined) return;
@@ -291,7 +291,7 @@ export class ShardSupervisor {
     }
   }
 
-  /** Makes actors of a shard's records. Answers whether they fit into the heap: of those that do not, no task runs here, and no node dies. */
+  /** Makes actors from a shard's records. Returns whether they fit into the heap. If they do not, the node runs no task of the shard, and does not die. */
   #restore(shard: HostedShard, stored: readonly StoredRecord[]): boolean {
     const { residence, heap } = this.#parts;
     for (const [index, { id, data, revision }] of stored.entries()) {
@@ -302,7 +302,7 @@ export class ShardSupervisor {
     return true;
   }
 
-  /** Whether this node's heap has no room for another shard. It is said once, and looked at again after a while. */
+  /** Tells whether this node's heap has no room for another shard. The node logs this once, and checks again after a while. */
   #isFull(): boolean {
     const isFull = this.#parts.heap.isFull() || this.#context.clock.monotonic() < this.#fullUntil;
     if (isFull && !this.#saidFull)
@@ -340,7 +340,7 @@ export class ShardSupervisor {
     this.#reconsider(shard);
   }
 
-  /** While a shard was taken or in doubt it could not be given away, whatever was said. */
+  /** The node could not give the shard away while it took the shard or had a write in doubt. */
   #reconsider(shard: number): void {
     if (this.#stopping) this.#tell(shard, { type: "unassigned" });
     else this.reconcile();
@@ -373,9 +373,9 @@ export class ShardSupervisor {
     const hosted = this.#parts.hosted.get(shard);
     if (hosted === undefined) return;
     const { fence } = hosted;
-    // A shard that was not loaded to its end does not show which records are live.
+    // If the node did not load the shard completely, it does not know which records are live.
     if (hosted.phase !== "loading") await this.#mark(hosted);
-    // Nothing of it is written from here on; timers and events go to the next owner.
+    // The node writes nothing of the shard from here on. Timers and events go to the next owner.
     this.#parts.residence.drop(hosted);
     try {
       const result = await this.#context.ports.records.claim(shard, undefined, fence);
@@ -399,14 +399,14 @@ export class ShardSupervisor {
     this.#parts.needs.keep(left);
     residence.drop(left);
     this.#leave(left);
-    // A claim that failed is tried again after its pause.
+    // The node tries a failed claim again after its pause.
     if (left.fence > 0) this.reconcile();
     if (hosted.size === 0) this.#onEmpty?.();
   }
 
   /**
-   * Messages for the shard that come until its next owner listens are kept, and sent on to that owner: other nodes may take this one for the owner as long as they
-   * have not heard of the change.
+   * Keeps the messages for the shard that arrive until its next owner listens, and forwards them to that owner. Other nodes may take this node for the owner
+   * until they have heard about the change.
    */
   #leave(shard: HostedShard): void {
     const { promise: left, resolve } = Promise.withResolvers<void>();

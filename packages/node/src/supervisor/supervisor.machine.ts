@@ -2,7 +2,7 @@ import { createActor, setup, type AnyStateMachine } from "xstate";
 
 /** The events of a shard at a node. */
 export type SupervisorEvent =
-  /** The assignment says that this node should host the shard, or no longer should. */
+  /** The assignment decides whether this node should host the shard. */
   | { readonly type: "assigned" }
   | { readonly type: "unassigned" }
   | { readonly type: "claimed" }
@@ -13,12 +13,12 @@ export type SupervisorEvent =
   | { readonly type: "noRoom" }
   | { readonly type: "idle" }
   | { readonly type: "released" }
-  /** A write may or may not be stored. */
+  /** The node does not know whether a write is stored. */
   | { readonly type: "doubt" }
-  /** NATS could not be reached, or did not answer. */
+  /** The node could not reach NATS, or NATS did not answer. */
   | { readonly type: "failed" };
 
-/** The actions of a supervisor; `ShardSupervisor` does it. */
+/** The actions of a supervisor. `ShardSupervisor` performs them. */
 export type SupervisorAction =
   | "claim"
   | "load"
@@ -54,7 +54,7 @@ const machine = setup({
   initial: "elsewhere",
   states: {
     elsewhere: { on: { assigned: "claiming" } },
-    /** The compare-and-set of the owner key is under way; it may succeed, so a shard that is no longer wanted is given away afterwards. */
+    /** The compare-and-set of the owner key is in flight. It may succeed, so the node afterwards gives away a shard that it no longer wants. */
     claiming: {
       entry: "claim",
       on: {
@@ -63,7 +63,7 @@ const machine = setup({
         lost: { target: "elsewhere", actions: "drop" },
       },
     },
-    /** From here on the server refuses every former owner; what is read now is complete. */
+    /** From here on the server refuses every former owner, so the node reads the complete shard. */
     loading: {
       entry: "load",
       on: {
@@ -76,7 +76,7 @@ const machine = setup({
     serving: {
       on: { doubt: "suspended", unassigned: "draining", lost: { target: "elsewhere", actions: "drop" } },
     },
-    /** In doubt over a write: the owner key is bumped, which cuts off this node's own stragglers. */
+    /** A write is in doubt. The node bumps the owner key, which cuts off its own late writes. */
     suspended: {
       entry: ["suspend", "claim"],
       on: {
@@ -100,11 +100,11 @@ const machine = setup({
   },
 });
 
-/** One shard's life at a node, as docs/architecture.md draws it. */
+/** The life of one shard at a node, as docs/architecture.md draws it. */
 export const supervisorMachine: AnyStateMachine = machine;
 
 /**
- * Starts the supervisor of one shard. Its actions run after each transition, in order, and outside of XState: users' machines take steps in them.
+ * Starts the supervisor of one shard. Its actions run after each transition, in order, and outside of XState, because users' machines take steps in them.
  */
 export function createSupervisor(actions: Readonly<Record<SupervisorAction, () => void>>): Supervisor {
   const due: (() => void)[] = [];

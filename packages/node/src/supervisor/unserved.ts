@@ -1,6 +1,6 @@
 import type { Logger, NodeView } from "@ergon/core";
 
-/** The shards of this node that it cannot serve at the moment. It is said once when there are some, and once more when there are none. */
+/** The shards of this node that it cannot serve now. The node logs once when there are some, and once more when there are none. */
 export class Unserved {
   readonly #logger: Logger;
   readonly #reasons = new Map<number, string>();
@@ -9,7 +9,7 @@ export class Unserved {
     this.#logger = logger;
   }
 
-  /** They could not be claimed or read; that is tried again. */
+  /** The node could not claim or read these shards, and tries again. */
   failed(shards: readonly number[], reason: string): void {
     const isNew = this.#reasons.size === 0;
     for (const shard of shards) this.#reasons.set(shard, reason);
@@ -18,7 +18,7 @@ export class Unserved {
     else this.#logger.debug({ shards, reason }, line);
   }
 
-  /** The shard is served, or is another node's. */
+  /** This node serves the shard, or another node owns it. */
   over(shard: number): void {
     if (!this.#reasons.delete(shard) || this.#reasons.size > 0) return;
     this.#logger.info({}, "this node serves all of its shards again");
