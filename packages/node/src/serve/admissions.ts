@@ -32,7 +32,7 @@ export interface AdmissionsParts {
   readonly held: HeldBatches;
 }
 
-/** Stores new tasks, and finds those that were stored before under the same id. */
+/** Stores new tasks, and finds tasks that the store already holds under the same id. */
 export class Admissions {
   readonly #context: NodeContext;
   readonly #parts: AdmissionsParts;
@@ -44,8 +44,8 @@ export class Admissions {
   }
 
   /**
-   * Stores a task, or answers with the one that has its id already. `fresh`: the id was made here just now, so nothing can be stored under it.
-   * `done` hears of the outcome once it is stored.
+   * Stores a task, or answers with the task that already has its id. `fresh` says that this node has just made the id, so nothing can be stored under it.
+   * `done` hears the outcome after the write.
    */
   submit(shard: HostedShard, spec: TaskSpec, fresh: boolean, done: (outcome: Outcome) => void, batch?: string): void {
     if (isLeaving(shard)) return done(refusedWith(moved(shard)));
@@ -95,7 +95,7 @@ export class Admissions {
     );
   }
 
-  /** A submit whose id is live already: answered once that task is stored, since a reply means stored (law 1). */
+  /** A live task already has the id of this submit. The node answers once that task is stored, because a reply means stored (law 1). */
   #meet(
     shard: HostedShard,
     actor: LiveActor,
@@ -107,7 +107,7 @@ export class Admissions {
     this.#parts.host.whenStored(actor, (refusal) => {
       if (refusal !== undefined) return done(refusedWith(refused(refusal)));
       if (actor.erased) return again();
-      // Whether a held task is there at all is for its own batch to decide.
+      // The batch of a held task decides whether the task exists at all.
       const state = this.#parts.host.wake(actor);
       const holder = liveStateOf(state) === "held" ? taskOf(state).batch : undefined;
       if (holder !== undefined && holder !== batch) return this.#parts.held.whenDecided(actor, holder, batch, again);
@@ -128,7 +128,7 @@ export class Admissions {
   }
 }
 
-/** A batch with a task in common came before this one. */
+/** An earlier batch shares a task with this one. */
 function gaveWay(): Error {
   return new UnavailableError(
     "BATCH_GAVE_WAY",
@@ -139,12 +139,12 @@ function gaveWay(): Error {
   );
 }
 
-/** The body of an `admit`: a whole spec, from one node to another. */
+/** The body of an `admit`, which brings a whole spec from one node to another. */
 export function encodeAdmission(spec: TaskSpec, batch?: string): Uint8Array {
   return encodeBody({ spec, batch }, MSGPACK_TYPE);
 }
 
-/** Throws `InvalidError` when the body of an `admit` is not the spec of the task `id`. */
+/** Throws `InvalidError` if the body of an `admit` is not the spec of the task `id`. */
 export function decodeAdmission(data: Uint8Array, id: string): { spec: TaskSpec; batch: string | undefined } {
   const { spec, batch } = decodeBody(data, MSGPACK_TYPE) as { spec?: TaskSpec; batch?: string };
   const fault = misshapen(taskSpecShape, spec, "spec");

@@ -32,7 +32,7 @@ export interface AgentAnswersParts {
   readonly machines: MachineRegistry;
 }
 
-/** Takes what agents say of their attempts. */
+/** Takes the messages of agents about their attempts. */
 export class AgentAnswers {
   readonly #context: NodeContext;
   readonly #parts: AgentAnswersParts;
@@ -42,7 +42,7 @@ export class AgentAnswers {
     this.#parts = parts;
   }
 
-  /** An agent's answer, or the server's word that nobody received the attempt. */
+  /** Takes an agent's answer, or the server's report that nobody received the attempt. */
   receive(shard: HostedShard, id: string, attempt: number, message: Message): void | Promise<void> {
     const actor = shard.find(id);
     const flight = actor?.flight;
@@ -67,7 +67,7 @@ export class AgentAnswers {
     }
     const { reply } = message;
     const event = this.#fitting(taskOf(this.#parts.host.wake(actor)), answerEvent(message, kind, attempt, agent));
-    // Who has no slot for it has not freed one either.
+    // An agent that has no slot for the attempt has not freed one either.
     if (flight !== undefined)
       this.#parts.dispatcher.flights.answered(flight, event.type !== "returned" || event["reason"] !== "AGENT_BUSY");
     const accepted = this.#parts.host.send(actor, event, (refusal) => {
@@ -76,7 +76,7 @@ export class AgentAnswers {
     if (!accepted) return this.#late(shard, id, attempt, message);
   }
 
-  /** A response shares its record with the payload: one that does not fit beside it is a final failure. */
+  /** A response shares its record with the payload. A response that does not fit beside the payload becomes a final failure. */
   #fitting(task: TaskContext, event: AnswerEvent): AnswerEvent {
     if (event.type !== "succeeded") return event;
     const bytes = (event["response"] as Uint8Array).length;
@@ -90,7 +90,10 @@ export class AgentAnswers {
     };
   }
 
-  /** A word about an attempt that is not out. Who wants to know is told whether it is the recorded answer, whose acknowledgement may have been lost. */
+  /**
+   * An answer about an attempt that is not in flight. If the sender asks, the node tells it whether this is the recorded answer, whose acknowledgement
+   * may have been lost.
+   */
   #late(shard: HostedShard, id: string, attempt: number, message: Message): void | Promise<void> {
     const { reply } = message;
     const kind = message.header(H.event);
@@ -106,7 +109,7 @@ export class AgentAnswers {
     return actor === undefined ? this.#compare(shard, id, event, reply) : this.#repeated(actor, id, event, reply);
   }
 
-  /** `actor` is the task, or the instance in whose record it was. */
+  /** `actor` is the task, or the instance whose record held it. */
   #repeated(actor: LiveActor, id: string, event: AnswerEvent, reply: string): void {
     if (!this.#isRecorded(this.#parts.host.wake(actor), id, event)) return this.#stale(reply, id, event.attempt);
     this.#parts.host.whenStored(actor, (refusal) => {
@@ -135,7 +138,7 @@ export class AgentAnswers {
   }
 }
 
-/** Whether somebody may have an attempt that this node has not out: an offer that was thought undelivered, when the connection was lost. */
+/** Tells whether an agent may have an attempt that this node does not count as in flight. The node gave up such an offer when it lost the connection. */
 function mayBeOut(actor: LiveActor | undefined, attempt: number): boolean {
   if (actor?.state === undefined) return false;
   const task = taskOf(actor.state);
@@ -147,18 +150,18 @@ function isTask(task: Partial<TaskContext>): boolean {
   return task.attempt !== undefined && task.history !== undefined;
 }
 
-/** What an attempt says while it goes on. */
+/** Tells whether the message reports on an attempt that continues. */
 function isNews(kind: string | undefined): boolean {
   return kind === "claimed" || kind === "heartbeat" || kind === "progress";
 }
 
-/** Who answers. What is no agent's name is nobody's: it would become part of a subject. */
+/** Returns the agent that answers. The node ignores an invalid name, because the name would become part of a subject. */
 function agentOf(message: Message): string | undefined {
   const agent = message.header(H.agent);
   return agent !== undefined && isName(agent) ? agent : undefined;
 }
 
-/** An answer as the event that it is for the task. Its texts have bounds, so that every answer that is taken fits into the record. */
+/** Makes an event for the task from an answer. The node limits its texts, so that every answer it takes fits into the record. */
 function answerEvent(
   message: Message,
   kind: string | undefined,
@@ -186,7 +189,7 @@ function answerEvent(
     type: "succeeded",
     attempt,
     agent,
-    // The bytes are a slice of what came from the socket: a copy lets go of the rest.
+    // The bytes are a slice of a buffer from the socket, and a copy frees the rest of that buffer.
     response: Buffer.from(message.data),
     contentType:
       contentType === undefined || contentType.length > taskLimits.contentTypeLength ? undefined : contentType,

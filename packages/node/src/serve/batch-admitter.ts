@@ -21,16 +21,16 @@ import type { Decision, HeldBatches } from "./held-batches.ts";
 import { inLanes } from "./in-turns.ts";
 import { moved } from "./refusals.ts";
 
-/** How long one task's admission may take before the node asks for it again: its shard may have left the node that was asked. */
+/** The time after which the node repeats one task's admission, because the task's shard may have left the node that it asked. */
 const ADMIT_MS = 5_000;
-/** How long a batch is tried in all. Less than what the SDK waits, so that its client hears why. */
+/** The time after which the node gives up a batch. It is less than the SDK's timeout, so that the client hears the reason. */
 const PATIENCE_MS = 25_000;
-/** Tasks of a batch that are on their way to the store at once: enough for its speed, and no more than a node takes in between two other questions. */
+/** The tasks of a batch that are in flight to the store at once. They suffice for the store's speed, and leave the node time for other requests. */
 const AT_ONCE = 2_048;
-/** Between tries of one task, and of a batch that gave way. */
+/** The pauses between tries of one task, and of a batch that gave way. */
 const PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 1_600;
-/** A task is asked for again after these: its shard is on its way to another owner. */
+/** The node repeats the admission of a task after these errors, because its shard is on its way to another owner. */
 const passing: ReadonlySet<string> = new Set(["SHARD_MOVED", "REQUEST_TIMEOUT", "NO_NODE"]);
 
 export interface Admitted {
@@ -42,13 +42,14 @@ export interface Admitted {
 interface Refused {
   readonly code: string;
   readonly message: string;
-  /** The same batch may be admitted when it is sent again. */
+  /** The node may admit the same batch when the client sends it again. */
   readonly unavailable: boolean;
 }
 
 /**
- * Admits batches: all tasks, or none (B-4), wherever their shards are. Each task is stored held; then one create-once key decides for all. Whoever finds
- * a held task without its coordinator asks for the decision, and thereby refuses a batch that has none. A crash at any point leaves all or none.
+ * Admits all tasks of a batch or none (B-4), wherever their shards are. Each owner stores its tasks held, and then one create-once key decides for all. A
+ * node that finds a held task without its coordinator asks for the decision, and thereby refuses a batch that has none. A crash at any point leaves all tasks
+ * or none.
  */
 export class BatchAdmitter {
   readonly #context: NodeContext;
@@ -70,7 +71,7 @@ export class BatchAdmitter {
     this.#newId = createIdFactory(context.random);
   }
 
-  /** `made`: the ids that were made here just now. A batch that gave way to another is tried again once that one is decided. */
+  /** `made` holds the ids that this node has just made. A batch that gave way to another is tried again after the decision over the other. */
   async admit(specs: readonly TaskSpec[], made: ReadonlySet<string>): Promise<readonly Admitted[]> {
     const { clock, node } = this.#context;
     const cameAt = clock.now();
@@ -89,7 +90,7 @@ export class BatchAdmitter {
     }
   }
 
-  /** One task of a batch, asked for again for as long as its shard is on its way from one node to another. */
+  /** Admits one task of a batch, and repeats this while the task's shard is on its way from one node to another. */
   async #admitOne(spec: TaskSpec, fresh: boolean, batch: string, end: number): Promise<Admitted | Refused> {
     const { clock, ports } = this.#context;
     let isNew = fresh;
@@ -107,7 +108,7 @@ export class BatchAdmitter {
   #admitHere(shard: HostedShard, spec: TaskSpec, fresh: boolean, batch: string): Promise<Admitted | Refused> {
     const { clock } = this.#context;
     return new Promise((resolve) => {
-      // A shard that is lost meanwhile says nothing more.
+      // If the node loses the shard meanwhile, no other answer comes.
       const timer = clock.after(ADMIT_MS, () => resolve(refusalOf(moved(shard))));
       this.#admissions.submit(
         shard,
@@ -141,7 +142,7 @@ export class BatchAdmitter {
     }
   }
 
-  /** Tells every owner of a shard with tasks of the batch, each shard once. Only what the batch itself holds is released or removed. */
+  /** Tells the decision once to each shard with tasks of the batch. The owners release or remove only the tasks that this batch holds. */
   #conclude(batch: string, decision: Decision, specs: readonly TaskSpec[]): void {
     const { ports, names } = this.#context;
     this.#held.decided(batch, decision);

@@ -1,6 +1,6 @@
 import { InvalidError, isErgonError, messageOf, type Issue } from "@ergon/core";
 
-/** Checks the frame of a batch; its tasks are checked one by one. */
+/** Checks the frame of a batch. Its tasks are checked one by one. */
 export function requireBatch(body: unknown): { tasks: unknown[]; correlationId?: string; requireAgents?: boolean } {
   const { tasks, correlationId, requireAgents, ...unknown } = (
     typeof body === "object" && body !== null ? body : {}
@@ -29,7 +29,7 @@ export function requireBatch(body: unknown): { tasks: unknown[]; correlationId?:
   };
 }
 
-/** The ids of the tasks in their order, or `undefined` where not every task has one, or what is there is no batch. */
+/** Returns the ids of the tasks in their order, or `undefined` if a task has none or the value is not a batch. */
 export function idsOf(body: unknown): readonly string[] | undefined {
   const { tasks } = (typeof body === "object" && body !== null ? body : {}) as { tasks?: unknown };
   if (!Array.isArray(tasks) || tasks.length === 0) return undefined;
@@ -37,7 +37,7 @@ export function idsOf(body: unknown): readonly string[] | undefined {
   return ids.every((id) => typeof id === "string") ? ids : undefined;
 }
 
-/** The drivers of the tasks, as far as they name one. */
+/** Lists the drivers of the tasks that name one. */
 export function driversOf(tasks: readonly unknown[]): readonly string[] {
   return tasks
     .map((task) => (task as { driver?: unknown } | null)?.driver)
@@ -50,7 +50,7 @@ export function rejected(issues: readonly Issue[]): InvalidError {
   return new InvalidError("BATCH_REJECTED", `nothing was stored: ${issues[0]?.message ?? ""}${more}`, { issues });
 }
 
-/** The faults of the task at `index` of a batch. */
+/** The faults of the task at `index` in a batch. */
 export function issuesOf(error: unknown, index: number): Issue[] {
   if (!isErgonError(error)) return [{ field: `tasks[${index}]`, code: "INTERNAL", message: messageOf(error) }];
   const issues = error.issues.length === 0 ? [{ field: "", code: error.code, message: error.message }] : error.issues;

@@ -26,7 +26,7 @@ import { unannounced } from "./unannounced.ts";
 
 interface Batch {
   readonly specs: readonly TaskSpec[];
-  /** Ids that were made here just now. */
+  /** The ids that this node has just made. */
   readonly made: ReadonlySet<string>;
   readonly correlationId: string;
 }
@@ -46,14 +46,14 @@ export interface BatchesParts {
 }
 
 /**
- * Takes batches. One whose tasks all have ids goes to the owner of the shard that its ids lead to: so a copy of it, wherever that arrives, meets the
- * first, and both are answered by what comes of that.
+ * Takes batches. If all tasks of a batch have ids, it goes to the owner of the shard that its ids select. A copy of the batch meets the first one there,
+ * wherever it arrives, and both get the same answer.
  */
 export class Batches {
   readonly #context: NodeContext;
   readonly #parts: BatchesParts;
   readonly #newId: () => string;
-  /** Batches that are being stored, by what was sent. */
+  /** The batches that are being stored, by their content. */
   readonly #inFlight = new Map<string, Promise<Stored>>();
 
   constructor(context: NodeContext, parts: BatchesParts) {
@@ -67,7 +67,7 @@ export class Batches {
     requireHeaders(message.headers(), "batch");
     const body = decodeBody(message.data, message.header(H.contentType));
     const ids = idsOf(body);
-    // Tasks without ids are new ones each time: there are no copies of such a batch.
+    // Tasks without ids are new each time, so such a batch has no copies.
     if (ids === undefined) return this.#answer(asking, await this.#store(body));
     const key = createHash("sha256").update(ids.join("\n")).digest("base64url");
     const shard = shardOf(key, this.#context.ports.records.shards);
@@ -75,7 +75,7 @@ export class Batches {
     this.#parts.forwarder.forward(shard, "batch", key, message);
   }
 
-  /** A batch whose coordinator is this node: stored, or, while a copy of it is being stored, answered with that. */
+  /** Stores a batch that this node coordinates. A copy that comes meanwhile gets the same answer. */
   async coordinate(message: Message, asking: Asking): Promise<void> {
     const { data } = message;
     const contentType = message.header(H.contentType);

@@ -9,7 +9,7 @@ import { readStored } from "./read-stored.ts";
 import { notFound } from "./refusals.ts";
 import type { Replies } from "./replies.ts";
 
-/** A client's decision over a task or an instance: `cancel` asks its agents to stop, `end` does not wait for them. */
+/** A client's decision over a task or an instance. `cancel` asks its agents to stop, and `end` does not wait for them. */
 export interface Cancellation {
   readonly type: "cancel" | "end";
   readonly by: string;
@@ -50,7 +50,7 @@ export class Cancellations {
       if (host.send(actor, { ...cancellation }, answer)) return;
       if (host.wake(actor).snapshot.status === "active")
         return host.whenStored(actor, replies.onceStored(asking.reply, answer));
-      // It has ended, and that is being stored: then it is asked again.
+      // The actor has ended, and its write is in flight, so the node decides again after the write.
       if (!actor.writing.isDone)
         return host.whenStored(
           actor,
@@ -61,7 +61,7 @@ export class Cancellations {
     if (state === undefined) throw notFound(id);
     const status = statusText(state);
     const { failure } = isMachineState(state) ? state.meta : taskOf(state);
-    // The repetition of a decision whose answer was lost.
+    // The sender repeats a decision whose answer was lost.
     const repeated = type === "cancel" ? status === "cancelled" : failure?.code === "ENDED_BY_FORCE";
     if (repeated) return replies.answer(asking, shard.number, state);
     throw new ConflictError("TASK_ENDED", `${id} has ended: ${status}`);

@@ -19,7 +19,7 @@ import { parseListRequest } from "./page.ts";
 import { askNode } from "./peers.ts";
 import type { Replies } from "./replies.ts";
 
-/** So many of the records that cannot be read are named. */
+/** The most unreadable records that an answer names. */
 const NAMED = 3;
 
 export interface ClusterQueriesParts {
@@ -29,7 +29,7 @@ export interface ClusterQueriesParts {
   readonly lists: Lists;
   readonly guard: Guard;
   readonly replies: Replies;
-  /** The troubles of this node, as `nodes` shows them. */
+  /** The problems of this node, as `nodes` shows them. */
   readonly troubles: () => Pick<NodeView, "store" | "unserved">;
 }
 
@@ -60,7 +60,7 @@ export class ClusterQueries {
     ];
   }
 
-  /** Resolves when what was asked of this node is answered. */
+  /** Resolves when this node has answered its open questions. */
   async stop(): Promise<void> {
     await Promise.all(this.#subscriptions.map((subscription) => subscription.drain()));
   }
@@ -98,7 +98,7 @@ export class ClusterQueries {
     return [...agents.all()].map((entry) => twins.viewOf(entry)).toSorted((a, b) => a.id.localeCompare(b.id));
   }
 
-  /** This node, as `nodes` shows it. */
+  /** Describes this node, as `nodes` shows it. */
   #ownStatus(): Partial<NodeView> {
     let unreadable = 0;
     const waiting: Record<string, number> = {};

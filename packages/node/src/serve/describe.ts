@@ -23,12 +23,12 @@ export function hasEnded(state: ActorState): boolean {
   return isMachineState(state) ? state.meta.status !== "running" : isTerminal(statusOf(taskOf(state)));
 }
 
-/** When it was submitted or started, epoch milliseconds. */
+/** The time of the submit or start, in epoch milliseconds. */
 export function startOf(state: ActorState): number {
   return isMachineState(state) ? state.meta.startedAt : taskOf(state).scheduledAt;
 }
 
-/** When it ended, epoch milliseconds; `undefined` while it lives. */
+/** The time of the end in epoch milliseconds, or `undefined` while the actor lives. */
 export function endOf(state: ActorState): number | undefined {
   if (!hasEnded(state)) return undefined;
   const { endedAt, updatedAt } = isMachineState(state) ? state.meta : taskOf(state);
@@ -39,35 +39,38 @@ export function idOf(state: ActorState): string {
   return isMachineState(state) ? state.meta.id : taskOf(state).id;
 }
 
-/** What is said of a live actor that is not in its stored state. */
+/** The facts about a live actor that its stored state does not contain. */
 export interface Extra {
   readonly progress?: unknown;
   readonly reason?: string | undefined;
-  /** Of an instance: the tasks that are embedded in its record. */
+  /** The tasks that are embedded in the record of an instance. */
   readonly tasks?: readonly ChildView[];
 }
 
-/** An actor of any kind as readers see it. */
+/** Describes an actor of any kind for readers. */
 export function describe(state: ActorState, { progress, reason, tasks }: Extra = {}): TaskView | MachineView {
   if (isMachineState(state)) return describeMachine(state, tasks);
   const view = describeTask(taskOf(state), progress);
   return reason === undefined ? view : { ...view, reason };
 }
 
-/** An actor of any kind as filters of lists look at it. */
+/** Describes an actor of any kind for the filters of lists. */
 export function listed(state: ActorState): Listed {
   if (!isMachineState(state)) return taskOf(state);
   const { machine, meta, persisted } = state;
   return { ...meta, machine: machine.name, value: persisted.value };
 }
 
-/** An actor of any kind as lists show it; of an instance with the number of the tasks that are embedded in its record, and why one of them waits. */
+/**
+ * Describes an actor of any kind for lists. An instance also shows the number of the tasks that are embedded in its record, and the reason why one of
+ * them waits.
+ */
 export function summarize(state: ActorState, { reason, tasks = 0 }: { reason?: string; tasks?: number }): ActorSummary {
   const view = isMachineState(state) ? summarizeMachine(state, tasks) : summarizeTask(taskOf(state));
   return reason === undefined ? view : { ...view, reason };
 }
 
-/** Why the first of the tasks that are embedded in an instance's record that does not get on does not. */
+/** Returns the reason of the first waiting task that is embedded in an instance's record. */
 export function embeddedReason(actor: LiveActor): string | undefined {
   for (const { committed } of actor.embedded?.values() ?? []) {
     const reason = committed === undefined ? undefined : taskOf(committed).reason;
@@ -76,7 +79,7 @@ export function embeddedReason(actor: LiveActor): string | undefined {
   return undefined;
 }
 
-/** The tasks that are embedded in an instance's record, as its readers see them. */
+/** Describes the tasks that are embedded in an instance's record for its readers. */
 export function describeEmbedded(actor: LiveActor): ChildView[] {
   return [...(actor.embedded?.values() ?? [])].flatMap(({ id, committed: state }) => {
     if (state === undefined) return [];

@@ -7,10 +7,10 @@ import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { Replies } from "./replies.ts";
 import { WaitingMessages } from "./waiting-messages.ts";
 
-/** Messages kept for a shard without an owner, and how long: a take-over is quicker. */
+/** The number of messages that a node keeps for a shard without an owner, and the time for which it keeps them. A take-over is quicker. */
 const MOST_KEPT = 2_000;
 const KEPT_MS = 10_000;
-/** How often a node that stops looks whether what it keeps has found an owner. */
+/** The pause after which a stopping node checks again whether the messages that it keeps have found an owner. */
 const LOOK_MS = 20;
 
 interface Kept {
@@ -20,13 +20,13 @@ interface Kept {
   readonly until: number;
 }
 
-/** Brings messages to the owner of their shard: here, at another node, or, while nobody owns it, as soon as somebody does. */
+/** Brings messages to the owner of their shard: to this node, to another node, or to the next owner as soon as there is one. */
 export class Forwarder {
   readonly #context: NodeContext;
   readonly #cluster: Cluster;
   readonly #replies: Replies;
   readonly #kept = new Map<number, Kept[]>();
-  /** Of all messages that wait at this node, those that {@link RequestRouter} keeps for its own shards too. */
+  /** All messages that wait at this node, including those that {@link RequestRouter} keeps for the node's own shards. */
   readonly waiting: WaitingMessages = new WaitingMessages();
 
   constructor(context: NodeContext, cluster: Cluster, replies: Replies) {
@@ -35,7 +35,7 @@ export class Forwarder {
     this.#replies = replies;
   }
 
-  /** Sends on to another owner, with the reply-to of the one who asked. */
+  /** Forwards the message to another owner, with the reply-to of its sender. */
   forward(shard: number, verb: string, id: string, message: Message): void {
     const owner = this.#cluster.ownerOf(shard);
     if (owner !== undefined && owner !== this.#context.node) return this.#send(shard, verb, id, message);
@@ -60,7 +60,7 @@ export class Forwarder {
     if (kept.length === 1) this.#context.clock.after(KEPT_MS, () => this.#expire(shard));
   }
 
-  /** What a shard that left had not served yet goes to its next owner; `serve` answers whether this node is that, and has taken the message. */
+  /** Brings the unserved messages of a shard that left to its next owner. `serve` returns whether this node is the owner and has taken the message. */
   handOn(shard: HostedShard, serve: (verb: string, id: string, message: Message) => boolean): void {
     const { buffer } = shard;
     shard.buffer = [];
@@ -73,12 +73,12 @@ export class Forwarder {
     }
   }
 
-  /** Resolves when nothing is kept here any more: each message has gone to an owner, or was given back after its time. */
+  /** Resolves when the node keeps no message any more. Each message has gone to an owner, or back to its sender after its time. */
   async emptied(): Promise<void> {
     while (this.#kept.size > 0) await delay(this.#context.clock, LOOK_MS);
   }
 
-  /** Refuses all that is kept: this node stops, and nobody has taken the shards. */
+  /** Refuses all kept messages, because this node stops and no node has taken the shards. */
   giveBack(): void {
     for (const shard of [...this.#kept.keys()])
       for (const { message } of this.takeKept(shard)) {
@@ -92,7 +92,7 @@ export class Forwarder {
     for (const { verb, id, message } of this.takeKept(shard)) this.forward(shard, verb, id, message);
   }
 
-  /** This node owns the shard now: it takes what was kept. */
+  /** This node owns the shard now, and takes the messages that it kept. */
   takeKept(shard: number): readonly Kept[] {
     const kept = this.#kept.get(shard) ?? [];
     this.#kept.delete(shard);
@@ -106,7 +106,7 @@ export class Forwarder {
     try {
       ports.bus.publish(names.shard(shard, verb, id), data, { headers: message.headers(), reply });
     } catch (error) {
-      // One that cannot be sent on (too large with what a node adds, a line break in a header) must not keep those behind it back.
+      // A message that NATS cannot forward (too large with the node's headers, a line break in a header) must not hold back those behind it.
       this.#replies.fail(reply, error);
     }
   }

@@ -7,7 +7,7 @@ import { mayAnswer } from "./reply-to.ts";
 
 export type Handler = (message: Message, asking: Asking) => void | Promise<void>;
 
-/** Runs the handlers of requests. An error of a handler is the answer to its request. */
+/** Runs the handlers of requests. If a handler throws, the error answers the request. */
 export class Guard {
   readonly #context: NodeContext;
   readonly #replies: Replies;
@@ -18,7 +18,7 @@ export class Guard {
     this.#replies = replies;
   }
 
-  /** Serves a request, unless it wants its answer where nodes do not answer. */
+  /** Serves a request, unless its reply-to is a subject where nodes do not answer. */
   serve(message: Message, handler: Handler): void {
     if (!this.allows(message)) return;
     try {
@@ -28,7 +28,7 @@ export class Guard {
     }
   }
 
-  /** Runs the handler of a message that the guard {@link Guard.allows}. */
+  /** Runs the handler of a message that {@link Guard.allows} has accepted. */
   run(message: Message, handler: () => void | Promise<void>): void {
     try {
       this.#follow(message, handler());
@@ -37,7 +37,7 @@ export class Guard {
     }
   }
 
-  /** Whether a node answers where the message wants its answer. */
+  /** Tells whether a node may answer on the message's reply-to. */
   allows(message: Message): boolean {
     if (mayAnswer(this.#context.names, message)) return true;
     const { subject, reply } = message;
@@ -48,7 +48,7 @@ export class Guard {
     return false;
   }
 
-  /** Resolves when every request that came until now is served. */
+  /** Resolves when the node has served every request that came until now. */
   async idle(): Promise<void> {
     await Promise.all(this.#open);
   }

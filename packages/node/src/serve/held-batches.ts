@@ -7,15 +7,15 @@ import type { Releasing } from "../shard/hosting.ts";
 import { comesBefore, coordinatorOf } from "./batch-id.ts";
 import { inTurns } from "./in-turns.ts";
 
-/** A held task whose coordinator said nothing for so long has the decision asked for, which refuses the batch if there is none yet. */
+/** The silence of a coordinator after which the node asks for the decision over a held task. The question refuses the batch if there is no decision yet. */
 const SILENCE_MS = 15_000;
-/** After a question that failed. */
+/** The pause after a question that failed. */
 const ASK_AGAIN_MS = 1_000;
-/** A decision outlives every task of its batch by this. */
+/** The time by which a decision outlives every task of its batch. */
 const DECISION_MARGIN_MS = 86_400_000;
-/** A hundred years. The server counts in nanoseconds, which end after 292: what it is told to keep for longer may be gone at once. */
+/** A hundred years. The server counts in nanoseconds, which end after 292 years, and it may drop a record with a longer time to live at once. */
 const LONGEST_LIFE_MS = 3_155_760_000_000;
-/** Decisions that are remembered, for tasks of a batch that are stored after it was decided. */
+/** The number of decisions that the node remembers, for tasks of a batch that are stored after the decision. */
 const MOST_DECIDED = 256;
 
 export type Decision = "admitted" | "refused";
@@ -28,8 +28,8 @@ interface Held {
 }
 
 /**
- * The batches that have held tasks in this node's shards: each is asked about once, whatever the number of its tasks, and everybody who met one of
- * its tasks goes on when it is decided.
+ * The batches with held tasks in this node's shards. The node asks once about each batch, whatever the number of its tasks. Everybody who met one of the
+ * tasks continues after the decision.
  */
 export class HeldBatches {
   readonly #context: NodeContext;
@@ -38,38 +38,39 @@ export class HeldBatches {
   readonly #held = new Map<string, Held>();
   readonly #decided = new Map<string, Decision>();
 
-  /** `isAlive`: whether a node has a session. */
+  /** `isAlive` tells whether a node has a session. */
   constructor(context: NodeContext, host: Releasing, isAlive: (node: string) => boolean) {
     this.#context = context;
     this.#host = host;
     this.#isAlive = isAlive;
   }
 
-  /** A task was stored here just now: if it is held, its batch is to be decided. */
+  /** This node has just stored a task. If the task is held, its batch needs a decision. */
   stored(actor: LiveActor): void {
     const { state } = actor;
     const batch = state === undefined || liveStateOf(state) !== "held" ? undefined : taskOf(state).batch;
     if (batch !== undefined) this.#add(actor, batch);
   }
 
-  /** A held task came with its shard: its batch's decision may have been told to the former owner only. */
+  /** A held task came with its shard. Perhaps only the former owner heard the decision over its batch. */
   restored(actor: LiveActor): void {
     const task = taskOf(this.#host.wake(actor));
     const { batch } = task;
-    // A decision is not kept for ever: a node that asks for a forgotten one refuses a batch that was admitted. The total bound ends this task.
+    // The store does not keep decisions for ever, and a question about a forgotten one would refuse a batch that was admitted. The total bound ends this task
+    // instead.
     if (batch === undefined || this.#context.clock.now() >= endOfLife(task)) return;
     this.#add(actor, batch);
     this.#ask(batch);
   }
 
-  /** Whether the batch is known to be refused: nothing more of it is stored. */
+  /** Tells whether the node knows that the batch is refused. The node then stores no more of its tasks. */
   isRefused(batch: string): boolean {
     return this.#decided.get(batch) === "refused";
   }
 
   /**
-   * Calls `run` when the batch of a held task is decided, and the task is released or removed. `waiting` is the batch that wants the same task, if a
-   * batch does: where it comes before the other, it does not wait until that one is complete, but has it refused. So no batches wait in a circle.
+   * Calls `run` after the decision over the batch of a held task, when the task is released or removed. `waiting` is the batch that needs the same task, if
+   * there is one. If it precedes the other batch, the node asks for that batch's refusal instead of waiting for it. So no batches wait in a circle.
    */
   whenDecided(actor: LiveActor, batch: string, waiting: string | undefined, run: () => void): void {
     const decision = this.#decided.get(batch);
@@ -83,7 +84,7 @@ export class HeldBatches {
     if ((waiting !== undefined && comesBefore(waiting, batch)) || this.#isOrphan(batch)) this.#ask(batch);
   }
 
-  /** The batch is decided: its held tasks here go on, or were never there. */
+  /** The batch is decided. The node releases its held tasks here, or removes them. */
   decided(batch: string, decision: Decision): void {
     this.#remember(batch, decision);
     const held = this.#held.get(batch);
@@ -95,12 +96,12 @@ export class HeldBatches {
     );
   }
 
-  /** Nodes came or went: a batch whose coordinator is gone has to be decided without it. */
+  /** Nodes came or went. A batch whose coordinator is gone needs a decision without it. */
   nodesChanged(): void {
     for (const batch of this.#held.keys()) if (this.#isOrphan(batch)) this.#ask(batch);
   }
 
-  /** A shard left this node: what waited for a task in it asks again, and is sent to the next owner. */
+  /** A shard left this node. The requests that waited for a task in it run again, and go to the next owner. */
   shardLeft(): void {
     for (const [batch, held] of this.#held) {
       for (const actor of held.actors) if (!isHere(actor)) held.actors.delete(actor);
@@ -114,7 +115,7 @@ export class HeldBatches {
     }
   }
 
-  /** Writes the decision of a batch unless it has one; answers with the one that stands. */
+  /** Writes the decision over the batch unless there is one. Returns the decision that stands. */
   async decide(batch: string, value: Decision, tasks: Iterable<LifeOfTask>): Promise<Decision> {
     const now = this.#context.clock.now();
     let lifeMs = 0;
@@ -168,7 +169,7 @@ export class HeldBatches {
     try {
       const state = this.#host.wake(actor);
       if (taskOf(state).batch !== batch || liveStateOf(state) !== "held") return;
-      // The record may go on saying "held": whoever reads it asks for the decision.
+      // The record may still say "held", because its next reader asks for the decision.
       if (decision === "admitted") this.#host.sendKnown(actor, { type: "release" });
       else this.#host.erase(actor);
     } catch (error) {
@@ -191,12 +192,12 @@ export class HeldBatches {
 
 type LifeOfTask = Pick<TaskSpec, "options" | "notBefore">;
 
-/** Whether the actor is still the one that its shard here has under its id. */
+/** Tells whether the shard on this node still holds this very actor under its id. */
 function isHere(actor: LiveActor): boolean {
   return !actor.erased && actor.shard.phase !== "closed" && actor.shard.actors.get(actor.id) === actor;
 }
 
-/** The longest life of a task from `now`, so that a batch's decision outlives every task of it, as far as the server can count. */
+/** Returns the longest life of a task from `now`, as far as the server can count, so that a batch's decision outlives every task of it. */
 function lifeOf(task: LifeOfTask, now: number): number {
   return Math.min(LONGEST_LIFE_MS, Math.max(0, (task.notBefore ?? 0) - now) + taskOption(task, "totalTimeoutMs"));
 }

@@ -1,10 +1,13 @@
 import { type Clock } from "@ergon/core";
 import { delay } from "@ergon/core/engine";
 
-/** Items that one turn takes: of the longest batch, all at once would take a second, in which the node renews no session and answers nobody. */
+/**
+ * The number of items that one turn takes. All items of the longest batch would take a second, in which the node would renew no session and answer
+ * nobody.
+ */
 const PER_TURN = 250;
 
-/** Runs `run` for each item in its order, and lets other work go on in between. Stops at the first that throws. */
+/** Runs `run` for each item in order, and gives other work its turn in between. Stops at the first call that throws. */
 export async function inTurns<T>(
   clock: Clock,
   items: Iterable<T>,
@@ -18,7 +21,7 @@ export async function inTurns<T>(
   }
 }
 
-/** Runs `run` for each item, `width` of them at a time. Answers with the results in the order of the items. */
+/** Runs `run` for each item, `width` of them at a time. Returns the results in the order of the items. */
 export async function inLanes<T, R>(
   items: readonly T[],
   width: number,

@@ -28,7 +28,7 @@ import type { Replies } from "./replies.ts";
 import type { UnknownMachines } from "./unknown-machines.ts";
 import { requireTarget } from "./wait-target.ts";
 
-/** Events that one instance has taken, and that are not stored: each keeps its message and what followed from it in memory. */
+/** The most events that one instance has taken and the node has not stored. Each keeps its message and its effects in memory. */
 const MOST_UNSTORED = 1_000;
 
 export interface InstanceEventsParts {
@@ -39,7 +39,7 @@ export interface InstanceEventsParts {
   readonly listeners: Listeners;
 }
 
-/** Brings clients' events to instances (`send`), says which they take (`can`), and moves them to other versions (`migrate`). */
+/** Brings clients' events to instances (`send`), lists the events that they take (`can`), and moves them to other versions (`migrate`). */
 export class InstanceEvents {
   readonly #context: NodeContext;
   readonly #parts: InstanceEventsParts;
@@ -69,7 +69,7 @@ export class InstanceEvents {
     this.#deliver(actor, state as MachineState, message, asking);
   }
 
-  /** Answers which events an instance takes in its present state. */
+  /** Answers with the events that an instance takes in its present state. */
   async #can(shard: HostedShard, id: string, asking: Asking): Promise<void> {
     const { host, replies } = this.#parts;
     const actor = shard.actors.get(id);
@@ -80,7 +80,7 @@ export class InstanceEvents {
     replies.send(asking, { id: meta.id, status: meta.status, value: persisted.value, events });
   }
 
-  /** Moves an instance to another version of its machine: to the one that is named, or to the newest that takes it over. */
+  /** Moves an instance to the named version of its machine, or to the newest version that takes it over. */
   async #migrate(shard: HostedShard, id: string, message: Message, asking: Asking): Promise<void> {
     const { host, machines, unknown, replies } = this.#parts;
     const actor = shard.actors.get(id);
@@ -125,7 +125,7 @@ export class InstanceEvents {
     if (stored !== undefined) this.#parts.listeners.answerOrWait(asking, actor.shard.number, actor, stored);
   }
 
-  /** An ended instance takes no event; the repetition of an event that it has taken, whose answer was lost, is answered. */
+  /** An ended instance takes no event. If the sender repeats an event that the instance has taken, because the answer was lost, the node answers it again. */
   async #sendToEnded(shard: HostedShard, id: string, event: string | undefined, asking: Asking): Promise<void> {
     const state = await this.#endedState(shard, id);
     if (event === undefined || !hasSeen(state.meta, event)) throw ended(state);
@@ -149,7 +149,7 @@ function ended(state: { readonly meta: MachineState["meta"] }): ConflictError {
   return new ConflictError("TASK_ENDED", `${state.meta.id} has ended: ${state.meta.status}`);
 }
 
-/** To take it would be to forget another that its sender may still repeat. */
+/** If the instance took this event, it would forget another event that its sender may still repeat. */
 function memoryFull(id: string): UnavailableError {
   const message = `${id} remembers the ids of ${eventMemory.most} events of the last ${eventMemory.ms / 60_000} minutes and can remember no further one yet; number a sender's ids (a-1, a-2, …), which takes no room, or send less often`;
   return new UnavailableError("OVERLOADED", message, { retryAfterMs: 1_000 });

@@ -35,7 +35,7 @@ export interface InstanceStartsParts {
   readonly listeners: Listeners;
 }
 
-/** Starts instances in the shards that this node serves, and finds those that were started before under the same id. */
+/** Starts instances in the shards that this node serves, and finds instances that were started before under the same id. */
 export class InstanceStarts {
   readonly #context: NodeContext;
   readonly #parts: InstanceStartsParts;
@@ -46,14 +46,14 @@ export class InstanceStarts {
     this.#parts = parts;
   }
 
-  /** Answers a start that a client, or another node for it, has asked for. `fresh`: nobody else has the id. */
+  /** Answers a start from a client, or from another node on its behalf. `fresh` says that nobody else has the id. */
   serve(shard: HostedShard, id: string, spec: StartSpec, asking: Asking, fresh: boolean): void {
     const machine = this.#machineOf(spec);
     if (machine !== undefined) requireTarget(asking.until, machine);
     this.start(shard, id, spec, fresh, (outcome) => this.#parts.listeners.answerOutcome(asking, shard.number, outcome));
   }
 
-  /** Starts an instance, or finds it: an id that is taken by another machine, or by another input, is a conflict. `fresh`: nobody else has the id. */
+  /** Starts an instance or finds it. If another machine or another input has the id, there is a conflict. `fresh` says that nobody else has the id. */
   start(shard: HostedShard, id: string, spec: StartSpec, fresh: boolean, done: (outcome: Outcome) => void): void {
     const live = shard.actors.get(id);
     if (live !== undefined) return this.#meet(live, spec, done);
@@ -92,7 +92,7 @@ export class InstanceStarts {
     else this.#create(shard, id, spec, done);
   }
 
-  /** The machine that a start means; `undefined`: it is not known here. */
+  /** Returns the machine of a start, or `undefined` if this node does not know it. */
   #machineOf({ machine: name, version }: StartSpec): Machine | undefined {
     if (version === undefined)
       return this.#parts.machines.startable().includes(name) ? this.#parts.machines.newest(name) : undefined;
@@ -131,7 +131,7 @@ function existing(actor: LiveActor | undefined, state: ActorState, spec: StartSp
   return refusedWith(new ConflictError("ID_CONFLICT", message));
 }
 
-/** Whether an instance is what the start asks for. Throws `InvalidError` when the start has faults. */
+/** Tells whether an instance matches the start. Throws `InvalidError` if the start has faults. */
 function isSameStart(state: MachineRecordState, spec: StartSpec): boolean {
   const { machine, meta } = state;
   if (machine.name !== spec.machine || !sameParent(meta.parent, spec.parent)) return false;
@@ -144,7 +144,7 @@ function meaningOf({ meaning }: Machine, { input }: StartSpec): unknown {
   return meaning === undefined ? input : meaning(input);
 }
 
-/** One parent may start several children under an id that it chose itself: each is the answer to one of its questions only. */
+/** One parent may start several children under an id that it chose itself, and each child answers only one of its requests. */
 function sameParent(a: ParentLink | undefined, b: ParentLink | undefined): boolean {
   return a?.id === b?.id && a?.key === b?.key;
 }
@@ -154,7 +154,7 @@ export function encodeStart(spec: StartSpec): Uint8Array {
   return encodeBody({ spec }, MSGPACK_TYPE);
 }
 
-/** Throws `InvalidError` when the body is not a start. */
+/** Throws `InvalidError` if the body is not a start. */
 export function decodeStart(data: Uint8Array): StartSpec {
   const { spec } = decodeBody(data, MSGPACK_TYPE) as { spec?: StartSpec };
   if (typeof spec?.machine !== "string" || typeof spec.retentionMs !== "number")

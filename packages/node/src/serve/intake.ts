@@ -8,7 +8,7 @@ import type { Backlog } from "../shard/hosting.ts";
 import type { StoreHealth } from "../shard/store-health.ts";
 import { bytesOf, mostForTask } from "./record-size.ts";
 
-/** Writes that may wait for the store before submits are refused: work waits at its senders, not in this process's memory. */
+/** The number of writes in the queue above which the node refuses submits, so that work waits at its senders instead of in this process's memory. */
 const MOST_WAITING_WRITES = 20_000;
 const MOST_LIVE = 2_000_000;
 
@@ -19,13 +19,13 @@ export interface IntakeParts {
   readonly heap: HeapGauge;
 }
 
-/** Where new work goes: its id, and the shard of that; `undefined`: this node does not serve it. */
+/** The destination of new work: its id and the id's shard, or `undefined` if another node serves the shard. */
 export interface Destination {
   readonly id: string;
   readonly shard: HostedShard | undefined;
 }
 
-/** Decides whether this node takes new work, and where the work goes. */
+/** Decides whether this node takes new work, and chooses its destination. */
 export class Intake {
   readonly #context: NodeContext;
   readonly #parts: IntakeParts;
@@ -38,12 +38,12 @@ export class Intake {
     this.#newId = createIdFactory(context.random);
   }
 
-  /** The node is stopping: it takes no new work from now on. */
+  /** The node is stopping, and takes no new work from now on. */
   close(): void {
     this.#closed = true;
   }
 
-  /** Throws `UnavailableError` when this node takes no new work from clients. */
+  /** Throws `UnavailableError` if this node takes no new work from clients. */
   requireOpen(): void {
     if (this.#closed)
       throw new UnavailableError("NODE_STOPPING", "this node is stopping; send the request again", {
@@ -52,7 +52,10 @@ export class Intake {
     this.requireCapacity();
   }
 
-  /** Throws `UnavailableError` (`OVERLOADED`) when this node cannot hold more work. A node that stops still takes what other nodes send to its shards. */
+  /**
+   * Throws `UnavailableError` (`OVERLOADED`) if this node cannot hold more work. A stopping node still takes the work that other nodes send to its
+   * shards.
+   */
   requireCapacity(): void {
     const { host, hosted, heap } = this.#parts;
     if (host.backlog <= MOST_WAITING_WRITES && liveIn(hosted) <= MOST_LIVE && !heap.isFull()) return;
@@ -62,7 +65,7 @@ export class Intake {
     throw new UnavailableError("OVERLOADED", text, { retryAfterMs: 200 });
   }
 
-  /** Throws `UnavailableError` (`STORE_UNAVAILABLE`) while the shard's bucket does not answer: the request would wait as long. */
+  /** Throws `UnavailableError` (`STORE_UNAVAILABLE`) while the shard's bucket does not answer, otherwise the request would wait as long. */
   requireStore({ bucket }: HostedShard): void {
     const trouble = this.#parts.health.of(bucket);
     if (trouble?.code !== "STORE_UNAVAILABLE") return;
@@ -70,13 +73,13 @@ export class Intake {
     throw new UnavailableError(trouble.code, text, { retryAfterMs: 500 });
   }
 
-  /** The same for a shard by its number; another node's shard is for that node to judge. */
+  /** Does the same for a shard by its number. The owner of another shard decides for itself. */
   requireStoreOf(number: number): void {
     const shard = this.#parts.hosted.get(number);
     if (shard !== undefined) this.requireStore(shard);
   }
 
-  /** Throws `InvalidError` (`PAYLOAD_TOO_LARGE`) when a task of so many bytes, payload and arguments together, does not fit into a record. */
+  /** Throws `InvalidError` (`PAYLOAD_TOO_LARGE`) if a task of this size, payload and arguments together, does not fit into a record. */
   requireSize(bytes: number): void {
     const most = mostForTask(this.#context.ports.bus.maxMessageBytes);
     if (bytes <= most) return;
@@ -86,7 +89,7 @@ export class Intake {
     );
   }
 
-  /** The spec of a submission: its delay has become a time, and its payload a copy. Throws `InvalidError` when the task is too large. */
+  /** Makes the spec of a submission. It turns the delay into a time, and copies the payload. Throws `InvalidError` if the task is too large. */
   specOf({ spec, delayMs }: Submission): Omit<TaskSpec, "id"> {
     const { id: _, ...rest } = spec;
     this.requireSize(bytesOf(rest));
@@ -94,13 +97,13 @@ export class Intake {
     return delayMs > 0 ? { ...rest, payload, notBefore: this.#context.clock.now() + delayMs } : { ...rest, payload };
   }
 
-  /** The destination of work with an id that the client has chosen. */
+  /** Finds the destination of work with an id that the client has chosen. */
   destinationOf(id: string): Destination {
     const shard = this.#parts.hosted.get(shardOf(id, this.#context.ports.records.shards));
     return { id, shard: shard?.phase === "serving" ? shard : undefined };
   }
 
-  /** A new id, in a shard of this node where it serves any, so that the work needs no second hop. */
+  /** Makes a new id in a shard that this node serves, if there is one, so that the work needs no second hop. */
   newDestination(): Destination {
     const { hosted } = this.#parts;
     const { shards } = this.#context.ports.records;
@@ -114,7 +117,10 @@ export class Intake {
     return { id: this.#newId(), shard: undefined };
   }
 
-  /** The shards that may take new work: those whose bucket takes writes, or all that serve where no bucket does. `undefined`: no shard serves. */
+  /**
+   * Lists the shards that may take new work. If a bucket takes writes, these are the shards of such buckets, otherwise all serving shards. Returns
+   * `undefined` if no shard serves.
+   */
   #usable(): ((shard: HostedShard) => boolean) | undefined {
     const { hosted, health } = this.#parts;
     const serves = ({ phase }: HostedShard): boolean => phase === "serving";

@@ -21,12 +21,12 @@ import { isMet } from "./wait-target.ts";
 
 const KEEPALIVE_MS = 5_000;
 
-/** Tells what becomes of actors: answers to requests that wait, each change to watchers, events to all subscribers. */
+/** Reports the changes of actors: answers to waiting requests, each change to watchers, and events to all subscribers. */
 export class Listeners {
   readonly #context: NodeContext;
   readonly #replies: Replies;
   readonly #bounds = new TimerQueue<Listener>();
-  /** Watchers that were sent a keepalive, by the number on which the server says that they are gone. */
+  /** The watchers with a keepalive in flight, by the number in its reply-to. The server reports on it when a watcher is gone. */
   readonly #pinged = new Map<string, Listener>();
   #pings = 0;
   #gone: Subscription | undefined;
@@ -53,7 +53,7 @@ export class Listeners {
     else this.answerOrWait(asking, shard, outcome.actor, outcome.state);
   }
 
-  /** Answers a request with an actor: now, or when what the request waits for has come, or its time is over. */
+  /** Answers a request with an actor at once, when the awaited change has come, or when the request's time is over. */
   answerOrWait(asking: Asking, shard: number, actor: LiveActor | undefined, state: ActorState): void {
     const { reply, waitMs, until } = asking;
     if (reply === undefined) return;
@@ -69,7 +69,7 @@ export class Listeners {
       this.#add({ actor, kind: "watch", reply, asking, due: 0, position: UNQUEUED }, KEEPALIVE_MS);
   }
 
-  /** The actor's record was stored. */
+  /** The store has stored the actor's record. */
   stored(actor: LiveActor, ended: boolean): void {
     const { committed: state } = actor;
     if (state === undefined) return;
@@ -86,14 +86,14 @@ export class Listeners {
     }
   }
 
-  /** Progress is told to those who watch, and kept nowhere else. */
+  /** Reports progress to watchers. The node keeps it nowhere else. */
   progressed(actor: LiveActor): void {
     for (const { kind, asking } of actor.listening?.listeners ?? [])
       if (kind === "watch" && actor.committed !== undefined)
         this.#replies.answer(asking, actor.shard.number, actor.committed, actor);
   }
 
-  /** The actor is no longer here; who listened asks again where it is. */
+  /** The actor has left this node, and its listeners ask again at its new owner. */
   dropped(actor: LiveActor, error?: unknown): void {
     for (const listener of actor.listening?.listeners?.slice() ?? []) {
       this.#remove(listener);
@@ -110,7 +110,7 @@ export class Listeners {
     if (isMachineState(state)) return this.#publishChange(actor, state);
     const task = taskOf(state);
     const status = statusText(state);
-    // One commit may hold several changes: that an attempt was lost and the next has begun is told as the latter.
+    // One commit may hold several changes. If an attempt was lost and the next one has begun, the node reports only the latter.
     const change = status === "scheduled" ? status : `${status} ${task.attempt}`;
     if (!isNews(actor, change)) return;
     const { ports, names } = this.#context;
@@ -163,7 +163,7 @@ export class Listeners {
     this.#armed = clock.after(Math.min(Math.max(0, next.due - clock.monotonic()), MAX_ARM_MS), () => this.#fire());
   }
 
-  /** A watcher that has left is known by the server's 503, which comes back on the keepalive's reply-to. */
+  /** The server's 503 on the keepalive's reply-to shows that a watcher has left. */
   #keepAlive(listener: Listener): void {
     const { ports, names, node } = this.#context;
     if (listener.ping !== undefined) this.#pinged.delete(listener.ping);
@@ -195,7 +195,7 @@ function listeningOf(actor: LiveActor): Listening {
   return (actor.listening ??= { listeners: undefined, published: undefined });
 }
 
-/** Whether the change is another than the one that was published last; it counts as published from now on. */
+/** Tells whether the change differs from the last published one. The change counts as published from now on. */
 function isNews(actor: LiveActor, change: string): boolean {
   const listening = listeningOf(actor);
   if (listening.published === change) return false;

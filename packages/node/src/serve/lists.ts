@@ -17,9 +17,9 @@ import { embeddedReason, endOf, hasEnded, listed, startOf, statusText, summarize
 import { Page, begun, type PageItem } from "./page.ts";
 import { askNode } from "./peers.ts";
 
-/** Parked tasks looked into in one turn: of a million, a list takes seconds, in which the node has to renew its session. */
+/** The number of parked tasks that one turn decodes. A list over a million takes seconds, in which the node must renew its session. */
 const UNPACKED_PER_TURN = 500;
-/** Clocks of nodes follow the server's: one that is further behind than this is not waited for. */
+/** The node does not wait for a clock that is behind by more than this. The clocks of nodes follow the server's clock. */
 const MOST_BEHIND_MS = 250;
 
 interface NodePage {
@@ -67,12 +67,12 @@ export class Lists {
     return { ...page.reply(), ...(missingShards.length === 0 ? {} : { missingShards }) };
   }
 
-  /** Half a message: the task behind the page, the missing shards and the headers have to go with it. */
+  /** The half of a message. The rest holds the task behind the page, the missing shards and the headers. */
   #page(request: ListRequest): Page {
     return new Page(request, this.#context.ports.bus.maxMessageBytes / 2);
   }
 
-  /** This node's part of the answer. */
+  /** Answers with this node's part. */
   async ownPage(request: ListRequest): Promise<NodePage> {
     const page = this.#page(request);
     await this.#reach(page.begunAt);
@@ -81,15 +81,15 @@ export class Lists {
     let unpacked = 0;
     for (const shard of shards) {
       for (const actor of shard.actors.values()) {
-        // The end of one that has ended may be on its way to the store still.
+        // The write of an actor's end may still be in flight.
         const endedAt = actor.state === undefined ? undefined : endOf(actor.state);
         const live = request.all !== true || page.standsAmongLive(endedAt);
         if (!page.mayTake(live, actor.scheduledAt, actor.id)) continue;
         if (actor.parked !== undefined && ++unpacked % UNPACKED_PER_TURN === 0) await delay(this.#context.clock, 0);
         const { parked } = actor;
-        // A parked task is looked into without unpacking it for good.
+        // Decode a parked task without unpacking it permanently.
         const state = actor.committed ?? readable(parked, this.#parts.machines);
-        // One that has ended and still has something to tell is found with those that are stored.
+        // The store lists an ended actor that still has messages to deliver.
         if (state === undefined || hasEnded(state) || !page.wants(listed(state), statusText(state))) continue;
         const reason = isMachineState(state)
           ? embeddedReason(actor)
@@ -102,13 +102,13 @@ export class Lists {
       }
     }
     if (request.all === true || isTerminal(request.status ?? "")) await this.#addEnded(page, shards);
-    // A shard that left meanwhile is its next owner's to answer for.
+    // The next owner answers for a shard that left meanwhile.
     return { items: page.items(), shards: shards.filter(isReadable).map(({ number }) => number) };
   }
 
   /**
-   * Waits until it is `begunAt` by this node's clock, which may be a little behind: what ends here from then on ends after the list has begun, and keeps
-   * its place in it.
+   * Waits until this node's clock, which may be a little behind, reaches `begunAt`. An actor that ends here from then on ends after the list has begun, and
+   * keeps its place in it.
    */
   async #reach(begunAt: number | undefined): Promise<void> {
     const { clock } = this.#context;

@@ -45,7 +45,7 @@ export class MicroService {
     }
   }
 
-  /** Resolves when what was asked of this node is answered. */
+  /** Resolves when this node has answered its open requests. */
   async stop(): Promise<void> {
     await Promise.all(this.#subscriptions.map((subscription) => subscription.drain()));
   }

@@ -17,7 +17,7 @@ export interface NewWorkParts {
   readonly listeners: Listeners;
 }
 
-/** Brings new tasks and instances to the owner of their shard: `shard`, which this node serves, or, where that is `undefined`, another node. */
+/** Brings new tasks and instances to the owner of their shard. The owner is this node if `shard` is defined, otherwise another node. */
 export class NewWork {
   readonly #context: NodeContext;
   readonly #parts: NewWorkParts;
@@ -27,13 +27,13 @@ export class NewWork {
     this.#parts = parts;
   }
 
-  /** `fresh`: this node has just made the id, so nothing can be stored under it. */
+  /** `fresh` says that this node has just made the id, so nothing can be stored under it. */
   submit(shard: HostedShard | undefined, spec: TaskSpec, fresh: boolean, message: Message, asking: Asking): void {
     if (shard !== undefined) return this.admit(shard, spec, fresh, asking);
     this.#forward("admit", spec.id, message, encodeAdmission(spec));
   }
 
-  /** Stores a task in a shard of this node. `batch`: it is held until this batch is decided. */
+  /** Stores a task in a shard of this node. If `batch` is set, the task is held until the decision over this batch. */
   admit(shard: HostedShard, spec: TaskSpec, fresh: boolean, asking: Asking, batch?: string): void {
     const { intake, admissions, listeners } = this.#parts;
     intake.requireStore(shard);

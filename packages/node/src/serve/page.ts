@@ -2,41 +2,44 @@ import { InvalidError, isTerminal, type ActorSummary, type ListReply, type ListR
 import { TASK, Faults, isIn, listStatuses, unknownName } from "@ergon/core/engine";
 
 export interface PageItem {
-  /** Whether it stands among those that live: it does, or it ended after the list had begun. */
+  /** Tells whether the item is listed as live. It is live, or it ended after the list had begun. */
   readonly live: boolean;
-  /** When it was scheduled or started, epoch milliseconds. */
+  /** The time of the schedule or start, in epoch milliseconds. */
   readonly at: number;
   readonly view: ActorSummary;
 }
 
-/** What filters look at. */
+/** The fields that filters examine. */
 export interface Listed {
-  /** Absent: a task. */
+  /** The machine, absent for a task. */
   readonly machine?: string;
   readonly driver?: string;
   readonly tags?: readonly string[] | undefined;
   readonly correlationId?: string | undefined;
-  /** Of an instance: its state value, and the tags of its states. */
+  /** The state value of an instance, and the tags of its states. */
   readonly value?: unknown;
   readonly stateTags?: readonly string[];
 }
 
 type Place = readonly [live: 0 | 1, at: number, id: string];
 
-/** Where a list goes on, and when it began: what ended since then keeps its place, or a task would be in the list twice, or not at all. */
+/**
+ * The position at which a list continues, and the time at which it began. An actor that ended since then keeps its place, otherwise the list would show
+ * it twice or not at all.
+ */
 interface Cursor {
   readonly after: Place;
-  /** Epoch milliseconds; absent in a cursor of an older node. */
+  /** The time in epoch milliseconds, absent in a cursor of an older node. */
   readonly begunAt: number | undefined;
 }
 
-/** Before every place. */
+/** The position before every other. */
 const START: Place = [0, Number.MAX_SAFE_INTEGER, ""];
 
 interface Entry {
   readonly item: PageItem;
   readonly place: Place;
-  /** As it is in a reply. */
+  /** The size of the item in a reply. */
   readonly bytes: number;
 }
 
@@ -44,15 +47,15 @@ const DEFAULT_LIMIT = 50;
 const MOST = 1_000;
 
 /**
- * The first tasks after a cursor in a stable order: live before ended, newest first, ties by id (M-1). As many as the request asks for, as long
- * as they have no more than `mostBytes` together. Holds one page and the task behind it, however many are offered.
+ * The first tasks after a cursor in a stable order: live before ended, newest first, ties by id (M-1). It holds as many as the request asks for, if their
+ * bytes together do not exceed `mostBytes`. It keeps one page and the task behind it, however many it is offered.
  */
 export class Page {
   readonly #request: ListRequest;
   readonly #limit: number;
   readonly #mostBytes: number;
   readonly #cursor: Cursor | undefined;
-  /** In order. The last one is not on the page when those before it fill the page: it shows that there is another. */
+  /** The entries in order. If those before it fill the page, the last one is not on it, and shows that another page follows. */
   readonly #entries: Entry[] = [];
   #bytes = 0;
 
@@ -63,17 +66,17 @@ export class Page {
     this.#cursor = request.cursor === undefined ? undefined : readCursor(request.cursor);
   }
 
-  /** When the list began, epoch milliseconds, as far as the request says it. */
+  /** The time at which the list began, in epoch milliseconds, if the request contains it. */
   get begunAt(): number | undefined {
     return this.#cursor?.begunAt;
   }
 
-  /** Whether what ended at `endedAt` stands among those that live. */
+  /** Tells whether the list shows an actor that ended at `endedAt` as live. */
   standsAmongLive(endedAt: number | undefined): boolean {
     return endedAt === undefined || (this.begunAt !== undefined && endedAt > this.begunAt);
   }
 
-  /** Whether an item at this place could be on the page. Cheap: asked before the item is made. */
+  /** Tells whether an item at this place could be on the page. The check is cheap, so callers do it before they make the item. */
   mayTake(live: boolean, at: number, id: string): boolean {
     const place: Place = [live ? 0 : 1, at, id];
     if (this.#cursor !== undefined && compare(place, this.#cursor.after) <= 0) return false;
@@ -106,7 +109,7 @@ export class Page {
       else high = middle;
     }
     const standing = this.#entries[low];
-    // Two nodes may tell of a task whose shard moves at this moment.
+    // Two nodes may list a task whose shard moves at this moment.
     if (standing !== undefined && compare(standing.place, place) === 0) return;
     const bytes = Buffer.byteLength(JSON.stringify(item));
     this.#entries.splice(low, 0, { item, place, bytes });
@@ -118,7 +121,7 @@ export class Page {
     }
   }
 
-  /** The page and, if there is more, the task behind it: a page made of several nodes' must not pass over one that a node left out. */
+  /** Returns the page and the task behind it, if there is one. A page from several nodes' parts must not pass over a task that one node left out. */
   items(): readonly PageItem[] {
     return this.#entries.map(({ item }) => item);
   }
@@ -136,7 +139,7 @@ export class Page {
     return this.#isTooMuch(this.#entries.length, this.#bytes);
   }
 
-  /** One task is always a page: or a list would not go on behind a large one. */
+  /** A page always holds at least one task, otherwise a list would stop at a large one. */
   #isTooMuch(count: number, bytes: number): boolean {
     return count > this.#limit || (count > 1 && bytes > this.#mostBytes);
   }
@@ -176,7 +179,7 @@ function compare(a: Place, b: Place): number {
   return a[0] - b[0] || b[1] - a[1] || (a[2] < b[2] ? -1 : a[2] > b[2] ? 1 : 0);
 }
 
-/** A request whose list begins at `now`, unless its list has begun already. All nodes that make the page count from the same moment. */
+/** Makes a request whose list begins at `now`, unless its list has already begun. All nodes that make the page count from the same moment. */
 export function begun(request: ListRequest, now: number): ListRequest {
   return request.cursor === undefined ? { ...request, cursor: encodeCursor({ after: START, begunAt: now }) } : request;
 }
@@ -185,14 +188,14 @@ function encodeCursor({ after, begunAt }: Cursor): string {
   return Buffer.from(JSON.stringify([...after, begunAt])).toString("base64url");
 }
 
-/** `undefined`: it is not a cursor. */
+/** Decodes a cursor, or returns `undefined` if the text is not one. */
 function readCursor(cursor: string): Cursor | undefined {
   try {
     const [live, at, id, begunAt] = JSON.parse(Buffer.from(cursor, "base64url").toString()) as unknown[];
     if ((live === 0 || live === 1) && typeof at === "number" && typeof id === "string")
       return { after: [live, at, id], begunAt: typeof begunAt === "number" ? begunAt : undefined };
   } catch {
-    // The request was checked for it; what is no cursor is none.
+    // The request was checked before, so an invalid cursor counts as none.
   }
   return undefined;
 }

@@ -5,7 +5,7 @@ import type { NodeContext } from "../node-context.ts";
 
 const NODE_TIMEOUT_MS = 5_000;
 
-/** Another node's part of an answer, or `undefined` when it does not give it in time. */
+/** Asks another node for its part of an answer. Returns `undefined` if the part does not come in time. */
 export async function askNode<T>(
   { ports, names, logger }: NodeContext,
   node: string,

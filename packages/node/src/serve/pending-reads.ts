@@ -1,8 +1,8 @@
-/** The ids that are being read from the store: a second request for such an id waits for the first, and runs again then. */
+/** The ids that the node is reading from the store. A second request for such an id waits for the first, and then runs again. */
 export class PendingReads {
   readonly #waiting = new Map<string, (() => void)[]>();
 
-  /** Runs `first`, unless the id is being looked up: then `again` follows that. `first` does not reject. */
+  /** Runs `first`, unless a read of the id is in flight, and then runs `again` after that read. `first` does not reject. */
   async run(id: string, first: () => Promise<void>, again: () => void): Promise<void> {
     const others = this.#waiting.get(id);
     if (others !== undefined) {

@@ -17,7 +17,7 @@ export interface QueriesParts {
   readonly listeners: Listeners;
 }
 
-/** Answers `get`, `wait` and `watch`: for tasks and instances, live or retained. */
+/** Answers `get`, `wait` and `watch` for tasks and instances, live or retained. */
 export class Queries {
   readonly #context: NodeContext;
   readonly #parts: QueriesParts;
@@ -32,7 +32,7 @@ export class Queries {
     const { host, machines, replies, listeners } = this.#parts;
     const actor = shard.actors.get(id);
     const state = actor === undefined ? await readStored(this.#context, machines, shard, id) : host.committed(actor);
-    // The actor is being created: there is nothing to read before it is stored.
+    // The actor's first write is in flight, and there is nothing to read before it is stored.
     if (actor !== undefined && state === undefined)
       return host.whenStored(
         actor,

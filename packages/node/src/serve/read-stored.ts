@@ -5,7 +5,7 @@ import type { HostedShard } from "../shard/hosted-shard.ts";
 import { unreadable } from "../shard/stepper.ts";
 import { unreadableError } from "./refusals.ts";
 
-/** A task or an instance that is not live, as the store has it. Throws `ConflictError` when its record cannot be read here. */
+/** Reads a task or an instance that is not live from the store. Throws `ConflictError` if this node cannot read its record. */
 export async function readStored(
   { ports }: NodeContext,
   machines: MachineRegistry,

@@ -4,7 +4,7 @@ import type { HomeShard } from "../shard/actor.ts";
 import { unreadable } from "../shard/stepper.ts";
 import type { Refusal } from "../shard/writing.ts";
 
-/** The error that a client gets for the store's refusal. */
+/** Makes the error that a client gets for the store's refusal. */
 export function refused(refusal: Refusal): Error {
   const { code, message } = refusal;
   return code === "PAYLOAD_TOO_LARGE" || code === "NOT_PERMITTED"
@@ -12,12 +12,15 @@ export function refused(refusal: Refusal): Error {
     : new UnavailableError(code, message);
 }
 
-/** Whether the shard leaves this node, or has left: nothing more of it is stored here, and nobody who waits for that would be answered. */
+/**
+ * Tells whether the shard is leaving this node, or has left. This node stores no more of it, and would never answer a request that waits for such a
+ * write.
+ */
 export function isLeaving({ phase }: HomeShard): boolean {
   return phase === "draining" || phase === "closed";
 }
 
-/** The shard is served elsewhere now, or will be. */
+/** Another node serves the shard now, or soon will. */
 export function moved(shard: HomeShard): Error {
   return new UnavailableError(
     "SHARD_MOVED",
@@ -32,7 +35,7 @@ export function notFound(id: string): Error {
   return new NotFoundError("TASK_NOT_FOUND", `no task or instance ${id} exists, live or retained`);
 }
 
-/** The error for a record that cannot be read here; `undefined`: it can. Where another node knows its machine, the shard goes there. */
+/** Returns the error for a record that this node cannot read, or `undefined` if it can. If another node knows the record's machine, the shard goes there. */
 export function unreadableError(shard: HomeShard, id: string): Error | undefined {
   const reason = shard.unreadable.get(id);
   if (reason === undefined) return undefined;

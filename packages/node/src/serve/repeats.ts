@@ -22,7 +22,7 @@ export type Repetition =
   | { readonly kind: "task"; readonly id: string; readonly spec: TaskSpec }
   | { readonly kind: "instance"; readonly id: string; readonly spec: StartSpec };
 
-/** Makes new tasks and instances of those that failed or were cancelled. */
+/** Makes new tasks and instances from those that failed or were cancelled. */
 export class Repeats {
   readonly #context: NodeContext;
   readonly #host: Reading;
@@ -34,7 +34,7 @@ export class Repeats {
     this.#machines = machines;
   }
 
-  /** The repetition of a task or an instance under a new id. Throws `ConflictError` unless it failed or was cancelled. */
+  /** Repeats a task or an instance under a new id. Throws `ConflictError` unless it failed or was cancelled. */
   async of(shard: HostedShard, id: string, newId: string | undefined): Promise<Repetition> {
     const live = shard.actors.get(id);
     const state =
@@ -61,7 +61,7 @@ export class Repeats {
   }
 }
 
-/** An instance that goes on where this one has stopped, of a machine that says how. */
+/** Starts an instance that continues from the point at which this one stopped, if its machine defines how. */
 function instanceAgain(state: MachineRecordState, newId: string | undefined): { id: string; spec: StartSpec } {
   const { machine, meta } = state;
   const { id, correlationId, tags, retentionMs } = meta;

@@ -23,13 +23,13 @@ export class Replies {
   readonly #context: NodeContext;
   readonly #waitingFor: (state: ActorState) => string | undefined;
 
-  /** `waitingFor`: why a live task waits, when its record does not say. */
+  /** `waitingFor` explains why a live task waits, if its record does not say so. */
   constructor(context: NodeContext, waitingFor: (state: ActorState) => string | undefined) {
     this.#context = context;
     this.#waitingFor = waitingFor;
   }
 
-  /** Answers with a task or an instance in its stored `state`. `actor`: the same where it is live, so that the answer tells its progress too. */
+  /** Answers with a task or an instance in its stored `state`. `actor` is the live actor, if there is one, so that the answer contains its progress too. */
   answer(asking: Asking, shard: number, state: ActorState, actor?: LiveActor): void {
     if (asking.reply === undefined) return;
     const ended = hasEnded(state);
@@ -53,7 +53,7 @@ export class Replies {
     this.#context.ports.bus.publish(reply, encodeBody(body, accept), { headers: { [H.contentType]: accept } });
   }
 
-  /** Tells the sender of a message that its outcome is stored. */
+  /** Tells the sender of a message that the outcome is stored. */
   acknowledge(reply: string | undefined): void {
     if (reply !== undefined) this.#context.ports.bus.publish(reply, NO_BYTES);
   }
@@ -62,11 +62,11 @@ export class Replies {
     if (reply === undefined) return;
     const { data, headers } = encodeError(error);
     const { bus } = this.#context.ports;
-    // Where even the faults are too many for this server, the headers say the first.
+    // If even the list of faults is too large for this server, the headers name the first fault.
     bus.publish(reply, data.length > bus.maxMessageBytes ? NO_BYTES : data, { headers });
   }
 
-  /** Goes on with a request when its actor is stored. A refusal of the store, and an error of `run`, are answers too. */
+  /** Continues a request when its actor is stored. A refusal of the store and an error of `run` are answers too. */
   onceStored(reply: string | undefined, run: () => void | Promise<void>): Settled {
     return (refusal) => {
       if (refusal !== undefined) return this.fail(reply, refused(refusal));
@@ -88,7 +88,7 @@ export class Replies {
     this.#publish(reply, encoded.data, { ...headers, ...encoded.headers });
   }
 
-  /** An answer that cannot be sent (a view in JSON can be larger than the response in it) is replaced by the reason. */
+  /** Replaces an answer that NATS cannot send by the reason. A view in JSON can be larger than the response in it. */
   #publish(reply: string, data: Uint8Array, headers: Headers): void {
     try {
       this.#context.ports.bus.publish(reply, data, { headers });
@@ -103,7 +103,7 @@ interface Result {
   readonly error: Error | undefined;
 }
 
-/** What an ended actor leaves: a task's response, an instance's output, or why there is none. */
+/** Returns the result of an ended actor: a task's response, an instance's output, or the reason why there is none. */
 function resultOf(state: ActorState): Result {
   const status = statusText(state);
   const { failure, reason } = isMachineState(state) ? state.meta : taskOf(state);

@@ -32,7 +32,7 @@ export interface RequestRouterParts {
   readonly work: NewWork;
 }
 
-/** Serves the subjects that any node may answer: finds the part of this node, or the node, that answers a request. */
+/** Serves the subjects that any node may answer. It finds the part of this node, or the node, that answers a request. */
 export class RequestRouter {
   readonly #context: NodeContext;
   readonly #parts: RequestRouterParts;
@@ -65,7 +65,7 @@ export class RequestRouter {
     serve(names.cluster("*"), (message, asking) => cluster.serve(message.subject.slice(clusterRoot), message, asking));
   }
 
-  /** Takes no more new work. Resolves when all requests that the server has given to this node are served. */
+  /** Takes no more new work. Resolves when the node has served all requests that the server has given to it. */
   async stop(): Promise<void> {
     const subscriptions = this.#subscriptions;
     this.#subscriptions = [];

@@ -1,6 +1,6 @@
 import type { TaskSpec } from "@ergon/core/engine";
 
-/** Whether two submits under one id ask for the same work: driver, payload, content type, resource and arguments. */
+/** Tells whether two submits under one id ask for the same work: driver, payload, content type, resource and arguments. */
 export function sameSpec(a: TaskSpec, b: TaskSpec): boolean {
   return (
     a.driver === b.driver &&

@@ -29,9 +29,9 @@ import type { Replies } from "./replies.ts";
 import type { Tells } from "./tells.ts";
 import { Turns, inTurn } from "./turns.ts";
 
-/** Verbs whose senders repeat them. */
+/** The verbs whose senders repeat their messages. */
 const repeated: ReadonlySet<string> = new Set(["reply", "tell", "release", "discard"]);
-/** Messages that wait for one shard to serve: what comes in seconds under load. */
+/** The most messages that wait for one shard. Such a number arrives within seconds under load. */
 const MOST_BUFFERED = 5_000;
 
 export interface ShardMessagesParts {
@@ -52,7 +52,7 @@ export interface ShardMessagesParts {
   readonly work: NewWork;
 }
 
-/** Serves the subjects of the shards that this node hosts: finds the part of the node that answers a message. */
+/** Serves the subjects of the shards that this node hosts. It finds the part of the node that answers a message. */
 export class ShardMessages {
   readonly #context: NodeContext;
   readonly #parts: ShardMessagesParts;
@@ -64,12 +64,12 @@ export class ShardMessages {
     this.#turns = new Turns(context.clock, parts.forwarder.waiting);
   }
 
-  /** A message on the subject of a hosted shard. */
+  /** Takes a message on the subject of a hosted shard. */
   receive(shard: HostedShard, message: Message): void {
     const { forwarder, guard } = this.#parts;
     forwarder.waiting.leave(message);
     if (!guard.allows(message)) return;
-    // That nobody received an attempt is a fact of this process alone: it is taken in at once, and is nothing to a shard that is being loaded.
+    // The report that nobody received an attempt concerns only this process. A suspended shard takes it at once, and a loading shard ignores it.
     const takes = shard.phase === "serving" || (message.noResponders && shard.phase === "suspended");
     if (!takes) {
       if (!message.noResponders) this.#buffer(shard, message);
@@ -83,7 +83,7 @@ export class ShardMessages {
     );
   }
 
-  /** The messages of a shard that left before they were served go to its next owner, which may be this node again. */
+  /** Brings the unserved messages of a shard that left to its next owner, which may be this node again. */
   handOn(shard: HostedShard): void {
     const { forwarder, hosted } = this.#parts;
     forwarder.handOn(shard, (verb, id, message) => {
@@ -94,7 +94,7 @@ export class ShardMessages {
     });
   }
 
-  /** A message that was kept until the shard had an owner, which is this node now. */
+  /** Takes a message that waited until the shard had an owner, which is this node now. */
   serveKept(shard: HostedShard, verb: string, id: string, message: Message): void {
     this.#parts.guard.serve(message, (_, asking) => {
       if (verb !== "reply") return this.serve(shard, verb, id, message, asking);
@@ -103,7 +103,7 @@ export class ShardMessages {
     });
   }
 
-  /** Serves a request to an actor of a shard that this node serves, now or in its turn. */
+  /** Serves a request to an actor of a shard that this node serves, at once or in its turn. */
   serve(shard: HostedShard, verb: string, id: string, message: Message, asking: Asking): void | Promise<void> {
     if (!inTurn.has(verb)) return this.#route(shard, verb, id, message, asking);
     return this.#turns.run(id, message, (kept) =>
@@ -113,7 +113,7 @@ export class ShardMessages {
     );
   }
 
-  /** An agent's answer. What follows from one for an embedded task is a step of the instance that it is in. */
+  /** Takes an agent's answer. The answer for an embedded task becomes a step of the instance that holds it. */
   #answer(shard: HostedShard, id: string, attempt: number, message: Message): void | Promise<void> {
     const { answers, forwarder } = this.#parts;
     const instance = embeddedIn(id);
@@ -125,11 +125,14 @@ export class ShardMessages {
     );
   }
 
-  /** Keeps a message until the shard serves. Beyond a number of them, those whose senders ask again are refused: without its store a shard may take long. */
+  /**
+   * Keeps a message until the shard serves. Above a limit it refuses the messages of senders that ask again, because a shard may take long without its
+   * store.
+   */
   #buffer(shard: HostedShard, message: Message): void {
     const { intake, forwarder, replies } = this.#parts;
     try {
-      // Agents and nodes repeat their messages until they are taken; every other sender hears the reason.
+      // Agents and nodes repeat their messages until a node takes them. Every other sender hears the reason.
       if (!repeated.has(this.#context.names.parseShard(message.subject).verb)) intake.requireStore(shard);
       if (shard.buffer.length >= MOST_BUFFERED && message.reply !== undefined) {
         const text = `shard ${shard.number} cannot serve at the moment; ask again`;
@@ -181,7 +184,7 @@ export class ShardMessages {
     }
   }
 
-  /** A task that another node took: its shard is here. */
+  /** Takes a task that another node received, because its shard is here. */
   #admit(shard: HostedShard, id: string, message: Message, asking: Asking): void {
     this.#parts.intake.requireCapacity();
     const { spec, batch } = decodeAdmission(message.data, id);

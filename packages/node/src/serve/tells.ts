@@ -29,7 +29,7 @@ export interface TellsParts {
   readonly replies: Replies;
 }
 
-/** Takes the messages of durable actors to others: starts and stops of children, their ends, and events. */
+/** Takes the messages between durable actors: starts and stops of children, their ends, and events. */
 export class Tells {
   readonly #context: NodeContext;
   readonly #parts: TellsParts;
@@ -39,7 +39,7 @@ export class Tells {
     this.#parts = parts;
   }
 
-  /** A message is answered when its outcome is stored; a repeated message has no further effect. */
+  /** Answers a message when its outcome is stored. A repeated message has no further effect. */
   async serve(shard: HostedShard, id: string, { data, reply }: Message): Promise<void> {
     const { host, machines, intake, replies } = this.#parts;
     const { from, tell } = decodeTell(data);
@@ -50,7 +50,7 @@ export class Tells {
     }
     const actor = shard.actors.get(id);
     if (actor === undefined) {
-      // An ended actor ignores messages; one that is not retained either never was.
+      // An ended actor ignores messages. If the store does not retain the actor either, it never existed.
       if ((await readStored(this.#context, machines, shard, id)) === undefined) throw notFound(id);
       return replies.acknowledge(reply);
     }

@@ -2,14 +2,17 @@ import { UnavailableError, type Clock, type Message } from "@ergon/core";
 
 import type { WaitingMessages } from "./waiting-messages.ts";
 
-/** How long the steps of instances may take before the network and the timers get their turn: the code of a machine is its author's. */
+/** The time that the steps of instances may take before the network and the timers get their turn, because the author of a machine writes its code. */
 const TURN_MS = 10;
-/** Nothing has happened for so long: the network had its turn. */
+/** A pause of this length shows that the network had its turn. */
 const REST_MS = 2;
-/** Messages that wait for one instance. Their senders ask again. */
+/** The most messages that wait for one instance. Their senders ask again. */
 const MOST_WAITING = 5_000;
 
-/** What makes an instance take a step waits its turn. A question, a cancel and an end do not: they are not to wait behind a burst of events. */
+/**
+ * The verbs whose messages wait for their turn, because they make an instance take a step. A question, a cancel and an end do not wait behind a burst of
+ * events.
+ */
 export const inTurn: ReadonlySet<string> = new Set(["send", "can", "tell", "begin", "migrate"]);
 
 interface Waiting {
@@ -20,9 +23,9 @@ interface Waiting {
 }
 
 /**
- * Lets a node serve instances in turn: as long as steps are quick, each message is served as it comes. After 10 ms of steps what comes waits, one
- * message of each instance is served after the other, and the event loop goes round every 10 ms. So a burst at one instance with a slow guard holds
- * up no other instance, and no session.
+ * Serves the messages of instances in turn. As long as steps are quick, the node serves each message when it comes. After 10 ms of steps new messages wait,
+ * the node serves one message of each instance after the other, and the event loop runs every 10 ms. So a burst at one instance with a slow guard holds up no
+ * other instance, and no session.
  */
 export class Turns {
   readonly #clock: Clock;
@@ -37,7 +40,10 @@ export class Turns {
     this.#waiting = waiting;
   }
 
-  /** Serves a message for an instance, now or in its turn. Throws what `run` throws, and `UnavailableError` (`OVERLOADED`) when too many wait. */
+  /**
+   * Serves a message for an instance, at once or in its turn. Throws the errors of `run`, and `UnavailableError` (`OVERLOADED`) if too many messages
+   * wait.
+   */
   run(id: string, message: Message, run: Waiting["run"]): void | Promise<void> {
     if (this.#lanes.size === 0 && this.#hasTime()) return this.#timed(() => run(message));
     const lane = this.#lanes.get(id) ?? [];
@@ -84,7 +90,7 @@ export class Turns {
     for (let [next] = this.#lanes; next !== undefined && this.#spent < TURN_MS; [next] = this.#lanes) {
       const [id, lane] = next;
       const waiting = lane.shift();
-      // To the end of the round, if it has more.
+      // An instance with more messages moves to the end of the round.
       this.#lanes.delete(id);
       if (lane.length > 0) this.#lanes.set(id, lane);
       if (waiting !== undefined) this.#serve(waiting);

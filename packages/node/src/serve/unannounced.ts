@@ -5,12 +5,12 @@ import type { AgentsTable } from "../dispatch/agents-table.ts";
 import type { NodeContext } from "../node-context.ts";
 
 const LOOK_MS = 50;
-/** A node hears every agent within 1.5 s, unless it has lost NATS. */
+/** The time within which a node hears every agent, unless it has lost NATS. */
 const LONGEST_MS = 5_000;
 
 /**
- * Which of these drivers no agent announces. A node that has not listened long enough to have heard every agent waits until it has. Throws
- * `UnavailableError` when it hears none for longer than that takes.
+ * Lists the drivers among these that no agent announces. A node that has not listened long enough to have heard every agent first waits. Throws
+ * `UnavailableError` if it cannot hear agents for longer than that.
  */
 export async function unannounced(
   { clock }: NodeContext,

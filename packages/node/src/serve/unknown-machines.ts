@@ -4,11 +4,11 @@ import type { Cluster } from "../membership/cluster.ts";
 import type { NodeContext } from "../node-context.ts";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 
-/** For so long after somebody asked for a machine its shard looks for a node that knows it. */
+/** The time for which a shard looks for a node that knows a machine, after a request for it. */
 const WANTED_MS = 30_000;
 const ASK_AGAIN_MS = 250;
 
-/** What becomes of a start whose machine this node does not know, though the shard is its own. */
+/** Refuses the start of a machine that this node does not know, though it owns the shard. */
 export class UnknownMachines {
   readonly #context: NodeContext;
   readonly #cluster: Cluster;
@@ -19,8 +19,8 @@ export class UnknownMachines {
   }
 
   /**
-   * The answer to the start. Where another node knows the machine, and all else that the shard's records need, the shard goes there: ask again.
-   * `version` absent: the newest that such a node knows.
+   * Returns the error for the start. If another node knows the machine and everything else that the shard's records need, the shard goes there, and the
+   * sender asks again. If `version` is absent, the newest version that such a node knows counts.
    */
   refuse(shard: HostedShard, name: string, version: string | undefined): Error {
     const machines = this.#cluster.machinesMap();

@@ -8,21 +8,21 @@ interface StateNode {
   readonly states: Readonly<Record<string, StateNode>>;
 }
 
-/** Whether the instance is in the state, or has the tag, that a request waits for. */
+/** Tells whether the instance is in the state, or has the tag, that a request waits for. */
 export function isMet({ kind, name }: WaitTarget, state: ActorState): boolean {
   if (!isMachineState(state)) return false;
   return kind === "tag" ? state.meta.stateTags.includes(name) : isIn(state.persisted.value, name);
 }
 
-/** Throws `InvalidError` when a wait is for a state or a tag that the machine does not have: it would never end. A task has no states. */
+/** Throws `InvalidError` if a wait names a state or a tag that the machine does not have, because it would never end. A task has no states. */
 export function requireTarget(target: WaitTarget | undefined, machine: Machine): void {
   if (target === undefined) return;
   const { kind, name } = target;
   if (machine === taskMachine) throw noTarget("a task is waited for until it has ended; leave the header out");
-  // An instance is never in a history state: that only says where to go.
+  // An instance is never in a history state, which only names another state to enter.
   const nodes = below(machine.logic.root as StateNode).filter(({ type }) => type !== "history");
   const known = kind === "tag" ? nodes.flatMap(({ tags }) => tags) : nodes.map(({ path }) => path.join("."));
-  // Of several states at once the whole text is a name too: {a.x, b.y}.
+  // If an instance is in several states, the whole text is a name too: {a.x, b.y}.
   const parts = /^\{.*\}$/s.test(name) ? name.slice(1, -1).split(", ") : [name];
   if (parts.every((part) => known.includes(part.replaceAll(/[{}]/g, "")))) return;
   const list = known.length === 0 ? "none" : [...new Set(known)].join(", ");

@@ -1,20 +1,20 @@
 import { UnavailableError, type Message } from "@ergon/core";
 
 /**
- * What may wait in this process for shards to be served, all of them together: 64 of the largest messages at NATS's default, or some seconds
- * of what a busy node gets. More would cost memory that live tasks need, and be answered after its senders have asked again.
+ * The most bytes of messages that wait in this process for shards: 64 of the largest messages at NATS's default, or some seconds of a busy node's traffic.
+ * More would take memory that live tasks need, and the senders would have asked again before the node answers.
  */
 const MOST_BYTES = 64 * 1_048_576;
-/** What keeping a message costs beside its bytes. */
+/** The cost of a kept message beside its bytes. */
 const OVERHEAD_BYTES = 512;
 const AGAIN_MS = 500;
 
-/** Counts the bytes of the messages that this node keeps until somebody serves their shards. */
+/** Counts the bytes of the messages that this node keeps until some node serves their shards. */
 export class WaitingMessages {
   readonly #bytes = new Map<Message, number>();
   #total = 0;
 
-  /** A copy, which outlives the message's handler. Throws `UnavailableError` (`OVERLOADED`) when there is no room for it. */
+  /** Copies a message, so that it outlives its handler. Throws `UnavailableError` (`OVERLOADED`) if there is no room for the copy. */
   enter(message: Message): Message {
     const headers = { ...message.headers() };
     let bytes = OVERHEAD_BYTES + message.data.length;
@@ -36,7 +36,7 @@ export class WaitingMessages {
     return copy;
   }
 
-  /** The copy is served, sent on or given up. Any other message is let by. */
+  /** The node has served, forwarded or given up the copy. Ignores any other message. */
   leave(message: Message): void {
     const bytes = this.#bytes.get(message);
     if (bytes === undefined) return;
