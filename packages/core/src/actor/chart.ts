@@ -1,5 +1,6 @@
-// The tree of states of a machine as XState keeps it, and which of them a transition leaves and enters. By the algorithm of SCXML
-// (https://www.w3.org/TR/scxml/#AlgorithmforSCXMLInterpretation) as XState 5 has it, for machines that are in one state of each level at a time.
+// This file holds the tree of a machine's states as XState keeps it, and computes the states that a transition leaves and enters. It follows the
+// SCXML algorithm (https://www.w3.org/TR/scxml/#AlgorithmforSCXMLInterpretation) as XState 5 implements it, for machines that are in one state of
+// each level at a time.
 
 /** The fields of XState's state nodes that `compile` reads. */
 export interface StateNode {
@@ -27,25 +28,25 @@ export interface Transition {
 
 export type Action = string | ((...args: never[]) => unknown) | { readonly type: string; readonly params?: unknown };
 
-/** A state that is entered. By default: as a target or as the initial state of one, so that its own initial transition runs. */
+/** A state that is entered. `byDefault` marks a target, or the initial state of one, whose own initial transition runs. */
 interface Entry {
   readonly node: StateNode;
   readonly byDefault: boolean;
 }
 
-/** The states from the root to this one. */
+/** Returns the states from the root to this one. */
 export function pathOf(node: StateNode): StateNode[] {
   return node.parent === undefined ? [node] : [...pathOf(node.parent), node];
 }
 
-/** XState's value of the rest in the last state of a path. */
+/** Returns XState's value of the innermost state of a path. */
 export function valueOf([, ...path]: readonly StateNode[]): unknown {
   const [first, ...below] = path;
   if (first === undefined) return {};
   return below.length === 0 ? first.key : { [first.key]: valueOf([first, ...below]) };
 }
 
-/** The state that a value names, as far down as it goes. */
+/** Returns the state that a value names, as far down as the value goes. */
 export function nodeOf(root: StateNode, value: unknown): StateNode | undefined {
   if (typeof value === "string") return Object.hasOwn(root.states, value) ? root.states[value] : undefined;
   if (typeof value !== "object" || value === null) return undefined;
@@ -59,7 +60,7 @@ export function nodesBelow(node: StateNode): StateNode[] {
   return [node, ...Object.values(node.states).flatMap(nodesBelow)];
 }
 
-/** The states of a path that a transition leaves, the innermost first. */
+/** Returns the states of a path that a transition leaves, innermost first. */
 export function leftBy({ source, target, reenter }: Transition, path: readonly StateNode[]): StateNode[] {
   const [to] = target ?? [];
   if (to === undefined) return [];
@@ -69,7 +70,7 @@ export function leftBy({ source, target, reenter }: Transition, path: readonly S
     .toReversed();
 }
 
-/** The states that a transition enters, the outermost first. */
+/** Returns the states that a transition enters, outermost first. */
 export function enteredBy({ source, target, reenter }: Omit<Transition, "actions">): Entry[] {
   const [to] = target ?? [];
   if (to === undefined) return [];
@@ -85,13 +86,13 @@ export function enteredBy({ source, target, reenter }: Omit<Transition, "actions
   ];
 }
 
-/** The states that are entered together with a state: its initial one, that one's, and so on. */
+/** Returns the states that are entered together with a state. They are its initial state, the initial state of that one, and so on. */
 function initialsOf(node: StateNode): StateNode[] {
   const [initial] = node.type === "compound" ? (node.initial?.target ?? []) : [];
   return initial === undefined ? [] : [initial, ...initialsOf(initial)];
 }
 
-/** The state within which a transition moves; `undefined`: it leaves the root too. */
+/** Returns the state within which a transition moves, or `undefined` when the transition leaves the root too. */
 function domainOf(source: StateNode, to: StateNode, reenter: boolean): StateNode | undefined {
   if (!reenter && (to === source || isBelow(to, source))) return source;
   const common = pathOf(to)

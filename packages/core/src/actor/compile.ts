@@ -3,23 +3,27 @@ import type { AnyStateMachine, EventObject } from "xstate";
 import { enteredBy, leftBy, nodeOf, nodesBelow, pathOf, valueOf, type StateNode, type Transition } from "./chart.ts";
 import { bindAction, bindGuard, type Guard, type Operation, type Step } from "./operations.ts";
 
-/** A state in which a machine can rest: the innermost one of its path. */
+/** A state in which a machine can rest. It is the innermost state of its path. */
 export interface Leaf {
-  /** XState's state value; every rest in this leaf has the same object. */
+  /** XState's state value. All instances in this leaf share one object. */
   readonly value: unknown;
   readonly isFinal: boolean;
 }
 
 /**
- * A machine of XState as tables. XState's interpreter works out at each step which states a transition leaves and enters and which actions that
- * runs, and makes a snapshot for each action; for a machine that is in one state of each level at a time, all of this is known beforehand.
+ * An XState machine in the form of tables. At each step, XState's interpreter computes the states that a transition leaves and enters and the actions
+ * that this runs, and it makes a snapshot for each action. The compiler computes all of this once, for machines that are in one state of each level
+ * at a time.
  */
 export interface CompiledMachine {
-  /** Enters the first states, and takes what follows from that at once. */
+  /** Enters the first states, and takes all transitions that follow at once. */
   begin(input: unknown, step: Step): Leaf;
-  /** Takes an event, and what follows from it at once. The step is untouched where nothing takes the event. Throws what a guard or an action throws. */
+  /**
+   * Takes an event, and all transitions that follow at once. The step stays untouched when no transition takes the event. Throws the error of a guard
+   * or an action.
+   */
   take(leaf: Leaf, event: EventObject, step: Step): Leaf;
-  /** The leaf of a state value. Throws when the machine has none. */
+  /** Returns the leaf of a state value. Throws when the machine has none. */
   leafOf(value: unknown): Leaf;
 }
 
@@ -39,8 +43,8 @@ interface Rest extends Leaf {
 const NONE: readonly Candidate[] = [];
 
 /**
- * Compiles a machine. Throws when it has parallel or history states, inner final states, actors inside, an output, wildcards for events, or guards and
- * actions that need XState's interpreter: such a machine is stepped by XState.
+ * Compiles a machine. Throws when the machine has parallel or history states, inner final states, inner actors, an output, wildcards for events, or
+ * guards and actions that need XState's interpreter. XState must step such a machine.
  */
 export function compile(logic: AnyStateMachine): CompiledMachine {
   const root = logic.root as unknown as StateNode;
@@ -59,7 +63,7 @@ export function compile(logic: AnyStateMachine): CompiledMachine {
     return rest;
   }
 
-  /** The transitions of a leaf and of the states around it, the innermost first: the first whose guard passes is taken. */
+  /** Fills the tables of a leaf with its transitions and those of the states around it, innermost first. A step takes the first one whose guard passes. */
   function fill(rest: Rest): void {
     const inner = rest.path.toReversed();
     rest.always = inner.flatMap(({ always = [] }) => always.map((transition) => candidate(rest, transition)));
@@ -133,7 +137,7 @@ function settle(from: Rest, trigger: EventObject, step: Step, queue: EventObject
     const { context } = step;
     const before = rest;
     if (chosen !== undefined) rest = run(chosen, event, step, queue);
-    // As in XState: after an eventless transition that changed nothing, none is looked for until the next event.
+    // As in XState, an eventless transition that changed nothing ends the search for further ones until the next event.
     mayFollow = eventless === undefined || rest !== before || step.context !== context;
   }
   return rest;
@@ -149,7 +153,7 @@ function run({ operations, target }: Candidate, event: EventObject, step: Step, 
   return target;
 }
 
-/** The actions of a machine that has ended: it leaves the states that it has ended in. */
+/** Returns the exit actions of the states in which a machine has ended. */
 function endOf({ isFinal, path }: Rest): StateNode["exit"] {
   return isFinal ? path.toReversed().flatMap(({ exit }) => exit) : [];
 }

@@ -5,16 +5,17 @@ export interface Migratable {
   /** XState's state value. */
   readonly value: unknown;
   readonly context: Readonly<Record<string, unknown>>;
-  /** The actors inside, by id, as XState persists them: what they are (`src`) and their own `snapshot`. */
+  /** The inner actors by id, as XState persists them. Each has a `src` and a `snapshot`. */
   readonly children: Readonly<Record<string, unknown>>;
-  /** The states that its history states lead back to. */
+  /** The states to which its history states lead back. */
   readonly historyValue: Readonly<Record<string, unknown>>;
-  /** The timers that run: the id and the event that the machine gave them, and when they are due, epoch milliseconds. */
+  /** The running timers. Each has the id and the event that the machine gave it, and its due time in epoch milliseconds. */
   readonly timers: readonly Timer[];
 }
 
 /**
- * Brings an instance of a former version to this one: what it answers replaces what was there, all else stays. Pure and at once; what it throws
- * leaves the instance on its version. No action of the new state is run and nothing it invokes is started: give `children` and `timers` that fit.
+ * Brings an instance of a former version to this one. The fields that it returns replace the present ones, and all others stay. The function is pure
+ * and synchronous. An error leaves the instance on its version. Neither actions nor invoked actors of the new state start, so the returned `children`
+ * and `timers` must fit that state.
  */
 export type Migration = (instance: Migratable) => Partial<Migratable>;

@@ -2,18 +2,18 @@ import type { AnyStateMachine, EventObject } from "xstate";
 
 import type { Action } from "./chart.ts";
 
-/** The data of one macrostep: it reads and replaces `context`, and collects the machine's requests. */
+/** The data of one macrostep. It reads and replaces `context`, and collects the machine's requests. */
 export interface Step {
   context: object;
   act(type: string, params: unknown): void;
-  /** Sets the timer; one of the same id before is gone. */
+  /** Sets a timer. It replaces an earlier one with the same id. */
   setTimer(id: string, delayMs: number, event: EventObject): void;
   clearTimer(id: string): void;
 }
 
 export type Guard = (context: object, event: EventObject) => boolean;
 
-/** One action of a machine. `queue` takes the events that it raises without a delay. */
+/** One action of a machine. `queue` receives the events that the action raises without a delay. */
 export type Operation = (event: EventObject, step: Step, queue: EventObject[]) => void;
 
 type Call = (args: object, params: unknown) => unknown;
@@ -29,7 +29,7 @@ interface BuiltIn {
   readonly sendId?: string | Call;
 }
 
-/** Binds a guard to its implementation. Throws when it has none, or looks at more than the context and the event. */
+/** Binds a guard to its implementation. Throws when the guard has none, or when it reads more than the context and the event. */
 export function bindGuard(logic: AnyStateMachine, guard: unknown, params: Params = () => undefined): Guard {
   if (typeof guard === "function") {
     if ("check" in guard) throw new Error("a guard of XState's own (and, or, not, stateIn) cannot be compiled");
@@ -42,7 +42,10 @@ export function bindGuard(logic: AnyStateMachine, guard: unknown, params: Params
   return bindGuard(logic, implementation, typeof guard === "string" ? undefined : paramsOf(guard));
 }
 
-/** Binds an action to its implementation. One without is for the host, as in XState. Throws for XState's own ones but assign, raise and cancel. */
+/**
+ * Binds an action to its implementation. The host performs an action without one, as in XState. Throws for XState's own actions except assign, raise
+ * and cancel.
+ */
 export function bindAction(logic: AnyStateMachine, action: Action): Operation {
   const name = nameOf(action);
   const implementation =

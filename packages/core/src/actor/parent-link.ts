@@ -1,9 +1,9 @@
-/** The durable parent of an instance, and the number under which it knows it. */
+/** The durable parent of an instance, and the parent's number for the instance. */
 export interface ParentLink {
   readonly id: string;
   readonly key: number;
-  /** Whether each change is told, not only the end. */
+  /** True if the parent receives each change, and not only the end. */
   readonly sync: boolean;
-  /** How many durable actors are above it. */
+  /** The number of durable actors above the instance. */
   readonly depth?: number | undefined;
 }

@@ -6,11 +6,11 @@ export interface RecordFields {
   readonly version: string;
   readonly snapshot: PersistedSnapshot;
   readonly timers: readonly Timer[];
-  /** In an instance of a machine: the data beside its snapshot. */
+  /** The data of a machine's instance beside its snapshot. */
   readonly meta?: unknown;
-  /** The tasks that are embedded in it, by number. */
+  /** The embedded tasks by number. */
   readonly tasks?: Readonly<Record<string, unknown>> | undefined;
-  /** Nothing but an event or a timer moves it: it need not be unpacked before. */
+  /** True if only an event or a timer moves the actor, so that a node need not unpack the record before. */
   readonly idle: boolean;
   readonly rest: Readonly<Record<string, unknown>> | undefined;
 }

@@ -7,10 +7,10 @@ import type { PersistedSnapshot, RecordFields } from "./record-fields.ts";
 import type { MachineRegistry } from "./registry.ts";
 import type { ActorState, Timer } from "./state.ts";
 
-/** The version byte that a record begins with. */
+/** The version byte with which a record begins. */
 export const RECORD_VERSION = 1;
 
-/** Why a record cannot be used here; it is set aside and left as it is (B-21, M-13). */
+/** The reason why a record cannot be used here. A node sets such a record aside and leaves it unchanged (B-21, M-13). */
 export interface UnreadableRecord {
   readonly kind: "unreadable";
   readonly reason: string;
@@ -24,7 +24,7 @@ export interface ReadableRecord {
   readonly rest: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** Encodes an actor's record: the version byte, then one MessagePack map (docs/protocol.md, "The record"). */
+/** Encodes an actor's record as the version byte and one MessagePack map (docs/protocol.md, "The record"). */
 export function encodeRecord(
   machine: Machine,
   state: ActorState,
@@ -43,8 +43,8 @@ export function encodeRecord(
 }
 
 /**
- * Decodes a record for the machines that are known here. With `surroundings` the state is one to go on from, which may start what runs in the
- * process; without, one to be read. Never throws.
+ * Decodes a record with the machines that are known here. The state of a call with `surroundings` can go on, and may start actors in this process;
+ * the state of a call without them can only be read. Never throws.
  */
 export function decodeRecord(
   data: Uint8Array,
@@ -68,7 +68,10 @@ export function decodeRecord(
   }
 }
 
-/** The machine of a record. A record that is only read may have a version that a newer one takes over, because ended actors keep their version. */
+/**
+ * Returns the machine of a record. A record that is only read may use a newer version that takes over its instances, because ended actors keep their
+ * version.
+ */
 function machineOf(
   { machine, version }: RecordFields,
   machines: MachineRegistry,
@@ -79,7 +82,7 @@ function machineOf(
   return newer === undefined ? undefined : { ...newer, version };
 }
 
-/** Reads a record's fields without knowing its machine. Never throws. */
+/** Reads a record's fields without its machine. Never throws. */
 export function decodeFields(data: Uint8Array): RecordFields | UnreadableRecord {
   if (data[0] !== RECORD_VERSION)
     return { kind: "unreadable", reason: `record version ${data[0] ?? "missing"} is not known here` };
@@ -110,14 +113,14 @@ export function decodeFields(data: Uint8Array): RecordFields | UnreadableRecord 
   };
 }
 
-/** The fields that an actor's record has, as {@link decodeFields} would read them. */
+/** Returns the fields of an actor's record, as {@link decodeFields} would read them. */
 export function fieldsOf(machine: Machine, state: ActorState): RecordFields {
   const { name, version, engine } = machine;
   const { timers } = state;
   return { machine: name, version, ...engine.fields(state), timers, idle: false, rest: undefined };
 }
 
-/** The fields of a task that is embedded in a record; `undefined`: it is none. */
+/** Returns the fields of a task that is embedded in a record, or `undefined` when `raw` is no task. */
 export function embeddedFields({ name, version }: Machine, raw: unknown): RecordFields | undefined {
   if (!isMap(raw)) return undefined;
   const { snapshot } = raw;
@@ -134,7 +137,7 @@ function isEvent(raw: unknown): raw is EventObject {
   return isMap(raw) && typeof raw["type"] === "string";
 }
 
-/** A record that 0.1.0 wrote has the alarm that a schedule waits for in its `meta`, and none in its timers. */
+/** Reads the alarm of a schedule from `meta`, where 0.1.0 wrote it. Later versions write it as a timer. */
 function formerAlarms(meta: unknown): Timer[] {
   const alarms = isMap(meta) ? meta["alarms"] : undefined;
   const dues = isMap(alarms) ? Object.values(alarms).filter((due) => isTime(due)) : [];
@@ -144,13 +147,13 @@ function formerAlarms(meta: unknown): Timer[] {
   });
 }
 
-/** `[id, due]`, the event where it is more than its type and that is not the id, and whose it is where that is not the machine itself. */
+/** Encodes a timer as `[id, due]`. The event follows if it is more than a type that equals the id, and the owner follows if it is not the machine itself. */
 export function encodeTimer({ id, due, event, source, target }: Timer): unknown {
   if (source !== undefined) return target === undefined ? [id, due, event, source] : [id, due, event, source, target];
   return event.type === id && Object.keys(event).length === 1 ? [id, due] : [id, due, event];
 }
 
-/** Stored timers. `undefined`: one of them is none. */
+/** Decodes stored timers. Returns `undefined` if one of them is malformed. */
 export function decodeTimers(raw: unknown): readonly Timer[] | undefined {
   if (!Array.isArray(raw)) return undefined;
   const timers: Timer[] = [];
@@ -162,7 +165,7 @@ export function decodeTimers(raw: unknown): readonly Timer[] | undefined {
   return timers;
 }
 
-/** A stored timer. `undefined`: it is none. */
+/** Decodes a stored timer. Returns `undefined` if it is malformed. */
 export function decodeTimer(raw: unknown): Timer | undefined {
   if (!Array.isArray(raw)) return undefined;
   const [id, due, event, source, target] = raw as unknown[];

@@ -2,20 +2,20 @@ import { TASK } from "../base/built-in.ts";
 import { NotFoundError } from "../base/errors.ts";
 import type { Machine } from "./machine.ts";
 
-/** The machines that a node knows. Versions of one name live side by side. */
+/** The machines that a node knows. A name may have several versions. */
 export interface MachineRegistry {
-  /** Throws `NotFoundError` (`MACHINE_NOT_FOUND`) when the machine, or that version of it, is unknown. */
+  /** Returns a machine. Throws `NotFoundError` (`MACHINE_NOT_FOUND`) when the name or the version is unknown. */
   get(name: string, version: string): Machine;
   has(name: string, version: string): boolean;
-  /** The newest version of the machine: the highest, numbers in it compared as numbers. Throws like {@link MachineRegistry.get}. */
+  /** Returns the newest version of the machine, which is the highest; numbers inside a version compare as numbers. Throws like {@link MachineRegistry.get}. */
   newest(name: string): Machine;
-  /** The newest version of a machine that can take over its instances of the version, and is newer; `undefined`: they stay. */
+  /** Returns the newest version that is newer than `version` and can take over its instances, or `undefined` when the instances stay. */
   upgradeOf(name: string, version: string): Machine | undefined;
-  /** Every machine with its version, as `name@version`. */
+  /** Returns every machine with its version, as `name@version`. */
   names(): string[];
-  /** The versions of machines that are not known themselves, but whose instances a newer one takes over, as `name@version`. */
+  /** Returns the unknown versions whose instances a newer known one takes over, as `name@version`. */
   migratable(): string[];
-  /** The machines that are started by name. */
+  /** Returns the machines that clients start by name. */
   startable(): string[];
 }
 

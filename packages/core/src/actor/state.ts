@@ -1,18 +1,18 @@
 import type { AnyMachineSnapshot, EventObject } from "xstate";
 
-/** Something that a step asks the world to do, once its record is stored (law 1). */
+/** A request of a step to its host, which performs it after the record is stored (law 1). */
 export interface Effect {
   readonly type: string;
   readonly params: unknown;
 }
 
-/** An event that is due at a time: an `after` or a delayed `raise` of the machine. */
+/** An event with a due time. An `after` or a delayed `raise` of the machine sets it. */
 export interface Timer {
   readonly id: string;
-  /** Epoch milliseconds. Kept across restarts. */
+  /** Epoch milliseconds. A restart does not change it. */
   readonly due: number;
   readonly event: EventObject;
-  /** In an instance with actors inside: the actor that set the timer, and its target if that is another actor; absent: the machine itself. */
+  /** The inner actor that set the timer, and the target if that is another actor. @defaultValue the machine itself */
   readonly source?: readonly string[];
   readonly target?: readonly string[];
 }
@@ -23,27 +23,27 @@ export interface ActorState {
   readonly timers: readonly Timer[];
 }
 
-/** The outcome of a step: the next state, to be stored, and what is to be done once it is. */
+/** The outcome of a step. The host stores the state, and then performs the effects. */
 export interface Turn {
   readonly state: ActorState;
   readonly effects: readonly Effect[];
 }
 
-/** An event as the engine delivers it: time and chance come from outside (law 7). */
+/** An event as the engine delivers it. Time and chance come from outside (law 7). */
 export interface TimedEvent extends EventObject {
   /** Epoch milliseconds. */
   readonly at: number;
-  /** A number in [0, 1) for whatever the machine leaves to chance. */
+  /** A number in [0, 1) for the machine's random choices. */
   readonly chance: number;
-  /** Shortly after a time in which no node was there to take answers. */
+  /** Present shortly after a time in which no node was there to take answers. */
   readonly gap?: Gap | undefined;
-  /** For a timer that bounds a wait: the reason why the wait did not end, as far as the node knows. */
+  /** The reason, as far as the node knows it, why a wait did not end before the timer that bounds it. */
   readonly cause?: string | undefined;
 }
 
 /** A time in which no answer could arrive, epoch milliseconds. */
 export interface Gap {
   readonly end: number;
-  /** Until then answers may arrive that were given in time. */
+  /** The end of the time in which answers that were given in time may still arrive. */
   readonly answersUntil: number;
 }

@@ -11,13 +11,13 @@ const NO_EFFECTS: readonly Effect[] = [];
 const NO_TIMERS: readonly Timer[] = [];
 const compiled = new WeakMap<AnyStateMachine, CompiledMachine>();
 
-/** Starts an actor: pure, does no I/O. `at` is the time of its first timers. */
+/** Starts an actor. The function is pure and does no I/O. `at` is the time from which its first timers count. */
 export function begin({ logic }: Machine, input: unknown, at: number): Turn {
   const turn = new Collected({}, NO_TIMERS, at);
   return turn.end(tablesOf(logic).begin(input, turn));
 }
 
-/** Takes one event: `step(machine, state, event) -> { state', effects }`, pure (law 9). Throws what an action of the machine threw. */
+/** Takes one event and returns the next state and its effects. The function is pure (law 9). Throws the error of the machine's action. */
 export function step({ logic }: Machine, state: ActorState, event: TimedEvent): Turn {
   const { snapshot, timers } = state;
   if (snapshot.status !== "active") return { state, effects: NO_EFFECTS };
@@ -75,8 +75,8 @@ class Collected implements Step {
 }
 
 /**
- * Runs machines whose state is their value and a context that keeps the times, compiled to tables and without actors inside: for machines of our own,
- * as `task`.
+ * Runs Ergon's own machines that have no inner actors, such as `task`. Their state is a value and a context that keeps the times, and they are
+ * compiled to tables.
  */
 export const flatEngine: Engine = {
   begin,
@@ -93,7 +93,7 @@ export const flatEngine: Engine = {
   fields({ snapshot: { status, value, context } }) {
     return { snapshot: { status, value, context } };
   },
-  // An ended task whose parent may not have heard of it is told again by each new host; a repeated message changes nothing.
+  // Each new host sends the end of a task again until the parent has confirmed it. A repeated message changes nothing.
   isOver({ snapshot: { status, value, context } }) {
     const { parent, told } = context as { readonly parent?: unknown; readonly told?: unknown };
     return status === "done" && typeof value === "string" && (parent === undefined || told === true);

@@ -2,7 +2,7 @@ import { isMap } from "../base/msgpack.ts";
 import type { Faults } from "../wire/option-checks.ts";
 import { stepStatuses } from "./definition.ts";
 
-/** Checks what comes with a definition that goes on where another plan has stopped. Answers whether it can be used. */
+/** Checks the known results of a continuation against its definition. Returns true if the continuation can be used. */
 export function checkContinuation(
   raw: { readonly known?: unknown; readonly done?: unknown; readonly part?: unknown },
   field: (name: string) => string,

@@ -18,7 +18,7 @@ const ofKind: Readonly<Record<StepKind, readonly string[]>> = {
   plan: [...common, "plan", "input"],
 };
 
-/** Checks one step by itself, and says what it is. */
+/** Checks one step by itself, and returns its kind. */
 export function checkStep(step: unknown, field: string, faults: Faults): StepKind | undefined {
   if (!isMap(step)) return faults.add(field, "INVALID_BODY", "must be an object with a driver, a machine or a plan");
   const given = kinds.filter((kind) => step[kind] !== undefined);
@@ -47,7 +47,7 @@ export function isStepId(id: unknown): id is string {
   return typeof id === "string" && id.length <= planLimits.idLength && /^[\w-]+$/.test(id) && id !== "__proto__";
 }
 
-/** Only the named fields may be there. */
+/** Reports each field that is not one of the named ones. */
 export function checkFields(
   fields: Readonly<Record<string, unknown>>,
   allowed: readonly string[],
@@ -72,7 +72,7 @@ function checkTaskStep(step: Readonly<Record<string, unknown>>, field: string, f
   checkTask(task, field, faults);
 }
 
-/** The fields of a step that are its task's. */
+/** Returns the fields of a step that belong to its task. */
 export function taskFieldsOf(step: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(step).filter(([name]) => requestFields.has(name) && !common.includes(name)));
 }

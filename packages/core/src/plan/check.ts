@@ -18,10 +18,10 @@ import {
 import { findCycle } from "./order.ts";
 import { isPath, referencesIn, stepOf } from "./references.ts";
 
-/** A step with its id, and with the steps whose end it waits for in a graph, or whose outcome it refers to. */
+/** A step with its id, the steps for whose end it waits in a graph, and the steps to whose outcome it refers. */
 export type CheckedStep = StepDefinition & { readonly id: string };
 
-/** A definition without faults, its defaults filled in. */
+/** A definition without faults, with its defaults filled in. */
 export interface CheckedPlan {
   readonly mode: PlanMode;
   readonly limit: number;
@@ -35,7 +35,7 @@ export interface CheckedPlan {
 
 const planFields = ["mode", "limit", "onFailure", "standalone", "input", "output", "steps"] as const;
 
-/** A definition as the wire has it: a plan, a list of its steps, or a plan to go on with. */
+/** Returns true if the input is a continuation. The wire also allows a plan, and a list of steps. */
 export function isContinuation(plan: unknown): plan is PlanContinuation {
   return isMap(plan) && isMap(plan["definition"]);
 }
@@ -43,7 +43,7 @@ export function isContinuation(plan: unknown): plan is PlanContinuation {
 /** The inputs that passed the check. A start is checked first, and then begins with the same input. */
 const good = new WeakMap<object, CheckedPlan>();
 
-/** Reads what a plan is started with. Throws `InvalidError` with an issue for each fault. */
+/** Checks the input of a plan. Throws `InvalidError` with an issue for each fault. */
 export function checkPlan(plan: unknown): CheckedPlan {
   const known = typeof plan === "object" && plan !== null ? good.get(plan) : undefined;
   if (known !== undefined) return known;
@@ -62,14 +62,14 @@ function checkAll(plan: unknown): CheckedPlan {
       "INVALID_OPTION",
       `has ${count} steps, those of inner plans included; ${planLimits.steps} are allowed`,
     );
-  // A name that is misspelt explains faults that follow from it.
+  // A misspelt name explains the faults that follow from it, so it comes first.
   const rank = ({ code }: Issue): number => (code === "UNKNOWN_OPTION" ? 0 : 1);
   faults.issues.sort((one, other) => rank(one) - rank(other));
   faults.throwIfAny();
   return checked as CheckedPlan;
 }
 
-/** The steps of a plan, those of the plans in it included. */
+/** Counts the steps of a plan, including those of its inner plans. */
 function countSteps(steps: readonly StepDefinition[]): number {
   let count = steps.length;
   for (const step of steps) if ("plan" in step) count += countSteps(stepsOf(step.plan));
@@ -124,7 +124,7 @@ function identified(step: StepDefinition, index: number): CheckedStep {
   return { ...step, id: step.id ?? String(index) };
 }
 
-/** The readable part of a faulty step, so that the faults of its connections are found in the same check. */
+/** Returns the readable part of a faulty step, so that one check also finds the faults of its connections. */
 function legible(step: unknown, index: number): CheckedStep {
   if (!isMap(step)) return identified({} as StepDefinition, index);
   const { id, dependsOn, ...rest } = step;
@@ -170,15 +170,15 @@ function oneOf<T extends string>(
 
 /** The references of a step. */
 export interface Needs {
-  /** Steps: by its dependencies, its condition and its input; `*`: it may be any. */
+  /** The steps that the dependencies, the condition and the input refer to. The id `*` stands for any step. */
   readonly steps: ReadonlySet<string>;
-  /** Those of them whose output it may want, and itself where what undoes it does. */
+  /** The steps among these whose output the step may read, and the step itself if its compensation reads its output. */
   readonly outputs: ReadonlySet<string>;
 }
 
 const needs = new WeakMap<CheckedStep, Needs>();
 
-/** The steps that a step refers to. */
+/** Returns the steps to which a step refers. */
 export function needsOf(step: CheckedStep): Needs {
   const found = needs.get(step) ?? findNeeds(step);
   needs.set(step, found);
@@ -199,7 +199,7 @@ function findNeeds(step: CheckedStep): Needs {
   return { steps, outputs };
 }
 
-/** Everything of a step in which references are replaced. */
+/** Returns all values of a step in which references are replaced. */
 function inputOf(step: StepDefinition): unknown {
   if (!("driver" in step)) return (step as { input?: unknown }).input;
   const { payload, text, arguments: agentArguments, resource } = step;

@@ -4,14 +4,14 @@ import { messageOf } from "../base/errors.ts";
 import { isMap } from "../base/msgpack.ts";
 import { planLimits } from "./definition.ts";
 
-/** Runs rules a step at a time, and counts: loops in loops over an input, or lists that double, would hold the node up and take its memory. */
+/** Runs rules and counts their operations. Nested loops over an input, or lists that double, would otherwise block the node and exhaust its memory. */
 class BoundedEngine extends LogicEngine {
   #left = 0;
 
   constructor() {
     // The optimisation is off, because a prepared rule would run without counting.
     super(undefined, { disableInterpretedOptimization: true } as ConstructorParameters<typeof LogicEngine>[1]);
-    // `constructor`, `valueOf` and the like are no operators.
+    // The names `constructor`, `valueOf` and their like are no operators.
     Object.setPrototypeOf(this.methods, null);
   }
 
@@ -22,7 +22,7 @@ class BoundedEngine extends LogicEngine {
     return result;
   }
 
-  /** Throws when the rule takes too long, also where the rule itself catches that. */
+  /** Runs a rule. Throws when the rule takes too many operations, even if the rule itself catches the error. */
   runBounded(rule: unknown, data: unknown): unknown {
     this.#left = planLimits.conditionOperations;
     const result = this.run(rule, data);
@@ -30,7 +30,7 @@ class BoundedEngine extends LogicEngine {
     return result;
   }
 
-  /** A list may have the same list in it many times: it counts as what it is when it is written out. */
+  /** Counts a value as if it were written out, because a list may contain the same list many times. */
   #weigh(value: unknown): void {
     if (typeof value === "string") this.#spend(value.length / 16);
     else if (Array.isArray(value)) {
@@ -47,7 +47,7 @@ class BoundedEngine extends LogicEngine {
 
 const engine = new BoundedEngine();
 
-/** The fault of a rule, if any. No part of the rule runs. */
+/** Returns the fault of a rule, if any. The check runs no part of the rule. */
 export function faultOfRule(rule: unknown): string | undefined {
   const operator = unknownOperator(rule);
   return operator === undefined ? undefined : `must be a JSON-logic rule: Unknown Operator: ${operator.slice(0, 64)}`;
@@ -66,12 +66,12 @@ function unknownOperator(rule: unknown): string | undefined {
   if (first === undefined) return undefined;
   const [operator, argument] = first;
   if (second !== undefined || !(operator in engine.methods)) return operator;
-  // Data is no rule; in an object, each field is one.
+  // The argument of `preserve` is data and no rule. Each field of the object of `eachKey` is a rule.
   if (operator === "preserve") return undefined;
   return unknownOperator(operator === "eachKey" && isMap(argument) ? Object.values(argument) : argument);
 }
 
-/** Whether a rule holds for the data, as JSON logic takes truth. Throws when it cannot be told, and when it takes too long. */
+/** Returns true if a rule holds for the data, by the truth rules of JSON logic. Throws when the rule fails, or when it takes too many operations. */
 export function holds(rule: unknown, data: unknown): boolean {
   try {
     return engine.truthy(engine.runBounded(rule, data)) as boolean;
@@ -80,7 +80,7 @@ export function holds(rule: unknown, data: unknown): boolean {
   }
 }
 
-/** The steps whose status or output a rule may ask for: those that it names; `*`: it may be any. */
+/** Returns the steps whose status or output a rule may read. The id `*` stands for any step. */
 export function stepsInRule(rule: unknown): ReadonlySet<string> {
   const found = new Set<string>();
   collect(rule, found);
@@ -108,7 +108,7 @@ function collectText(text: string, found: Set<string>): void {
   else if (text.startsWith("steps.")) found.add(text.split(".")[1] ?? "*");
 }
 
-/** The library throws plain objects. */
+/** Formats an error of the library, which throws plain objects. */
 function textOf(error: unknown): string {
   if (error instanceof Error || !isMap(error)) return Number.isNaN(error) ? "not a number" : messageOf(error);
   const { type, key } = error;

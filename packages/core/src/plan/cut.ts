@@ -6,18 +6,18 @@ import { knownIn } from "./known.ts";
 import { sortedByDependencies } from "./order.ts";
 import { referencesIn, stepOf } from "./references.ts";
 
-/** Steps of a large plan that run as a plan with a record of its own. */
+/** Steps of a large plan that run as a plan with its own record. */
 export interface Segment {
-  /** Its first and its last step. */
+  /** The ids of its first and its last step. */
   readonly id: string;
   readonly steps: number;
-  /** Gone once it is started: it is in its own record then. */
+  /** The definition. It is absent after the start, because the segment's own record then holds it. */
   readonly definition?: PlanDefinition;
-  /** Steps of it whose outcome others refer to. */
+  /** The segment's steps whose outcome is read outside it. */
   readonly exports: readonly string[];
-  /** Those of them whose output is wanted. */
+  /** The exported steps whose output is read as well. */
   readonly outputs: readonly string[];
-  /** Steps before it to whose outcome it refers. */
+  /** Earlier steps whose outcome the segment reads. */
   readonly uses: readonly string[];
 }
 
@@ -25,17 +25,17 @@ export interface Segment {
 export interface Pieces {
   readonly segments: readonly Segment[];
   readonly mode: PlanMode;
-  /** Most segments that run at once. */
+  /** The most segments that run at once. */
   readonly atOnce: number;
-  /** The results of done steps that pieces need. */
+  /** The results of finished steps that segments read. */
   readonly known: Readonly<Record<string, Known>>;
-  /** Steps that are done, and in no segment. */
+  /** The number of finished steps that are in no segment. */
   readonly done: number;
 }
 
 /**
- * Cuts a plan that is too large for one record that is written at each transition. `undefined`: it is not. Segments of a sequence and of a graph, in
- * the order of its dependencies, follow each other; a few of a parallel plan run at once.
+ * Cuts a plan that is too large for one record, which is written at each transition. Returns `undefined` for a plan that fits. The segments of a
+ * sequence run one after the other, and so do those of a graph, in the order of its dependencies. A few segments of a parallel plan run at once.
  */
 export function cut(plan: CheckedPlan): Pieces | undefined {
   const { mode, limit, output } = plan;
@@ -76,7 +76,7 @@ function sortedSteps({ steps }: CheckedPlan): readonly CheckedStep[] {
   return sortedByDependencies(dependencies).flatMap((id) => byId.get(id) ?? []);
 }
 
-/** Nothing is left to do of it, nor to be undone. */
+/** Returns true if nothing of a step is left, because its condition skipped it, or because it has succeeded and has no compensation. */
 function isDone({ id, compensate }: CheckedStep, { known }: CheckedPlan): boolean {
   const before = knownIn(known, id);
   if (before === undefined || before.blocked === true) return false;

@@ -1,6 +1,6 @@
 import type { Known } from "./definition.ts";
 
-/** The known result of a step with any id, even `constructor`. */
+/** Returns the known result of a step. The id may be any text, even `constructor`. */
 export function knownIn(known: Readonly<Record<string, Known>>, id: string): Known | undefined {
   return Object.hasOwn(known, id) ? known[id] : undefined;
 }

@@ -3,7 +3,10 @@ import { taskFieldsOf } from "./check-step.ts";
 import { checkPlan, isContinuation, type CheckedStep } from "./check.ts";
 import type { StepTask } from "./definition.ts";
 
-/** The meaning of a plan, independent of its spelling: with the defaults filled in, and the meanings of its tasks. Throws `InvalidError` as {@link checkPlan} does. */
+/**
+ * Returns the meaning of a plan, independent of its spelling. The meaning has all defaults filled in, and the meanings of the plan's tasks. Throws
+ * `InvalidError` like {@link checkPlan}.
+ */
 export function planMeaning(plan: unknown): unknown {
   const { steps, ...options } = checkPlan(plan);
   const rest = isContinuation(plan) ? { done: plan.done, part: plan.part } : {};

@@ -1,12 +1,12 @@
-/** Which steps each one waits for, by id. */
+/** The steps for which each step waits, by id. */
 export type Dependencies = ReadonlyMap<string, readonly string[]>;
 
-/** A circle in the dependencies, its first step again at the end; `undefined`: there is none. */
+/** Finds a cycle in the dependencies and returns it with its first step repeated at the end, or `undefined` if there is none. */
 export function findCycle(dependencies: Dependencies): string[] | undefined {
   const sorted = new Set(sortedByDependencies(dependencies));
   const start = [...dependencies.keys()].find((id) => !sorted.has(id));
   if (start === undefined) return undefined;
-  // Every step that could not be sorted waits for another such one: following these comes back to where it was.
+  // Every unsorted step waits for another unsorted step, so following these steps leads into a cycle.
   const way: string[] = [];
   let at = start;
   while (!way.includes(at)) {
@@ -16,7 +16,7 @@ export function findCycle(dependencies: Dependencies): string[] | undefined {
   return [...way.slice(way.indexOf(at)), at];
 }
 
-/** The steps so that each comes after those that it waits for, else in their own order. Steps in a circle are left out. */
+/** Returns the steps in an order in which each follows the steps that it waits for, and otherwise in their own order. The result omits the steps of a cycle. */
 export function sortedByDependencies(dependencies: Dependencies): string[] {
   const dependents = new Map<string, string[]>();
   const open = new Map<string, number>();

@@ -22,7 +22,7 @@ import type { Segment } from "./cut.ts";
 import { failurePolicies, planModes, stepStatuses, type Known, type Part } from "./definition.ts";
 import type { PlanCause, PlanState, UnitState } from "./plan-state.ts";
 
-// The shape of a stored plan.
+// This is the shape of a stored plan.
 
 const stepId = such("a step's id", isStepId);
 const status = oneOf(...stepStatuses);
@@ -39,7 +39,7 @@ const task = {
   payload: anything,
 };
 
-/** The fields of a step in the plan's input that the plan itself reads. The other fields are checked at the start of the step; a fault fails the step. */
+/** The fields of a step in the plan's input that the plan itself reads. The start of the step checks the other fields, and a fault fails the step. */
 const step: Shape = fields({
   ...task,
   id: stepId,
@@ -102,7 +102,7 @@ const context: Shape = fields<PlanState>({
   undone: list(text),
 });
 
-/** A unit, and how it stands, have the same place. */
+/** A unit and its state have the same index. */
 const isWhole = such("a plan whose units each have a state", (value) => {
   const { units, states, finished } = value as PlanState;
   return units.length === states.length && finished.every((index) => index < units.length);

@@ -7,25 +7,25 @@ import { planLimits, type Known, type Part, type PlanContinuation, type StepStat
 import { knownIn } from "./known.ts";
 import { referencesIn, stepOf } from "./references.ts";
 
-/** Where a plan stands; each is a state of its machine. */
+/** The phase of a plan. Each is a state of its machine. */
 export type PlanPhase =
   | "running"
-  /** It has failed or is cancelled; plans in it come to their ends. */
+  /** The plan has failed or is cancelled, and waits for the end of its inner plans. */
   | "stopping"
   | "compensating"
-  /** For an inner plan: it is done, and waits for the decision whether it must be undone. */
+  /** The inner plan is done, and waits for the decision whether it must undo itself. */
   | "held"
   | "succeeded"
   | "failed"
   | "cancelled";
 
-/** A unit of a plan: a step, or a segment of many steps with a record of its own. */
+/** A unit of a plan is a step, or a segment of many steps that has its own record. */
 export type Unit = { readonly step: CheckedStep } | { readonly segment: Segment };
 
-/** How many steps stand how. */
+/** The number of steps in each status. */
 export type StepCounts = Partial<Record<StepStatus, number>>;
 
-/** How a unit stands. */
+/** The state of a unit. */
 export interface UnitState {
   readonly status: StepStatus;
   readonly output?: unknown;
@@ -34,25 +34,25 @@ export interface UnitState {
   /** The size of the payload as it was sent. */
   readonly payloadBytes?: number;
   readonly error?: Failure;
-  /** Skipped because of a failure before it. */
+  /** True if an earlier failure caused the skip. */
   readonly blocked?: true;
-  /** Its plan is done and waits whether it is to be undone. */
+  /** True if the unit's plan is done and waits for the decision whether it must undo itself. */
   readonly held?: true;
-  /** It was ended by force while it was held: it cannot be undone any more. */
+  /** True if the unit's plan was ended by force while it was held. Its steps can no longer be undone. */
   readonly gone?: true;
-  /** For an inner plan: its last report about its steps. */
+  /** The inner plan's last report about its steps. */
   readonly counts?: StepCounts;
-  /** For a plan that has not succeeded: its rest. */
+  /** The rest of an inner plan that has not succeeded. */
   readonly rest?: PlanContinuation;
 }
 
-/** Why a plan ends otherwise than well. */
+/** The cause of a plan's failure or cancel. */
 export interface PlanCause {
   readonly kind: "failed" | "cancelled";
   readonly failure: Failure & { readonly step?: string };
 }
 
-/** A plan in its record: the context of its machine. */
+/** A plan in its record, which is the context of its machine. */
 export interface PlanState {
   readonly mode: CheckedPlan["mode"];
   readonly limit: number;
@@ -64,24 +64,24 @@ export interface PlanState {
   readonly states: readonly UnitState[];
   /** The results of steps before this plan, and of steps in segments that have reported them. */
   readonly known: Readonly<Record<string, Known>>;
-  /** Steps whose output something refers to; `*`: it may be any. */
+  /** The steps whose output something refers to. The id `*` stands for any step. */
   readonly kept: readonly string[];
-  /** Units that have run, in the order of their ends. */
+  /** The units that have run, in the order of their ends. */
   readonly finished: readonly number[];
-  /** For a plan in segments: the largest size of their definitions and the known results of their steps together. */
+  /** The size limit for the definitions of the plan's segments and the known results of their steps together. */
   readonly room: number;
-  /** Steps that were done before, and are not in it. */
+  /** The number of steps that finished before this plan, and are not in it. */
   readonly done: number;
   readonly part: Part | undefined;
   readonly phase: PlanPhase;
   readonly cause: PlanCause | undefined;
-  /** Steps whose compensation has failed, or was not begun because of that. */
+  /** The steps whose compensation has failed, or was not begun because another one had failed. */
   readonly undone: readonly string[];
 }
 
 const waiting: UnitState = { status: "waiting" };
 
-/** A plan at its start. */
+/** Returns the state of a plan at its start. */
 export function newPlan(
   checked: CheckedPlan,
   { part, done = 0 }: { part?: Part | undefined; done?: number },
@@ -91,7 +91,7 @@ export function newPlan(
   const units = pieces?.segments.map((segment): Unit => ({ segment })) ?? checked.steps.map((step): Unit => ({ step }));
   const states = units.map((unit) => ("step" in unit ? stateOf(knownIn(known, unit.step.id)) : waiting));
   const finished = [...states.keys()].filter((index) => states[index]?.status === "succeeded");
-  // A segment keeps what is wanted in itself; what a segment of its own hands on is in `known`.
+  // A segment itself keeps the outputs that its steps read. `known` holds the outputs that one segment passes to others.
   const needed = pieces === undefined ? checked.steps.flatMap((step) => [...needsOf(step).outputs]) : [];
   const kept = [...new Set([...needed, ...stepsIn(output), ...(part?.outputs ?? [])])];
   return {
@@ -110,17 +110,17 @@ export function idOf(unit: Unit): string {
   return "step" in unit ? unit.step.id : unit.segment.id;
 }
 
-/** Whether a unit is a plan, with an instance of its own. */
+/** Returns true if a unit is a plan with its own instance. */
 export function isPlan(unit: Unit): boolean {
   return "segment" in unit || "plan" in unit.step;
 }
 
-/** The steps that texts refer to. */
+/** Returns the steps to which texts refer. */
 function stepsIn(value: unknown): string[] {
   return referencesIn(value).flatMap((path) => stepOf(path) ?? []);
 }
 
-/** A step of which something is known already is not run again. */
+/** A step with a known result does not run again. */
 function stateOf(known: Known | undefined): UnitState {
   if (known === undefined || known.blocked === true) return waiting;
   const { status, output } = known;

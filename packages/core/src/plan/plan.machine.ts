@@ -45,7 +45,7 @@ const cancelled = decided((plan: PlanState, event: PlanEvent) => {
   return onCancel(plan, typeof reason === "string" && reason !== "" ? reason : "cancelled");
 });
 
-/** Where a plan stands is in its context; the state follows. */
+/** The plan's phase is in its context, and the state follows the phase. */
 const follows = (...phases: readonly PlanPhase[]) =>
   phases.map((phase) => ({ guard: { type: "is", params: phase }, target: phase }) as const);
 
@@ -57,7 +57,7 @@ const logic = plans.createMachine({
   on: {
     ...onWorkEnded({ actions: ended } as const),
     [HELD]: { actions: held },
-    // Taken at every moment: a plan that undoes itself is not stopped in the middle of that.
+    // Every state takes this event, because a plan must not stop while it undoes itself.
     cancel: { actions: cancelled },
   },
   states: {
@@ -78,7 +78,7 @@ const logic = plans.createMachine({
   output: ({ context }: { readonly context: PlanState }) => outputOf(context),
 });
 
-/** The machine of plans; every node knows it, and its name belongs to Ergon. Its input is a {@link PlanDefinition}. */
+/** The machine of plans. Every node knows it, and its name belongs to Ergon. Its input is a {@link PlanDefinition}. */
 export const planMachine: Machine = {
   name: PLAN,
   version: PLAN_VERSION,
@@ -91,7 +91,7 @@ export const planMachine: Machine = {
   describe: (state, children) => planFields(state as MachineRecordState, children as never),
 };
 
-/** The continuation of a stopped plan: succeeded steps do not run again. */
+/** Returns the continuation of a stopped plan. Succeeded steps do not run again. */
 function again(state: ActorState): unknown {
   const { meta, persisted } = state as MachineRecordState;
   const plan = leftBehind(fromPlain(persisted.context) as PlanState);

@@ -12,20 +12,20 @@ import { CLOSE, HELD, isUndoable, nextToUndo, undoingOf } from "./undo.ts";
 /** The end of a unit, or of its compensation. */
 export type Outcome =
   | Ending
-  /** Its plan is done, and waits whether it is to be undone. */
+  /** The unit's plan is done, and waits for the decision whether it must undo itself. */
   | { readonly kind: "held"; readonly report: Report };
 
-/** The state of a plan after an event, and the plan's orders. It names actors by their work and their unit: `step.3`, `undo.3`. */
+/** The state of a plan after an event, and the plan's orders. The orders name each actor by its work and its unit, for example `step.3` or `undo.3`. */
 export type Progress = Decision<PlanState>;
 
 type Draft = { -readonly [K in keyof PlanState]: PlanState[K] } & { states: UnitState[] };
 
-/** The first steps. */
+/** Starts the first steps. */
 export function onStart(plan: PlanState): Progress {
   return progress(plan, () => undefined);
 }
 
-/** A unit, or the compensation of one, has ended. */
+/** Handles the end of a unit, or the end of a unit's compensation. */
 export function onOutcome(plan: PlanState, actor: string, outcome: Outcome): Progress {
   const [role, place] = actor.split(".");
   const index = Number(place);
@@ -33,12 +33,12 @@ export function onOutcome(plan: PlanState, actor: string, outcome: Outcome): Pro
     if (outcome.kind !== "held") orders.push({ type: "stop", actor });
     if (role === "undo" || draft.states[index]?.status === "compensating") undone(draft, index, outcome);
     else if (draft.states[index]?.status === "running") ended(draft, index, outcome);
-    // Somebody has ended it by force while it waited whether to be undone.
+    // An operator has ended the inner plan by force while it waited for the decision whether it must undo itself.
     else if (draft.states[index]?.held === true) draft.states[index] = { ...draft.states[index], gone: true };
   });
 }
 
-/** It is to be cancelled; a part of another plan also to be undone. */
+/** Cancels the plan. A held part of another plan also undoes itself. */
 export function onCancel(plan: PlanState, reason: string): Progress {
   const { phase, cause } = plan;
   if (phase !== "running" && phase !== "held") return { context: plan, orders: [] };
@@ -51,7 +51,7 @@ export function onCancel(plan: PlanState, reason: string): Progress {
   });
 }
 
-/** A part of another plan need not wait any longer: nothing of it will be undone. */
+/** Ends a part of another plan that waited, because nothing of it must be undone. */
 export function onClose(plan: PlanState): Progress {
   return progress(plan, (draft, orders) => close(draft, orders));
 }
@@ -64,7 +64,7 @@ function progress(plan: PlanState, change: (draft: Draft, orders: Order[]) => vo
   return { context: draft, orders };
 }
 
-/** Goes on until there is something to wait for. */
+/** Goes on until the plan has something to wait for. */
 function settle(draft: Draft, orders: Order[]): void {
   if (draft.phase === "running") run(draft, orders);
   if (draft.phase === "stopping" && !draft.states.some(({ status }) => status === "running"))
@@ -73,7 +73,7 @@ function settle(draft: Draft, orders: Order[]): void {
 }
 
 function run(draft: Draft, orders: Order[]): void {
-  // A step that is skipped, or fails at once, may release steps before it in the list.
+  // A step that is skipped, or that fails at once, may release steps before it in the list.
   for (let again = true; again && draft.cause === undefined;) again = startReady(draft, orders);
   if (draft.cause !== undefined) return stopAll(draft, orders);
   if (draft.states.some(({ status }) => status === "running")) return;
@@ -84,14 +84,14 @@ function run(draft: Draft, orders: Order[]): void {
     draft.cause = { kind: "failed", failure: fault };
     return stopAll(draft, orders);
   }
-  // Failures are isolated: what has succeeded beside them stays.
+  // A plan with failed steps that continued keeps its succeeded steps.
   if (draft.part !== undefined && nextToUndo(draft) !== undefined) {
     draft.phase = "held";
     orders.push({ type: "report", event: { type: HELD, actor: draft.part.actor, report: heldReport(draft) } });
   } else close(draft, orders);
 }
 
-/** Starts what is ready. Answers whether something has ended without having been started. */
+/** Starts the steps that are ready. Returns true if a step has ended without a start. */
 function startReady(draft: Draft, orders: Order[]): boolean {
   let hasEnded = false;
   const places = new Map(draft.units.map((unit, index) => [idOf(unit), index]));
@@ -146,7 +146,7 @@ function ended(draft: Draft, index: number, outcome: Outcome): void {
   if (outcome.kind === "done" && !isPlan(unit)) return succeed(draft, index, fitOutput(draft, index, outcome.output));
   const raw = outcome.kind === "held" ? outcome.report : outcome.kind === "done" ? outcome.output : outcome.error;
   const report: Partial<Report> = isReport(raw) ? raw : {};
-  // A held plan is decided by the message of its outer plan.
+  // The message of a held plan has no effect here, because its outer plan decides about it.
   if (outcome.kind === "held" && draft.phase === "stopping") return;
   const { counts, exports, rest, output, undone: left = [] } = report;
   const known = { ...draft.known, ...exports };
@@ -165,7 +165,7 @@ function ended(draft: Draft, index: number, outcome: Outcome): void {
   else fail(draft, index, { status: "failed", error: failure, ...more });
 }
 
-/** How a task has ended that was cancelled when its work was done already. */
+/** The end of a task that was cancelled after its work was done. */
 interface DoneThoughCancelled {
   readonly done: true;
   readonly output?: unknown;
@@ -175,14 +175,17 @@ function isDone(error: unknown): error is DoneThoughCancelled {
   return typeof error === "object" && error !== null && (error as Partial<DoneThoughCancelled>).done === true;
 }
 
-/** A step that the plan has cancelled itself has succeeded, and is undone. A step that somebody else has cancelled has failed, and is undone as well. */
+/**
+ * Handles the end of a task whose work was done before its cancel. The step has succeeded if the plan itself cancelled it, otherwise it has failed.
+ * The plan undoes the step in both cases.
+ */
 function doneThoughCancelled(draft: Draft, index: number, error: DoneThoughCancelled): void {
   const state = fitOutput(draft, index, error.output);
   if (draft.phase === "stopping") return succeed(draft, index, state);
   fail(draft, index, { ...state, status: "failed", outputBytes: state.outputBytes ?? 0, error: failureOf(error) });
 }
 
-/** The failure of a plan also names the step. */
+/** Converts an error into a failure. The failure of a plan also names the step. */
 function failureFrom(error: unknown): PlanCause["failure"] {
   const { step } = (typeof error === "object" && error !== null ? error : {}) as { readonly step?: unknown };
   return typeof step === "string" ? { ...failureOf(error), step } : failureOf(error);
@@ -208,7 +211,10 @@ function causeOf(draft: Draft, index: number): PlanCause {
   return { kind: "failed", failure: { ...error, ...(name === undefined ? {} : { step: name }) } };
 }
 
-/** Nothing more is started; what runs is cancelled, and its end is waited for: no compensation begins beside it. Plans in it compensate what they have done. */
+/**
+ * Stops the plan. No further step starts, running steps are cancelled, and inner plans compensate their own steps. The plan waits for all of these
+ * ends, so that no compensation runs beside a step.
+ */
 function stopAll(draft: Draft, orders: Order[]): void {
   draft.phase = "stopping";
   const reason = draft.cause?.failure.message ?? "";
@@ -223,7 +229,7 @@ function stopAll(draft: Draft, orders: Order[]): void {
   }
 }
 
-/** Undoes what has succeeded, one after the other, the last first. The first that cannot be undone ends it. */
+/** Undoes the succeeded units one after the other, the last first. The first unit that cannot be undone ends the compensation. */
 function compensate(draft: Draft, orders: Order[]): void {
   while (draft.undone.length === 0) {
     if (draft.states.some(({ status }) => status === "compensating")) return;
@@ -268,7 +274,7 @@ function undone(draft: Draft, index: number, outcome: Outcome): void {
   draft.undone = report?.undone === undefined ? [idOf(unit)] : namesIn(unit, report.undone);
 }
 
-/** Something could not be undone: what was done before it is left as it is, and named. */
+/** Names the units that keep their effects because a later unit could not be undone. */
 function leaveUndone(draft: Draft): void {
   const left = draft.finished
     .filter((index) => isUndoable(draft, index))
@@ -276,12 +282,12 @@ function leaveUndone(draft: Draft): void {
   draft.undone = [...draft.undone, ...left.toReversed()];
 }
 
-/** Steps of a plan in this one are named by both; those of a segment are this plan's own. */
+/** Returns the names of a unit's steps. The name of an inner plan's step begins with the id of the unit; a segment's steps are the plan's own. */
 function namesIn(unit: Unit, steps: readonly string[]): readonly string[] {
   return "segment" in unit ? steps : steps.map((step) => `${unit.step.id}.${step}`);
 }
 
-/** It ends as its cause says; plans that wait whether to be undone need not any longer. */
+/** Ends the plan as its cause says, and tells the held inner plans that they need not wait any longer. */
 function close(draft: Draft, orders: Order[]): void {
   for (const [index, { held, gone }] of draft.states.entries())
     if (held === true && gone !== true) orders.push({ type: "send", actor: `step.${index}`, event: { type: CLOSE } });

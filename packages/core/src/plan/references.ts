@@ -2,13 +2,13 @@ import { InvalidError } from "../base/errors.ts";
 import { isMap, sizeOf } from "../base/msgpack.ts";
 import type { Known } from "./definition.ts";
 
-/** The values to which texts of a plan can refer. */
+/** The values to which the texts of a plan can refer. */
 export interface Values {
   readonly input: unknown;
-  /** The known result of a step; `undefined`: none. */
+  /** Returns the known result of a step, or `undefined` if there is none. */
   readonly step: (id: string) => Known | undefined;
   readonly otherwise?: null;
-  /** How many bytes references may still bring. */
+  /** The number of bytes that references may still add. */
   readonly room: { left: number };
 }
 
@@ -18,30 +18,30 @@ const REFERENCE = /\$\{([^${}]*)\}/g;
 const WHOLE = /^\$\{([^${}]*)\}$/;
 const PATH = /^(?:input|steps\.[\w-]+\.(?:status|output))(?:\.[^.\s]+)*$/;
 
-/** The paths that a value refers to, in their order; `$${` is no reference, but the text `${`. */
+/** Returns the paths that a value refers to, in their order. The text `$${` stands for `${` and is no reference. */
 export function referencesIn(value: unknown): string[] {
   const found: string[] = [];
   collect(value, found);
   return found;
 }
 
-/** Whether a path is one that can lead somewhere: `input…`, `steps.<id>.output…`, `steps.<id>.status`. */
+/** Returns true if a path can lead to a value: `input…`, `steps.<id>.output…` or `steps.<id>.status`. */
 export function isPath(path: string): boolean {
   return PATH.test(path);
 }
 
-/** The step that a path is about. */
+/** Returns the step that a path names. */
 export function stepOf(path: string): string | undefined {
   return path.startsWith("steps.") ? path.split(".")[1] : undefined;
 }
 
-/** A path that leads to nothing. */
+/** The error of a path that leads to no value. */
 class MissingReference extends Error {}
 
 /**
- * Puts what is referred to in place of the references: a text that is one reference becomes the value itself, others get it as a text. A reference that
- * leads to nothing becomes `values.otherwise`; without one {@link MissingReference} is thrown. Throws `InvalidError` (`PAYLOAD_TOO_LARGE`) when
- * they bring more than there is room for.
+ * Replaces the references in a value. A text that is one reference becomes the referenced value itself; a longer text receives the value as text. A
+ * reference without a value becomes `values.otherwise`, and without that the function throws {@link MissingReference}. Throws `InvalidError`
+ * (`PAYLOAD_TOO_LARGE`) when the values need more than the room that is left.
  */
 export function resolveReferences(value: unknown, values: Values): unknown {
   if (typeof value === "string") return resolveText(value, values);

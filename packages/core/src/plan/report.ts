@@ -12,11 +12,11 @@ import { continuationOf, knownOf, valuesOf } from "./start-step.ts";
 export interface Report {
   readonly counts: StepCounts;
   readonly output?: unknown;
-  /** For a segment: the known results of the steps to which others refer. */
+  /** The known results of a segment's steps to which others refer. */
   readonly exports?: Readonly<Record<string, Known>>;
   readonly failure?: Failure & { readonly step?: string };
   readonly undone?: readonly string[];
-  /** For a plan that has not succeeded: its rest. */
+  /** The rest of a plan that has not succeeded. */
   readonly rest?: PlanContinuation;
 }
 
@@ -24,7 +24,7 @@ export function isReport(value: unknown): value is Report {
   return isMap(value) && isMap(value["counts"]);
 }
 
-/** How its steps stand; those of a segment each by itself. */
+/** Counts a plan's steps by status. The steps of a segment count one by one. */
 export function countsOf(plan: PlanState): StepCounts {
   const counts: Partial<Record<StepStatus, number>> = plan.done > 0 ? { succeeded: plan.done } : {};
   for (const [index, unit] of plan.units.entries()) {
@@ -36,13 +36,13 @@ export function countsOf(plan: PlanState): StepCounts {
   return counts;
 }
 
-/** The message of a part that is done, and waits for the decision whether it must be undone. */
+/** Returns the message of a part that is done, and waits for the decision whether it must undo itself. */
 export function heldReport(plan: PlanState): Report {
   const failure = plan.cause?.failure;
   return { ...reportOf(plan), ...(failure === undefined ? {} : { failure }) };
 }
 
-/** The output of the machine: of a plan that has failed or was cancelled, why. */
+/** Returns the output of the machine. The output of a failed or cancelled plan holds the reason. */
 export function outputOf(plan: PlanState): unknown {
   const { cause, phase, undone, part } = plan;
   if (phase === "succeeded") return part === undefined ? ownOutput(plan) : reportOf(plan);
@@ -60,7 +60,10 @@ export function outputOf(plan: PlanState): unknown {
   return part === undefined ? { ...why, counts: countsOf(plan) } : { ...why, ...reportOf(plan) };
 }
 
-/** The rest of a failed or cancelled plan: the same plan, with the known results of its steps. `undefined`: the results of some steps are not known. */
+/**
+ * Returns the rest of a failed or cancelled plan, which is the same plan with the known results of its steps, or `undefined` if the results of some
+ * steps are unknown.
+ */
 export function restOf(plan: PlanState): PlanContinuation | undefined {
   const { mode, limit, onFailure, standalone, input, output, units, states } = plan;
   const known: Record<string, Known> = { ...plan.known };
@@ -83,7 +86,7 @@ export function restOf(plan: PlanState): PlanContinuation | undefined {
       steps.push(...definition.steps);
     }
   }
-  // A segment has the mode of the plan that it is cut out of, which runs its segments one after the other.
+  // A segment takes the mode of the plan that it was cut from. The outer plan runs its segments one after the other.
   const definition = { mode: inner?.mode ?? mode, limit, onFailure, standalone, input, output, steps };
   if (inner !== undefined) definition.limit = (inner.limit ?? 1) * limit;
   return { definition, known, done };
@@ -93,7 +96,7 @@ function restOfStep(step: CheckedStep, { rest }: UnitState): StepDefinition {
   return rest === undefined || !("plan" in step) ? step : { ...step, plan: { ...continuationOf(step.plan), ...rest } };
 }
 
-/** Steps that are not run again. */
+/** Returns true if a step does not run again. */
 function isKept({ status, blocked }: UnitState): boolean {
   return status === "succeeded" || status === "compensation-failed" || (status === "skipped" && blocked !== true);
 }
@@ -128,7 +131,7 @@ function ownOutput(plan: PlanState): unknown {
   return Object.fromEntries(outputs);
 }
 
-/** Why the output cannot be made; `undefined`: it can. */
+/** Returns the reason why the plan's output cannot be made, or `undefined` if it can. */
 export function faultOfOutput(plan: PlanState): Failure | undefined {
   try {
     const bytes = plan.output === undefined ? 0 : sizeOf(ownOutput(plan));

@@ -13,7 +13,7 @@ import { knownIn } from "./known.ts";
 import { idOf, type PlanState, type Unit, type UnitState } from "./plan-state.ts";
 import { resolveReferences, type Values } from "./references.ts";
 
-/** The version of the machine that runs plans, and the plans in them. */
+/** The version of the machine that runs plans and their inner plans. */
 export const PLAN_VERSION = "1";
 
 /** The result of a step's turn. */
@@ -21,7 +21,7 @@ export type Begun =
   | { readonly kind: "start"; readonly work: Work; readonly state: UnitState; readonly unit?: Unit }
   | { readonly kind: "skip"; readonly state: UnitState }
   | { readonly kind: "failed"; readonly failure: Failure }
-  /** There is no room for it beside what runs. */
+  /** The step must wait, because the record has no room for it beside the running steps. */
   | { readonly kind: "later" };
 
 /** The work that a unit starts, with every reference replaced by its value. */
@@ -67,7 +67,7 @@ function stepWork(plan: PlanState, step: CheckedStep, index: number): Begun {
   };
 }
 
-/** Its definition goes into its own record, and out of this one. */
+/** Makes the work of a segment. The segment's definition moves from this record to the segment's own. */
 function segmentWork(plan: PlanState, segment: Segment, index: number): Begun {
   const { definition, ...rest } = segment;
   if (definition === undefined) return { kind: "failed", failure: failureAt(new Error("its steps are not known")) };
@@ -84,14 +84,14 @@ function segmentWork(plan: PlanState, segment: Segment, index: number): Begun {
   };
 }
 
-/** A plan in whichever way it is written. */
+/** Converts each form of a plan to a continuation. */
 export function continuationOf(plan: unknown): PlanContinuation {
   if (isContinuation(plan)) return plan;
   const definition = Array.isArray(plan) ? { steps: plan } : plan;
   return { definition: definition as PlanDefinition, known: {} };
 }
 
-/** A task with what it refers to in its place. Throws what is not there. */
+/** Returns a task with its references replaced. Throws when a reference leads to no value. */
 export function resolveTask(task: StepTask, values: Values): TaskRequest {
   const { payload, text, arguments: given, resource } = task;
   const texts =
@@ -110,7 +110,7 @@ function textOf(text: string, values: Values): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-/** The bytes of a task's payload as it is sent. */
+/** Returns the size of a task's payload as it is sent, in bytes. */
 export function payloadBytesOf({ payload, text, base64 }: StepTask): number {
   if (payload instanceof Uint8Array) return payload.length;
   if (text !== undefined) return Buffer.byteLength(text);
@@ -118,7 +118,7 @@ export function payloadBytesOf({ payload, text, base64 }: StepTask): number {
   return payload === undefined ? 0 : Buffer.byteLength(JSON.stringify(payload));
 }
 
-/** The values to which references can lead. */
+/** Returns the values to which references can lead. */
 export function valuesOf(plan: PlanState, otherwise?: null): Values {
   const places = new Map(plan.units.map((unit, index) => [idOf(unit), index]));
   const step = (id: string): Known | undefined => {
@@ -129,14 +129,14 @@ export function valuesOf(plan: PlanState, otherwise?: null): Values {
   return otherwise === undefined ? values : { ...values, otherwise };
 }
 
-/** The known result of a unit, as others see it. */
+/** Returns the known result of a unit, as other units see it. */
 export function knownOf(state: UnitState | undefined): Known | undefined {
   if (state === undefined) return undefined;
   const { status, output, blocked } = state;
   return { status, ...(output === undefined ? {} : { output }), ...(blocked === true ? { blocked } : {}) };
 }
 
-/** The data that a condition can read. */
+/** Returns the data that a condition can read. */
 function factsOf(plan: PlanState): { input: unknown; steps: Record<string, Known> } {
   const steps: Record<string, Known> = { ...plan.known };
   for (const [index, unit] of plan.units.entries()) {
@@ -147,8 +147,8 @@ function factsOf(plan: PlanState): { input: unknown; steps: Record<string, Known
 }
 
 /**
- * A unit that has succeeded, with its output as far as it is kept. One that something refers to and that is too large fails the step, although its work
- * is done: it must not be lost without a word.
+ * Returns the state of a unit that has succeeded, with its output as far as the record keeps it. An output that is too large and that something
+ * refers to fails the step, although its work is done, because the plan must not lose it silently.
  */
 export function fitOutput(plan: PlanState, index: number, output: unknown): UnitState {
   const { payloadBytes } = plan.states[index] ?? {};
@@ -182,7 +182,7 @@ function runningBytes(plan: PlanState): number {
   return bytes;
 }
 
-/** Why what a segment hands on cannot be taken into the record of its plan; `undefined`: it can. */
+/** Returns the reason why a plan's record cannot hold a segment's results, or `undefined` if it can. */
 export function faultOfKnown(plan: PlanState, known: PlanState["known"]): Failure | undefined {
   const bytes = sizeOf(known) + sizeOf(plan.units);
   return bytes <= plan.room ? undefined : tooLarge("output", bytes, plan.room).failure;
@@ -194,7 +194,7 @@ function tooLarge(what: string, bytes: number, most: number): { readonly kind: "
   return { kind: "failed", failure: { code, message, retryable: false } };
 }
 
-/** Why a step could not be begun. */
+/** Converts the error at the start of a step into its failure. */
 export function failureAt(error: unknown): Failure {
   const code = isErgonError(error) ? error.code : "INVALID_OPTION";
   return { code, message: messageOf(error).slice(0, 1_024), retryable: false };

@@ -3,30 +3,30 @@ import type { Failure } from "../task/task-context.ts";
 import { idOf, type PlanState, type Unit, type UnitState } from "./plan-state.ts";
 import { failureAt, resolveTask, valuesOf } from "./start-step.ts";
 
-/** The message of an inner plan to its outer plan: it is done, and waits for the decision whether it must be undone. */
+/** The message of an inner plan to its outer plan. It says that the inner plan is done, and waits for the decision whether it must undo itself. */
 export const HELD = "ergon.plan.held";
-/** The decision for such a plan: to undo itself, or to end, because nobody will ask for its undoing. */
+/** The decision for such a plan. It either undoes itself, or ends because nothing will be undone. */
 export const UNDO = "ergon.plan.undo";
 export const CLOSE = "ergon.plan.close";
 
-/** The last unit that is done and can be undone. */
+/** Returns the last unit that is done and can be undone. */
 export function nextToUndo(plan: PlanState): number | undefined {
   return plan.finished.findLast((index) => isUndoable(plan, index));
 }
 
-/** Whether something of a unit is done, and there is a way to undo it. */
+/** Returns true if a unit has done work that can be undone. */
 export function isUndoable({ units, states }: PlanState, index: number): boolean {
   const unit = units[index] as Unit;
   const { status, held, outputBytes } = states[index] as UnitState;
   if (status === "compensating" || status === "compensation-failed") return false;
-  // A step with an output that was too large has done its work all the same.
+  // A step whose output was too large has done its work nevertheless.
   const isDone = status === "succeeded" || (status === "failed" && outputBytes !== undefined);
   return held === true || (isDone && "step" in unit && unit.step.compensate !== undefined);
 }
 
 /**
- * A plan that was ended from outside: what ran is cancelled, what was being undone may not be, and nothing more is undone. Plans in it that wait whether
- * to be undone are told, and undo themselves.
+ * Returns a plan that was ended from outside. Its running units count as cancelled and its running compensations as failed, and it undoes nothing
+ * more. Held inner plans are told, and undo themselves.
  */
 export function leftBehind(plan: PlanState): PlanState {
   const { phase, units, states, finished } = plan;
@@ -45,7 +45,7 @@ export function leftBehind(plan: PlanState): PlanState {
   };
 }
 
-/** How a unit is undone: a plan undoes itself, a step by the task that it names. */
+/** Returns the order that undoes a unit. A plan undoes itself, and a step starts its compensation. */
 export function undoingOf(
   plan: PlanState,
   index: number,

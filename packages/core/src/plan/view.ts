@@ -11,28 +11,28 @@ import { countsOf, isReport } from "./report.ts";
 import { payloadBytesOf } from "./start-step.ts";
 import { leftBehind } from "./undo.ts";
 
-/** Outputs up to this size are shown. */
+/** The view shows outputs up to this size. */
 const SHOWN_BYTES = 1_024;
 
 /** A step of a plan as readers see it. */
 export interface StepView {
   readonly id: string;
   readonly status: StepStatus;
-  /** The work of the step: one of these. */
+  /** The driver of the step. A step has exactly one of `driver`, `machine` and `steps`. */
   readonly driver?: string;
   readonly machine?: string;
-  /** For an inner plan or a segment: the number of its steps. */
+  /** The number of steps of an inner plan or a segment. */
   readonly steps?: number;
   readonly dependsOn?: readonly string[];
-  /** In place of the payload: how large it is, as it was sent; before that as it is written. */
+  /** The size of the payload, which the view omits. It is the size as sent, or the written size before the step starts. */
   readonly payloadBytes?: number;
-  /** The instance or the task that it has started, while that runs; of a plan that can still be undone, until then. */
+  /** The running instance or task of the step. An inner plan that can still be undone keeps it until then. */
   readonly child?: string;
-  /** For a task in the record of the plan: its status. */
+  /** The status of a task in the plan's record. */
   readonly task?: { readonly status: string; readonly attempt: number; readonly reason?: string };
-  /** For an inner plan: its last report about its steps. */
+  /** The inner plan's last report about its steps. */
   readonly counts?: StepCounts;
-  /** Where it is short; else its size. */
+  /** The output, if it is short. A longer one is replaced with its size. */
   readonly output?: unknown;
   readonly outputBytes?: number;
   readonly error?: Failure;
@@ -41,22 +41,22 @@ export interface StepView {
 /** The fields of a plan's view beside those of any instance. The view has no context, because that may be large. */
 export interface PlanFields {
   readonly steps: readonly StepView[];
-  /** How many of all of its steps stand how. */
+  /** The number of steps in each status. The steps of a segment count one by one. */
   readonly counts: StepCounts;
-  /** Steps whose compensation has failed, or was not begun because of that. */
+  /** The steps whose compensation has failed, or was not begun because another one had failed. */
   readonly undone?: readonly string[];
 }
 
 /** A plan as readers see it. */
 export interface PlanView extends MachineView, PlanFields {}
 
-/** A plan out of the view of its instance. */
+/** Makes a plan's view from the view of its instance. */
 export function describePlan(view: MachineView): PlanView {
   const { steps = [], counts = {} } = view as Partial<PlanFields>;
   return { ...view, steps, counts };
 }
 
-/** The fields of a plan that its node adds to the view of the instance. `children`: what runs for it. */
+/** Returns the fields that a node adds to the view of a plan's instance. `children` are the running tasks and instances of the plan. */
 export function planFields(state: MachineRecordState, children: readonly ChildView[]): PlanFields {
   const stored = readable(state.persisted.context) as PlanState;
   const plan = state.meta.status === "running" ? stored : leftBehind(stored);
