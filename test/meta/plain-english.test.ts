@@ -60,6 +60,14 @@ test.for(sources)("every comment in %s names its subject first", (pattern) => {
   expect(files.flatMap((file) => faultsOf(commentsOf(readText(file))).map((fault) => `${file}: ${fault}`))).toEqual([]);
 });
 
+test("no comment of the core begins a sentence with Whether", () => {
+  const files = globSync("packages/core/src/**/*.ts", { cwd: root });
+  const sentences = files.flatMap((file) => sentencesOf(commentsOf(readText(file))));
+
+  expect(sentences.length).toBeGreaterThan(1_000);
+  expect(sentences.filter((sentence) => /^whether\b/i.test(sentence))).toEqual([]);
+});
+
 test.for([
   ["Who submits is a client. A node hosts tasks.", ["Who submits is a client.", "A node hosts tasks."]],
   ["- of a plan\n- a task\n  of a driver", ["of a plan", "a task of a driver"]],

@@ -168,7 +168,7 @@ export function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(errorCodes, code);
 }
 
-/** Whether `error` is one of Ergon's, from whichever copy of the package. */
+/** Returns true if `error` is an Ergon error, from any copy of the package. */
 export function isErgonError(error: unknown): error is ErgonError {
   return error instanceof Error && "code" in error && "kind" in error && "issues" in error;
 }
@@ -199,7 +199,7 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Whether an error says that there is no connection to NATS. */
+/** Returns true if an error says that there is no connection to NATS. */
 export function isUnreachable(error: unknown): boolean {
   return isErgonError(error) && error.code === "NATS_UNREACHABLE";
 }

@@ -12,17 +12,17 @@ const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const ACTOR_ID = /^[A-Za-z0-9_-]{1,128}(=[A-Za-z0-9_-]{1,64})?$/;
 const TASK_ID = /^[A-Za-z0-9_-]{1,128}(=[A-Za-z0-9_-]{1,64})?(~\d{1,9})?$/;
 
-/** Whether a client may give `id` to an actor: 1 to 128 letters, digits, `_` or `-`. */
+/** Returns true if a client may give `id` to an actor. Such an id has 1 to 128 letters, digits, `_` or `-`. */
 export function isId(id: string): boolean {
   return ID.test(id);
 }
 
-/** Whether `text` may be a namespace, driver, machine or agent name: 1 to 64 letters, digits, `_` or `-`. */
+/** Returns true if `text` may be the name of a namespace, driver, machine or agent. Such a name has 1 to 64 letters, digits, `_` or `-`. */
 export function isName(text: string): boolean {
   return NAME.test(text);
 }
 
-/** Whether `id` may be the id of an actor: one that a client may give, or that of a schedule's run, `<schedule>=<due time>`. */
+/** Returns true if `id` may be the id of an actor. A client may give such an id, or it is the id of a schedule's run, `<schedule>=<due time>`. */
 export function isActorId(id: string): boolean {
   return ACTOR_ID.test(id);
 }
@@ -37,7 +37,7 @@ export function withoutRunMark(id: string): string {
   return id.replace(RUN_MARK, "-");
 }
 
-/** Whether `id` may name a task: an actor of its own, or `<id>~<number>`, one that is embedded in the record of another. */
+/** Returns true if `id` may name a task. The task is an actor of its own, or it is embedded in another record under `<id>~<number>`. */
 export function isTaskId(id: string): boolean {
   return TASK_ID.test(id);
 }

@@ -19,7 +19,7 @@ export function sizeOf(value: unknown): number {
   return value === undefined ? 0 : msgpack.pack(value).length;
 }
 
-/** Whether a decoded value is a map. */
+/** Returns true if a decoded value is a map. */
 export function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
 }

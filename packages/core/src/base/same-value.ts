@@ -10,7 +10,7 @@ export function canonical(value: unknown): unknown {
   );
 }
 
-/** Whether two plain values say the same, in whatever order their keys are. */
+/** Returns true if two plain values are equal in any order of their keys. */
 export function sameValue(a: unknown, b: unknown): boolean {
   return Buffer.compare(msgpack.pack(canonical(a)), msgpack.pack(canonical(b))) === 0;
 }

@@ -41,7 +41,7 @@ export interface Caller {
   ask<T>(question: Question<T>): Promise<T>;
   /** Waits before the next try; shorter when an owner changes or the connection is back. */
   pause(failures: number, error: unknown, shard: number | undefined): Promise<void>;
-  /** Whether no node has ever answered this client, on a connection that was never lost: it may be in a wrong namespace. */
+  /** True if no node has ever answered this client on a connection that was never lost. The client may use a wrong namespace. */
   readonly lonely: boolean;
   /** A node has answered by a way other than {@link Caller.ask}. */
   noteServed(): void;

@@ -6,7 +6,7 @@ const AWAY_MS = 1_000;
 
 /** The state of a client's connection. */
 export interface Connection {
-  /** Whether the connection has ever been lost. */
+  /** True if the connection has ever been lost. */
   readonly wasLost: boolean;
   readonly closed: boolean;
   /** Ends the reports. */

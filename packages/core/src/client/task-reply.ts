@@ -17,7 +17,7 @@ export interface TaskResponse {
 /** A node's reply about a task. */
 export interface TaskReply {
   readonly view: TaskView;
-  /** Whether the task has ended. Its status then never changes again. */
+  /** True if the task has ended. Its status then never changes again. */
   readonly final: boolean;
   readonly shard: number | undefined;
 }

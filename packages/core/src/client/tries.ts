@@ -183,7 +183,7 @@ class Try<T> {
   }
 }
 
-/** Whether the same request may succeed later. */
+/** Returns true if the same request may succeed later. */
 export function isUnavailable(error: unknown): boolean {
   return isErgonError(error) && error.kind === "unavailable";
 }

@@ -14,7 +14,7 @@ export interface MemoryNetworkOptions extends BrokerOptions {
   readonly shards?: number;
   /** @defaultValue 1 */
   readonly buckets?: number;
-  /** Whether commits of a bucket go one at a time. @defaultValue false */
+  /** True if the commits of a bucket go one at a time. @defaultValue false */
   readonly oneInFlight?: boolean;
 }
 

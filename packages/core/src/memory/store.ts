@@ -65,7 +65,7 @@ export class RecordState {
     return { kind: "committed", revision };
   }
 
-  /** Whether the bucket takes a small write. */
+  /** True if the bucket takes a small write. */
   probe(): CommitResult {
     return this.#refusal([PROBE]) ?? { kind: "committed", revision: 0 };
   }

@@ -104,7 +104,7 @@ export function connectFailure(error: unknown, where: string): ErgonError {
   return new UnavailableError("NATS_UNREACHABLE", `no connection to NATS at ${where}: ${reason}`);
 }
 
-/** Whether trying to connect once more may help. */
+/** Returns true if another try to connect may succeed. */
 export function isWorthRetrying(error: ErgonError): boolean {
   return error.code === "NATS_UNREACHABLE";
 }

@@ -43,7 +43,7 @@ const TIMEOUT_MS = 5_000;
 /** The headers of a deletion and of an expiry. */
 const GONE = ["KV-Operation", "Nats-Marker-Reason"] as const;
 
-/** Whether a message says that its key is deleted or has expired. */
+/** Returns true if a message says that its key is deleted or has expired. */
 export const isGoneHeader = (message: NatsMessage): boolean => GONE.some((name) => message.header(name) !== undefined);
 
 /** A time to live as the header says it: whole seconds, at least one, rounded up. */

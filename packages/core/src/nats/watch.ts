@@ -147,7 +147,7 @@ class KeyWatch implements Watch {
     opened.catch((error: unknown) => {
       logger.debug({ stream, error: messageOf(error) }, "a watch could not start again; trying again");
       if (this.#round !== round) return;
-      // Whether NATS answers is what the next try finds out too.
+      // The next try finds out as well if NATS does not answer.
       this.#reportLoss().catch(() => undefined);
       this.#restartWhenDue("another try");
     });

@@ -72,7 +72,7 @@ export interface Watch {
 export interface RecordStore {
   readonly shards: number;
   readonly buckets: number;
-  /** Whether commits of one bucket must go one at a time (replicated or always synced); else they may be pipelined. */
+  /** True if the commits of one bucket must go one at a time (replicated or always synced), otherwise they may be pipelined. */
   readonly oneInFlight: boolean;
   /**
    * Where commits of one bucket go one at a time: how many writes may go singly and at once instead, as long as no more are waiting. 1 where the

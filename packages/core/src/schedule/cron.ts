@@ -3,20 +3,20 @@ import { Cron } from "croner";
 import { messageOf } from "../base/errors.ts";
 import { timeZoneOf, type TimeZone } from "./time-zone.ts";
 
-/** The due times of a cron rule. Epoch milliseconds. */
+/** The due times of a cron rule, in epoch milliseconds. */
 export interface CronTimes {
-  /** The first due time after `after`. */
+  /** Returns the first due time after `after`. */
   next(after: number): number | undefined;
-  /** The newest due times, `most` of them, after `low` up to `high`; oldest first. */
+  /** Returns the newest `most` due times after `low` and up to `high`, oldest first. */
   newest(low: number, high: number, most: number): number[];
 }
 
 const DAY_MS = 86_400_000;
 
 /**
- * A cron rule in its time zone. Where clocks go forward, a rule of fixed times runs right after the hour that is left out, once; where they go back,
- * once, in the first of the two hours. A rule with `*` or a step in seconds, minutes or hours goes by the time that passes: it runs in neither hour
- * that is left out, and in both of those that come twice.
+ * Returns the due times of a cron rule in its time zone. A rule of fixed times runs once per day with a clock change, right after the hour that a
+ * change forward skips, or in the first of the two hours that a change back repeats. A rule with `*` or a step in seconds, minutes or hours follows
+ * the elapsed time; it does not run in a skipped hour, and it runs in both repeated hours.
  */
 export function cronOf(cron: string, timeZone: string): CronTimes {
   const walls = wallsOf(cron);
@@ -26,11 +26,11 @@ export function cronOf(cron: string, timeZone: string): CronTimes {
   return { next, newest: (low, high, most) => newestDues(walls, zone, next, { low, high, most }) };
 }
 
-/** The rule on a wall whose clock nobody sets. */
+/** The rule by wall times, without clock changes. */
 interface Walls {
-  /** The first match after a wall time. */
+  /** Returns the first match after a wall time. */
   after(wall: number): number | undefined;
-  /** The last `count` matches before a wall time, the newest first. */
+  /** Returns the last `count` matches before a wall time, newest first. */
   before(wall: number, count: number): readonly number[];
 }
 
@@ -43,7 +43,8 @@ function wallsOf(cron: string): Walls {
 }
 
 /**
- * Goes from change to change of the zone's clock; between two of them the wall is at one offset. `from` is the first moment that may be due.
+ * Returns the first due time after `after`. It goes from one clock change of the zone to the next, because the offset is constant between two
+ * changes. `from` is the first moment that may be due.
  */
 function nextDue(walls: Walls, zone: TimeZone, isFixed: boolean, after: number): number | undefined {
   let from = after + 1;
@@ -68,30 +69,30 @@ function nextDue(walls: Walls, zone: TimeZone, isFixed: boolean, after: number):
   }
 }
 
-/** The last change within the day up to a moment. */
+/** Returns the last clock change within the day before a moment. */
 function lastChange(zone: TimeZone, at: number): number | undefined {
   return zone.changeIn(at - DAY_MS, at);
 }
 
-/** Whether the rule is due at a wall time that a change leaves out. */
+/** Returns true if the rule is due at a wall time that a clock change skips. */
 function fallsIntoGap(walls: Walls, zone: TimeZone, change: number): boolean {
   const wall = walls.after(change + zone.offsetAt(change - 1) - 1);
   return wall !== undefined && wall < change + zone.offsetAt(change);
 }
 
-/** When the wall has passed all the times that a change shows a second time; the change itself where it shows none. */
+/** Returns the moment at which the wall clock has passed all repeated times of a clock change. It is the change itself if that repeats none. */
 function endOfRepeat(zone: TimeZone, change: number): number {
   return change + Math.max(0, zone.offsetAt(change - 1) - zone.offsetAt(change));
 }
 
-/** Goes back on the wall by as many matches as are wanted, and from there forward. */
+/** Goes back by the wanted number of matches, and collects the due times from there forward. */
 function newestDues(
   walls: Walls,
   zone: TimeZone,
   next: (after: number) => number | undefined,
   { low, high, most }: { readonly low: number; readonly high: number; readonly most: number },
 ): number[] {
-  // A wall that was set back has shown later times before.
+  // A clock that was set back has already shown later times.
   const newestWall = high + Math.max(zone.offsetAt(high), zone.offsetAt(high - DAY_MS));
   for (let count = most; ; count *= 2) {
     const before = walls.before(newestWall + 1, count);
@@ -100,15 +101,15 @@ function newestDues(
     const start = isAll ? low : oldest - Math.max(zone.offsetAt(oldest - DAY_MS), zone.offsetAt(oldest + DAY_MS)) - 1;
     const dues: number[] = [];
     for (let due = next(Math.max(low, start)); due !== undefined && due <= high; due = next(due)) dues.push(due);
-    // Some of the matches may be left out, or be due at the same moment.
+    // A clock change may skip some of the matches, or give two of them the same moment.
     if (dues.length >= most || start <= low) return dues.slice(-most);
   }
 }
 
-/** The names for rules; without wildcards in their times are all but `@hourly`. */
+/** The pattern of nicknames for rules. All except `@hourly` name fixed times. */
 const NICKNAME = /^@[a-z]+$/i;
 
-/** Whether a rule names its times: it has no wildcard and no step in seconds, minutes and hours. */
+/** Returns true if a rule names fixed times, so that its seconds, minutes and hours have no wildcard and no step. */
 function isFixedTime(cron: string): boolean {
   const text = cron.trim();
   if (NICKNAME.test(text)) return text.toLowerCase() !== "@hourly";
@@ -116,10 +117,10 @@ function isFixedTime(cron: string): boolean {
   return !/[*/]/.test(fields.slice(0, fields.length - 3).join(" "));
 }
 
-/** Each use of a rule reads it anew. */
+/** The longest rule. Each use of a rule parses it again. */
 const LONGEST_CRON = 256;
 
-/** Why a text is no cron rule, or `undefined`. */
+/** Returns the reason why a text is no cron rule, or `undefined` if it is one. */
 export function faultOfCron(cron: string): string | undefined {
   if (cron.length > LONGEST_CRON) return `has ${cron.length} characters; ${LONGEST_CRON} are allowed`;
   const shown = `"${cron.slice(0, 80)}"`;
@@ -127,7 +128,7 @@ export function faultOfCron(cron: string): string | undefined {
   if (!NICKNAME.test(cron.trim()) && parts !== 5 && parts !== 6)
     return `${shown} has ${parts} fields; write five: minute hour day month weekday, or six with seconds first`;
   try {
-    // Where it is due at all, it is so within the 8 years that a 29 February may take.
+    // A rule that is ever due is due within the 8 years that a 29 February may take.
     if (wallsOf(cron).after(0) !== undefined) return undefined;
   } catch (error) {
     return messageOf(error).replace(/^\w+: /, "");
@@ -136,7 +137,7 @@ export function faultOfCron(cron: string): string | undefined {
   return `${shown} is never due: no month of "${month}" has a day "${day}". The fields are ${parts === 6 ? "second " : ""}minute hour day month weekday`;
 }
 
-/** Why a text is no time zone, or `undefined`. */
+/** Returns the reason why a text is no time zone, or `undefined` if it is one. */
 export function faultOfTimeZone(timeZone: string): string | undefined {
   try {
     timeZoneOf(timeZone);

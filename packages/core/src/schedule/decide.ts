@@ -9,26 +9,26 @@ import { LATE_MS, scheduleLimits } from "./spec.ts";
 
 type Next = Decision<ScheduleContext>;
 
-/** The alarm of the next due time has gone off. */
+/** Handles the alarm of the next due time. */
 export function onDue(context: ScheduleContext, now: number): Next {
   return catchUp(context, now, LATE_MS, context.next?.due);
 }
 
-/** It goes on after a pause: whatever was due meanwhile was missed. */
+/** Continues after a pause. Due times during the pause count as missed. */
 export function onResume(context: ScheduleContext, now: number): Next {
   const caughtUp = catchUp(context, now, 0);
   const drained = drain(caughtUp.context, now);
   return { context: withNext(drained.context), orders: [...caughtUp.orders, ...drained.orders] };
 }
 
-/** Somebody wants a run now, whatever else runs. */
+/** Starts a run at once, whether or not other runs are running. */
 export function onTrigger(context: ScheduleContext, now: number): Next {
   const number = context.counts.triggered + 1;
   const run = { id: triggeredRunId(context.id, now, number), startedAt: now };
   return { context: started(counted(context, "triggered"), run), orders: [orderOf(context, run)] };
 }
 
-/** A run has ended. `paused`: nothing that waits is started. */
+/** Handles the end of a run. While the schedule is paused, no waiting due time starts. */
 export function onEnded(
   context: ScheduleContext,
   run: string,
@@ -42,7 +42,7 @@ export function onEnded(
 
 function catchUp(context: ScheduleContext, now: number, lateMs: number, sure?: number): Next {
   const { dues, missed, upTo } = overdue(context, now, lateMs, sure);
-  // If several come at once, each would cancel the one before it.
+  // If several due times come at once, each would cancel the one before it.
   const replaced = context.schedule.overlap === "cancel" ? Math.max(0, dues.length - 1) : 0;
   const after = counted(counted(context, "missed", missed), "skipped", replaced);
   let decision: Next = { context: { ...after, upTo }, orders: [] };
@@ -50,7 +50,7 @@ function catchUp(context: ScheduleContext, now: number, lateMs: number, sure?: n
   return { ...decision, context: withNext(decision.context) };
 }
 
-/** A due time has come: its run starts, waits, or is passed over. */
+/** Handles a due time. The run starts, waits, or is skipped. */
 function admit(decision: Next, due: number, now: number): Next {
   const { context } = decision;
   const { running, queued, schedule } = context;
@@ -87,7 +87,7 @@ function begin({ context, orders }: Next, due: number, now: number): Next {
   return { context: started(counted(context, "started"), run), orders: [...orders, orderOf(context, run)] };
 }
 
-/** The first of those that wait is started when nothing runs. */
+/** Starts the first waiting due time if no run is running. */
 function drain(context: ScheduleContext, now: number): Next {
   const [due, ...queued] = context.queued;
   const idle: Next = { context, orders: [] };
@@ -95,7 +95,7 @@ function drain(context: ScheduleContext, now: number): Next {
   return begin({ ...idle, context: { ...context, queued } }, due, now);
 }
 
-/** The order to start a run: a task or an instance under the id of the run. */
+/** Returns the order that starts a run as a task or an instance with the id of the run. */
 function orderOf({ schedule: { run } }: ScheduleContext, { id }: Run): Order {
   const work: Work = run.kind === "task" ? { ...run, id, standalone: true } : { input: undefined, ...run, id };
   return { type: "start", actor: id, work };

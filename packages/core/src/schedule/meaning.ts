@@ -4,12 +4,12 @@ import { planMeaning } from "../plan/meaning.ts";
 import { taskMeaning } from "../wire/task-meaning.ts";
 import type { RunSpec, Schedule, When } from "./spec.ts";
 
-/** The meaning of a schedule's spec, independent of its spelling. */
+/** Returns the meaning of a schedule's spec, independent of its spelling. */
 export function scheduleMeaning({ when, run, ...rest }: Schedule): unknown {
   return { ...rest, when: whenMeaning(when), run: runMeaning(run) };
 }
 
-/** Whether two specs say the same. */
+/** Returns true if two specs have the same meaning. */
 export function sameSchedule(a: Schedule, b: Schedule): boolean {
   return sameValue(scheduleMeaning(a), scheduleMeaning(b));
 }

@@ -25,7 +25,7 @@ const catchUpFields: ReadonlySet<string> = new Set(["limit", "window"]);
 
 type Input = Readonly<Record<string, unknown>>;
 
-/** Reads what a schedule is started with. Throws `InvalidError` with an issue for each fault. */
+/** Reads the input of a schedule. Throws `InvalidError` with an issue for each fault. */
 export function parseSchedule(input: unknown): Schedule {
   if (!isMap(input)) throw new InvalidError("INVALID_BODY", "a schedule must be an object with its times and its run");
   const faults = new Faults();
@@ -50,7 +50,7 @@ export function parseSchedule(input: unknown): Schedule {
   return { when, run, ...schedule };
 }
 
-/** Runs that are caught up with start at once, each with the whole of what it is: the schedule's record must hold them, or it would fail. */
+/** Checks that the schedule's record can hold all runs that a catch-up starts at once. Each of them carries its whole task or input. */
 function checkRoom(when: When, run: RunSpec, limit: number, faults: Faults): void {
   const late = when.kind === "every" ? Math.ceil(LATE_MS / when.everyMs) : 1;
   const runs = Math.min(scheduleLimits.running, limit + late);
@@ -105,7 +105,7 @@ function parseCron(cron: unknown, timeZone: unknown, faults: Faults): When | und
   const zoneFault = faultOfTimeZone(timeZone);
   if (zoneFault !== undefined) return faults.add("timeZone", "INVALID_OPTION", zoneFault);
   if (typeof cron !== "string") return faults.add("cron", "INVALID_OPTION", 'must be a text such as "0 3 * * *"');
-  // The library takes it for the moment at which it reads the rule, and it reads the rule for each due time.
+  // The library replaces "?" with the moment at which it parses the rule, and it parses the rule for each due time.
   if (cron.includes("?")) return faults.add("cron", "INVALID_OPTION", 'has a "?"; write "*" for any value');
   const fault = faultOfCron(cron);
   return fault === undefined ? { kind: "cron", cron, timeZone } : faults.add("cron", "INVALID_OPTION", fault);
@@ -128,7 +128,7 @@ function parseBounds(
   return { startAt, endAt };
 }
 
-/** A time that means the same wherever it is read: a text of a day and an hour needs its zone. */
+/** Reads a time that has one meaning everywhere. A text with a day and an hour must name its zone. */
 function moment(name: string, value: unknown, faults: Faults): number | undefined {
   if (typeof value === "string" && /^\d{4}.*[T ]\d/.test(value) && !/(Z|[+-]\d\d:?\d\d)$/.test(value))
     return faults.add(name, "INVALID_OPTION", "must say its zone, such as 2030-01-31T08:00:00Z or …+01:00");
@@ -199,7 +199,7 @@ function parseTask(task: unknown, faults: Faults): RunSpec | undefined {
   return { kind: "task", task: task as unknown as Omit<TaskRequest, "id"> };
 }
 
-/** The faults of a part of the spec carry the name of that part. */
+/** Runs a check, and prefixes its faults with the name of a part of the spec. */
 function within(name: string, faults: Faults, check: () => unknown): void {
   try {
     check();

@@ -1,12 +1,12 @@
 import { isoTime } from "../base/clock.ts";
 import { runIdOf } from "../base/id.ts";
 
-/** The id of the run of a due time: `<schedule>=20300131T080000Z`, with `_250` before the `Z` for what is not a whole second. */
+/** Returns the id of a due time's run: `<schedule>=20300131T080000Z`. A due time with milliseconds adds `_250` before the `Z`. */
 export function runId(schedule: string, due: number): string {
   return runIdOf(schedule, stampOf(due));
 }
 
-/** The id of a run that somebody asked for: by its time, and by how many were asked for before. */
+/** Returns the id of a run that a client has triggered. It contains the time, and the number of triggered runs before it. */
 export function triggeredRunId(schedule: string, at: number, number: number): string {
   return runIdOf(schedule, `${stampOf(at)}-t${number}`);
 }

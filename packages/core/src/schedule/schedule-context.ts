@@ -5,41 +5,41 @@ import { beginOf, nextDue, startTime, timetableOf, type Timetable } from "./time
 /** A run that has not ended. Times are epoch milliseconds. */
 export interface Run {
   readonly id: string;
-  /** The due time that it is the run of; absent where somebody asked for it. */
+  /** The due time of the run. It is absent in a run that a client has triggered. */
   readonly due?: number | undefined;
   readonly startedAt: number;
-  /** Asked to stop, since a later due time has come. */
+  /** True if the schedule has cancelled the run because a later due time has come. */
   readonly cancelling?: boolean | undefined;
 }
 
 export interface ScheduleCounts {
-  /** Runs of due times, and runs that somebody asked for. */
+  /** The number of runs, including those that clients have triggered. */
   readonly started: number;
   readonly triggered: number;
   readonly succeeded: number;
   readonly failed: number;
   readonly cancelled: number;
-  /** Due times passed over for the runs before them. */
+  /** The number of due times that were skipped because earlier runs were running. */
   readonly skipped: number;
-  /** Due times that nobody was there for, or at which the schedule was paused, and that were not caught up with. */
+  /** The number of due times that passed while no node was running or the schedule was paused, and that did not run later. */
   readonly missed: number;
 }
 
-/** All that is kept of a schedule. Times are epoch milliseconds. */
+/** The state of a schedule, as its record holds it. Times are epoch milliseconds. */
 export interface ScheduleContext {
   readonly id: string;
   readonly schedule: Schedule;
-  /** When it was added, or given another spec. */
+  /** The time at which the schedule was added, or received its present spec. */
   readonly addedAt: number;
-  /** Every due time up to this one has been dealt with. */
+  /** The schedule has handled every due time up to this one. */
   readonly upTo: number;
-  /** The due time that it waits for, and when that starts. */
+  /** The due time that the schedule waits for, and the start of its run. */
   readonly next?: { readonly due: number; readonly at: number } | undefined;
   readonly running: readonly Run[];
-  /** Due times that wait for the runs before them, oldest first. */
+  /** The due times that wait for earlier runs, oldest first. */
   readonly queued: readonly number[];
   readonly counts: ScheduleCounts;
-  /** The run that was started last. */
+  /** The newest run. */
   readonly last?: Run | undefined;
   /** The last failure of a run. */
   readonly lastFailure?: (Failure & { readonly run: string; readonly at: number }) | undefined;
@@ -50,7 +50,7 @@ export function newContext(schedule: Schedule): ScheduleContext {
   return { id: "", schedule, addedAt: 0, upTo: 0, running: [], queued: [], counts };
 }
 
-/** The schedule begins with a spec: its first due times come after now. */
+/** Returns the context with a new spec, whose first due times come after `now`. */
 export function begun(context: ScheduleContext, schedule: Schedule, now: number): ScheduleContext {
   const begin = { ...context, schedule, addedAt: now };
   return withNext({ ...begin, upTo: beginOf(timetable(begin), now) });
@@ -60,12 +60,12 @@ export function timetable({ schedule, addedAt }: ScheduleContext): Timetable {
   return timetableOf(schedule, addedAt);
 }
 
-/** How many due times may still be run. */
+/** Returns the number of due times that may still run. */
 export function left({ schedule, counts, queued }: ScheduleContext): number {
   return (schedule.runs ?? Infinity) - counts.started - queued.length;
 }
 
-/** The context with the due time that it waits for from now on. */
+/** Returns the context with the next due time to wait for. */
 export function withNext(context: ScheduleContext): ScheduleContext {
   const { id, schedule, upTo } = context;
   const due = left(context) > 0 ? nextDue(timetable(context), upTo) : undefined;

@@ -22,11 +22,11 @@ import { faultOfCron, faultOfTimeZone } from "./cron.ts";
 import type { Run, ScheduleContext, ScheduleCounts } from "./schedule-context.ts";
 import { overlapPolicies, scheduleLimits, type RunSpec, type Schedule, type When } from "./spec.ts";
 
-// The shape of a stored schedule.
+// This is the shape of a stored schedule.
 
 const duration = numberFrom(0, Number.MAX_SAFE_INTEGER);
 
-/** Rules that were found good: schedules share them, and to read one takes longer than all else that is checked here. */
+/** The rules that have passed the check. Schedules share rules, and parsing one takes longer than all other checks here. */
 const good = new Set<string>();
 const MOST_KEPT = 1_000;
 

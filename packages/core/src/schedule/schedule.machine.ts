@@ -19,7 +19,7 @@ import { scheduleLimits } from "./spec.ts";
 /** The events that a client may send to a schedule. */
 export type ScheduleEvent =
   | { readonly type: "pause" | "resume" | "trigger" }
-  /** Another spec in the place of this one; its due times begin now. */
+  /** Replaces the spec. The due times of the new spec begin now. */
   | { readonly type: "update"; readonly spec: unknown };
 
 type Happening = ScheduleEvent | WorkEnded;
@@ -68,7 +68,7 @@ const onAlarm = decided((context: ScheduleContext, _: Happening, now) => onDue(c
 const triggered = decided((context: ScheduleContext, _: Happening, now) => onTrigger(context, now()));
 const resumed = decided((context: ScheduleContext, _: Happening, now) => onResume(context, now()));
 
-/** A spec that is in force goes on as it is: its due times keep their phase. */
+/** An update with the spec in force changes nothing, so the due times keep their phase. */
 const unchanged = { guard: "isInForce", actions: "keep" } as const;
 const changed = { guard: "isValid", target: "deciding", actions: update } as const;
 
@@ -85,7 +85,7 @@ const logic = schedules.createMachine({
     deciding: {
       always: [{ guard: "isDue", target: "waiting" }, { guard: "isOver", target: "ended" }, { target: "finishing" }],
     },
-    /** For the next due time. */
+    /** The schedule waits for the next due time. */
     waiting: {
       invoke: {
         id: "alarm",
@@ -95,7 +95,7 @@ const logic = schedules.createMachine({
       },
       on: { pause: "paused", update: [unchanged, changed] },
     },
-    /** Nothing more is due; runs go on. */
+    /** Nothing more is due, but runs are still running. */
     finishing: {
       always: { guard: "isOver", target: "ended" },
       on: { pause: "paused", update: [unchanged, changed] },
@@ -112,7 +112,7 @@ const logic = schedules.createMachine({
   output: ({ context }) => context.counts,
 });
 
-/** The machine of schedules; every node knows it, and its name belongs to Ergon. Its input is a `ScheduleSpec`. */
+/** The machine of schedules. Every node knows it, and its name belongs to Ergon. Its input is a `ScheduleSpec`. */
 export const scheduleMachine: Machine = {
   name: SCHEDULE,
   version: "1",

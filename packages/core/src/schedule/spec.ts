@@ -4,51 +4,54 @@ import type { TaskRequest } from "../wire/submit.ts";
 /** The treatment of a due time while an earlier run is running. */
 export const overlapPolicies = ["skip", "queue", "allow", "cancel"] as const;
 /**
- * `skip`: the due time is skipped. `queue`: it runs when the runs before it have ended. `allow`: it runs beside them. `cancel`: the running run is
- * cancelled, and the due time runs when that run has ended.
+ * The policy for a due time whose schedule has a running run. `skip` skips the due time. `queue` starts its run after the runs before it have ended.
+ * `allow` starts its run beside them. `cancel` cancels the running run, and starts the new one after that has ended.
  */
 export type Overlap = (typeof overlapPolicies)[number];
 
-/** A schedule: the work of its runs, and their times. Durations are milliseconds, or text like `5m`; times are ISO 8601 with a zone, or milliseconds since 1970. */
+/**
+ * A schedule has the work of its runs and their times. Durations are milliseconds, or text like `5m`; times are ISO 8601 with a zone, or milliseconds
+ * since 1970.
+ */
 export interface ScheduleSpec {
-  /** Five fields, or six with seconds first, in `timeZone`. Give one of `cron`, `every`, `at` and `after`. */
+  /** A cron rule of five fields, or of six with seconds first, in `timeZone`. Give one of `cron`, `every`, `at` and `after`. */
   readonly cron?: string | undefined;
-  /** Counted from `start`, or from the moment at which the schedule is added. At least a second. */
+  /** The interval between due times, at least one second. It counts from `start`, or from the moment at which the schedule is added. */
   readonly every?: number | string | undefined;
-  /** Once, at this time; at once if the time is in the past. */
+  /** The time of a single run. The run starts at once if the time is in the past. */
   readonly at?: number | string | undefined;
-  /** Once, this long after the schedule was added. */
+  /** The delay of a single run after the schedule is added. */
   readonly after?: number | string | undefined;
   /** The IANA time zone of `cron`, such as `Europe/Berlin`. @defaultValue "UTC" */
   readonly timeZone?: string | undefined;
-  /** For `cron` and `every`: nothing is due before it. It is the first due time of `every`. */
+  /** The time before which nothing is due, for `cron` and `every`. It is the first due time of `every`. @defaultValue none */
   readonly start?: number | string | undefined;
-  /** For `cron` and `every`: nothing is due after it. */
+  /** The time after which nothing is due, for `cron` and `every`. @defaultValue none */
   readonly end?: number | string | undefined;
   /** The longest delay of a start after its due time, at most a day. The delay differs for each schedule and due time. @defaultValue 0 */
   readonly jitter?: number | string | undefined;
-  /** @defaultValue "skip" */
+  /** The policy for a due time while an earlier run is running. @defaultValue "skip" */
   readonly overlap?: Overlap | undefined;
-  /** The treatment of missed due times: the schedule was paused, or no node was running. */
+  /** The policy for due times that were missed because the schedule was paused or no node was running. */
   readonly catchUp?:
     | {
-        /** The number of missed due times that run, the newest ones: 0 to 1,000. @defaultValue 1 */
+        /** The number of missed due times that run, from 0 to 1,000. The newest ones run. @defaultValue 1 */
         readonly limit?: number | undefined;
-        /** Missed due times that are older do not run. @defaultValue any age */
+        /** The age, in milliseconds or as a text, beyond which missed due times do not run. @defaultValue any age */
         readonly window?: number | string | undefined;
       }
     | undefined;
   /** The number of runs after which the schedule ends. @defaultValue unlimited */
   readonly runs?: number | undefined;
-  /** Each run is this task. Give one of `task`, `machine` and `plan`. */
+  /** The task of each run. Give one of `task`, `machine` and `plan`. */
   readonly task?: Omit<TaskRequest, "id"> | undefined;
-  /** Each run is an instance of this machine. */
+  /** The machine of which each run is an instance. */
   readonly machine?: string | undefined;
   /** The machine's version. @defaultValue the newest */
   readonly version?: string | undefined;
-  /** The machine's input. Plain data. */
+  /** The machine's input, which must be plain data. */
   readonly input?: unknown;
-  /** Each run is this plan. */
+  /** The plan of each run. */
   readonly plan?: PlanDefinition | undefined;
 }
 
@@ -69,7 +72,7 @@ export type RunSpec =
       readonly input?: unknown;
     };
 
-/** A schedule's spec, checked, with every default filled in. */
+/** A checked spec with all defaults filled in. */
 export interface Schedule {
   readonly when: When;
   readonly startAt?: number | undefined;
@@ -81,7 +84,7 @@ export interface Schedule {
   readonly run: RunSpec;
 }
 
-/** A due time is late until this time has passed: the loss of a host costs at most this much. After it, the due time was missed. */
+/** A due time counts as late for this time, and as missed after it. The loss of a host delays runs by at most this much. */
 export const LATE_MS = 10_000;
 
 /** The limits of a schedule. */
@@ -92,7 +95,7 @@ export const scheduleLimits = {
   catchUp: 1_000,
   /** The most runs at one time. */
   running: 100,
-  /** The size of the runs that start at once: bytes of MessagePack. */
+  /** The size of the runs that start at once, in bytes of MessagePack. */
   startBytes: 800_000,
   /** The most due times that wait for the runs before them. */
   queued: 1_000,

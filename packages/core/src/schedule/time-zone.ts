@@ -1,16 +1,16 @@
-/** The clock on the wall of a time zone. Wall times are as milliseconds since 1970 on that wall. */
+/** The wall clock of a time zone. Wall times are milliseconds since 1970 on that clock. */
 export interface TimeZone {
-  /** How far the wall is ahead of UTC at a moment, in milliseconds. */
+  /** Returns the milliseconds by which the wall clock is ahead of UTC at a moment. */
   offsetAt(at: number): number;
-  /** The first moment after `from`, up to `to`, from which the wall is set to another offset; `to` is at most a few days later. */
+  /** Returns the first moment after `from`, and up to `to`, at which the offset changes. `to` is at most a few days after `from`. */
   changeIn(from: number, to: number): number | undefined;
 }
 
 const zones = new Map<string, TimeZone>();
-/** Processes use few zones; who sends many must not fill the memory. */
+/** The number of cached zones. Processes use few, and the limit keeps a client that sends many from filling the memory. */
 const MOST_ZONES = 500;
 
-/** A zone of the IANA list. Throws `RangeError` when there is none of the name. */
+/** Returns a zone of the IANA list. Throws `RangeError` when the name is unknown. */
 export function timeZoneOf(name: string): TimeZone {
   const known = zones.get(name);
   if (known !== undefined) return known;

@@ -4,26 +4,26 @@ import { cronOf } from "./cron.ts";
 import { parseSchedule } from "./parse-schedule.ts";
 import { scheduleLimits, type Schedule, type ScheduleSpec } from "./spec.ts";
 
-/** When a schedule that was added at some time is due. Epoch milliseconds. */
+/** The due times of a schedule that was added at a given time, in epoch milliseconds. */
 export interface Timetable {
   readonly rule:
     | { readonly kind: "cron"; readonly cron: string; readonly timeZone: string }
     | { readonly kind: "every"; readonly everyMs: number; readonly anchor: number }
     | { readonly kind: "at"; readonly at: number };
-  /** The first and the last moment at which something may be due. */
+  /** The first and the last moment at which the schedule may be due. */
   readonly from: number;
   readonly until: number;
 }
 
 /** Due times of the past. */
 export interface DueTimes {
-  /** The newest of them, oldest first. */
+  /** The newest due times, oldest first. */
   readonly times: readonly number[];
   /** The number of all due times. For a cron rule, it counts only those in `times`, because counting all would take too long. */
   readonly count: number;
 }
 
-/** The timetable of a schedule that was added at `addedAt`. */
+/** Returns the timetable of a schedule that was added at `addedAt`. */
 export function timetableOf({ when, startAt, endAt }: Schedule, addedAt: number): Timetable {
   const until = Math.min(endAt ?? Infinity, scheduleLimits.lastTime);
   const from = Math.max(startAt ?? -Infinity, addedAt + 1);
@@ -39,19 +39,19 @@ export function timetableOf({ when, startAt, endAt }: Schedule, addedAt: number)
   }
 }
 
-/** The time after which due times count, for a schedule that was added at `addedAt`. A single time in the past counts too. */
+/** Returns the time after which due times count, for a schedule that was added at `addedAt`. A single time in the past counts too. */
 export function beginOf({ rule }: Timetable, addedAt: number): number {
   return rule.kind === "at" ? rule.at - 1 : addedAt;
 }
 
-/** The first due time after `after`. */
+/** Returns the first due time after `after`. */
 export function nextDue(table: Timetable, after: number): number | undefined {
   const { rule, from, until } = table;
   const due = firstAfter(rule, Math.max(after, from - 1));
   return due === undefined || due > until ? undefined : due;
 }
 
-/** The due times after `after` up to `upTo`: the newest `most` of them. */
+/** Returns the newest `most` due times after `after` and up to `upTo`. */
 export function dueBetween(table: Timetable, after: number, upTo: number, most: number): DueTimes {
   const { rule } = table;
   const low = Math.max(after, table.from - 1);
@@ -71,7 +71,7 @@ export function dueBetween(table: Timetable, after: number, upTo: number, most: 
 
 const NONE: DueTimes = { times: [], count: 0 };
 
-/** When the run of a due time starts: the same for the same schedule and time, however often it is asked. */
+/** Returns the time at which a due time's run starts. The same schedule and due time always give the same start. */
 export function startTime(id: string, due: number, jitterMs: number): number {
   if (jitterMs === 0) return due;
   return due + Math.floor((crc32(`${id}:${due}`) / 2 ** 32) * (jitterMs + 1));
@@ -89,7 +89,7 @@ export function nextRuns(spec: ScheduleSpec, count: number, from: number): numbe
   return nextDues(table, beginOf(table, from), count);
 }
 
-/** The next `count` due times after `after`. */
+/** Returns the next `count` due times after `after`. */
 export function nextDues(table: Timetable, after: number, count: number): number[] {
   const dues: number[] = [];
   for (let due = nextDue(table, after); due !== undefined && dues.length < count; due = nextDue(table, due))

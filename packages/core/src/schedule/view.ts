@@ -18,11 +18,11 @@ export interface RunView {
 /** A schedule as readers see it. Times are ISO 8601 in UTC. */
 export interface ScheduleView {
   readonly id: string;
-  /** `waiting`, `paused`, `finishing` (nothing more is due, but runs are running), or the status of its end. */
+  /** One of `waiting`, `paused` and `finishing` (nothing more is due, but runs are running), or the status of its end. */
   readonly status: string;
   /** The rule of its due times, as a text for people. */
   readonly when: string;
-  /** The work of each run: the task's driver, or the machine. */
+  /** The driver of each run's task, or the machine of each run. */
   readonly what: string;
   /** The size of a task's payload, or of the input of a machine or plan. */
   readonly payloadBytes: number;
@@ -30,7 +30,7 @@ export interface ScheduleView {
   readonly options?: Readonly<Record<string, unknown>>;
   /** The IANA time zone of a cron rule. */
   readonly timeZone?: string;
-  /** Nothing is due before `start`, or after `end`. */
+  /** The time before which nothing is due. Nothing is due after `end`. */
   readonly start?: string;
   readonly end?: string;
   readonly jitterMs: number;
@@ -38,11 +38,11 @@ export interface ScheduleView {
   /** The number of runs after which the schedule ends. */
   readonly runs?: number;
   readonly overlap: Overlap;
-  /** The next due times, without jitter; empty if the schedule is paused or has ended. */
+  /** The next due times, without jitter. The list is empty if the schedule is paused or has ended. */
   readonly next: readonly string[];
   readonly last?: RunView;
   readonly running: readonly RunView[];
-  /** Due times that wait for the runs before them. */
+  /** The due times that wait for earlier runs. */
   readonly queued: readonly string[];
   readonly counts: ScheduleCounts;
   readonly lastFailure?: Failure & { readonly run: string; readonly at: string };
@@ -50,7 +50,7 @@ export interface ScheduleView {
   readonly tags?: readonly string[];
 }
 
-/** A schedule out of the view of its instance, with its next `count` due times. */
+/** Makes a schedule's view from the view of its instance, with its next `count` due times. */
 export function describeSchedule(view: MachineView, count: number): ScheduleView {
   const context = view.context as ScheduleContext;
   const { schedule, running, queued, counts, last, lastFailure } = context;

@@ -12,7 +12,7 @@ export type LiveTaskState =
   | "backoff"
   | "cancelling";
 
-/** Where a live task stands, or `undefined` once it has ended. */
+/** Returns the state of a live task, or `undefined` if the task has ended. */
 export function liveStateOf(state: ActorState): LiveTaskState | undefined {
   const value = state.snapshot.value as string | { readonly live: LiveTaskState };
   return typeof value === "string" ? undefined : value.live;

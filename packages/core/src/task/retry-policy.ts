@@ -1,9 +1,9 @@
 import type { Backoff } from "../base/backoff.ts";
 
-/** When a failed attempt is followed by another. */
+/** The policy that decides whether and when a failed attempt is retried. */
 export interface RetryPolicy extends Backoff {
-  /** Most attempts that may fail, the first included. 1 never retries. Lost attempts count elsewhere. */
+  /** The most attempts that may fail, including the first. The value 1 never retries. Lost attempts do not count here. */
   readonly maxAttempts: number;
-  /** Codes that are final however the agent calls them. */
+  /** The error codes that end the task even if the agent calls them retryable. */
   readonly never: readonly string[];
 }

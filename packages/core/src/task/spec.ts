@@ -1,23 +1,23 @@
 import { DAY, HOUR, MINUTE, SECOND } from "../base/duration.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
 
-/** The complete options of a task: every default is filled in. */
+/** The complete options of a task, with all defaults filled in. */
 export interface TaskOptions {
-  /** 0 to 9. The waiting task of a driver with the highest priority goes first, then first come. */
+  /** The priority, from 0 to 9. The waiting task of a driver with the highest priority goes first; equal priorities go in the order of arrival. */
   readonly priority: number;
   /** The longest wait for an agent, each time the task waits for one. */
   readonly queueTimeoutMs: number;
   /** The longest run of one attempt (Boltzmann's complete-by). */
   readonly attemptTimeoutMs: number;
-  /** The longest silence of a running attempt; 0 asks for no heartbeats. */
+  /** The longest silence of a running attempt. The value 0 requests no heartbeats. */
   readonly heartbeatTimeoutMs: number;
   /** The longest life of the task, from its submit or its `notBefore` to its end, including waits for agents and retries. */
   readonly totalTimeoutMs: number;
-  /** How long an agent may take to stop after a cancel, before the task is cancelled without it. */
+  /** The longest time that an agent may take to stop after a cancel. The task is cancelled without the agent after it. */
   readonly cancelGraceMs: number;
   /** The most attempts that may be lost with their agent; lost attempts do not count as failed. */
   readonly maxLost: number;
-  /** How long the record stays readable after the end. */
+  /** The time for which the record stays readable after the end. */
   readonly retentionMs: number;
   readonly retry: RetryPolicy;
 }
@@ -48,13 +48,13 @@ export const taskLimits = {
   neverCodes: 32,
   batchTasks: 10_000,
   minDurationMs: 1,
-  /** 400 days. */
+  /** The limit is 400 days. */
   maxDurationMs: 34_560_000_000,
 } as const;
 
 type Sparse<T> = { readonly [K in keyof T]?: T[K] | undefined };
 
-/** Options in a record: only those that differ from {@link taskDefaults}. */
+/** The options in a record, which holds only those that differ from {@link taskDefaults}. */
 export type SparseTaskOptions = Sparse<Omit<TaskOptions, "retry">> & { readonly retry?: Sparse<RetryPolicy> };
 
 /** A checked request for a task: the input of the task machine. */

@@ -10,10 +10,10 @@ export interface Happening {
   readonly event: TaskEvent;
 }
 
-/** Longest reason in a line of the history, so that the longest history fits its record. */
+/** The longest reason in a line of the history. The limit keeps the longest history small enough for its record. */
 const HISTORY_REASON = 120;
 
-/** The event of a timer is XState's own, but the engine gives it time and chance like any other. The first event has the input. */
+/** An event with its time and chance. XState makes the events of timers, but the engine adds both to them too. The first event has the input. */
 export function at(event: TaskEvent): number {
   return event.at ?? inputOf(event).at;
 }
@@ -22,7 +22,7 @@ export function inputOf(event: TaskEvent): TaskInput {
   return (event as unknown as { readonly input: TaskInput }).input;
 }
 
-/** A change by which the task comes to `status`: with its line in the history. */
+/** Makes a change to `status`, which adds a line to the history. */
 export function recorded({ context, event }: Happening, status: TaskStatus, change: Change): Change {
   return {
     ...change,
@@ -38,22 +38,22 @@ function lineOf(context: TaskContext, event: TaskEvent, status: TaskStatus, chan
   return agent === undefined ? [at(event), status, attempt] : [at(event), status, attempt, agent];
 }
 
-/** The first lines tell how it began, the last how it stands: the middle goes. */
+/** A full history keeps its first and last lines and loses one from the middle. */
 function trimmed(history: readonly HistoryEntry[]): readonly HistoryEntry[] {
   return history.length < taskLimits.historyEntries ? history : [...history.slice(0, 4), ...history.slice(5)];
 }
 
-/** A line of the history is short; the whole reason stands beside it as long as it is the last. */
+/** A line of the history is short. The whole reason stands beside the history while the line is the last. */
 function shortened(reason: string): string {
   return reason.length <= HISTORY_REASON ? reason : `${reason.slice(0, HISTORY_REASON - 1)}…`;
 }
 
-/** Whether the event is of the current attempt, or of none. */
+/** Returns true if the event belongs to the current attempt, or to no attempt. */
 export function isCurrent({ context, event }: Happening): boolean {
   return !("attempt" in event) || event.attempt === undefined || event.attempt === context.attempt;
 }
 
-/** An answer after the deadline counts for nothing, even when the timer is late (B-64), unless no node was there to take it before. */
+/** Returns true unless an answer is late. A late answer has no effect even if the timer is late too (B-64), unless no node was there to take it earlier. */
 export function inTime(happening: Happening): boolean {
   const { context, event } = happening;
   if (!isCurrent(happening)) return false;
@@ -62,17 +62,17 @@ export function inTime(happening: Happening): boolean {
   return at(event) < deadline || (gap !== undefined && attemptAt < gap.end && at(event) < gap.answersUntil);
 }
 
-/** Whether the life of the task is over, and only the answer of its last attempt is waited for: no other attempt begins. */
+/** Returns true if the task's total time is over. The task then waits only for the answer of its last attempt, and no other begins. */
 export function isOutlived({ context, event }: Happening): boolean {
   return at(event) >= endOfLife(context);
 }
 
-/** When the total bound of a task ends it, epoch milliseconds. */
+/** Returns the time at which the total timeout ends a task, in epoch milliseconds. */
 export function endOfLife(context: TaskContext): number {
   return Math.max(context.scheduledAt, context.notBefore ?? 0) + taskOption(context, "totalTimeoutMs");
 }
 
-/** Whether the retry policy gives another attempt after this failure. */
+/** Returns true if the retry policy allows another attempt after this failure. */
 export function retryable(happening: Happening): boolean {
   const { context, event } = happening;
   const { code, retryable: may } = failureOf(event, context);
@@ -121,13 +121,13 @@ export function offered({ context, event }: Happening): Change {
   };
 }
 
-/** Nobody has the attempt, so it has not begun; its number stays good. */
+/** Nobody has the attempt, so it has not begun, and the next dispatch uses its number again. */
 export function unserved({ context, event }: Happening): Change {
   const reason = event.type === "unserved" ? event.reason : undefined;
   return { reason: reason ?? `no agent serves driver ${context.driver}`, deadline: undefined, attemptAt: undefined };
 }
 
-/** The same of an attempt that counted as taken: the task waits for an agent again. */
+/** An attempt that counted as taken has not begun either. The task waits for an agent again. */
 export function untaken(happening: Happening): Change {
   const { context, event } = happening;
   const { startedAt, failures, lost: losses, returns = 0 } = context;
@@ -170,12 +170,12 @@ export function backOff({ context, event }: Happening): Change {
   };
 }
 
-/** A return to the queue: what a running attempt left behind goes. */
+/** Returns the task to the queue, and clears the fields of its running attempt. */
 export function requeued(event: TaskEvent, reason?: string): Change {
   return { readyAt: at(event), agent: undefined, deadline: undefined, reason };
 }
 
-/** The first returns are followed at once. An agent that hands everything back is asked with growing pauses, whatever the retry policy says of failures. */
+/** Dispatches the first returns at once. An agent that returns every task is asked after growing pauses, independently of the retry policy. */
 const PROMPT_RETURNS = 3;
 const RETURN_PAUSE: Backoff = { initialMs: 250, factor: 2, maxMs: 30_000, jitter: 0.5 };
 
@@ -235,7 +235,7 @@ export function cancelled({ context, event }: Happening): Change {
   return { cancel: decision, endedAt: at(event), reason: `cancelled by ${inWords(decision)}` };
 }
 
-/** The work was done before the cancel reached it: its response is kept, for whoever has to undo it. */
+/** Keeps the response of work that was finished before the cancel reached it, so that a plan can undo that work. */
 export function cancelledThoughDone(happening: Happening): Change {
   const { event } = happening;
   if (event.type !== "succeeded") return cancelled(happening);
@@ -247,7 +247,7 @@ export function ended({ event }: Happening): Change {
   return finalFailure("ENDED_BY_FORCE", `ended by ${inWords(decision)}`, event);
 }
 
-/** The start of the first attempt, also when an answer is the first that is heard of it. */
+/** Marks the start of the first attempt. An answer may be the first sign of it. */
 function firstStart(context: TaskContext, event: TaskEvent): number {
   return context.startedAt ?? context.attemptAt ?? at(event);
 }

@@ -5,11 +5,11 @@ import type { TaskStatus } from "./status.ts";
 /** One line of a task's history: `[time, status, attempt, agent, reason]`. */
 export type HistoryEntry = readonly [at: number, status: TaskStatus, attempt: number, agent?: string, reason?: string];
 
-/** Why a task, or one of its attempts, failed. */
+/** The failure of a task, or of one of its attempts. */
 export interface Failure {
   readonly code: string;
   readonly message: string;
-  /** Whether another attempt might have succeeded. */
+  /** True if another attempt might succeed. */
   readonly retryable: boolean;
 }
 
@@ -19,35 +19,35 @@ export interface Decision {
   readonly reason: string;
 }
 
-/** A task's own fields: the machine's context, as the record holds it. Times are epoch milliseconds. */
+/** The task's own fields, which the record holds as the machine's context. Times are epoch milliseconds. */
 export interface TaskContext extends TaskSpec {
   readonly scheduledAt: number;
-  /** When the present wait for an agent began. */
+  /** The start of the present wait for an agent. */
   readonly readyAt?: number;
-  /** When the first attempt began. */
+  /** The start of the first attempt. */
   readonly startedAt?: number | undefined;
   readonly endedAt?: number;
   readonly updatedAt: number;
-  /** Number of the current or last attempt; 0 before the first. Grows with every dispatch that may have been heard. */
+  /** The number of the current or last attempt, or 0 before the first. It grows with every dispatch that an agent may have received. */
   readonly attempt: number;
   readonly attemptAt?: number | undefined;
-  /** Attempts that failed, and attempts that were lost with their agent. */
+  /** The number of attempts that failed, and the number of attempts that were lost with their agent. */
   readonly failures: number;
   readonly lost: number;
-  /** Attempts that were handed back unfinished. */
+  /** The number of attempts that agents returned unfinished. */
   readonly returns?: number;
   readonly agent?: string | undefined;
-  /** Latest end of the current attempt. */
+  /** The latest end of the current attempt. */
   readonly deadline?: number | undefined;
   readonly backoff?: number;
-  /** Why the task is where it is, in words. */
+  /** The reason for the task's present status, in words. */
   readonly reason?: string | undefined;
   readonly failure?: Failure;
   readonly response?: Uint8Array;
   readonly responseType?: string | undefined;
   readonly cancel?: Decision;
   readonly batch?: string | undefined;
-  /** The parent has heard of its end: nothing is left to be told. */
+  /** True after the parent has confirmed the end of the task. */
   readonly told?: true;
   readonly history: readonly HistoryEntry[];
 }
@@ -56,21 +56,21 @@ interface At {
   readonly at: number;
   readonly chance: number;
   readonly gap?: Gap | undefined;
-  /** In the bound of a wait for an agent: the reason why the task got none. */
+  /** The reason why the task got no agent, when the event ends its wait for one. */
   readonly cause?: string | undefined;
 }
 
-/** Everything that can happen to a task. */
+/** The events that can happen to a task. */
 export type TaskEvent = At &
   (
     | { readonly type: "release" }
-    /** An agent has been chosen: a new attempt begins. */
+    /** The node has chosen an agent, and a new attempt begins. */
     | { readonly type: "start"; readonly agent: string }
-    /** The attempt is given to whoever serves the driver's subject, if anyone does. */
+    /** The node offers the attempt to all subscribers of the driver's subject. */
     | { readonly type: "offer" }
-    /** The server said that nobody serves the subject of the attempt, or, with a reason, that it refuses what is sent there. */
+    /** The server reported that the subject of the attempt has no subscriber, or, with a reason, that it refuses messages to the subject. */
     | { readonly type: "unserved"; readonly attempt?: number | undefined; readonly reason?: string | undefined }
-    /** The offer was not refused: somebody has it. */
+    /** The server did not refuse the offer, so a subscriber has it. */
     | { readonly type: "taken"; readonly attempt: number; readonly agent?: string | undefined }
     | {
         readonly type: "succeeded";
@@ -87,7 +87,7 @@ export type TaskEvent = At &
         readonly agent?: string | undefined;
       }
     | { readonly type: "lost"; readonly attempt: number; readonly reason: string }
-    /** The agent gave the attempt back unfinished (drain, no free slot). */
+    /** The agent returned the attempt unfinished (drain, no free slot). */
     | { readonly type: "returned"; readonly attempt: number; readonly reason: string }
     | { readonly type: "silent"; readonly attempt: number }
     | ({ readonly type: "cancel" } & Decision)
@@ -96,16 +96,16 @@ export type TaskEvent = At &
 
 export interface TaskInput extends At {
   readonly spec: TaskSpec;
-  /** The batch whose admission is still to be decided; the task is held until then. */
+  /** The batch whose admission is not decided yet. The task is held until then. */
   readonly batch?: string | undefined;
-  /** An agent with a free slot: the first attempt begins with the task, in the same write. */
+  /** An agent with a free slot. The first attempt begins in the write that stores the task. */
   readonly agent?: string | undefined;
 }
 
-/** Effects of the task machine. */
+/** The effects of the task machine. */
 export interface DispatchParams {
   readonly attempt: number;
-  /** `undefined`: whoever serves the driver's subject. */
+  /** `undefined` stands for any subscriber of the driver's subject. */
   readonly agent: string | undefined;
 }
 export interface AbortParams {

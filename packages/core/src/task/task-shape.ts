@@ -23,12 +23,12 @@ import type { RetryPolicy } from "./retry-policy.ts";
 import { taskLimits, type TaskOptions, type TaskSpec } from "./spec.ts";
 import type { Decision, Failure, TaskContext } from "./task-context.ts";
 
-// The shape of a stored task. docs/protocol.md, "The record", has the same in words.
+// This is the shape of a stored task. docs/protocol.md, "The record", describes it in words.
 
 const duration = optional(numberFrom(0, taskLimits.maxDurationMs));
 
 const options: Shape = fields<TaskOptions>({
-  // Priorities are places in a queue.
+  // Priorities are indexes of a queue.
   priority: optional(numberFrom(0, 9, true)),
   queueTimeoutMs: duration,
   attemptTimeoutMs: duration,
@@ -63,7 +63,7 @@ const specFields: { readonly [K in Exclude<keyof Required<TaskSpec>, "id">]: Sha
   options: optional(options),
 };
 
-/** A task that is asked for and has no id yet. */
+/** A requested task that has no id yet. */
 export const taskSpecShape: Shape = fields<Omit<TaskSpec, "id">>(specFields);
 
 export const failureShape: Shape = fields<Failure>({ code: line, message: text, retryable: flag });
@@ -93,7 +93,7 @@ const contextShape: Shape = fields<TaskContext>({
   cancel: optional(decision),
   batch: optional(text),
   told: optional(oneOf(true)),
-  // A status becomes a part of a subject; one of a newer version is let be.
+  // A status becomes part of a subject. The check accepts a status of a newer version.
   history: list(tuple(time, name, count, optional(text), optional(text))),
 });
 
@@ -106,7 +106,7 @@ interface TaskSnapshot {
 const active: Shape = fields<TaskSnapshot>({ status: oneOf("active"), value: map, context: contextShape });
 const done: Shape = fields<TaskSnapshot>({ status: oneOf("done"), value: text, context: contextShape });
 
-/** A task's snapshot: live, in one of the states within `live`, or ended. */
+/** A task's snapshot. It is live, in one of the states within `live`, or ended. */
 export const taskShape: Shape = all(map, (snapshot) => {
   const { value } = snapshot as TaskSnapshot;
   return typeof value === "string" ? done(snapshot) : active(snapshot);

@@ -19,7 +19,7 @@ function changed(describe: (happening: Happening) => Change) {
   }));
 }
 
-/** A change of the status, or of the attempt within it: it has its line in the history. */
+/** A change of the status, or of the attempt within it. It adds a line to the history. */
 function moved(status: TaskStatus, describe: (happening: Happening) => Change) {
   return assign<TaskContext, TaskEvent, undefined, TaskEvent, never>(({ context, event }) =>
     recorded({ context, event }, status, describe({ context, event })),
@@ -109,10 +109,10 @@ const machine = setup({
             { target: "ready" },
           ],
         },
-        /** Stored with its batch, which is not decided yet. */
+        /** The task is stored with its batch, which is not decided yet. */
         held: { on: { release: { target: "admitted", actions: "released" } } },
         delayed: { after: { due: { target: "ready", actions: "due" } } },
-        /** Waits for a free slot of an agent. */
+        /** The task waits for a free slot of an agent. */
         ready: {
           after: { queue: { target: "#task.failed", actions: "queueTimeout" } },
           on: {
@@ -121,7 +121,10 @@ const machine = setup({
             unserved: { target: "unserved", actions: "unserved" },
           },
         },
-        /** Sent to the driver's subject. Until the server or an agent says that somebody has it, the task waits: the attempt has no deadline yet. */
+        /**
+         * The task was sent to the driver's subject. It waits until the server or an agent confirms that somebody has it, and the attempt has no
+         * deadline before that.
+         */
         offered: {
           after: { queue: { target: "#task.failed", actions: "queueTimeout" } },
           on: {
@@ -130,7 +133,7 @@ const machine = setup({
             ...answers(),
           },
         },
-        /** Nobody serves the driver. The number of an attempt that was offered stays good, since nobody heard of it. */
+        /** The driver's subject has no subscriber. An offered attempt keeps its number, because nobody received it. */
         unserved: {
           after: { queue: { target: "#task.failed", actions: "queueTimeout" } },
           on: {
@@ -144,7 +147,7 @@ const machine = setup({
           after: { attempt: attemptFails("timedOutRetryable") },
           on: {
             ...answers(),
-            /** The server says that nobody has the attempt after all. */
+            /** The server reports that nobody has the attempt after all. */
             unserved: { guard: "unheld", target: "unserved", actions: "untaken" },
             lost: [
               { guard: "outlived", target: "#task.failed", actions: [abort("lost"), "totalTimeout"] },
@@ -159,7 +162,7 @@ const machine = setup({
           },
         },
         backoff: { after: { backoff: { target: "ready", actions: "again" } } },
-        /** The agent has been told; whatever it answers, and at the latest after the grace, the task is cancelled. */
+        /** The agent has received the cancel. The task becomes cancelled on any answer, and at the latest after the grace period. */
         cancelling: {
           after: { grace: { target: "#task.cancelled", actions: ["cancelled", abort("ended")] } },
           on: {
@@ -222,7 +225,7 @@ function answers() {
   } as const;
 }
 
-/** The task machine: one unit of work, dispatched to an agent, retried, bounded and recovered. */
+/** The machine of tasks. A task is one unit of work, which the machine dispatches to an agent, retries, bounds and recovers. */
 export const taskMachine: Machine = {
   name: TASK,
   version: "1",

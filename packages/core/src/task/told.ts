@@ -1,6 +1,6 @@
 import type { ActorState } from "../actor/state.ts";
 
-/** An ended task whose parent has heard of its end. The mark enters the record with its next write. */
+/** Marks an ended task whose parent has received its end. The next write adds the mark to the record. */
 export function toldTask(state: ActorState): ActorState {
   const { snapshot } = state;
   const context = { ...(snapshot.context as object), told: true };

@@ -15,7 +15,7 @@ export interface ExploreOptions {
   readonly events?: readonly StoredEvent[];
   /** By driver: the possible answers of its agents, or a function that makes them from a payload. Each of them is tried. */
   readonly agents?: Readonly<Record<string, Answers>>;
-  /** Whether a client may cancel the instance in any state. @defaultValue false */
+  /** True if a client may cancel the instance in any state. @defaultValue false */
   readonly cancel?: boolean;
   /** The most moves of a path. {@link Exploration.cut} lists the paths that could continue after these. @defaultValue 20 */
   readonly depth?: number;

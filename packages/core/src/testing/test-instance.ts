@@ -26,7 +26,7 @@ export interface TestInstanceOptions {
   readonly machines?: readonly GivenMachine[];
   /** Fake agents by driver, which answer at once. Tasks of other drivers wait in {@link TestInstance.tasks}. */
   readonly agents?: Readonly<Record<string, FakeAgent>>;
-  /** Whether the instance is dropped from memory and restored from its record after each step. @defaultValue false */
+  /** True drops the instance from memory after each step, and restores it from its record. @defaultValue false */
   readonly crashEachStep?: boolean;
   readonly logger?: Logger;
 }

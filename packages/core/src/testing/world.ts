@@ -18,9 +18,9 @@ import { Resident } from "./resident.ts";
 export interface WorldOptions {
   readonly machines: readonly Machine[];
   readonly logger?: Logger | undefined;
-  /** Whether everything is dropped from memory and brought back from the records after each step. @defaultValue false */
+  /** True drops all state from memory after each step, and restores it from the records. @defaultValue false */
   readonly reloadEachStep?: boolean;
-  /** Whether each message between actors is delivered twice. @defaultValue false */
+  /** True delivers each message between actors twice. @defaultValue false */
   readonly duplicateTells?: boolean;
   /** Asked at each commit, by its number from 1: whether the node dies just before it, or just after. */
   readonly crashAt?: ((commit: number) => "before" | "after" | undefined) | undefined;

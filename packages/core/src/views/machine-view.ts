@@ -58,7 +58,7 @@ export interface ChildView {
   readonly reason?: string;
 }
 
-/** Whether a view, or a line of a list, is of an instance of a user's machine, and not of a task. */
+/** Returns true if a view, or a line of a list, shows an instance of a user's machine, and false if it shows a task. */
 export function isInstance<T extends { readonly machine: string }>(
   view: T,
 ): view is Exclude<T, { readonly machine: "task" }> {
