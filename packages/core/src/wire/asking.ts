@@ -4,7 +4,7 @@ import { H, JSON_TYPE, MSGPACK_TYPE } from "./headers.ts";
 import type { Headers, Message } from "./message.ts";
 import { duration, type Faults } from "./option-checks.ts";
 
-/** The longest that one request waits; a client that wants to wait longer asks again. */
+/** The longest wait of one request. A client that wants to wait longer asks again. */
 export const LONGEST_WAIT_MS = 3_600_000;
 
 /** A state or a tag of an instance that a request waits for. */
@@ -13,21 +13,21 @@ export interface WaitTarget {
   readonly name: string;
 }
 
-/** How a request wants its answer. */
+/** The answer that a request wants. */
 export interface Asking {
-  /** The subject of the answer; `undefined`: the sender wants none. */
+  /** The subject of the answer, or `undefined` if the sender wants no answer. */
   readonly reply: string | undefined;
   /** The media type of the answer. */
   readonly accept: string;
-  /** A success is answered with the response itself. */
+  /** True answers a success with the response itself. */
   readonly raw: boolean;
-  /** How long the answer may wait; `undefined`: the request is answered at once. */
+  /** The longest wait for the answer. The request is answered at once if it is `undefined`. */
   readonly waitMs: number | undefined;
-  /** `undefined`: the answer waits for the end. */
+  /** The state or tag to wait for. The answer waits for the end if it is `undefined`. */
   readonly until: WaitTarget | undefined;
 }
 
-/** Reads how a request wants its answer. {@link checkAsking} reports wrong values; here they count as absent. */
+/** Reads the answer that a request wants. {@link checkAsking} reports wrong values; this function ignores them. */
 export function parseAsking(message: Message): Asking {
   const wait = message.header(H.wait);
   const until = message.header(H.until);
@@ -40,7 +40,7 @@ export function parseAsking(message: Message): Asking {
   };
 }
 
-/** Reports the wrong values of the headers that say how the answer is wanted. */
+/** Reports wrong values of the headers that describe the wanted answer. */
 export function checkAsking(headers: Headers, faults: Faults): void {
   const { [H.wait]: wait, [H.answer]: answer, [H.until]: until } = headers;
   if (wait !== undefined) duration(H.wait, wait, 0, LONGEST_WAIT_MS, faults);

@@ -4,22 +4,22 @@ import { JSON_TYPE, MSGPACK_TYPE } from "./headers.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** The media type of a `Content-Type`, without its parameters, in lower case. */
+/** Returns the media type of a `Content-Type`, without its parameters, in lower case. */
 export function mediaType(contentType: string | undefined): string {
   return contentType === undefined ? "" : (contentType.split(";", 1)[0] ?? "").trim().toLowerCase();
 }
 
-/** Encodes a structured message as the peer likes it: MessagePack where it asked for that, else JSON. */
+/** Encodes a structured message as MessagePack if the peer asked for that, otherwise as JSON. */
 export function encodeBody(value: unknown, type: string): Uint8Array {
   return type === MSGPACK_TYPE ? msgpack.pack(value) : Buffer.from(JSON.stringify(value));
 }
 
-/** Lists and maps in each other, of a body. Code that walks through values goes as deep as they are, and must not overflow its stack. */
+/** The deepest nesting of lists and maps in a body. Code that walks through a value recurses as deep as the value, and must not overflow its stack. */
 const MOST_LEVELS = 500;
 
 /**
- * Decodes a structured message. No content type means JSON. Throws `InvalidError` (`INVALID_BODY`, also where more than 500 lists and maps are in each
- * other; `UNSUPPORTED_CONTENT_TYPE`).
+ * Decodes a structured message. A message without a content type is JSON. Throws `InvalidError`: `INVALID_BODY` for a body that cannot be decoded or
+ * that nests more than 500 lists and maps, and `UNSUPPORTED_CONTENT_TYPE` for any other type.
  */
 export function decodeBody(data: Uint8Array, contentType: string | undefined): unknown {
   const type = mediaType(contentType);
@@ -57,13 +57,13 @@ function isDeeper(value: unknown, levels: number): boolean {
   return false;
 }
 
-/** Bytes as a person or a JSON reader can take them: parsed JSON, text, or base64, by content type and by what they are. */
+/** Bytes in a form for people and JSON readers. The content type and the bytes decide between parsed JSON, text and base64. */
 export type Content =
   | { readonly contentType?: string; readonly json: unknown }
   | { readonly contentType?: string; readonly text: string }
   | { readonly contentType?: string; readonly base64: string };
 
-/** Describes bytes as {@link Content}: `json` when they are called JSON and are it, else `text` when they are UTF-8, else `base64`. */
+/** Describes bytes as {@link Content}. The form is `json` if their type is JSON and they parse, otherwise `text` if they are UTF-8, otherwise `base64`. */
 export function describeContent(data: Uint8Array, contentType: string | undefined): Content {
   const type = contentType === undefined || contentType === "" ? {} : { contentType };
   const text = decodeText(data);
@@ -73,21 +73,21 @@ export function describeContent(data: Uint8Array, contentType: string | undefine
     try {
       return { ...type, json: decodeBody(data, JSON_TYPE) };
     } catch {
-      // Called JSON and is not, or is too deep to be sent on as such: the reader gets what there is.
+      // The bytes are no JSON, or they nest too deep to be sent on as JSON. The reader gets them in another form.
       return { ...type, text };
     }
   }
   return { ...type, text };
 }
 
-/** A response as a value: JSON and MessagePack decoded, text as a text, everything else as the bytes that it is. */
+/** Decodes a response. JSON and MessagePack become values, a text stays a text, and everything else becomes bytes. */
 export function decodeContent(data: Uint8Array, contentType: string | undefined): unknown {
   const type = mediaType(contentType);
   if (type === JSON_TYPE || type === MSGPACK_TYPE) {
     try {
       return decodeBody(data, type);
     } catch {
-      // Called so and is not, or is too deep: the reader gets what there is.
+      // The bytes do not fit their content type, or they nest too deep. The reader gets them in another form.
       return decodeText(data) ?? data;
     }
   }
@@ -99,7 +99,7 @@ function decodeText(data: Uint8Array): string | undefined {
   try {
     return decoder.decode(data);
   } catch {
-    // Not UTF-8: an expected outcome, not a failure.
+    // Bytes that are no UTF-8 are an expected outcome, and not a failure.
     return undefined;
   }
 }

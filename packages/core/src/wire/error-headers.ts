@@ -3,12 +3,15 @@ import { encodeBody } from "./codec.ts";
 import { H, JSON_TYPE } from "./headers.ts";
 import type { Headers, Message } from "./message.ts";
 
-/** The part of the faults that an error names. An error must fit into a message, however many and long the faults are. */
+/** The limits of the faults that an error names. They keep an error with many or long faults small enough for a message. */
 const MOST_ISSUES = 50;
 const LONGEST_FIELD = 128;
 const LONGEST_TEXT = 1_024;
 
-/** An error as a reply: NATS's micro-service headers, ours, and the issues as a JSON body. Control characters cannot reach a header. */
+/**
+ * Encodes an error as a reply, with the headers of NATS micro services, Ergon's own headers, and the issues as a JSON body. No control character
+ * reaches a header.
+ */
 export function encodeError(error: unknown): { data: Uint8Array; headers: Headers } {
   const known = isErgonError(error) ? error : new ErgonError("terminal", "INTERNAL", messageOf(error));
   const headers: Record<string, string> = {
@@ -32,7 +35,7 @@ function shortened({ field, code, message }: Issue): Issue {
   return { field: field.slice(0, LONGEST_FIELD), code, message: message.slice(0, LONGEST_TEXT) };
 }
 
-/** The error that a reply carries, or `undefined` when it is none. Also reads plain NATS micro services' errors. */
+/** Returns the error that a reply carries, or `undefined` if the reply is no error. It also reads the errors of other NATS micro services. */
 export function decodeError(message: Message): ErgonError | undefined {
   const status = message.header(H.serviceErrorCode);
   const text = message.header(H.serviceError);
@@ -57,12 +60,12 @@ function issuesOf(data: Uint8Array): readonly Issue[] {
     const body = JSON.parse(Buffer.from(data).toString()) as { issues?: unknown };
     return Array.isArray(body.issues) ? (body.issues as Issue[]) : [];
   } catch {
-    // The body of a foreign service's error is its own affair.
+    // The body of a foreign service's error has an unknown form.
     return [];
   }
 }
 
-/** Text that may go into a header: one line, no control characters, at most 1,024 characters. */
+/** Makes a text safe for a header. The result is one line of at most 1,024 characters without control characters. */
 export function headerText(text: string): string {
   // oxlint-disable-next-line no-control-regex
   return text.slice(0, 1_024).replace(/[\u0000-\u001f\u007f]+/g, " ");

@@ -7,7 +7,7 @@ const known: ReadonlyMap<string, string> = new Map(Object.values(H).map((name) =
 const anyVerb: readonly string[] = [H.protocol];
 const waiting: readonly string[] = [H.wait, H.until, H.answer];
 
-/** The headers that each verb takes beside `Content-Type`, `Accept` and `Ergon-Protocol`; `docs/protocol.md` explains them. */
+/** The headers that each verb takes in addition to `Content-Type`, `Accept` and `Ergon-Protocol`. `docs/protocol.md` explains them. */
 const verbs: Readonly<Record<string, readonly string[]>> = {
   get: [H.answer],
   wait: waiting,
@@ -34,8 +34,8 @@ export function requireHeaders(headers: Headers, verb: string): void {
 }
 
 /**
- * Reports a header that is not one of the `allowed` ones of `what`: each that begins with `Ergon-`, in any case, and each that has the name of one of
- * Ergon's in another case, since NATS tells those apart and nobody would read it. Other headers are the sender's own affair.
+ * Reports a header that `what` does not take. The check covers each header that begins with `Ergon-` in any case, and each whose name differs from
+ * one of Ergon's only in case, because NATS distinguishes case and nobody would read it. The check ignores all other headers.
  */
 export function checkName(name: string, allowed: ReadonlySet<string>, what: string, faults: Faults): void {
   const spelled = known.get(name.toLowerCase());

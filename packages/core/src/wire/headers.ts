@@ -1,4 +1,4 @@
-/** Every header on Ergon's wire, spelled once. `docs/protocol.md` explains each. */
+/** The names of all headers on Ergon's wire. `docs/protocol.md` explains each. */
 export const H = {
   contentType: "Content-Type",
   accept: "Accept",
@@ -31,49 +31,49 @@ export const H = {
   retryNever: "Ergon-Retry-Never",
   retention: "Ergon-Retention",
   wait: "Ergon-Wait",
-  /** `task` (the default) or `response`: what a submit or wait answers with once the task has succeeded. */
+  /** The form of the answer of a submit or wait after the task has succeeded, `task` (the default) or `response`. */
   answer: "Ergon-Answer",
   driver: "Ergon-Driver",
 
-  /** In a start, and in an event for an instance. */
+  /** Headers of a start and of an event for an instance. */
   machineVersion: "Ergon-Machine-Version",
   eventId: "Ergon-Event-Id",
-  /** The goal of a wait, instead of the end: `state:<state>` or `tag:<tag>`. */
+  /** The goal of a wait, `state:<state>` or `tag:<tag>`. A wait without it ends with the instance. */
   until: "Ergon-Until",
-  /** In a reply to a request with `Ergon-Until`: `true` if the instance is in that state, else `false`. */
+  /** `true` if the instance is in the requested state, otherwise `false`. A reply to a request with `Ergon-Until` carries it. */
   untilMet: "Ergon-Until-Met",
 
   /** The author of a cancel, an end or a retry, and the reason. */
   by: "Ergon-By",
   reason: "Ergon-Reason",
 
-  /** In a dispatch, to an agent. */
+  /** Headers of a dispatch to an agent. */
   task: "Ergon-Task",
   attempt: "Ergon-Attempt",
   deadline: "Ergon-Deadline",
   timeoutMs: "Ergon-Timeout-Ms",
   heartbeatMs: "Ergon-Heartbeat-Timeout-Ms",
-  /** The agent may have been given the attempt before: one that does not know it hands it back. */
+  /** Marks an attempt that the agent may have received before. An agent that does not know the attempt returns it. */
   again: "Ergon-Again",
 
-  /** In an answer, from an agent. */
+  /** Headers of an agent's answer. */
   event: "Ergon-Event",
   agent: "Ergon-Agent",
 
-  /** In replies and events. */
+  /** Headers of replies and events. */
   status: "Ergon-Status",
   final: "Ergon-Final",
-  /** The shard of the task, so that whoever waits knows whose change of owner concerns it. */
+  /** The shard of the task. A waiting client uses it to recognise a change of owner that concerns the task. */
   shard: "Ergon-Shard",
   node: "Ergon-Node",
   protocol: "Ergon-Protocol",
 } as const;
 
-/** The version of the wire that this package speaks; a change that an older peer cannot read raises it. */
+/** The version of the wire that this package speaks. A change that an older peer cannot read raises it. */
 export const PROTOCOL = "1";
 
 export const JSON_TYPE = "application/json";
-/** MessagePack in which errors, and what looks like one, stand as in records: `ergon$error` and `ergon$data` (docs/protocol.md, "The record"). */
+/** MessagePack that represents errors, and values that look like one, as records do, with `ergon$error` and `ergon$data` (docs/protocol.md, "The record"). */
 export const PLAIN_TYPE = "application/msgpack; form=ergon";
 export const MSGPACK_TYPE = "application/msgpack";
 export const BYTES_TYPE = "application/octet-stream";

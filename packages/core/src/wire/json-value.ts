@@ -1,7 +1,10 @@
-/** Lists and maps in each other, as for a body. */
+/** The deepest nesting of lists and maps, as in a body. */
 const MOST_LEVELS = 500;
 
-/** The part of a value that a JSON text would lose or change, with its path; `undefined`: none. Fields that are `undefined` are left out, as always. */
+/**
+ * Finds the part of a value that a JSON text would lose or change, and returns its path, or `undefined` if there is none. JSON always omits fields
+ * that are `undefined`, so they are no fault.
+ */
 export function faultOfJson(
   value: unknown,
   path: string,

@@ -1,12 +1,12 @@
 import type { TaskStatus } from "../task/status.ts";
 import type { TaskRequest } from "./submit.ts";
 
-/** Body of `batch`. All tasks are admitted, or none (B-4). */
+/** The body of `batch`. A node admits all tasks, or none (B-4). */
 export interface BatchRequest {
   readonly tasks: readonly TaskRequest[];
-  /** Shared by all tasks that name none of their own; made up when absent (B-2). */
+  /** The correlation id of all tasks that name none of their own. The node makes one when it is absent (B-2). */
   readonly correlationId?: string;
-  /** Refuse the batch when no agent announces one of its drivers, naming each (B-4, B-5). Absent, such tasks wait for an agent. */
+  /** True refuses the batch when no agent announces one of its drivers, and names each such driver (B-4, B-5). Otherwise their tasks wait for an agent. */
   readonly requireAgents?: boolean;
 }
 
@@ -30,37 +30,37 @@ export interface NodeView {
   readonly pid: number;
   readonly version: string;
   readonly startedAt: string;
-  /** The name of the NATS server that it is connected to. */
+  /** The name of the NATS server to which the node is connected. */
   readonly server?: string;
   readonly shards: number;
-  /** Live actors in its shards, and attempts in flight. Absent when the node did not answer. */
+  /** The number of live actors in its shards, and of attempts in flight. Both are absent when the node did not answer. */
   readonly live?: number;
   readonly inFlight?: number;
-  /** Records set aside since they cannot be read (B-21), those that wait for a machine included. */
+  /** The number of records that the node has set aside because it cannot read them (B-21), including those that wait for a machine. */
   readonly unreadable?: number;
-  /** A few of these that wait for no machine, and why they cannot be read. */
+  /** Some of the records that are set aside and wait for no machine, with the reasons. */
   readonly setAside?: readonly { readonly id: string; readonly reason: string }[];
-  /** The unreadable records that wait for each machine that the node does not know, as `name@version`. */
+  /** The number of unreadable records that wait for each machine that the node does not know. The keys are `name@version`. */
   readonly waiting?: Readonly<Record<string, number>>;
-  /** The subjects that it was told to send drivers' work to, by driver. */
+  /** The subjects to which the node was told to send drivers' work, by driver. */
   readonly drivers?: Readonly<Record<string, string>>;
-  /** Subjects of drivers that its NATS user may not publish to: their tasks wait. */
+  /** The subjects of drivers to which the node's NATS user may not publish. Their tasks wait. */
   readonly refused?: readonly string[];
-  /** A bucket that takes no writes of the node, why, and since when (ISO 8601); absent: all do, as far as the node knows. */
+  /** A bucket that refuses the node's writes, with the reason and the time since then (ISO 8601). It is absent if no bucket is known to refuse them. */
   readonly store?:
     | { readonly bucket: number; readonly code: string; readonly reason: string; readonly since: string }
     | undefined;
-  /** How many of its shards it cannot serve at the moment, and why the last of them cannot be. */
+  /** The number of its shards that the node cannot serve now, and the reason for the last of them. */
   readonly unserved?: { readonly shards: number; readonly reason: string } | undefined;
-  /** The machines that it knows, as `name@version`. */
+  /** The machines that the node knows, as `name@version`. */
   readonly machines: readonly string[];
-  /** Versions that it does not know, but whose instances it takes over by a migration. */
+  /** The versions that the node does not know, but whose instances it takes over by a migration. */
   readonly migratable?: readonly string[];
 }
 
 export interface AgentView {
   readonly id: string;
-  /** The agent's incarnation: a restarted agent with the same id has another. Absent if the agent does not send it. */
+  /** The agent's incarnation. A restarted agent with the same id has another. It is absent if the agent does not send it. */
   readonly incarnation?: string;
   readonly drivers: readonly { readonly name: string; readonly concurrency: number }[];
   readonly state: "here" | "draining" | "gone";
@@ -68,9 +68,9 @@ export interface AgentView {
   readonly host: string;
   readonly pid: number;
   readonly version: string;
-  /** When this life of it began, by its own clock, ISO 8601. Absent where it does not say. */
+  /** The start of the agent's incarnation by its own clock, ISO 8601. It is absent if the agent does not send it. */
   readonly startedAt?: string;
-  /** Another agent that lived under the same id at the same time, within the last ten minutes. */
+  /** Another agent that was alive under the same id at the same time, within the last ten minutes. */
   readonly twin?: { readonly host: string; readonly pid: number };
 }
 
@@ -79,6 +79,6 @@ export interface ShardView {
   readonly bucket: number;
   readonly node?: string;
   readonly fence: number;
-  /** The machines of its instances that no living node knows, as `name@version`: these instances wait for one that does. */
+  /** The machines of the shard's instances that no live node knows, as `name@version`. These instances wait for a node that knows them. */
   readonly waitsFor?: readonly string[];
 }

@@ -4,14 +4,14 @@ import { duration, plainNumber, type Faults } from "./option-checks.ts";
 
 type Kind = "duration" | "integer" | "number";
 
-/** A numeric option of a task: `path` in a request, `header` on a submit. */
+/** A numeric option of a task. Its name is `path` in a request, and `header` on a submit. */
 export interface NumberField {
   readonly path: string;
   readonly header: string;
   readonly kind: Kind;
   readonly min: number;
   readonly max: number;
-  /** Where the value goes in the sparse options, and its default there. */
+  /** The place of the value in the sparse options, and its default there. */
   readonly target: string;
   readonly retry: boolean;
   readonly fallback: number;
@@ -53,7 +53,7 @@ const retry = (
   fallback: taskDefaults.retry[target],
 });
 
-/** Every numeric option with its two spellings and its limits. docs/protocol.md prints this table; a test compares them. */
+/** Every numeric option with its two names and its limits. docs/protocol.md prints this table, and a test compares both. */
 export const numberFields: readonly NumberField[] = [
   own("priority", H.priority, "integer", 0, 9, "priority"),
   own("queueTimeout", H.queueTimeout, "duration", SHORTEST, LONGEST, "queueTimeoutMs"),
@@ -70,7 +70,7 @@ export const numberFields: readonly NumberField[] = [
   retry("jitter", H.retryJitter, "number", 0, 1, "jitter"),
 ];
 
-/** Puts a number into the sparse options: nothing where it is the default. */
+/** Adds a number to the sparse options. It omits a number that equals the default. */
 export function takeNumber(
   field: NumberField,
   name: string,

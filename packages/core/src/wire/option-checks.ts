@@ -5,7 +5,7 @@ import { isMap } from "../base/msgpack.ts";
 import { nearestName } from "../base/similar.ts";
 import { taskLimits } from "../task/spec.ts";
 
-/** Collects what is wrong with an input, field by field, so that all of it is reported at once. */
+/** Collects the faults of an input field by field, so that one error reports all of them. */
 export class Faults {
   readonly issues: Issue[] = [];
 
@@ -22,25 +22,25 @@ export class Faults {
   }
 }
 
-/** Where known names are listed, for those who have written another. */
+/** The known names of an option, which an error shows to the author of an unknown name. */
 export interface KnownNames {
   readonly kind: "option" | "field";
   readonly names: Iterable<string>;
-  /** The page of docs/ that lists them. */
+  /** The page of docs/ that lists the names. */
   readonly page: string;
 }
 
-/** So many misspelt names are compared with the known ones: a message can hold very many. */
+/** The number of unknown names that are compared with the known ones. A message can hold very many. */
 const COMPARED = 50;
 
-/** Reports a name that is not known: with the one that was perhaps meant, or where the known ones are listed. */
+/** Reports an unknown name together with a similar known name, or with the page that lists the known names. */
 export function unknownName(field: string, name: string, { kind, names, page }: KnownNames, faults: Faults): void {
   const nearest = faults.issues.length < COMPARED ? nearestName(name, names) : undefined;
   const advice = nearest === undefined ? `docs/${page}.md lists them` : `did you mean ${nearest}?`;
   faults.add(field, "UNKNOWN_OPTION", `no such ${kind}; ${advice}`);
 }
 
-/** A number, or its decimal digits: other spellings of JavaScript (0x10, 1e3) are no numbers here. */
+/** Reads a number or its decimal digits. JavaScript's other forms of numbers (0x10, 1e3) are faults. */
 export function plainNumber(
   name: string,
   value: unknown,
@@ -58,7 +58,7 @@ export function plainNumber(
   return faults.add(name, "INVALID_OPTION", `must be ${whole ? "a whole number" : "a number"} from ${min} to ${max}`);
 }
 
-/** Milliseconds, or a text such as `30s`. */
+/** Reads a duration, which is milliseconds or a text such as `30s`. */
 export function duration(name: string, value: unknown, min: number, max: number, faults: Faults): number | undefined {
   const ms = typeof value === "number" ? value : typeof value === "string" ? parseDuration(value) : undefined;
   if (ms !== undefined && Number.isFinite(ms) && ms >= min && ms <= max) return Math.round(ms);
@@ -69,7 +69,7 @@ export function duration(name: string, value: unknown, min: number, max: number,
   );
 }
 
-/** Milliseconds since 1970, or an ISO 8601 text. */
+/** Reads a time, which is milliseconds since 1970 or an ISO 8601 text. */
 export function time(name: string, value: unknown, faults: Faults): number | undefined {
   const ms =
     typeof value === "number"
@@ -87,10 +87,10 @@ export function time(name: string, value: unknown, faults: Faults): number | und
   );
 }
 
-/** Half of a character beyond the first 65,536 (a lone surrogate): no encoding of texts has it, so it would come back as another. */
+/** The pattern of half a character beyond the first 65,536 (a lone surrogate). No text encoding can represent it, so it would change on the wire. */
 const HALF_CHARACTER = /\p{Surrogate}/u;
 
-/** A text that may stand in a header. */
+/** Reads a text that may stand in a header. */
 export function text(name: string, value: unknown, longest: number, faults: Faults): string | undefined {
   if (value === undefined) return undefined;
   // oxlint-disable-next-line no-control-regex
@@ -106,7 +106,7 @@ export function text(name: string, value: unknown, longest: number, faults: Faul
   return whole(name, value, faults);
 }
 
-/** A text without halves of characters. */
+/** Reads a text without lone surrogates. */
 export function whole(name: string, value: string, faults: Faults): string | undefined {
   if (!HALF_CHARACTER.test(value)) return value;
   return faults.add(name, "INVALID_OPTION", "has half of a character (a lone surrogate), which cannot be stored");
@@ -114,7 +114,7 @@ export function whole(name: string, value: string, faults: Faults): string | und
 
 const WORD = /^[^\s,\p{Cc}\p{Surrogate}]+$/u;
 
-/** A list of words. */
+/** Reads a list of words. */
 export function words(
   name: string,
   value: unknown,
@@ -137,7 +137,7 @@ export function words(
   return value as string[];
 }
 
-/** The arguments of a task. */
+/** Reads the arguments of a task. */
 export function argumentsMap(
   field: string,
   value: unknown,
@@ -150,7 +150,7 @@ export function argumentsMap(
     return faults.add(field, "INVALID_OPTION", `has ${entries.length} entries; ${taskLimits.arguments} are allowed`);
   let bytes = 0;
   for (const [key, argument] of entries) {
-    // MessagePack libraries rename it, to protect who reads: the task would not be the same once its record was read.
+    // MessagePack libraries rename this key for safety, so the task would change when its record is read.
     if (key === "__proto__")
       return faults.add(`${field}.${key}`, "INVALID_OPTION", "cannot be the name of an argument");
     if (typeof argument !== "string") return faults.add(`${field}.${key}`, "INVALID_OPTION", "must be a text");

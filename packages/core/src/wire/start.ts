@@ -17,17 +17,17 @@ import { isName } from "./subjects.ts";
 
 /** A client's options for an instance, beside its machine and its input. */
 export interface StartOptions {
-  /** Idempotency key: the same start again finds the same instance. A node makes one when it is absent. */
+  /** The idempotency key. A repeated start with it finds the same instance. @defaultValue an id that the node makes */
   readonly id?: string | undefined;
-  /** The newest version that the node knows when absent. */
+  /** The version of the machine. @defaultValue the newest that the node knows */
   readonly version?: string | undefined;
   readonly correlationId?: string | undefined;
   readonly tags?: readonly string[] | undefined;
-  /** How long the record stays readable after the end. Default 72 h. */
+  /** The time for which the record stays readable after the end, in milliseconds or as a text like `30s`. @defaultValue 72 h */
   readonly retention?: number | string | undefined;
 }
 
-/** A start, checked. */
+/** A checked start. */
 export interface StartSpec {
   readonly machine: string;
   readonly version?: string | undefined;
@@ -52,7 +52,7 @@ const startHeaders: ReadonlySet<string> = new Set([
   ...[H.wait, H.until, H.answer, H.protocol, H.by, H.reason],
 ]);
 
-/** Reads a start message: body is the input, headers are the options. Throws `InvalidError` with an issue for each fault. */
+/** Reads a start message. The body is the input, and the headers are the options. Throws `InvalidError` with an issue for each fault. */
 export function parseStartMessage(message: Message, machine: string): { spec: StartSpec; id: string | undefined } {
   const faults = new Faults();
   const given: Record<string, unknown> = {};
@@ -115,14 +115,14 @@ function complete(
   };
 }
 
-/** A value for a machine, in the form in which the machine gets it. */
+/** Decodes a value for a machine. */
 function decodeValue(message: Message): unknown {
   const contentType = message.header(H.contentType);
   const value = decodeBody(message.data, contentType);
   return contentType === PLAIN_TYPE ? fromPlain(value) : value;
 }
 
-/** A value for a machine as the SDK sends it: errors come through, and what looks like one does not become one. */
+/** Encodes a value for a machine. An error arrives as an error, and a value that only looks like one arrives as data. */
 export function encodeValue(
   value: unknown,
   field: string,
@@ -131,7 +131,7 @@ export function encodeValue(
   return { data: encodeBody(plain, MSGPACK_TYPE), contentType: plain === value ? MSGPACK_TYPE : PLAIN_TYPE };
 }
 
-/** A checksum of a machine and the meaning of its input. It distinguishes a repeated start from another one. */
+/** Returns a checksum of a machine and the meaning of its input, which distinguishes a repeated start from another one. */
 export function fingerprintOf(machine: string, meaning: unknown): number {
   return crc32(msgpack.pack([machine, canonical(meaning)]));
 }

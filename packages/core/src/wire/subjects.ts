@@ -1,22 +1,22 @@
 import { InvalidError } from "../base/errors.ts";
 import { isActorId, isId, isName } from "../base/id.ts";
 
-/** The verbs for an actor by its id: any node serves `<verb>.<id>`, and its owner serves `shard.<n>.<verb>.<id>`. */
+/** The verbs for one actor. Any node serves `<verb>.<id>`, and the actor's owner serves `shard.<n>.<verb>.<id>`. */
 export const actorVerbs = ["get", "wait", "watch", "cancel", "retry", "end", "send", "can", "migrate"] as const;
 export type ActorVerb = (typeof actorVerbs)[number];
 
-/** The verbs for the whole cluster, which any node serves: `list`, `nodes`, `agents`, `shards`. */
+/** The verbs for the whole cluster. Any node serves them. */
 export const clusterVerbs = ["list", "nodes", "agents", "shards"] as const;
 export type ClusterVerb = (typeof clusterVerbs)[number];
 
 export interface ShardSubject {
   readonly verb: string;
   readonly id: string;
-  /** In `reply` subjects: the attempt that the answer belongs to. */
+  /** The attempt to which the answer on a `reply` subject belongs. */
   readonly attempt: number;
 }
 
-/** The names of a namespace on the wire: every subject, stream and bucket, and nowhere else. */
+/** The names of a namespace on the wire. Every subject, stream and bucket gets its name here. */
 export interface Names {
   readonly namespace: string;
   readonly root: string;
@@ -27,7 +27,7 @@ export interface Names {
   /** Starts an instance of a machine. */
   start(machine: string): string;
   verb(verb: ActorVerb, id: string): string;
-  /** `*`: any question about the cluster. */
+  /** Returns the subject of a question about the cluster, or of all of them for `*`. */
   cluster(verb: ClusterVerb | "*" | ""): string;
 
   /** Nodes. */
@@ -42,17 +42,17 @@ export interface Names {
   plainAgent(driver: string): string;
   agent(driver: string, agent: string): string;
   control(agent: string): string;
-  /** Where an agent hears that an answer is recorded, or refused; `answer` is `<task>.<attempt>`, or `>` for all. */
+  /** Returns the subject on which an agent receives the confirmation or the refusal of an answer. `answer` is `<task>.<attempt>`, or `>` for all. */
   recorded(agent: string, answer: string): string;
   readonly presence: string;
-  /** A node's word to all agents that it is there, or gone. */
+  /** The subject on which nodes tell all agents that they have started or stopped. */
   readonly roll: string;
 
   /** Listeners. */
   event(machine: string, status: string, id: string): string;
-  /** The events that an instance emitted. */
+  /** Returns the subject of the events that an instance emits. */
   emitted(machine: string, id: string): string;
-  /** A new owner's word that it serves the shard: whoever waits for an answer of the shard asks again. */
+  /** Returns the subject on which a new owner reports that it serves the shard. Clients that wait for an answer of the shard then ask again. */
   owned(shard: number): string;
   readonly ownedAll: string;
 
@@ -64,7 +64,7 @@ export interface Names {
 
 export { isName };
 
-/** Throws `InvalidError` naming `field` unless {@link isName}. */
+/** Returns `text` if it is a name. Throws `InvalidError`, which names `field`, otherwise. */
 export function requireName(field: string, text: string): string {
   if (isName(text)) return text;
   const code = field === "driver" ? "INVALID_DRIVER" : "INVALID_OPTION";
@@ -79,7 +79,7 @@ export function requireId(id: string): string {
   throw invalidId(`id "${id}" has a "=", which only the runs of schedules have: use letters, digits, "_" or "-"`);
 }
 
-/** Throws `InvalidError` unless `id` may be the id of an actor: one that a client gave, or that of a schedule's run. */
+/** Throws `InvalidError` unless `id` is one that a client may give, or the id of a schedule's run. */
 export function requireActorId(id: string): string {
   if (isActorId(id)) return id;
   throw invalidId(notAnId(id));
@@ -93,10 +93,10 @@ function invalidId(message: string): InvalidError {
   return new InvalidError("INVALID_ID", message, { issues: [{ field: "id", code: "INVALID_ID", message }] });
 }
 
-/** The queue group in which nodes share the subjects that any of them serves, and plain agents theirs. */
+/** The queue group of nodes for the subjects that any node serves, and of plain agents for the subjects of their drivers. */
 export const QUEUE = "ergon";
 
-/** Names everything of a namespace. Throws `InvalidError` when it is not a name. */
+/** Makes the names of a namespace. Throws `InvalidError` when the namespace is not a valid name. */
 export function createNames(namespace: string, prefix = "ergon"): Names {
   requireName("namespace", namespace);
   requireName("prefix", prefix);

@@ -11,32 +11,29 @@ import { numberFields, takeNumber, type NumberField } from "./number-fields.ts";
 import { Faults, duration, argumentsMap, words, text, time, unknownName, whole } from "./option-checks.ts";
 import { isName } from "./subjects.ts";
 
-/**
- * A submit as it arrived: the spec, still without an id if the client gave none. `delayMs` becomes `notBefore` by the clock of
- * the node that takes the task.
- */
+/** A submit as it arrived. Its spec has no id if the client gave none. The clock of the node that takes the task converts `delayMs` to `notBefore`. */
 export interface Submission {
   readonly spec: Omit<TaskSpec, "id"> & { readonly id?: string | undefined };
   readonly delayMs: number;
 }
 
-/** A client's request for a task, in code, in JSON and in MessagePack. Durations are milliseconds, or text like `30s`. */
+/** A client's request for a task in code, in JSON or in MessagePack. Durations are milliseconds, or text like `30s`. */
 export interface TaskRequest {
   readonly driver: string;
   readonly id?: string | undefined;
   readonly correlationId?: string | undefined;
   readonly resource?: string | undefined;
   readonly arguments?: Readonly<Record<string, string>> | undefined;
-  /** Bytes, which are stored unchanged, or a JSON value, which is stored as JSON. */
+  /** The payload. Bytes are stored unchanged, and any other value is stored as JSON. */
   readonly payload?: unknown;
-  /** Replaces `payload` in forms without bytes. */
+  /** The payload as a text, for forms that have no bytes. It takes the place of `payload`. */
   readonly text?: string | undefined;
   readonly base64?: string | undefined;
   readonly contentType?: string | undefined;
   readonly tags?: readonly string[] | undefined;
   readonly priority?: number | undefined;
   readonly delay?: number | string | undefined;
-  /** Epoch milliseconds or an ISO 8601 time. */
+  /** The time before which no attempt begins, in epoch milliseconds or as an ISO 8601 text. */
   readonly notBefore?: number | string | undefined;
   readonly queueTimeout?: number | string | undefined;
   readonly attemptTimeout?: number | string | undefined;
@@ -79,11 +76,11 @@ const retryFields: ReadonlySet<string> = new Set([
   ...numberFields.filter((field) => field.retry).map((field) => field.path.slice("retry.".length)),
 ]);
 const numberHeaders: ReadonlyMap<string, NumberField> = new Map(numberFields.map((field) => [field.header, field]));
-/** Headers of a submit that are options of the request, and not of the task. */
+/** The headers of a submit that are options of the request, and not of the task. */
 const askingHeaders: ReadonlySet<string> = new Set([H.wait, H.answer, H.driver, H.protocol, H.by, H.reason]);
 
 interface Parts {
-  /** The sender's name of an option: a path in a body, or a header. */
+  /** Returns the sender's name of an option, which is a path in a body, or a header. */
   readonly spelled: (option: string) => string;
   readonly driver: unknown;
   readonly id: unknown;
@@ -97,7 +94,7 @@ interface Parts {
   readonly never: unknown;
 }
 
-/** Reads a submit message: the body is the payload, the headers are the options. Throws `InvalidError` with an issue for each fault. */
+/** Reads a submit message. The body is the payload, and the headers are the options. Throws `InvalidError` with an issue for each fault. */
 export function parseSubmitMessage(message: Message, driver: string): Submission {
   const faults = new Faults();
   const headers = message.headers();

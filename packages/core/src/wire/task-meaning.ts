@@ -2,8 +2,8 @@ import { taskDefaults } from "../task/spec.ts";
 import { parseTaskRequest, type TaskRequest } from "./submit.ts";
 
 /**
- * The meaning of a task request, independent of its spelling: durations as numbers, defaults filled in, the payload as its value or its bytes.
- * Throws `InvalidError` with an issue for each fault.
+ * Returns the meaning of a task request, independent of its spelling. The meaning has durations as numbers, all defaults filled in, and the payload
+ * as its value or its bytes. Throws `InvalidError` with an issue for each fault.
  */
 export function taskMeaning(request: Omit<TaskRequest, "id">): unknown {
   const { spec, delayMs } = parseTaskRequest(request);
