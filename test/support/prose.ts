@@ -16,7 +16,7 @@ export function commentsOf(source: string): string {
 }
 
 function commentOf(line: string): string {
-  const [, whole] = /^\s*(?:\/\/|#(?!!)|\/?\*+(?!\/))(.*)$/.exec(line) ?? [];
+  const [, whole] = /^\s*(?:\/\/|#(?![!\w])|\/?\*+(?!\/))(.*)$/.exec(line) ?? [];
   if (whole !== undefined) return whole.startsWith("   ") ? "" : whole.replace(/\s*\*\/$/, "");
   const [, trailing] = / (?:\/\/|#) (.*)$/.exec(line) ?? [];
   return trailing === undefined ? "" : `\n${trailing}\n`;

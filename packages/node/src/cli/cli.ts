@@ -12,7 +12,7 @@ import { columnsOf, wrapText } from "./wrap.ts";
 
 const entries = Object.values(commandGroups).flat();
 
-/** Runs one command line and answers the exit code. Writes to `io` alone; never throws. */
+/** Runs one command line and returns the exit code. It writes only to `io`, and never throws. */
 export async function runCli(args: readonly string[], io: Io): Promise<number> {
   const cli = createCli(io);
   const said: string[] = [];
@@ -80,7 +80,7 @@ function createProgram(cli: Cli, io: Io, said: string[]): Command {
   return program;
 }
 
-/** A command as the list of all commands shows it, without loading it. */
+/** Describes a command for the list of all commands, without loading it. */
 function termOf(command: Command): string {
   const entry = entryOf(command);
   return entry === undefined ? new Help().subcommandTerm(command) : `${entry.name} ${entry.usage}`.trimEnd();
@@ -95,7 +95,7 @@ async function load(command: Command, cli: Cli): Promise<void> {
       command.setOptionValueWithSource(option.attributeName(), true, "default");
 }
 
-/** commander's own help command shows a command that is not loaded. */
+/** Replaces commander's own help command, so that it can show a command that is not loaded. */
 function addHelp(program: Command, cli: Cli): void {
   program
     .command("help")
@@ -117,7 +117,7 @@ function entryOf(command: Command): (typeof entries)[number] | undefined {
 const ofEveryCommand = `
 Every command takes --json, --nats, --namespace and more: see ergon --help`;
 
-/** Help for a command that is none is no help: commander would show that of the command above it. */
+/** Refuses help for an unknown command, because commander would show the help of the command above it. */
 function requireKnown(command: Command): void {
   const [name] = command.args;
   if (command.commands.length === 0 || name === undefined || name.startsWith("-")) return;

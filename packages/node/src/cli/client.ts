@@ -1,2 +1,2 @@
-// The client, loaded once a command connects.
+// This module contains the client, which a command loads when it connects.
 export { connect } from "@ergon/core";

@@ -7,10 +7,10 @@ type Configure = (command: Command, cli: Cli) => void;
 
 interface CommandEntry {
   readonly name: string;
-  /** The arguments, as the list of all commands shows them; `[options]` for a command that has flags. */
+  /** The arguments in the list of all commands, with `[options]` if the command has flags. */
   readonly usage: string;
   readonly summary: string;
-  /** Loads the rest of the command: only the command that runs, or whose help is shown, is loaded. */
+  /** Loads the rest of the command. The command line loads only the command that runs, or whose help it shows. */
   load(): Promise<Configure>;
 }
 

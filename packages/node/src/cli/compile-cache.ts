@@ -3,8 +3,8 @@ import { userInfo } from "node:os";
 import path from "node:path";
 
 /**
- * Keeps the compiled form of every module in the user's cache folder, so that the next command need not compile it again. Node ties each entry to
- * the content of its module. A folder that cannot be written leaves the command slower, and otherwise as it is.
+ * Keeps the compiled form of every module in the user's cache folder, so that the next command need not compile it again. Node ties each entry to the content
+ * of its module. If the folder is not writable, the command is slower, and otherwise works the same.
  */
 export function useCompileCache(env: NodeJS.ProcessEnv): void {
   const folder = cacheFolder(env);
@@ -12,11 +12,11 @@ export function useCompileCache(env: NodeJS.ProcessEnv): void {
     enableCompileCache(path.join(folder, "ergon", "compile-cache"));
 }
 
-/** A folder of this user alone: another user could put code into a cache in a shared one. */
+/** Makes a folder that only this user can write, because another user could put code into a cache in a shared folder. */
 function cacheFolder({ XDG_CACHE_HOME: told }: NodeJS.ProcessEnv): string | undefined {
   if (told !== undefined && path.isAbsolute(told)) return told;
   try {
-    // Not $HOME: under sudo that may be the folder of another user, who could not write there afterwards.
+    // Do not use $HOME: under sudo it may be the folder of another user, who could not write there afterwards.
     const { homedir } = userInfo();
     return path.join(homedir, process.platform === "darwin" ? "Library/Caches" : ".cache");
   } catch {

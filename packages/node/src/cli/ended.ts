@@ -5,7 +5,7 @@ import { standingOf } from "./instance-view.ts";
 import type { Session } from "./session.ts";
 import { reasonOf, sayingWhy } from "./waiting-reason.ts";
 
-/** Waits for a task or an instance and says how it ended: on success the exact bytes of the response; with `--json` all that is known of it. */
+/** Waits for a task or an instance and prints its result. On success it prints the exact bytes of the response, and with `--json` the whole view. */
 export async function awaitEnd(
   session: Session,
   client: Client,
@@ -28,13 +28,16 @@ export function exitCodeOfTask({ status }: { readonly status: string }): number 
   return isTerminal(status) ? exitCodes.failed.code : exitCodes.timeout.code;
 }
 
-/** The reason of a task says who cancelled it, that of an instance begins with "by"; a machine that decides over its own cancel says why, or nothing. */
+/**
+ * Returns the reason of a cancel. A task's reason names the client that cancelled it, and an instance's reason begins with "by". A machine that decides
+ * about its own cancel may give its own reason or none.
+ */
 function cancelText(reason = ""): string {
   if (reason === "" || reason.startsWith("cancelled")) return reason || "cancelled";
   return reason.startsWith("by ") ? `cancelled ${reason}` : `cancelled: ${reason}`;
 }
 
-/** How a task or an instance has ended, as an error says it. */
+/** Describes the end of a task or an instance for an error. */
 export function endText(view: TaskView | MachineView): string {
   const what = isInstance(view) ? `${view.machine} ${view.id}` : `task ${view.id}`;
   if (view.status === "failed")

@@ -4,7 +4,7 @@ import { isMap } from "@ergon/core/engine";
 import type { Io } from "./io.ts";
 import { readJson } from "./payload.ts";
 
-/** An event as the command line gives it: its type, and its other fields as JSON. Throws `InvalidError`. */
+/** Reads an event from the command line: its type, and its other fields as JSON. Throws `InvalidError`. */
 export async function readEvent(io: Io, type: string, fields: string | undefined): Promise<InstanceEvent> {
   const more = await readJson(io, fields, "fields");
   if (more === undefined) return { type };

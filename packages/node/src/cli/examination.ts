@@ -8,7 +8,7 @@ import { loggerOf, type Session } from "./session.ts";
 const CLUSTER_TIMEOUT_MS: number = 3 * SECOND;
 const MONITOR_TIMEOUT_MS: number = 3 * SECOND;
 
-/** The findings of `ergon doctor`: it asks NATS, the nodes and, where its URL is given, the monitoring port. */
+/** Collects the findings of `ergon doctor`. It asks NATS, the nodes and, if it has the URL, the monitoring port. */
 export async function examine(
   { settings: { nats, namespace, prefix }, debug }: Session,
   monitor: string | undefined,
@@ -53,7 +53,7 @@ async function readCluster(client: Client): Promise<ClusterFacts | undefined> {
   }
 }
 
-/** `/jsz` of the monitoring port; the interval is in nanoseconds. */
+/** Reads `/jsz` of the monitoring port. The interval is in nanoseconds. */
 async function readSync(monitor: string): Promise<Sync> {
   try {
     const response = await fetch(new URL("/jsz?config=1", monitor), {

@@ -11,7 +11,7 @@ type Ending =
   | "internal"
   | "interrupted";
 
-/** The exit codes of the process. `ergon --help` and docs/operations.md print this table; a test compares them. */
+/** The exit codes of the process. `ergon --help` and docs/operations.md print this table, and a test compares them. */
 export const exitCodes: Readonly<Record<Ending, { readonly code: number; readonly summary: string }>> = {
   done: { code: 0, summary: "success; a task has succeeded" },
   failed: { code: 1, summary: "the task has failed or was cancelled; doctor found something to fix" },
@@ -37,7 +37,7 @@ const ofKind: Readonly<Record<ErrorKind, Ending>> = {
   terminal: "failed",
 };
 
-/** The exit code that says why. */
+/** Returns the exit code for an error. */
 export function exitCodeOf(error: unknown): number {
   if (!isErgonError(error)) return exitCodes.internal.code;
   if (error.code === "NOT_PERMITTED" || error.code === "SERVER_UNSUITABLE") return exitCodes.unreachable.code;

@@ -4,17 +4,17 @@ import type { NatsFacts, Permission } from "@ergon/core/nats";
 
 import { waitingFor } from "./waiting.ts";
 
-/** One thing that doctor looked at, and what our promises are worth under it. */
+/** One check of doctor, with its effect on Ergon's promises. */
 export interface Finding {
   readonly level: "good" | "note" | "bad";
   readonly topic: string;
   readonly text: string;
 }
 
-/** When JetStream writes reach the disk; only the server's monitoring port tells. */
+/** The time at which JetStream writes reach the disk. Only the server's monitoring port reports it. */
 export type Sync = { readonly always: boolean; readonly intervalMs: number };
 
-/** The cluster's report about itself; `undefined` if no node answered. */
+/** The cluster's report about itself, or `undefined` if no node answered. */
 export interface ClusterFacts {
   readonly nodes: readonly NodeView[];
   readonly agents: readonly AgentView[];
@@ -27,13 +27,13 @@ const bad = (topic: string, text: string): Finding => ({ level: "bad", topic, te
 
 const NO_NODE: Finding = bad("nodes", 'no node answers: nothing accepts or runs tasks. Start a node with "ergon node"');
 
-/** Clocks that differ by less say nothing about anything. */
+/** A smaller difference between clocks has no meaning. */
 const SMALL_OFFSET_MS = 1_000;
-/** So many records that were set aside are named. */
+/** The most records that doctor names among those that were set aside. */
 const NAMED = 3;
 const DEFAULT_SYNC: Sync = { always: false, intervalMs: 120_000 };
 
-/** Judges what was found, the server first. */
+/** Judges the facts, the server first. */
 export function judge(
   facts: NatsFacts,
   names: Names,
@@ -51,7 +51,7 @@ export function judge(
   ];
 }
 
-/** Judges what nodes say, where JetStream does not answer. */
+/** Judges the reports of nodes if JetStream does not answer. */
 export function judgeWithout(reason: string, cluster: ClusterFacts | undefined): readonly Finding[] {
   const text = `does not answer: ${reason}. Too few of its servers run, or they are overloaded: see "nats server report jetstream"`;
   return [bad("jetstream", text), ...(cluster === undefined ? [NO_NODE] : hosting(cluster))];
@@ -122,12 +122,12 @@ function replicas({ name, replicas: wanted, current, leader, refusesWrites }: Na
   );
 }
 
-/** The subjects that nodes send drivers' work to, beside the namespace's own. */
+/** Lists the subjects to which nodes send drivers' work, beside the namespace's own. */
 function subjectsOf(cluster: ClusterFacts | undefined): readonly string[] {
   return [...new Set(cluster?.nodes.flatMap(({ drivers = {} }) => Object.values(drivers)))].toSorted();
 }
 
-/** Agents that were found to live twice: each is given what is sent to either. */
+/** Reports ids under which two agents live, because the server delivers each message to both. */
 function twins(agents: readonly AgentView[]): readonly Finding[] {
   return agents.flatMap(({ id, host, pid, twin }) =>
     twin === undefined
@@ -141,7 +141,7 @@ function twins(agents: readonly AgentView[]): readonly Finding[] {
   );
 }
 
-/** Subjects that the nodes have found out they may not publish to. */
+/** Reports the subjects to which nodes may not publish, as the nodes have found out. */
 function refused({ nodes }: ClusterFacts): readonly Finding[] {
   return nodes.flatMap(({ id, refused: subjects = [] }) =>
     subjects.map((subject) =>
@@ -153,7 +153,7 @@ function refused({ nodes }: ClusterFacts): readonly Finding[] {
   );
 }
 
-/** A server that has met a full disk goes on refusing when there is room again. */
+/** Advises on a store that refuses writes. A server that has met a full disk continues to refuse writes after there is room again. */
 function adviceFor(reason: string): string {
   if (/no space left/i.test(reason)) return "Free disk space, then restart nats-server: it refuses writes until then";
   if (/maximum|insufficient|exceeded|limit/i.test(reason)) return "Free space, or raise the storage limit";
@@ -286,7 +286,7 @@ function hosting({ nodes, agents, map }: ClusterFacts): Finding[] {
   ];
 }
 
-/** A few of the records that were set aside, with the reason. */
+/** Names a few of the records that were set aside, with the reason. */
 function named(nodes: readonly NodeView[]): string {
   const some = nodes.flatMap(({ setAside = [] }) => setAside).slice(0, NAMED);
   if (some.length === 0) return "";
@@ -294,13 +294,13 @@ function named(nodes: readonly NodeView[]): string {
   return `. For example ${texts.join(", ")}. "ergon check --machines FILE" shows which records fit which machines`;
 }
 
-/** Whether a permission covers a subject, wildcards and all. */
+/** Tells whether a permission covers a subject, which may contain wildcards. */
 function permits({ allow, deny }: Permission, subject: string): boolean {
   const allowed = allow === undefined || allow.length === 0 || allow.some((pattern) => covers(pattern, subject));
   return allowed && !(deny ?? []).some((pattern) => covers(pattern, subject) || covers(subject, pattern));
 }
 
-/** Whether every subject that `inner` stands for is one that `outer` stands for. */
+/** Tells whether `outer` matches every subject that `inner` matches. */
 function covers(outer: string, inner: string): boolean {
   const [outers, inners] = [outer.split("."), inner.split(".")];
   for (const [at, token] of outers.entries()) {

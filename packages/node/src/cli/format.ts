@@ -18,7 +18,7 @@ export function statusCell(status: string): Cell {
 
 export const cell = (text: string | number | undefined): Cell => ({ text: text === undefined ? "" : String(text) });
 
-/** How long ago, as people say it. */
+/** Formats an age for people. */
 export function age(iso: string, now: number): string {
   return formatDuration(Math.max(0, now - Date.parse(iso)));
 }
@@ -34,7 +34,7 @@ export function runningText(running: number, drainMs: number): string | undefine
   return `${running === 1 ? "1 attempt" : `${running} attempts`} to end, ${formatDuration(drainMs)} at most`;
 }
 
-/** Everything that is known of a task, a line for each. */
+/** Formats a task's view with a line for each fact. */
 export function printTask(output: Output, view: TaskView): void {
   if (output.json) return output.value(view);
   const rows: (readonly [string, string | Cell | undefined])[] = [

@@ -1,4 +1,4 @@
-// The command line as a function, for those who embed or test it, and its tables, for the docs.
+// This module exports the command line as a function for programs and tests, and its tables for the docs.
 export { runCli } from "./cli.ts";
 export { exitCodes } from "./exit-codes.ts";
 export { judge, judgeWithout } from "./findings.ts";

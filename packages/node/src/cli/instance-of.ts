@@ -1,7 +1,7 @@
 import { NotFoundError, isInstance, type Client, type MachineView } from "@ergon/core";
 import { type BuiltInName } from "@ergon/core/engine";
 
-/** The instance of one machine that a command is about. Throws `NotFoundError` when nothing has the id, or something else has it. */
+/** Finds the instance of a command for one machine. Throws `NotFoundError` if nothing has the id, or something else has it. */
 export async function instanceOf(client: Client, id: string, machine: BuiltInName): Promise<MachineView> {
   const view = (await client.get(id)) as unknown as MachineView;
   if (isInstance(view) && view.machine === machine) return view;

@@ -3,7 +3,7 @@ import { formatDuration, isInstance, type ChildView, type MachineView, type Task
 import { statusCell } from "./format.ts";
 import type { Cell, Output } from "./output.ts";
 
-/** Everything that is known of an instance, a line for each. */
+/** Formats an instance's view with a line for each fact. */
 export function printInstance(output: Output, view: MachineView): void {
   if (output.json) return output.value(view);
   const rows: (readonly [string, string | Cell | undefined])[] = [
@@ -33,17 +33,17 @@ export function printInstance(output: Output, view: MachineView): void {
     output.line(nameCell(index === 0 ? "history" : ""), entry.at, changeText(entry));
 }
 
-/** One line of an instance's history, without its time. */
+/** Formats one line of an instance's history, without its time. */
 export function changeText({ state, reason }: { readonly state: string; readonly reason?: string }): string {
   return reason === undefined ? state : `${state}: ${reason}`;
 }
 
-/** Where an instance stands, in a word: its state, or how it has ended. */
+/** Returns an instance's state, or its status after its end, in a word. */
 export function standing({ status, state }: MachineView): string {
   return status === "running" ? state : status;
 }
 
-/** The same of a task or an instance: of a task its status. */
+/** Does the same for a task or an instance. It returns the status of a task. */
 export function standingOf(view: TaskView | MachineView): string {
   return isInstance(view) ? standing(view) : view.status;
 }

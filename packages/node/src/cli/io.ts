@@ -1,27 +1,30 @@
 import { exitCodes } from "./exit-codes.ts";
 
-/** Where text goes. */
+/** A destination of text. */
 export interface Sink {
   write(chunk: string | Uint8Array): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
 }
 
-/** The surroundings of a command: a process's, or a test's. */
+/** The surroundings of a command, which a process or a test provides. */
 export interface Io {
   readonly stdin: AsyncIterable<Uint8Array | string> & { readonly isTTY?: boolean | undefined };
   readonly stdout: Sink;
   readonly stderr: Sink;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** From here on a reader that goes away is none of our business: what we serve goes on. */
+  /** From here on the command continues to serve after the reader of its output has gone away. */
   keepGoing(): void;
-  /** Calls `handler` at each of the user's or the system's requests to stop; answers how to listen no more. */
+  /** Calls `handler` at each request of the user or the system to stop. Returns a function that removes the handler. */
   onSignal(handler: (signal: NodeJS.Signals) => void): () => void;
 }
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** This process. A reader that goes away (`| head`) ends it in peace; what cannot be written for another reason (a full disk) ends it with a word. */
+/**
+ * Describes this process. If a reader goes away (`| head`), the process ends silently. If a write fails for another reason (a full disk), it ends with a
+ * message.
+ */
 export function processIo(): Io {
   let keepsGoing = false;
   for (const stream of [process.stdout, process.stderr]) {

@@ -5,7 +5,7 @@ import type { Io } from "./io.ts";
 import { layOut } from "./table.ts";
 import { columnsOf, wrapText } from "./wrap.ts";
 
-/** How a cell is coloured on a terminal. */
+/** The colour of a cell on a terminal. */
 export type Paint = "dim" | "bold" | "green" | "red" | "yellow" | "cyan";
 
 export interface Cell {
@@ -14,20 +14,23 @@ export interface Cell {
 }
 
 /**
- * Standard output and standard error of one command. Tables and colours are for terminals; others get tabs. Control characters in
+ * Standard output and standard error of one command. Only terminals get tables and colours, and other readers get tabs. Control characters in
  * texts from tasks and agents are escaped, so that a terminal never executes them.
  */
 export interface Output {
   readonly json: boolean;
-  /** The parts with a space between them. */
+  /** Prints the parts with a space between them. */
   line(...parts: readonly (string | Cell)[]): void;
-  /** One JSON value on one line. */
+  /** Prints one JSON value on one line. */
   value(value: unknown): void;
-  /** Bytes as they are; on a terminal as the text that they are. */
+  /** Prints bytes unchanged, or as text on a terminal. */
   bytes(data: Uint8Array): void;
-  /** Rows under a head, no wider than the terminal; elsewhere than on a terminal without it, the cells between tabs. */
+  /**
+   * Prints rows under a head, no wider than the terminal. If the output is not a terminal, it prints the rows without the head, and with tabs between
+   * the cells.
+   */
   table(head: readonly string[], rows: readonly (readonly Cell[])[]): void;
-  /** For people, to standard error; on a terminal broken between words. */
+  /** Prints a message for people to standard error. On a terminal it breaks lines between words. */
   note(text: string): void;
 }
 
@@ -45,7 +48,7 @@ export function createOutput(io: Io, json: boolean): Output {
     value: (value) => void stdout.write(`${visibleJson(JSON.stringify(value))}\n`),
     bytes: (data) => {
       stdout.write(terminal ? visible(Buffer.from(data).toString()) : data);
-      // The prompt of a terminal begins a line of its own.
+      // Begin a new line, so that the prompt of the terminal stands alone.
       if (terminal && data.length > 0 && data.at(-1) !== 0x0a) stderr.write("\n");
     },
     table: (head, rows) => {

@@ -1,2 +1,2 @@
-// The check of a schedule, which brings the check of plans: loaded once a schedule is added.
+// This module checks schedules and the plans in them. A command loads it when it adds a schedule.
 export { parseSchedule } from "@ergon/core";

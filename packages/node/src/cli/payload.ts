@@ -5,14 +5,14 @@ import { BYTES_TYPE, JSON_TYPE, TEXT_TYPE } from "@ergon/core/engine";
 
 import type { Io } from "./io.ts";
 
-/** A payload as the command line gives it: `-` reads standard input, `@file` a file, anything else is the payload itself. */
+/** Reads a payload from the command line: `-` reads standard input, `@file` reads a file, and any other text is the payload itself. */
 export async function readPayload(io: Io, argument: string | undefined): Promise<Uint8Array> {
   if (argument === undefined) return new Uint8Array();
   if (argument === "-") return readStdin(io);
   return argument.startsWith("@") ? readInput(argument.slice(1)) : Buffer.from(argument);
 }
 
-/** A value that the command line gives as JSON, where {@link readPayload} finds it. Throws `InvalidError` that names `what` it is. */
+/** Reads a JSON value from the source that {@link readPayload} finds. Throws `InvalidError` that names the value as `what`. */
 export async function readJson(io: Io, argument: string | undefined, what: string): Promise<unknown> {
   if (argument === undefined) return undefined;
   const data = await readPayload(io, argument);
@@ -23,14 +23,14 @@ export async function readJson(io: Io, argument: string | undefined, what: strin
   }
 }
 
-/** The kind of bytes, judged by their content: a JSON map, list or string; text; or just bytes. */
+/** Finds the content type of bytes from their content: a JSON map, list or string, text, or other bytes. */
 export function contentTypeOf(data: Uint8Array): string | undefined {
   if (data.length === 0) return undefined;
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(data);
   } catch {
-    // Not UTF-8: that is an answer too.
+    // The bytes are not UTF-8, so they are neither JSON nor text.
     return BYTES_TYPE;
   }
   if (!/^\s*[[{"]/.test(text)) return TEXT_TYPE;
@@ -42,7 +42,7 @@ export function contentTypeOf(data: Uint8Array): string | undefined {
   }
 }
 
-/** Whether a text was perhaps meant as a JSON map or list, and is none. */
+/** Tells whether a text looks like a JSON map or list but is not one. */
 export function isBrokenJson(data: Uint8Array): boolean {
   return contentTypeOf(data) === TEXT_TYPE && /^\s*[[{]/.test(Buffer.from(data).toString());
 }
@@ -55,7 +55,7 @@ export async function readInput(file: string): Promise<Uint8Array> {
   }
 }
 
-/** All of standard input. On a terminal it is said that `what` is waited for, and how it ends. */
+/** Reads all of standard input. On a terminal it says that the command waits for `what`, and how to end the input. */
 export async function readStdin({ stdin, stderr }: Io, what = "standard input"): Promise<Uint8Array> {
   if (stdin.isTTY === true)
     stderr.write(`ergon: reading ${what} from this terminal; press Ctrl-D on an empty line to end it\n`);

@@ -6,11 +6,11 @@ import { Option } from "commander";
 import { resolveNodeOptions, type ResolvedNodeOptions } from "../options.ts";
 import { settings, type Setting } from "./settings.ts";
 
-/** Where settings come from; flags go before the environment, that before the file. */
+/** The sources of settings. Flags take precedence over the environment, and the environment over the file. */
 export interface Sources {
-  /** By the attribute names that commander gives flags. */
+  /** The flags, by the attribute names of commander. */
   readonly flags: Readonly<Record<string, unknown>>;
-  /** Other settings have neither flags nor variables here. */
+  /** The file's other settings, which have neither flags nor variables here. */
   readonly scopes: readonly Setting["scope"][];
   readonly env: Readonly<Record<string, string | undefined>>;
 }
@@ -18,8 +18,8 @@ export interface Sources {
 type Tree = Record<string, unknown>;
 
 /**
- * Reads all settings. Throws `InvalidError` (`INVALID_CONFIGURATION`) that names every faulty one as the user spelled it: by its flag,
- * its variable, or its key in the file (B-53).
+ * Reads all settings. Throws `InvalidError` (`INVALID_CONFIGURATION`) that names every faulty setting as the user spelled it: by its flag, its variable, or
+ * its key in the file (B-53).
  */
 export async function readSettings({ flags, scopes, env }: Sources): Promise<ResolvedNodeOptions> {
   const file = (flags["config"] as string | undefined) ?? nonEmpty(env["ERGON_CONFIG"]);

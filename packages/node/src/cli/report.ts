@@ -19,8 +19,8 @@ const hints: Partial<Record<ErrorCode, string>> = {
 const MOST_ISSUES = 10;
 
 /**
- * Writes an error as a plain line, of several faults with a line for each, or as JSON: what happened, its code, and what to do next. A stack only
- * where one debugs.
+ * Writes an error as a plain line, with a line for each of several faults, or as JSON: the message, its code, and the next step. It shows a stack only
+ * with `--debug`.
  */
 export function reportError(
   io: Io,
@@ -50,7 +50,7 @@ export function reportError(
   if (debug && error instanceof Error) io.stderr.write(`${visible(`${error.stack ?? ""}${causeOf(error)}`)}\n`);
 }
 
-/** Messages name the first of several faults; people see the others too. A fault of YAML is shown with its lines. */
+/** Returns the message with the faults that it leaves out. A message names only the first fault. A fault of YAML keeps its lines. */
 function textOf(error: unknown): string {
   const text = messageOf(error);
   if (error instanceof Error && error.cause instanceof Error && error.cause.name === "YAMLParseError")

@@ -3,10 +3,10 @@ import { formatDuration, type RunView, type ScheduleView } from "@ergon/core";
 import { cell, statusCell } from "./format.ts";
 import type { Cell, Output } from "./output.ts";
 
-/** So many due times are shown. */
+/** The number of due times in a view. */
 export const SHOWN = 5;
 
-/** Everything that is known of a schedule, a line for each. */
+/** Formats a schedule's view with a line for each fact. */
 export function printSchedule(output: Output, view: ScheduleView): void {
   if (output.json) return output.value(view);
   const { counts, lastFailure, catchUp, timeZone } = view;
@@ -56,10 +56,10 @@ export function printSchedules(output: Output, views: readonly ScheduleView[]): 
   );
 }
 
-/** A due time, and what a clock shows then where the rule is of. */
+/** Formats a due time, with the local time in the rule's time zone. */
 function dueText(due: string, timeZone: string | undefined): string {
   if (timeZone === undefined || timeZone === "UTC") return due;
-  // Sweden writes times as ISO does.
+  // The Swedish locale writes times in the ISO format.
   const local = new Intl.DateTimeFormat("sv-SE", { timeZone, dateStyle: "short", timeStyle: "medium" });
   return `${due} (${local.format(new Date(due))} ${timeZone})`;
 }

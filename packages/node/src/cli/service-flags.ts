@@ -6,7 +6,7 @@ import { NATS_WAIT_MS } from "./service-nats.ts";
 import { durationText, repeated } from "./session.ts";
 import { settings, type Setting } from "./settings.ts";
 
-/** Gives a command the flags of settings beyond the connection's. */
+/** Adds the flags of settings to a command, beyond those of the connection. */
 export function addSettingFlags(command: Command, scopes: readonly Setting["scope"][]): Command {
   command.optionsGroup("Settings:");
   for (const { key, flag, summary, env, scope, repeated: isRepeated } of settings) {
@@ -23,7 +23,7 @@ export function addSettingFlags(command: Command, scopes: readonly Setting["scop
   return command;
 }
 
-/** The default of a setting as people write it; of one that has none, `undefined`. */
+/** Formats the default of a setting for people, or returns `undefined` if it has none. */
 function defaultOf(key: string): string | undefined {
   const value = key
     .split(".")

@@ -2,10 +2,10 @@ import { SECOND, type NatsOptions } from "@ergon/core";
 
 import type { ResolvedNodeOptions } from "../options.ts";
 
-/** Services start before or after NATS, as they come. */
+/** The time for which a service waits for NATS, because services may start before it. */
 export const NATS_WAIT_MS: number = 30 * SECOND;
 
-/** The connection of a service: unless told otherwise it waits for a NATS that is not there yet. */
+/** Reads the connection of a service, which waits for a NATS server that has not started yet, unless the settings say otherwise. */
 export function serviceNats({ nats }: ResolvedNodeOptions): NatsOptions {
   return { waitMs: NATS_WAIT_MS, ...nats };
 }

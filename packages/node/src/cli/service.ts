@@ -1,20 +1,25 @@
 import { exitCodes } from "./exit-codes.ts";
 import type { Session } from "./session.ts";
 
-/** A Ctrl-C reaches the whole process group, and those in it that started us pass it on: what comes so soon after the first is the same one. */
+/**
+ * The time within which a second signal counts as the first one. A Ctrl-C reaches the whole process group, and a parent process in the group may pass it
+ * on.
+ */
 const SAME_SIGNAL_MS = 500;
 
-/** So often it is said what a stop still waits for. */
+/** The pause between two messages about the work for which a stop waits. */
 const SAY_EVERY_MS = 5_000;
 
 /**
- * Says how to stop what has just been started; called in the reverse order. `waitsFor` tells in words what the stop waits for, if for anything.
+ * Registers the stop of a part that has just started. The service calls the stops in reverse order. `waitsFor` describes the work for which the stop
+ * waits, if there is any.
  */
 export type OnStop = (stop: () => Promise<unknown>, waitsFor?: () => string | undefined) => void;
 
 /**
- * Starts what serves, and serves until it is told to stop: the first SIGINT, SIGTERM or SIGHUP stops it gracefully, also while it
- * starts; a second, 500 ms later or more, quits. The reader of its output may close it. An error of `start`, which may go on as long as the service, stops everything too.
+ * Starts a service and runs it until it receives a request to stop. The first SIGINT, SIGTERM or SIGHUP stops it gracefully, even while it starts. A
+ * second one, 500 ms later or more, quits. The reader of its output may close it. `start` may run as long as the service, and its error stops everything
+ * too.
  */
 export async function runService(
   { io, output }: Session,
@@ -34,7 +39,7 @@ export async function runService(
   const failed = new Promise<never>((_, reject) => {
     start((stop, waitsFor) => stops.push([stop, waitsFor])).catch(reject);
   });
-  // Once it has been told to stop, nobody asks how the start ended.
+  // After a request to stop, nobody needs the outcome of the start.
   failed.catch(() => undefined);
   const stopped = async (): Promise<number> => {
     for (const [stop, waitsFor] of stops.toReversed()) {

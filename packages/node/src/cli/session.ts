@@ -20,11 +20,11 @@ export interface Session {
   connect(): Promise<Client>;
   /** The message for people when Ctrl-C ends the command. */
   farewell?: string;
-  /** The thing that the command waits for, as an outage's message names it: `task t-1`. */
+  /** The thing that the command waits for, in the words of an outage's message: `task t-1`. */
   waitsFor?: string;
 }
 
-/** A command's work; what it answers is the exit code, 0 when it answers nothing. */
+/** The work of a command. Its result is the exit code, or 0 if it returns none. */
 type Action<Args extends readonly unknown[]> = (session: Session, ...args: Args) => Promise<number | void>;
 type ClientAction<Args extends readonly unknown[]> = (
   session: Session,
@@ -32,13 +32,13 @@ type ClientAction<Args extends readonly unknown[]> = (
   ...args: Args
 ) => Promise<number | void>;
 
-/** Turns what commands do into what commander calls. */
+/** Makes the functions that commander calls from the work of commands. */
 export interface Cli {
   action<Args extends readonly unknown[]>(
     scopes: readonly Setting["scope"][],
     run: Action<Args>,
   ): (...args: [...Args, Command]) => Promise<void>;
-  /** The same with a connected client, that is closed in the end, and that Ctrl-C ends. */
+  /** Does the same with a connected client. It closes the client in the end, and Ctrl-C ends it. */
   clientAction<Args extends readonly unknown[]>(
     run: ClientAction<Args>,
   ): (...args: [...Args, Command]) => Promise<void>;
@@ -46,7 +46,7 @@ export interface Cli {
 }
 
 const REQUEST_TIMEOUT_MS: number = 10 * SECOND;
-/** A command with many waits finds many times that no node answers: it says so once in so long. */
+/** The pause between two messages that no node answers, because a command with many waits finds this many times. */
 const SAY_AGAIN_MS: number = 30 * SECOND;
 
 export function createCli(io: Io): Cli {
@@ -101,7 +101,10 @@ export function createCli(io: Io): Cli {
   };
 }
 
-/** Connects, and says on standard error when NATS or the nodes are away for a second: people see why nothing happens, and what is waited for. */
+/**
+ * Connects, and reports on standard error when NATS or the nodes are away for a second, so that people see the reason and the thing that the command
+ * waits for.
+ */
 async function connectClient(session: Session, timeoutMs: number): Promise<Client> {
   const { io, output, settings, debug } = session;
   const { nats, namespace, prefix, log } = settings;
@@ -135,7 +138,7 @@ async function connectClient(session: Session, timeoutMs: number): Promise<Clien
   });
 }
 
-/** Says what a connection does where one debugs. */
+/** Returns the logger for the events of a connection, which is silent without `--debug`. */
 export async function loggerOf(debug: boolean, options: LogOptions = {}): Promise<Logger> {
   if (!debug) return silentLogger;
   const { createLogger } = await import("../logger.ts");
@@ -156,28 +159,28 @@ function interruption(io: Io): { readonly happened: Promise<number>; forget(): v
   return { happened, forget: () => forget() };
 }
 
-/** For options that take a duration: milliseconds. */
+/** Parses a duration for an option, in milliseconds. */
 export function durationArgument(text: string): number {
   const ms = parseDuration(durationText(text));
   if (ms === undefined) throw new InvalidArgumentError("Write it like 500ms, 30s or 5m.");
   return ms;
 }
 
-/** The same as a text, for what is checked with everything else. A bare number is refused, because its unit is not clear. */
+/** Does the same, but returns the text for a later check. It refuses a bare number, because its unit is not clear. */
 export function durationText(text: string): string {
   if (/^\d+(\.\d+)?$/.test(text) && Number(text) !== 0)
     throw new InvalidArgumentError(`The unit is missing: write ${text}ms or ${text}s.`);
   return text;
 }
 
-/** For options that take a count. */
+/** Parses a count for an option. */
 export function countArgument(text: string): number {
   const count = Number(text);
   if (!Number.isSafeInteger(count) || count < 0) throw new InvalidArgumentError("The value must be a whole number.");
   return count;
 }
 
-/** For options that take a port. */
+/** Parses a port for an option. */
 export function portArgument(text: string): number {
   const port = Number(text);
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
@@ -185,7 +188,7 @@ export function portArgument(text: string): number {
   return port;
 }
 
-/** For options that may be given several times. */
+/** Collects the values of an option that users may repeat. */
 export function repeated(value: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), value];
 }

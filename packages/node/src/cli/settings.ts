@@ -2,14 +2,14 @@
 export interface Setting {
   readonly key: string;
   readonly flag: string;
-  /** The first that is set and not empty counts. */
+  /** The variables. The first one that is set and not empty counts. */
   readonly env: readonly string[];
   readonly summary: string;
-  /** The commands that take the flag: every command; `dev`, `node` and `agent`; `dev` and `node`. */
+  /** The commands that take the flag: every command, `dev`, `node` and `agent`, or `dev` and `node`. */
   readonly scope: "connection" | "service" | "node";
-  /** The flag may be given several times. */
+  /** Users may repeat the flag. */
   readonly repeated?: boolean;
-  /** Flag and variables name a file that holds the value. */
+  /** The flag and the variables name a file that holds the value. */
   readonly inFile?: boolean;
 }
 
@@ -29,7 +29,7 @@ const own = (scope: Setting["scope"], key: string, flag: string, env: string, su
   scope,
 });
 
-/** Every setting there is. docs/operations.md prints this table; a test compares them. */
+/** All settings. docs/operations.md prints this table, and a test compares them. */
 export const settings: readonly Setting[] = [
   connection("nats.servers", "--nats <urls>", "URL", "URLs of the NATS servers, separated by commas"),
   connection("nats.credsFile", "--creds <file>", "CREDS", "credentials file (JWT and seed)"),

@@ -1,20 +1,20 @@
 import { fill } from "./wrap.ts";
 
 const GAP = 2;
-/** A column of text is not made narrower than this. */
+/** The least width of a column of text. */
 const LEAST_WIDTH = 16;
 
 interface TableCell {
   readonly text: string;
-  /** The text that is printed instead, with the same visible length. */
+  /** The text to print instead, with the same visible length. */
   readonly paint: (text: string) => string;
 }
 
 type Row = readonly TableCell[];
 
 /**
- * Lays rows out below a head for a terminal. Where they are too wide, the widest columns of several words are broken between words; where that is not
- * enough, each row becomes a block with a line for each of its cells. No word is broken.
+ * Lays rows out below a head for a terminal. If they are too wide, it breaks the widest columns of several words between words. If that is not enough, each
+ * row becomes a block with a line for each of its cells. It breaks no word.
  */
 export function layOut(head: Row, rows: readonly Row[], columns: number): string {
   const widths = fittingWidths([head, ...rows], columns);
@@ -22,7 +22,7 @@ export function layOut(head: Row, rows: readonly Row[], columns: number): string
   return [head, ...rows].flatMap((row) => linesOf(row, widths)).join("\n");
 }
 
-/** A row as lines: a cell that is too wide for its column goes on in the next line. */
+/** Makes lines from a row. A cell that is too wide for its column continues on the next line. */
 function linesOf(row: Row, widths: readonly number[]): readonly string[] {
   const columns = row.map(({ text }, at) => text.split("\n").flatMap((part) => [...fill(part, widths[at] ?? 0)]));
   const height = Math.max(...columns.map((parts) => parts.length));
@@ -37,7 +37,7 @@ function linesOf(row: Row, widths: readonly number[]): readonly string[] {
   );
 }
 
-/** How wide the columns may be; `undefined` where the rows do not fit without breaking words. */
+/** Returns the widths of the columns, or `undefined` if the rows do not fit without breaking words. */
 function fittingWidths(rows: readonly Row[], columns: number): readonly number[] | undefined {
   const widths = widthsOf(rows, (text) => text.length);
   const longestWords = widthsOf(rows, (text) => Math.max(...text.split(/\s/).map((word) => word.length)));
@@ -57,7 +57,7 @@ function widthsOf(rows: readonly Row[], widthOf: (text: string) => number): numb
   return (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => widthOf(row[at]?.text ?? ""))));
 }
 
-/** Rows as blocks: the cells that say something, each behind its head. */
+/** Makes blocks from rows. Each cell that is not empty follows its head. */
 function blocks(head: Row, rows: readonly Row[], columns: number): string {
   const margin = Math.max(...head.map(({ text }) => text.length)) + GAP;
   const blockOf = (row: Row): string =>

@@ -20,7 +20,7 @@ const summaries: Readonly<Record<string, string>> = {
   "retry.jitter": "random share of each pause, 0 to 1",
 };
 
-/** A flag for each numeric option, called as its header is. */
+/** Adds a flag for each numeric option, with the name of its header. */
 const numberFlags = numberFields.map(({ path, header, kind, fallback, retry }) => {
   const flag = `--${header.slice("Ergon-".length).toLowerCase()} <${kind === "duration" ? "duration" : "n"}>`;
   const shown = kind === "duration" ? formatDuration(fallback) : String(fallback);
@@ -41,7 +41,7 @@ export interface TaskFlags {
   readonly [numberFlag: string]: unknown;
 }
 
-/** Gives a command a flag for everything that may be said of a task. */
+/** Adds a flag to a command for every option of a task. */
 export function addTaskFlags(command: Command): Command {
   command
     .optionsGroup("Task:")
@@ -58,7 +58,7 @@ export function addTaskFlags(command: Command): Command {
   return command;
 }
 
-/** The task that flags and payload describe. The values are checked with everything else, by the client. */
+/** Makes the task that flags and payload describe. The client checks the values with everything else. */
 export function taskRequest(
   driver: string,
   payload: Uint8Array,

@@ -38,7 +38,7 @@ function needsOf(run: RunSpec): Needs {
   return needs;
 }
 
-/** A plan that was checked, its steps, and the plans in them. */
+/** Lists a checked plan, its steps, and the plans in them. */
 function collect(plan: unknown, needs: Needs): void {
   const steps: unknown = isMap(plan) ? plan["steps"] : plan;
   for (const step of Array.isArray(steps) ? (steps as readonly unknown[]) : []) {

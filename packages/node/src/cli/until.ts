@@ -7,7 +7,7 @@ import type { Output } from "./output.ts";
 import type { Session } from "./session.ts";
 import { reasonOf, sayingWhy } from "./waiting-reason.ts";
 
-/** For `--until`: `state:paid` or `tag:busy`. */
+/** Parses the value of `--until`: `state:paid` or `tag:busy`. */
 export function untilArgument(text: string): Until {
   const [, kind, name = ""] = /^(state|tag):(.+)$/.exec(text) ?? [];
   if (kind === undefined) throw new InvalidArgumentError("Write it like state:paid or tag:busy.");
@@ -16,12 +16,12 @@ export function untilArgument(text: string): Until {
 
 export interface UntilFlags {
   readonly eventId?: string | undefined;
-  /** Absent: the end. */
+  /** The state or tag, absent for the end. */
   readonly until?: Until | undefined;
   readonly timeout?: number | undefined;
 }
 
-/** Waits until an instance is where it should be, after an event if there is one. Answers it as it stands then, or when the time is up. */
+/** Waits until an instance is in the expected state, after an event if there is one. Returns the instance then, or when the time is over. */
 export async function reach(
   session: Session,
   client: Client,
@@ -41,7 +41,7 @@ export async function reach(
   }
 }
 
-/** The exit code for an instance's state, and the reason if it is not the expected state. */
+/** Returns the exit code for an instance's state, and the reason if it is not the expected state. */
 export function exitCodeOfUntil(output: Output, view: MachineView, { state, tag }: Until = {}): number {
   const { status } = view;
   const there = state === undefined ? tag !== undefined && view.stateTags.includes(tag) : isIn(view.value, state);

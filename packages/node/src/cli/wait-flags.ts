@@ -1,6 +1,6 @@
 import { InvalidError, type Until } from "@ergon/core";
 
-/** Throws `InvalidError` when flags say how long to wait, but not for what, or for two things at once. */
+/** Throws `InvalidError` if flags set the time of a wait without its target, or set two targets. */
 export function checkTimeout(flags: {
   readonly wait?: boolean;
   readonly until?: Until;

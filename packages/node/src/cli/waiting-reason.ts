@@ -5,7 +5,7 @@ import type { Session } from "./session.ts";
 /** After this time, a waiting command prints the reason of its wait. */
 const PATIENCE_MS = 2_000;
 
-/** Waits for `waited`; meanwhile says on standard error why the task or instance does not get on: first after 2 s, then whenever that changes. */
+/** Waits for `waited`. Meanwhile it prints on standard error why the task or instance waits, first after 2 s, and then after each change. */
 export async function sayingWhy<T>({ output }: Session, client: Client, id: string, waited: Promise<T>): Promise<T> {
   if (output.json) return waited;
   const over = new AbortController();
@@ -17,7 +17,7 @@ export async function sayingWhy<T>({ output }: Session, client: Client, id: stri
       told = reason;
     }
   };
-  // A failure here is a failure of the wait too, which reports it.
+  // If this watch fails, the wait fails too, and reports the failure.
   const timer = setTimeout(() => void tell().catch(() => undefined), PATIENCE_MS);
   try {
     return await waited;
@@ -27,7 +27,7 @@ export async function sayingWhy<T>({ output }: Session, client: Client, id: stri
   }
 }
 
-/** Why a live task does not get on, or what an instance waits for does not. */
+/** Returns the reason why a live task waits, or why the tasks wait that an instance waits for. */
 export function reasonOf(view: TaskView | MachineView): string | undefined {
   if (isTerminal(view.status)) return undefined;
   if (!isInstance(view)) return view.reason;

@@ -1,6 +1,6 @@
 import type { NodeView } from "@ergon/core";
 
-/** How many records wait for each machine that the node of their shard does not know. */
+/** Counts the records that wait for each machine that the node of their shard does not know. */
 export function waitingFor(nodes: readonly NodeView[]): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const { waiting = {} } of nodes)

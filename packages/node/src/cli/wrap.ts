@@ -1,6 +1,6 @@
-/** How wide a terminal is taken to be that does not tell. */
+/** The assumed width of a terminal that reports none. */
 const USUAL_COLUMNS = 80;
-/** Text of two columns keeps its second one where there is so much room for it. */
+/** The least room for the second column, below which the text does not keep it. */
 const LEAST_ROOM = 24;
 
 export function columnsOf({ columns = USUAL_COLUMNS }: { readonly columns?: number | undefined }): number {
@@ -8,8 +8,8 @@ export function columnsOf({ columns = USUAL_COLUMNS }: { readonly columns?: numb
 }
 
 /**
- * Breaks lines that are wider than a terminal between words; the terminal would break them inside words. A continued line is indented below its text. If
- * the line has two columns with two or more spaces between them, it is indented below the second column. A word that is wider than the terminal stays whole.
+ * Breaks lines that are wider than a terminal between words, because the terminal would break them inside words. It indents a continued line below the line's
+ * text, or below the second column if the line has two columns with two or more spaces between them. A word that is wider than the terminal stays whole.
  */
 export function wrapText(text: string, columns: number): string {
   return text
@@ -29,7 +29,7 @@ function wrapLine(line: string, columns: number): string {
     .join("\n");
 }
 
-/** Breaks a text into lines of so many characters, the first of its own width. */
+/** Breaks a text into lines of this width. The first line has its own width. */
 export function* fill(text: string, firstWidth: number, width: number = firstWidth): Generator<string, void, void> {
   let line = "";
   let room = firstWidth;

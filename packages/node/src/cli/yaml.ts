@@ -1,6 +1,6 @@
 import { InvalidError, messageOf } from "@ergon/core";
 
-/** A value in YAML or JSON. Throws `InvalidError` that says where it is neither; `name` says what holds it. */
+/** Reads a value in YAML or JSON. Throws `InvalidError` that names the place of the fault. `name` names the source of the text. */
 export async function parseYaml(text: Uint8Array, name: string): Promise<unknown> {
   const { parse } = await import("yaml");
   try {

@@ -1,11 +1,11 @@
-/** The nodes that may host a shard; `undefined`: any. */
+/** The nodes that may host a shard, or `undefined` if any node may. */
 export type Eligible = (shard: number) => ReadonlySet<string> | undefined;
 
 interface Place {
   readonly node: string;
-  /** Shards that only some nodes may host, and this one has. */
+  /** The shards that only some nodes may host, and that this node has. */
   bound: number;
-  /** Shards that any node may host, and this one owns. */
+  /** The shards that any node may host, and that this node owns. */
   readonly loose: number[];
 }
 
@@ -15,7 +15,7 @@ const anyNode: Eligible = () => undefined;
  * Assigns the shards to the nodes: counts differ by at most one as far as `eligible` allows, and no more shards move than that asks for. Every node
  * computes the same answer from the same view, so no leader is needed.
  *
- * `owners[n]` is the present owner of shard n, if any; owners that are not in `nodes` count as none. Answers the target owner of each shard
+ * `owners[n]` is the present owner of shard n, if any. Owners that are not in `nodes` count as none. Returns the target owner of each shard
  * (`undefined` when there are no nodes).
  */
 export function assign(
@@ -39,7 +39,7 @@ export function assign(
   return target;
 }
 
-/** Shards that only some may host stay where they may be, and leave nodes that have more of them than their share. */
+/** Places the shards that only some nodes may host. They stay with a suitable owner, unless it has more of them than its share. */
 function bind(
   shards: readonly number[],
   owners: readonly (string | undefined)[],
@@ -74,7 +74,7 @@ function bind(
   }
 }
 
-/** All others fill up to one level. Those who hold most keep the odd ones. */
+/** Fills up the nodes to one level with all other shards. The nodes that hold most keep the odd ones. */
 function spread(
   free: number[],
   places: ReadonlyMap<string, Place>,
@@ -100,12 +100,12 @@ function spread(
   for (const { node, places: some } of room) for (const shard of free.splice(0, some)) target[shard] = node;
 }
 
-/** How high `count` shards fill up nodes that have some already, and how many are left of them for those who stand no higher. */
+/** Returns the level to which `count` shards fill up nodes that already have some, and the number of shards left for the nodes below that level. */
 function levelOf(heights: readonly number[], count: number): { level: number; odd: number } {
   let filled = 0;
   let below = 0;
   for (const [index, height] of heights.toSorted((a, b) => a - b).entries()) {
-    // Up to the height of this one, the `index` before it take so many.
+    // The `index` nodes before this one need this number of shards to reach its level.
     if (index > 0 && index * height - below > count) break;
     filled = index + 1;
     below += height;

@@ -4,7 +4,7 @@ import { JSON_TYPE, decodeBody, encodeBody, type Ownership, type Session, type W
 import type { NodeContext } from "../node-context.ts";
 import { MachinesMap, type Needs } from "./machines-map.ts";
 
-/** Until what has changed is told: more may change at once. */
+/** The pause before the node reports a change, because more changes may come at once. */
 const TELL_MS = 50;
 
 /** The part of a session that describes its node. */
@@ -15,9 +15,9 @@ export type SessionView = Pick<
 
 interface Member extends SessionView {
   readonly needs: Needs;
-  /** Its session's value, by which a change is known. */
+  /** The value of its session, which shows a change. */
   readonly data: Uint8Array;
-  /** Monotonic time at which this node saw it first. */
+  /** The monotonic time at which this node saw it first. */
   readonly seenAt: number;
 }
 
@@ -36,7 +36,7 @@ export interface ClusterEvents {
   onOwnership(ownership: Ownership): void;
 }
 
-/** This node's view of the cluster: who lives, who owns what. Keeps this node's own session alive. */
+/** This node's view of the cluster: the living nodes, and the owners of shards. It also keeps this node's own session alive. */
 export class Cluster {
   readonly #context: NodeContext;
   readonly #self: SessionView;
@@ -77,7 +77,7 @@ export class Cluster {
     });
   }
 
-  /** Goodbye: others take over at once, and this node still hears of it. */
+  /** Says goodbye. Others take over at once, and this node still hears about it. */
   async leave(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
@@ -97,7 +97,7 @@ export class Cluster {
     for (const watch of this.#watches) watch.stop();
   }
 
-  /** The owner of the shard, as far as it is known and lives. */
+  /** Returns the owner of the shard, if the node knows it and it lives. */
   ownerOf(shard: number): string | undefined {
     const session = this.#owners[shard]?.session;
     return session !== undefined && this.#members.has(session) ? session : undefined;
@@ -111,9 +111,9 @@ export class Cluster {
     return this.#owners;
   }
 
-  /** Takes what the store told, by a watch or as an answer. */
+  /** Takes a change from the store, by a watch or as an answer. */
   learn(ownership: Ownership): void {
-    // An owner key of no shard is nobody's doing here.
+    // Ignore an owner key without a shard.
     if (this.#owners[ownership.shard] === undefined || ownership.fence <= this.ownership(ownership.shard).fence) return;
     this.#owners[ownership.shard] = ownership;
     this.#events?.onOwnership(ownership);
@@ -137,12 +137,12 @@ export class Cluster {
     return counts;
   }
 
-  /** The machines that the living nodes know, and those that their shards need. */
+  /** The machines that the living nodes know, and the machines that their shards need. */
   machinesMap(): MachinesMap {
     return (this.#machinesMap ??= new MachinesMap([...this.#members.values()]));
   }
 
-  /** The needs of this node's shards have changed: the other nodes are to know soon. Many changes cost one write. */
+  /** The needs of this node's shards have changed, and the other nodes must hear so soon. Many changes cost one write. */
   needsChanged(): void {
     if (this.#telling || this.#stopped) return;
     this.#telling = true;
@@ -152,30 +152,30 @@ export class Cluster {
     });
   }
 
-  /** Whether this node is among the living, as the store tells. */
+  /** Tells whether the store counts this node among the living. */
   get alive(): boolean {
     return this.isAlive(this.#context.node);
   }
 
-  /** Whether a node has a session. */
+  /** Tells whether a node has a session. */
   isAlive(node: string): boolean {
     return this.#members.has(node);
   }
 
-  /** For how long this node has known of another. */
+  /** Returns the time for which this node has known another node. */
   knownFor(node: string): number {
     const seenAt = this.#members.get(node)?.seenAt;
     return seenAt === undefined ? 0 : this.#context.clock.monotonic() - seenAt;
   }
 
-  /** The next living node in the ring of ids: the one that this node watches over. */
+  /** Returns the next living node in the ring of ids, which this node watches. */
   successor(): string | undefined {
     const nodes = this.liveNodes();
     const next = nodes[(nodes.indexOf(this.#context.node) + 1) % nodes.length];
     return next === this.#context.node ? undefined : next;
   }
 
-  /** A witness's word: the node is dead. Everyone hears of it through the store. */
+  /** A witness has found the node dead. Every node hears about it through the store. */
   async declareDead(node: string): Promise<void> {
     this.#context.logger.warn({ dead: node }, "a node is gone; the other nodes take over its shards");
     await this.#context.ports.leases.end(node);
@@ -215,7 +215,7 @@ export class Cluster {
     if (data === undefined) {
       if (!this.#members.delete(id)) return;
       this.#machinesMap = undefined;
-      // Judged dead while paused or cut off: this node lives again with its next renewal, and gets shards then.
+      // Another node judged this node dead while it was paused or cut off. This node lives again after its next renewal, and gets shards then.
       if (id === this.#context.node && !this.#stopped) {
         this.#context.logger.warn({}, "this node's session has expired; the node opens a new one");
         void this.#tryToRenew();
@@ -230,7 +230,7 @@ export class Cluster {
     this.#events?.onChange();
   }
 
-  /** Reads a session. One that cannot be read counts as a living node, perhaps of another version; if there is no such node, its witness finds that out. */
+  /** Reads a session. An unreadable session counts as a living node, perhaps of another version. If there is no such node, its witness finds that out. */
   #read(id: string, data: Uint8Array): SessionView & { readonly needs: Needs } {
     try {
       return parseSession(id, data);
@@ -244,7 +244,7 @@ export class Cluster {
   }
 }
 
-/** Throws when the value is not a JSON map. */
+/** Throws if the value is not a JSON map. */
 function parseSession(id: string, data: Uint8Array): SessionView & { readonly needs: Needs } {
   const view = decodeBody(data, JSON_TYPE);
   if (typeof view !== "object" || view === null) throw new InvalidError("INVALID_BODY", "its value is not a map");

@@ -7,13 +7,13 @@ import { probe } from "./proof-of-death.ts";
 
 const PROBE_MS = 250;
 const CONFIRM_MS = 100;
-/** A node's subject may not be known everywhere yet when its session is. */
+/** The pause for a new node, whose session the cluster may know before its subject. */
 const GRACE_MS = 300;
 const ROLL_MS = 1_000;
 
 /**
- * Each node watches over the next in the ring: it asks on the node's own subject, and twice hearing from the server that nobody is there is the proof
- * of death; a slow node merely does not answer. Also calls the roll for the agents. No write unless somebody died.
+ * Each node watches the next node in the ring. It asks on the next node's own subject, and two reports of the server that nobody is there prove the death. A
+ * slow node only does not answer. The detector also calls the roll for the agents. It writes only if a node died.
  */
 export class FailureDetector {
   readonly #context: NodeContext;
@@ -28,7 +28,7 @@ export class FailureDetector {
     this.#cluster = cluster;
   }
 
-  /** Makes this node answer for itself. Before its session opens, so that no witness finds it dead. */
+  /** Makes this node answer for itself. Call it before the node's session opens, otherwise a witness could find the node dead. */
   listen(): void {
     const { ports, names, node } = this.#context;
     this.#subscription = ports.bus.subscribe(names.node(node), ({ reply }) => {
@@ -84,7 +84,7 @@ export class FailureDetector {
     await delay(this.#context.clock, CONFIRM_MS);
     if (this.#stopped || !(await this.#isDead(peer))) return;
     await this.#cluster.declareDead(peer);
-    // Agents keep slots for it, which others may have at once.
+    // Agents keep slots for the dead node, which other nodes can use at once.
     this.#roll("gone", peer);
   }
 

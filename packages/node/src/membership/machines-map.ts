@@ -1,20 +1,20 @@
-/** Machines, as `name@version`, and the shards whose records need them. */
+/** The machines as `name@version`, and the shards whose records need them. */
 export type Needs = Readonly<Record<string, readonly number[]>>;
 
 /** The machines in the session of a node. */
 interface Knowing {
   readonly id: string;
   readonly machines: readonly string[];
-  /** Versions whose instances it takes over. */
+  /** The versions whose instances the machine takes over. */
   readonly migratable?: readonly string[];
   readonly needs: Needs;
 }
 
-/** Which living node knows which machines, and which of them each shard's records need, as all sessions together say. */
+/** The machines that each living node knows and that each shard's records need, as all sessions together report them. */
 export class MachinesMap {
   readonly #nodes: readonly Knowing[];
   readonly #byShard = new Map<number, Set<string>>();
-  /** Shards that need the same can go to the same nodes. */
+  /** The nodes for each set of needs, because shards with equal needs can go to the same nodes. */
   readonly #knowing = new Map<string, ReadonlySet<string>>();
 
   constructor(nodes: readonly Knowing[]) {
@@ -30,7 +30,7 @@ export class MachinesMap {
     }
   }
 
-  /** The nodes that know everything that the records of a shard need; `undefined` when these are all nodes. */
+  /** Returns the nodes that know everything that the records of a shard need, or `undefined` if these are all nodes. */
   eligible(shard: number, more: readonly string[] = []): ReadonlySet<string> | undefined {
     const needed = this.#byShard.get(shard);
     if (needed === undefined && more.length === 0) return undefined;
@@ -38,14 +38,14 @@ export class MachinesMap {
     return knowing.size === this.#nodes.length ? undefined : knowing;
   }
 
-  /** The machines that the records of a shard need and that no living node knows. */
+  /** Lists the machines that the records of a shard need and that no living node knows. */
   missing(shard: number): readonly string[] {
     return [...(this.#byShard.get(shard) ?? [])]
       .filter((machine) => !this.#nodes.some((node) => hosts(node, machine)))
       .toSorted();
   }
 
-  /** The versions of a machine that living nodes know, as `name@version`, the newest last. */
+  /** Lists the versions of a machine that living nodes know, as `name@version`, the newest last. */
   versions(name: string): readonly string[] {
     const known = new Set(this.#nodes.flatMap(({ machines }) => machines));
     return [...known]

@@ -3,8 +3,8 @@ import { isErgonError, type Bus, type Headers } from "@ergon/core";
 import { NO_BYTES } from "../node-context.ts";
 
 /**
- * Asks on a subject that only its owner serves. `deserted` is the server's word that nobody is there; a slow one is `silent`, which is no death, and
- * without NATS nothing can be known.
+ * Asks on a subject that only its owner serves. `deserted` means that the server reports that nobody is there. A slow owner is `silent`, which does not prove
+ * its death. Without NATS the node can prove nothing.
  */
 export async function probe(
   bus: Bus,

@@ -1,18 +1,18 @@
 import type { Clock, Logger, TimerHandle } from "@ergon/core";
 import type { Placement } from "@ergon/core/nats";
 
-/** For how long nodes must be gathered on a server before one leaves it: after a failover, connections and servers still come back. */
+/** The time for which nodes must be gathered on a server before one leaves it, because connections and servers still come back after a failover. */
 const SETTLE_MS = 5_000;
 
-/** Where a node is: its id, and the NATS server that it is connected to as far as it says. */
+/** The place of a node: its id, and the NATS server of its connection, if it reports one. */
 export interface Placed {
   readonly id: string;
   readonly server?: string | undefined;
 }
 
 /**
- * Whether `id` is the node that has to leave its NATS server for another one: of the server with most nodes, while another server has at least two
- * fewer, the last by id. Every node computes the same, so one at a time moves, and none does once the numbers differ by at most one.
+ * Tells whether the node `id` has to leave its NATS server for another one. If another server has at least two nodes fewer than the fullest one, the last
+ * node by id leaves the fullest. Every node computes the same answer, so one node moves at a time, and none moves when the numbers differ by at most one.
  */
 export function mustMove(id: string, nodes: readonly Placed[], servers: number): boolean {
   const byServer = Map.groupBy(
@@ -32,22 +32,22 @@ export function mustMove(id: string, nodes: readonly Placed[], servers: number):
 export interface SpreadParts {
   readonly id: string;
   readonly placement: Placement;
-  /** The living nodes, this one among them. */
+  /** The living nodes, including this one. */
   readonly nodes: () => readonly Placed[];
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 /**
- * Spreads the nodes over the NATS servers: connections choose a server at random and keep it, so after the failovers of an upgrade all nodes may be
- * on one server, whose silence would stop them all.
+ * Spreads the nodes over the NATS servers. Connections choose a server at random and keep it, so all nodes may use one server after the failovers of an
+ * upgrade, and the silence of that server would stop them all.
  */
 export class ServerSpread {
   readonly #parts: SpreadParts;
   #timer: TimerHandle;
-  /** How many servers were advertised when `#tries` began. */
+  /** The number of advertised servers when `#tries` began. */
   #advertised = 0;
-  /** Moves since then. A server may advertise several addresses: who has dialled as many as there are has found every server that there is. */
+  /** The number of moves since then. A server may advertise several addresses, so a node that has dialled as many times has found every server. */
   #tries = 0;
   #stopped = false;
 
@@ -56,7 +56,7 @@ export class ServerSpread {
     parts.placement.onChange(() => this.check());
   }
 
-  /** To be called when nodes have come, gone or moved. */
+  /** The cluster calls this when nodes have come, gone or moved. */
   check(): void {
     if (this.#stopped || !this.#mustMove()) {
       this.#parts.clock.cancel(this.#timer);
@@ -76,7 +76,7 @@ export class ServerSpread {
 
   #mustMove(): boolean {
     const { id, nodes, placement } = this.#parts;
-    // Where the session names another server, this node has just moved, and the others do not know it yet.
+    // If the session names another server, this node has just moved, and the other nodes do not know it yet.
     const own = nodes().find((node) => node.id === id)?.server;
     if (own === undefined || own !== placement.server) return false;
     if (placement.servers !== this.#advertised) {

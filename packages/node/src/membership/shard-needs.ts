@@ -3,10 +3,10 @@ import type { Clock } from "@ergon/core";
 import type { HostedShard } from "../shard/hosted-shard.ts";
 import type { Needs } from "./machines-map.ts";
 
-/** A shard on its way from this node to another: others are to know what it needs until its next owner says so. */
+/** The time for which this node reports the needs of a shard that has left. The next owner reports them afterwards. */
 const KEEP_MS = 5_000;
 
-/** The machines that the records of this node's shards need, with those of shards that have just left. */
+/** The machines that the records of this node's shards need, including shards that have just left. */
 export class ShardNeeds {
   readonly #clock: Clock;
   readonly #hosted: ReadonlyMap<number, HostedShard>;
@@ -17,13 +17,13 @@ export class ShardNeeds {
     this.#hosted = hosted;
   }
 
-  /** Remembers what a shard needs that leaves. */
+  /** Remembers the needs of a shard that leaves. */
   keep(shard: HostedShard): void {
     const machines = shard.needs(this.#clock.monotonic());
     if (machines.length > 0) this.#left.set(shard.number, { machines, until: this.#clock.monotonic() + KEEP_MS });
   }
 
-  /** For the session: machines, and the shards that need them. */
+  /** Returns the machines for the session, and the shards that need them. */
   read(): Needs {
     const needs = new Map<string, number[]>();
     const add = (shard: number, machines: readonly string[]): void => {

@@ -2,7 +2,7 @@ import path from "node:path";
 
 import { isExecutable } from "../is-executable.ts";
 
-/** The nats-server binary: what `ERGON_NATS_SERVER` names, else the first on `PATH`. `undefined` when there is none. */
+/** Finds the nats-server binary: the path in `ERGON_NATS_SERVER`, otherwise the first on `PATH`. Returns `undefined` if there is none. */
 export function findNatsServer(env: Readonly<Record<string, string | undefined>> = process.env): string | undefined {
   const named = env["ERGON_NATS_SERVER"];
   if (named !== undefined && named !== "") return named;

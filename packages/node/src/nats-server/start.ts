@@ -9,21 +9,24 @@ import { createInterface } from "node:readline";
 import { findNatsServer } from "./find.ts";
 
 export interface NatsServerOptions {
-  /** Where JetStream keeps its files; made when it is missing. */
+  /** The folder in which JetStream keeps its files. The function creates it if it is missing. */
   readonly storeDir: string;
-  /** @defaultValue what {@link findNatsServer} finds */
+  /** The path of the binary. @defaultValue the result of {@link findNatsServer} */
   readonly binary?: string;
   /** @defaultValue any free port */
   readonly port?: number;
-  /** When writes reach the disk: `always` before each acknowledgement, or every so often, in nats-server's words (`2m`). @defaultValue the server's own, `2m` */
+  /**
+   * The time at which writes reach the disk: `always` before each acknowledgement, or an interval in nats-server's notation (`2m`). @defaultValue the
+   * server's own, `2m`
+   */
   readonly sync?: string;
-  /** Most bytes that JetStream may store. @defaultValue the server's own: three quarters of the free disk */
+  /** The most bytes that JetStream may store. @defaultValue the server's own: three quarters of the free disk */
   readonly maxFileStoreBytes?: number;
-  /** A configuration file of nats-server's own that is read first. */
+  /** A configuration file of nats-server that the server reads first. */
   readonly include?: string;
-  /** Anything else of nats-server's configuration, by its own names. */
+  /** Other parts of nats-server's configuration, by its own names. */
   readonly configuration?: Readonly<Record<string, unknown>>;
-  /** Hears every line of the server's log. */
+  /** The callback gets every line of the server's log. */
   readonly onLog?: (line: string) => void;
 }
 
@@ -32,18 +35,18 @@ export interface NatsServer {
   readonly port: number;
   readonly pid: number;
   readonly storeDir: string;
-  /** Resolves when the process is gone, however. */
+  /** Resolves when the process has ended for any reason. */
   readonly exited: Promise<void>;
-  /** Asks it to end, and resolves when it has. Idempotent. */
+  /** Asks the server to end, and resolves when it has ended. Idempotent. */
   stop(): Promise<void>;
   /** Sends a signal: `SIGKILL`, `SIGSTOP`, `SIGCONT`. */
   signal(name: NodeJS.Signals): void;
 }
 
 /**
- * Runs the server, and a shell beside it that ends the server when its own input does: the pipe from this process breaks however this
- * process dies, by `kill -9` too, and nats-server itself would not notice. The folder in which it ran (`$0`) is removed after it. A group of its own, so
- * that Ctrl-C reaches only us.
+ * Runs the server, and a shell beside it that ends the server when the shell's own input ends. The pipe from this process breaks however this process dies,
+ * even by `kill -9`, and nats-server itself would not notice. The shell then removes the folder in which the server ran (`$0`). Both run in a process group
+ * of their own, so that Ctrl-C reaches only this process.
  */
 const GUARD = `
 "$@" 3<&- </dev/null &
@@ -61,8 +64,8 @@ exit $code
 const LAST_LINES = 20;
 
 /**
- * Starts a nats-server with JetStream on the loopback interface, without authentication, and resolves when it takes connections.
- * Throws when there is no binary, or when the server gives up, with the reason that its log gives.
+ * Starts a nats-server with JetStream on the loopback interface, without authentication, and resolves when it takes connections. Throws if there is no
+ * binary, or if the server gives up, with the reason from its log.
  */
 export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
   const binary = options.binary ?? findNatsServer();
@@ -103,7 +106,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
       if (!stopping) {
         stopping = true;
         send(found.pid, "SIGTERM");
-        // A stopped process takes no signal but these.
+        // A stopped process takes only these signals.
         send(found.pid, "SIGCONT");
       }
       await exited;
@@ -112,7 +115,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   };
 }
 
-/** JSON without its outer braces is nats-server's own notation, in which files are included by their way from this one. */
+/** Writes JSON without its outer braces, which is nats-server's own notation. An `include` names a file by its path relative to this one. */
 function configurationOf(options: NatsServerOptions, runDir: string): string {
   const include = options.include === undefined ? "" : `include '${path.relative(runDir, options.include)}'\n`;
   const configuration = {
@@ -131,7 +134,7 @@ function configurationOf(options: NatsServerOptions, runDir: string): string {
 function start(binary: string, configFile: string): ChildProcess {
   const command = [binary, "--config", configFile];
   if (process.platform === "win32") return spawn(binary, command.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
-  // Descriptor 3 is the pipe that nobody writes to: its end is the news.
+  // Nobody writes to the pipe at descriptor 3, so its end is the signal.
   return spawn("/bin/sh", ["-c", GUARD, path.dirname(configFile), ...command], {
     detached: true,
     stdio: ["ignore", "pipe", "pipe", "pipe"],
@@ -144,7 +147,7 @@ function followLog(child: ChildProcess, hear: (line: string) => void): void {
   }
 }
 
-/** The errors in the log, without process and time; the whole log if it contains no error. */
+/** Returns the errors in the log, without process and time, or the whole log if it contains no error. */
 function reasonIn(lines: readonly string[]): string {
   const faults = lines.flatMap((line) => /\[(?:ERR|FTL)\] (.*)$/.exec(line)?.[1] ?? []);
   return (faults.length === 0 ? lines : faults).join("\n");
@@ -158,7 +161,7 @@ function send(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** The server writes its ports, and its process id into the name, once it listens. */
+/** The server writes its ports when it listens, into a file whose name contains its process id. */
 async function portsOf(runDir: string): Promise<{ readonly pid: number; readonly urls: readonly string[] }> {
   const events = watch(runDir);
   try {
@@ -183,7 +186,7 @@ async function readPorts(runDir: string): Promise<{ pid: number; urls: readonly 
       if (ports.nats?.[0] !== undefined) return { pid: Number(pid), urls: ports.nats };
     }
   } catch {
-    // Not written to its end yet, or removed with the folder; the next change tells.
+    // The server has not written the file completely, or somebody removed it with the folder. The next change shows the result.
   }
   return undefined;
 }

@@ -13,7 +13,7 @@ interface Entry {
   doubtful?: boolean;
   /** The most writes of a commit that begins with this one, after the store refused a commit because of one record in it. */
   most?: number;
-  /** How often the store refused the record itself. */
+  /** The number of times that the store refused the record itself. */
   refusals?: number;
   /** The timer that ends the pause after a refusal. */
   timer?: unknown;
@@ -130,7 +130,7 @@ export class CommitQueue {
     return this.#inFlight < this.#singles || (this.#singles > 1 && this.#perCommit > 1 && this.#areMany());
   }
 
-  /** Whether too many writes wait to send them singly. */
+  /** Tells whether too many writes wait to send them singly. */
   #areMany(): boolean {
     return this.#queued.size > this.#singles;
   }

@@ -23,7 +23,7 @@ interface Flags {
   readonly requireAgents?: boolean;
 }
 
-/** Waits under way at once; the others' tasks go on all the same. */
+/** The number of waits in flight at once. The tasks of the other waits run all the same. */
 const WAITS = 500;
 
 export function batch(command: Command, cli: Cli): void {

@@ -19,7 +19,7 @@ interface Flags {
   readonly to?: string | undefined;
 }
 
-/** Migrations under way at once. */
+/** The number of migrations in flight at once. */
 const AT_ONCE = 100;
 
 export function migrate(command: Command, cli: Cli): void {
@@ -46,7 +46,7 @@ export function migrate(command: Command, cli: Cli): void {
     );
 }
 
-/** Throws `MACHINE_NOT_FOUND`: nobody has instances of a machine whose name is misspelt. */
+/** Throws `MACHINE_NOT_FOUND` if no node knows the machine, because a misspelt name has no instances either. */
 async function requireMachine(client: Client, machine: string): Promise<void> {
   const known = await knownMachines(client);
   if (!known.some((name) => name.startsWith(`${machine}@`))) throw machineNotFound(machine, known);
@@ -88,7 +88,7 @@ interface Fault {
   readonly message: string;
 }
 
-/** Why the instance was not moved. One that has ended meanwhile needs no other version. */
+/** Returns the reason why the instance did not move. An instance that has ended meanwhile needs no other version. */
 async function migrateOne(
   client: Client,
   id: string,

@@ -3,7 +3,7 @@ import { describePlan, type MachineView, type PlanView, type StepView } from "@e
 import { cell, statusCell } from "../format.ts";
 import type { Output } from "../output.ts";
 
-/** How a plan stands, and a row for each of its steps. */
+/** Formats the state of a plan, and a row for each of its steps. */
 export function printPlan(output: Output, view: MachineView): void {
   if (output.json) return output.value(view);
   const { steps, counts } = describePlan(view);
@@ -22,7 +22,7 @@ export function printPlan(output: Output, view: MachineView): void {
   );
 }
 
-/** One view may hold many changes: what a step causes is told after it. */
+/** The order of the changes in one view, in which the effects of a step follow the step. */
 const causality: readonly StepView["status"][] = [
   "waiting",
   "succeeded",
@@ -35,7 +35,7 @@ const causality: readonly StepView["status"][] = [
   "running",
 ];
 
-/** Answers, view by view, a line for each step that has got on since the last. */
+/** Returns a line for each step that has changed since the last view. */
 export function newsOfSteps(): (view: MachineView) => string[] {
   const told = new Map<string, string>();
   return (view) =>

@@ -92,7 +92,7 @@ function addRun(group: Command, cli: Cli): void {
     );
 }
 
-/** The plan in a file. Throws `InvalidError`, which names the place, if the file is no YAML. The node checks the plan itself. */
+/** Reads the plan in a file. Throws `InvalidError`, which names the place, if the file is not YAML. The node checks the plan itself. */
 async function readPlan(io: Io, file: string): Promise<PlanDefinition> {
   const data = file === "-" ? await readStdin(io, "a plan") : await readInput(file);
   const name = file === "-" ? "standard input" : file;
@@ -102,7 +102,7 @@ async function readPlan(io: Io, file: string): Promise<PlanDefinition> {
   return (Array.isArray(parsed) ? { steps: parsed } : parsed) as PlanDefinition;
 }
 
-/** Says which plan it is, or how its steps get on until it has ended. */
+/** Prints the id of the plan, or the changes of its steps until it has ended. */
 async function follow(
   session: Session,
   client: Client,

@@ -104,12 +104,12 @@ export function addSchedule(group: Command, cli: Cli): void {
     .action(
       cli.clientAction(async ({ io, output }, client, id: string, flags: Flags) => {
         const spec = { ...(flags.file === undefined ? {} : await readSpec(flags.file)), ...(await specOf(io, flags)) };
-        // Said here, all of it at once, also of a spec that replaces another.
+        // Check the whole spec here, so that the user sees all faults at once, even for a spec that replaces another.
         const { parseSchedule } = await import("../parse-schedule.ts");
         const { run } = parseSchedule(spec);
         const view = await store(client, id, spec, flags);
         printSchedule(output, describeSchedule(view, SHOWN));
-        // It is stored by now: a warning that cannot be made is none.
+        // The schedule is stored by now, so a failure to find warnings is not an error.
         const unserved = output.json ? [] : await unservedBy(client, run).catch(() => []);
         for (const line of unserved) output.note(`ergon: ${line}`);
       }),
@@ -142,7 +142,7 @@ function hasEnded(id: string, { status }: MachineView): ConflictError {
   );
 }
 
-/** The spec that flags describe. The values are checked with everything else. */
+/** Makes the spec that flags describe. A later check covers the values with everything else. */
 async function specOf(io: Io, flags: Flags): Promise<ScheduleSpec> {
   const { cron, every, at, after, start, end, jitter, overlap, runs, machine } = flags;
   const catchUp =

@@ -8,7 +8,7 @@ import { SHOWN, printSchedule, printSchedules } from "../schedule-view.ts";
 import type { Cli } from "../session.ts";
 import { addSchedule } from "./schedule-add.ts";
 
-/** Schedules that are asked for at a time. */
+/** The number of schedules in one request. */
 const AT_ONCE = 20;
 
 export function schedule(command: Command, cli: Cli): void {

@@ -74,17 +74,17 @@ export function start(command: Command, cli: Cli): void {
     );
 }
 
-/** A start that has heard nothing for so long asks the nodes whether one of them knows the machine. */
+/** The time after which a start without an answer asks the nodes whether one of them knows the machine. */
 const ASK_NODES_MS = 300;
 
-/** Nobody listens for a machine that nobody knows: where nodes are there, it is said at once which ones they know. */
+/** Starts an instance. Nobody listens for an unknown machine, so the command asks the nodes which machines they know, and reports these at once. */
 async function begin(client: Client, machine: string, input: unknown, options: StartOptions): Promise<Instance> {
   const { promise: unknown, reject } = Promise.withResolvers<never>();
   const lookUp = async (cause?: unknown): Promise<void> => {
     const known = await knownMachines(client);
     if (!known.some((name) => name.startsWith(`${machine}@`))) reject(machineNotFound(machine, known, cause));
   };
-  // Where no node answers, the start itself says so.
+  // If no node answers, the start itself reports that.
   const timer = setTimeout(() => void lookUp().catch(() => undefined), ASK_NODES_MS);
   const started = client.start(machine, input, options);
   started.catch(() => undefined);

@@ -15,7 +15,7 @@ import type { Session } from "../session.ts";
 import { shippedDrivers } from "../shipped-drivers.ts";
 import { driversOf } from "./shipped.ts";
 
-/** Where a command looks for NATS when it is not told. */
+/** The URL at which a command looks for NATS by default. */
 const DEFAULT_URL = "nats://127.0.0.1:4222";
 
 export interface DevFlags {
@@ -75,7 +75,7 @@ interface Running {
   readonly machines: readonly string[];
 }
 
-/** Says to people what runs, where it is kept, and what to type next. */
+/** Prints the parts that run, the place of the store, and the next command. */
 function greet({ io, output, settings }: Session, { store }: DevFlags, { url, storeDir, machines }: Running): void {
   const { namespace } = settings;
   const where = `${url === DEFAULT_URL ? "" : ` --nats ${url}`}${namespace === "default" ? "" : ` --namespace ${namespace}`}`;
@@ -92,13 +92,13 @@ function greet({ io, output, settings }: Session, { store }: DevFlags, { url, st
   );
 }
 
-/** How this command is called from where it was called: a checkout's script says so; in a project npm knows where it is, and a shell does not. */
+/** Returns the name by which the user called this command. A checkout's script passes it on. npm finds the command in a project, and a shell does not. */
 function commandName(env: Session["io"]["env"]): string {
   if (env["npm_lifecycle_event"] === "ergon") return "npm run ergon --";
   return env["ERGON_COMMAND"] ?? (env["npm_command"] === undefined ? "ergon" : "npx ergon");
 }
 
-/** Where everything is kept; what has become of it is said once all has stopped. */
+/** Returns the folder of the store. After everything has stopped, it prints the fate of the folder. */
 async function openStore({ store }: DevFlags, onStop: OnStop, say: (text: string) => void): Promise<string> {
   if (store !== undefined) {
     onStop(async () => say(`all tasks are kept in ${store}`));

@@ -6,7 +6,7 @@ import { InvalidError } from "@ergon/core";
 import { isExecutable } from "../../is-executable.ts";
 import { shippedDrivers } from "../shipped-drivers.ts";
 
-/** The drivers of an agent of the command line. */
+/** The drivers of an agent on the command line. */
 export interface DriverFlags {
   readonly driver: readonly string[];
   readonly concurrency?: number | undefined;
@@ -27,7 +27,7 @@ const shipped: Readonly<Record<Shipped, Factory>> = {
     http({ concurrency, allow: httpAllow?.includes("all") === true ? "all" : httpAllow }),
 };
 
-/** Throws `InvalidError` when there is no such program: an agent that cannot start it would fail every attempt. */
+/** Throws `InvalidError` if there is no such program, because an agent that cannot start it would fail every attempt. */
 function requireProgram(program: string): void {
   const places = program.includes(path.sep)
     ? [program]
@@ -37,7 +37,7 @@ function requireProgram(program: string): void {
   throw new InvalidError("INVALID_OPTION", `the program ${JSON.stringify(program)} ${where}`);
 }
 
-/** The drivers that the flags ask for: shipped ones by name, or a program under one name. */
+/** Returns the drivers that the flags name: shipped drivers by name, or a program under one name. */
 export function driversOf(flags: DriverFlags, program: readonly string[]): readonly DriverDefinition[] {
   const { driver: names, concurrency, env, contentType } = flags;
   const [first, ...more] = names;
