@@ -5,7 +5,7 @@ import { getHeapStatistics } from "node:v8";
 export interface HeapGauge {
   /** Returns true if the live data leaves too little room for more work. */
   isFull(): boolean;
-  /** Does the same within one turn, in which no news of a collection comes: garbage counts as in use. */
+  /** Does the same within one turn, in which the gauge hears about no collection. Garbage counts as in use. */
   isFullNow(): boolean;
   /** The heap's limit in bytes. */
   readonly limitBytes: number;

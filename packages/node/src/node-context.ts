@@ -5,7 +5,7 @@ import type { ServerTime } from "./server-time.ts";
 
 /** The context that every part of a node uses. */
 export interface NodeContext {
-  /** Node id: unique per start of the process, and the name of its session. */
+  /** The id of the node, unique for each start of the process. The node's session has the same name. */
   readonly node: string;
   readonly names: Names;
   readonly ports: Ports;

@@ -21,11 +21,11 @@ export interface LogOptions {
 export interface DriverOptions {
   /** The subject of the driver's plain agents, such as that of any NATS micro service. @defaultValue `<prefix>.<namespace>.agent.<driver>` */
   readonly subject?: string | undefined;
-  /** The most attempts in flight per node. @defaultValue the number that the agents announce; for plain agents 256 */
+  /** The most attempts in flight per node. @defaultValue the number that the agents announce, or 256 for plain agents */
   readonly limit?: number | undefined;
 }
 
-/** Options of a node. `shards`, `buckets` and `replicas` are fixed when the namespace is created: later nodes take its values. */
+/** Options of a node. `shards`, `buckets` and `replicas` are fixed when the first node creates the namespace, and later nodes take its values. */
 export interface NodeOptions {
   readonly nats?: NatsOptions | undefined;
   /** Namespaces share nothing. @defaultValue "default" */

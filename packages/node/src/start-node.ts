@@ -34,7 +34,7 @@ export interface Node {
   /** Resolves when the node serves its share of the shards. */
   readonly ready: Promise<void>;
   /**
-   * Takes nothing new, stores what is under way, gives its shards away, and says goodbye: others take over at once. After `drainMs` it leaves
+   * Refuses new work, stores the work in progress, gives its shards away, and says goodbye, so that others take over at once. After `drainMs` it leaves
    * without waiting any longer, which costs its shards no more than a crash does. Idempotent.
    */
   stop(options?: { readonly drainMs?: number }): Promise<void>;

@@ -100,7 +100,7 @@ export class Credits {
     }
   }
 
-  /** The request for slots may have been lost: this node asks the agent again. */
+  /** The request for slots may have been lost, so this node asks the agent again. */
   refresh(agent: AgentEntry): void {
     for (const credit of agent.credits.values()) credit.demand = 0;
   }

@@ -88,7 +88,7 @@ export class PlainAgents {
   }
 
   /**
-   * Tries again whether somebody serves the drivers that nobody served. It tries some of them each time, in turn, and writes only if somebody does.
+   * Checks again whether somebody serves the drivers that nobody served. It tries some of them each time, in turn, and writes only if somebody does.
    */
   tryUnserved(): void {
     const { drivers, agents } = this.#parts;

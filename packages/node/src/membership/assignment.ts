@@ -12,7 +12,7 @@ interface Place {
 const anyNode: Eligible = () => undefined;
 
 /**
- * Assigns the shards to the nodes: counts differ by at most one as far as `eligible` allows, and no more shards move than that asks for. Every node
+ * Assigns the shards to the nodes. Counts differ by at most one as far as `eligible` allows, and no more shards move than that requires. Every node
  * computes the same answer from the same view, so no leader is needed.
  *
  * `owners[n]` is the present owner of shard n, if any. Owners that are not in `nodes` count as none. Returns the target owner of each shard

@@ -61,7 +61,7 @@ export interface Listening {
  * A live actor in the memory of its host. Its state is ahead of the store by the writes that are in flight.
  *
  * Everybody may read an actor. Each part of it has one owner, and only the owner writes it (`test/meta/actor-owners.test.ts`). A part that every
- * actor needs is a field here, since one more object per actor costs more than the field; a part that few actors have at a time is an object that
+ * actor needs is a field here, since one more object per actor costs more than the field. A part that few actors have at a time is an object that
  * its owner makes when it is needed.
  */
 export class LiveActor implements Due {

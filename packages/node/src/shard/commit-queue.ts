@@ -39,7 +39,7 @@ export interface CommitQueueOptions {
   readonly onResult?: (result: CommitResult) => void;
   /** The result of a write of the shard is not known, or the server refused its fence. Take the shard again, otherwise its queue stays stopped. */
   readonly onDoubt: (shard: HomeShard) => void;
-  /** The store refused the actor's first record: the actor does not exist. */
+  /** The store refused the actor's first record, so the actor does not exist. */
   readonly onCreationRefused: (actor: LiveActor) => void;
 }
 
@@ -214,7 +214,7 @@ export class CommitQueue {
       try {
         call(refusal);
       } catch (error) {
-        // Log and continue: the record is stored, whatever a callback makes of that. Otherwise one callback would stop the queue.
+        // Log and continue, otherwise one callback would stop the queue. The record is stored in any case.
         this.#options.logger.error({ shard: shard.number, err: error }, "the steps after a commit failed");
       }
     }
