@@ -30,7 +30,7 @@ export class ServerTime {
     this.#parts = parts;
   }
 
-  /** Tells whether the newest reading shows that the server's clock has passed this time. */
+  /** The time that the server's clock has passed by the newest reading. */
   get passed(): number {
     return this.#passed;
   }

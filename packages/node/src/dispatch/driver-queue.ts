@@ -56,7 +56,7 @@ export class DriverQueue {
     return Math.floor((this.#first() ?? 0) / 2);
   }
 
-  /** Finds the lane of the next task, and moves that task to its head. */
+  /** Finds the lane of the next task, and moves the head of the lane to that task. */
   #first(): number | undefined {
     if (this.#waiting === 0) return undefined;
     for (let lane = LANES - 1; lane >= 0; lane--) {

@@ -100,7 +100,7 @@ function spread(
   for (const { node, places: some } of room) for (const shard of free.splice(0, some)) target[shard] = node;
 }
 
-/** Returns the level to which `count` shards fill up nodes that already have some, and the number of shards left for the nodes below that level. */
+/** Returns the level to which `count` shards fill up nodes that already have some, and the number of remaining shards for nodes up to that level. */
 function levelOf(heights: readonly number[], count: number): { level: number; odd: number } {
   let filled = 0;
   let below = 0;

@@ -7,7 +7,7 @@ import { probe } from "./proof-of-death.ts";
 
 const PROBE_MS = 250;
 const CONFIRM_MS = 100;
-/** The pause for a new node, whose session the cluster may know before its subject. */
+/** The time for which a node does not probe a new one, because its session may be known before its subject is. */
 const GRACE_MS = 300;
 const ROLL_MS = 1_000;
 

@@ -106,7 +106,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
       if (!stopping) {
         stopping = true;
         send(found.pid, "SIGTERM");
-        // A stopped process takes only these signals.
+        // A stopped process handles SIGTERM only after SIGCONT.
         send(found.pid, "SIGCONT");
       }
       await exited;

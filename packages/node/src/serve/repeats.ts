@@ -61,7 +61,7 @@ export class Repeats {
   }
 }
 
-/** Starts an instance that continues from the point at which this one stopped, if its machine defines how. */
+/** Makes the start of an instance that continues from the point at which this one stopped, if its machine defines how. */
 function instanceAgain(state: MachineRecordState, newId: string | undefined): { id: string; spec: StartSpec } {
   const { machine, meta } = state;
   const { id, correlationId, tags, retentionMs } = meta;

@@ -5,7 +5,7 @@ import type { AgentsTable } from "../dispatch/agents-table.ts";
 import type { NodeContext } from "../node-context.ts";
 
 const LOOK_MS = 50;
-/** The time within which a node hears every agent, unless it has lost NATS. */
+/** The longest wait for agents. A node hears every agent within 1.5 s, unless it has lost NATS. */
 const LONGEST_MS = 5_000;
 
 /**

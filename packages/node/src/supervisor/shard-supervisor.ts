@@ -340,7 +340,7 @@ export class ShardSupervisor {
     this.#reconsider(shard);
   }
 
-  /** The node could not give the shard away while it took the shard or had a write in doubt. */
+  /** Decides again about a shard that the node could not give away while it took the shard or had a write in doubt. */
   #reconsider(shard: number): void {
     if (this.#stopping) this.#tell(shard, { type: "unassigned" });
     else this.reconcile();
