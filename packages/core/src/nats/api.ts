@@ -8,18 +8,18 @@ import type { NatsMessage } from "./message.ts";
 import { asBuffer } from "./message.ts";
 import type { Replies, Silence } from "./replies.ts";
 
-/** Either what was asked for or why not. */
+/** An answer of JetStream, which is the result or the reason for its absence. */
 type ApiAnswer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: ApiError };
 
-/** Requests to JetStream's own API, `$JS.API.…`: all that sets up and reads, and none of the hot path. */
+/** Sends requests to JetStream's API, `$JS.API.…`. The adapters use it for setup and reads, and never on the hot path. */
 export interface Api {
-  /** Asks until the server says something, an error included: a stream whose leader is being elected says nothing. Throws when it stays silent. */
+  /** Repeats a request until the server answers, even with an error. A stream without a leader gives no answer. Throws when the server stays silent. */
   ask<T>(what: string, body?: object, timeoutMs?: number): Promise<ApiAnswer<T>>;
-  /** Asks, and throws an error that says which. A passing lack of a leader is asked again, a few times. */
+  /** Sends a request, and throws the error of its answer. It retries a few times while a leader is missing. */
   demand<T>(what: string, body?: object): Promise<T>;
 }
 
-/** A question without an answer is asked again after this; all of them can be. */
+/** The time after which a request without an answer is repeated. All requests can be repeated. */
 const TRY_MS = 2_000;
 const TIMEOUT_MS = 10_000;
 const TRIES = 20;
@@ -75,7 +75,7 @@ function readAnswer<T>(message: NatsMessage): ApiAnswer<T> {
   return value.error === undefined ? { ok: true, value } : { ok: false, error: value.error };
 }
 
-/** The error for a missing answer of JetStream. */
+/** Returns the error for a missing answer of JetStream. */
 export function silenceOf(what: string, why: Silence): ErgonError {
   if (why === "not-permitted") return notPermitted(`publish to $JS.API.${what}`);
   if (why === "timeout") return new UnavailableError("STORE_UNAVAILABLE", `JetStream did not answer ${what} in time`);

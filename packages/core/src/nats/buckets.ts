@@ -7,21 +7,21 @@ import type { Keys } from "./keys.ts";
 import type { NatsLink } from "./link.ts";
 import { requireJetStream } from "./server-check.ts";
 
-/** The settings that are fixed when a namespace is created. */
+/** The settings of a namespace, which stay fixed after its creation. */
 export interface NamespaceShape {
   readonly shards: number;
   readonly buckets: number;
-  /** Copies of every record: 1, 3 or 5. */
+  /** The number of copies of every record. It is 1, 3 or 5. */
   readonly replicas: number;
 }
 
 export const defaultShape: NamespaceShape = { shards: 64, buckets: 1, replicas: 1 };
 
-/** How long the server keeps the news that a lease has ended, for watchers that were away. */
+/** The time for which the server keeps the end of a lease, for watchers that were disconnected. */
 const MARKER_SECONDS = 60;
 /**
- * How long a record that has run out leaves a marker. A server that is killed finds what it removed since it wrote its index last (every two
- * minutes) in its files again; without the marker the revision before the last, of a task that was live, would be the newest then.
+ * The time for which an expired record leaves a marker. A server that is killed restores from its files all messages that it has removed since it
+ * last wrote its index (every two minutes). Without the marker, the revision before the last would then be the newest, and it shows a live task.
  */
 const RECORD_MARKER_SECONDS = 300;
 const NANOS = 1_000_000_000;
@@ -43,8 +43,8 @@ export interface Namespace {
 }
 
 /**
- * Opens the buckets of a namespace, creating what is missing. The first who opens decides the shape; who comes later gets that one,
- * and a warning in the log when it asked for another. Throws `SERVER_UNSUITABLE` or `NOT_PERMITTED` where JetStream is not there for us.
+ * Opens the buckets of a namespace, and creates the missing ones. The first process to open a namespace decides its settings; later ones get these
+ * settings, and log a warning when they asked for others. Throws `SERVER_UNSUITABLE` or `NOT_PERMITTED` when JetStream is not available to the user.
  */
 export async function openNamespace(link: NatsLink, names: Names, wanted: NamespaceShape): Promise<Namespace> {
   await requireJetStream(link);
@@ -86,7 +86,7 @@ async function agreeOnShape(leases: Keys, key: string, wanted: NamespaceShape): 
   return { shards: shape.shards, buckets: shape.buckets, replicas: shape.replicas };
 }
 
-/** A key-value bucket as the NATS command line would make it, plus time to live per key and atomic batches. */
+/** Describes a key-value bucket as the NATS command line would create it, with time to live per key and atomic batches added. */
 function bucketConfig(bucket: string, replicas: number, extra: Readonly<Record<string, unknown>>): StreamConfig {
   return {
     name: `KV_${bucket}`,
@@ -118,7 +118,7 @@ async function ensureBucket(
 
   const created = await api.ask<{ readonly config: StreamConfig }>(`STREAM.CREATE.${wanted.name}`, wanted);
   if (created.ok) return created.value.config;
-  // Somebody else was first, with other wishes.
+  // Another process has created the bucket first, with other settings.
   if (isNameInUse(created.error)) return requireSuitable((await demandInfo(api, wanted.name)).config, wanted);
   throw apiFailure(`creating the bucket ${bucket}`, created.error);
 }

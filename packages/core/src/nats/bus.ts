@@ -32,7 +32,7 @@ export function createNatsBus(link: NatsLink): Bus {
   const publish = (subject: string, data: Uint8Array, options?: PublishOptions): void => {
     requireSubject(subject);
     const headers = encode(data, options);
-    // A message on a closed connection is lost like any that was on its way; `onStatus` has told.
+    // A message on a closed connection is lost like any other in flight, and `onStatus` has reported the close.
     if (link.status === "closed") return;
     const settings: { reply?: string; headers?: EncodedHeaders["forNats"] } = {};
     if (options?.reply !== undefined) settings.reply = options.reply;
@@ -67,7 +67,7 @@ export function createNatsBus(link: NatsLink): Bus {
           if (!subscription.isClosed()) subscription.unsubscribe();
         },
         drain: async () => {
-          // nats.js asks for no more, and closes it when the server has answered to what was sent then, or the connection is gone.
+          // nats.js unsubscribes at once. It closes the subscription after the server has sent all earlier messages, or when the connection is gone.
           if (subscription.isClosed()) return;
           if (link.status === "connected") await Promise.allSettled([subscription.drain()]);
           else subscription.unsubscribe();

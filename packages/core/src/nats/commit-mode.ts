@@ -5,8 +5,8 @@ import type { Keys } from "./keys.ts";
 import type { NatsLink } from "./link.ts";
 
 /**
- * How commits go into a bucket that has one replica: `pipelined`, many singles under way at once; or `grouped`, one atomic batch at a time of
- * all that has queued, which is faster where the server syncs every write. `auto` measures which. Replicated buckets are always grouped.
+ * The mode of commits into a bucket with one replica. `pipelined` sends many single writes at once. `grouped` sends one atomic batch at a time with
+ * all queued writes, which is faster on a server that syncs every write. `auto` measures both. Replicated buckets always use `grouped`.
  */
 export type CommitMode = "auto" | "pipelined" | "grouped";
 
@@ -16,9 +16,9 @@ const TIMEOUT_MS = 5_000;
 const DATA = Buffer.alloc(256, 120);
 
 /**
- * No client learns the server's `sync_interval`: neither stream nor account information has it. So the thing itself is measured, on a
- * scratch key, whose last write stays: 64 single writes against one batch of 64, the better of two rounds each. A batch costs 2 to 4 ms
- * whatever its size; 64 singles about 1 ms, and 15 to 30 ms with a sync each.
+ * Measures the faster mode, because neither stream nor account information shows the server's `sync_interval`. The measurement writes to a scratch
+ * key, whose last write stays. It compares 64 single writes with one batch of 64, and takes the better of two rounds each. A batch takes 2 to 4 ms in
+ * any size; 64 singles take about 1 ms, or 15 to 30 ms with a sync each.
  */
 export async function measureCommits(link: NatsLink, keys: Keys): Promise<"pipelined" | "grouped"> {
   const subject = keys.subject("scratch");
@@ -29,7 +29,7 @@ export async function measureCommits(link: NatsLink, keys: Keys): Promise<"pipel
       batch = Math.min(batch, await timeBatch(link, subject));
     }
   } catch {
-    // A slow or troubled server; single commits are right whatever it does, only perhaps not the fastest.
+    // The server is slow or in trouble. Single commits are correct on any server, even if they are not the fastest.
     return "pipelined";
   }
   link.logger.debug({ singleMs: single, batchMs: batch }, "measured how long commits to the bucket take");

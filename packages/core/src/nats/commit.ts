@@ -9,27 +9,27 @@ import type { NatsMessage } from "./message.ts";
 import { asBuffer } from "./message.ts";
 import type { Silence, Waiter } from "./replies.ts";
 
-/** How long an acknowledgement may take before the outcome counts as unknown. */
+/** The longest wait for an acknowledgement. The outcome of a commit is unknown after it. */
 const ACK_TIMEOUT_MS = 5_000;
-/** A deletion is a message without data that the server removes after this. */
+/** The time to live of a deletion, which is a message without data that the server then removes. */
 const TOMBSTONE_MS = 1_000;
-/** The most bytes that the server counts besides data: the headers. It does not count subjects. */
+/** The most bytes of headers in a batch. The server counts headers and data, but not subjects. */
 const HEADER_BYTES = 512;
-/** The server's limit for one atomic batch. */
+/** The server's limit for the writes of one atomic batch. */
 export const MAX_WRITES = 1_000;
-/** Distinct header blocks that are kept: fences times retentions. */
+/** The number of distinct header blocks that are kept. They differ by fence and retention. */
 const MAX_CACHED = 4_096;
 
-/** A commit's answer before it is known whether to ask again. */
+/** The answer to a commit, before the committer decides about a repetition. */
 type Outcome = CommitResult | { readonly kind: "undecided" };
 
-/** Writes fenced commits into one bucket: one write as a plain message, more as an atomic batch. */
+/** Writes fenced commits into one bucket. A single write is a plain message, and several writes are an atomic batch. */
 export class Committer {
   readonly #link: NatsLink;
   readonly #prefix: string;
   readonly #acknowledgementStart: Buffer;
   readonly #blocks: Map<string, EncodedHeaders> = new Map();
-  /** Where order matters more than a second try: see {@link Committer.commit}. */
+  /** True if an undecided commit may be repeated ({@link Committer.commit}). */
   readonly #mayRepeat: boolean;
 
   constructor(link: NatsLink, bucket: string, mayRepeat: boolean) {
@@ -40,11 +40,11 @@ export class Committer {
   }
 
   /**
-   * Never throws. An undecided commit (10164: another check of the fence is in process) is repeated at once where commits go one at a time;
-   * where they are pipelined that would put it behind younger ones, and the server does not answer so.
+   * Commits writes, and never throws. It repeats an undecided commit (10164, another check of the fence is in progress) at once if commits go one at
+   * a time. A pipelined commit is not repeated, because the repetition would come after younger ones; the server gives it no such answer.
    */
   commit(writes: readonly Write[]): Promise<CommitResult> {
-    // One promise a commit, and no more: they are a node's most frequent ones.
+    // Each commit makes only one promise, because commits are a node's most frequent promises.
     return new Promise((resolve) => {
       const refusal = this.#precheck(writes);
       if (refusal !== undefined) return resolve(refusal);
@@ -80,7 +80,7 @@ export class Committer {
       if (writes.length === 1 && first !== undefined) this.#sendOne(first, waiter);
       else this.#sendBatch(writes, waiter);
     } catch (error) {
-      // Only a connection that was closed in this very moment throws; a batch without its end is dropped by the server.
+      // Only a connection that has just closed throws. The server drops a batch without its end.
       heard(notSent(`nothing was stored: ${error instanceof Error ? error.message : String(error)}`));
     }
   }
@@ -97,7 +97,7 @@ export class Committer {
     for (let index = 0; index <= last; index++) {
       const write = writes[index] as Write;
       let block = `NATS/1.0\r\nNats-Batch-Id: ${id}\r\nNats-Batch-Sequence: ${index + 1}\r\n`;
-      // The server checks a fence once for all that follows in the batch; a second check of one that is written to is refused.
+      // The server checks a fence once for all later writes of the batch. It refuses a second check of a subject that the batch has written.
       if (!fenced.has(write.shard)) {
         fenced.add(write.shard);
         block += this.#fenceLines(write.shard, write.fence);
@@ -118,7 +118,7 @@ export class Committer {
     return `Nats-Expected-Last-Subject-Sequence: ${fence}\r\nNats-Expected-Last-Subject-Sequence-Subject: ${this.#prefix}owner.${shard}\r\n`;
   }
 
-  /** A shard's writes under one fence all have the same headers, retention aside: they are encoded once. */
+  /** Returns the headers of a shard's writes, encoded once per fence and retention. */
   #single(write: Write): EncodedHeaders {
     const life = write.data.length === 0 ? "-" : write.ttlMs === undefined ? "" : ttlHeader(write.ttlMs);
     const key = `${write.shard} ${write.fence} ${life}`;
@@ -181,7 +181,7 @@ class CommitWaiter implements Waiter {
     return isUndecided(result.error) ? { kind: "undecided" } : refusalOf(result.error);
   }
 
-  /** Out of `{"stream":"KV_…","seq":123…`, which is what nearly every acknowledgement is; 0 for any other. */
+  /** Reads the sequence from `{"stream":"KV_…","seq":123…`, the form of nearly every acknowledgement, or returns 0 for any other form. */
   #fastRevision(data: Uint8Array): number {
     const start = this.#start.length;
     if (data.length <= start || asBuffer(data).compare(this.#start, 0, start, 0, start) !== 0) return 0;

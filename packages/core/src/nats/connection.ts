@@ -29,19 +29,19 @@ export interface NatsSurroundings {
   readonly logger?: Logger;
 }
 
-/** Between tries to come back: 250 to 750 ms, so that a thousand agents do not come in the same moment. */
+/** The time between reconnects, 250 to 750 ms. The spread keeps a thousand agents from reconnecting at the same moment. */
 const RECONNECT = { reconnectTimeWait: 250, reconnectJitter: 500, reconnectJitterTLS: 500 } as const;
 const CONNECT_TIMEOUT_MS = 5_000;
-/** A silent server is noticed within three times this: before the session of a node, 6 s, is over. */
+/** A ping interval that detects a silent server within three intervals, which is before a node's session (6 s) ends. */
 const PING_MS = 1_500;
 const PINGS_WITHOUT_ANSWER = 2;
 const RETRY_MS = 250;
-/** Subjects that are refused are named once each, and no more of them than these. */
+/** The most refused subjects that are named. Each is named once. */
 const MOST_TOLD = 100;
 
 /**
- * Connects, checks that the server is new enough, and keeps the connection from then on, however long the server is away. Nothing is asked of
- * JetStream, which clients and agents need not be permitted. Throws `NATS_UNREACHABLE`, `NOT_PERMITTED`, `SERVER_UNSUITABLE` or
+ * Connects, checks that the server is new enough, and then keeps the connection through absences of the server of any length. It sends no request to
+ * JetStream, because clients and agents need no permission for it. Throws `NATS_UNREACHABLE`, `NOT_PERMITTED`, `SERVER_UNSUITABLE` or
  * `INVALID_OPTION`; no text holds a secret.
  */
 export async function connectNats(options: NatsOptions = {}, surroundings: NatsSurroundings = {}): Promise<NatsLink> {
@@ -99,7 +99,7 @@ function createLink(connection: NatsConnection, inboxPrefix: string, clock: Cloc
   const become = (next: BusStatus): void => {
     if (status === next || status === "closed") return;
     status = next;
-    // Permissions may change while we are away.
+    // The permissions may have changed during the disconnect.
     told.clear();
     if (next !== "connected") for (const waiting of [replies, requests]) waiting.failAll(next);
     for (const handler of handlers) handler(next);
@@ -151,16 +151,16 @@ function createLink(connection: NatsConnection, inboxPrefix: string, clock: Cloc
   };
 }
 
-/** nats.js's own unique names count on from one to the next. */
+/** Makes unique names. The names of nats.js count up from one to the next. */
 function newSecret(): string {
   return randomBytes(16).toString("base64url");
 }
 
 interface StatusEvents {
   become(status: BusStatus): void;
-  /** The server has left our pings without an answer. */
+  /** The server has not answered the pings. */
   isSilent(): void;
-  /** The connection is at a server, perhaps another one, or servers have come or gone. */
+  /** The connection is at a server, perhaps a new one, or the list of servers has changed. */
   hasMoved(): void;
   report(error: Error): void;
 }
@@ -192,7 +192,7 @@ async function readSettings(options: NatsOptions, servers: readonly ServerAddres
     timeout: CONNECT_TIMEOUT_MS,
     maxReconnectAttempts: -1,
     ...RECONNECT,
-    // Credentials may be renewed on the server while we are away: never give up on that account.
+    // A server's credentials may be renewed during a disconnect, so an authentication error does not end the reconnects.
     ignoreAuthErrorAbort: true,
     reconnectToServer: chooseServer,
     pingInterval: options.pingMs ?? PING_MS,

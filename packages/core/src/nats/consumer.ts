@@ -7,23 +7,23 @@ import { NatsMessage } from "./message.ts";
 
 const NANOS_PER_MS = 1_000_000;
 const HEARTBEAT_MS = 5_000;
-/** Two heartbeats missing: the consumer is gone. */
+/** The time of two missing heartbeats, after which the consumer counts as gone. */
 const SILENCE_MS = 2 * HEARTBEAT_MS + 500;
-/** A pause in what should be coming: the rest may have been removed meanwhile, so the server is asked. */
+/** The pause in expected messages after which the consumer asks the server, because the remaining messages may have been removed. */
 const PAUSE_MS = 1_000;
 
 type DeliverPolicy = "last_per_subject" | { readonly from: number };
 
 export interface ConsumerOptions {
   readonly stream: string;
-  /** None: every subject. */
+  /** The subjects to read. @defaultValue every subject */
   readonly filters: readonly string[];
   readonly deliver: DeliverPolicy;
-  /** Hears each message, in order. */
+  /** Receives each message in order. */
   onMessage(message: NatsMessage, revision: number): void;
-  /** Called when every present message has been received: at the start if there is none, and again after each message that was the last. */
+  /** Called when every present message has been received. The call comes at the start if there is none, and again after each message that is the last. */
   onCaughtUp(): void;
-  /** The sequence is broken, or the server has fallen silent: nothing more comes, start over. */
+  /** Called when the sequence is broken or the server has fallen silent. No message follows, so the caller must start over. */
   onBroken(reason: string): void;
 }
 
@@ -32,8 +32,8 @@ export interface OrderedConsumer {
 }
 
 /**
- * A push consumer in memory, without acknowledgements, under flow control: it reads a bucket in order, as fast as we take it, and is gone
- * when we are. It checks its own order and says when it is broken.
+ * Reads a bucket in order with a push consumer in memory, without acknowledgements and under flow control. The consumer ends with this process. It
+ * checks its own order and reports a break.
  */
 export async function openConsumer(link: NatsLink, options: ConsumerOptions): Promise<OrderedConsumer> {
   const consumer = new PushConsumer(link, options);
@@ -52,14 +52,14 @@ class PushConsumer implements OrderedConsumer {
   readonly #inbox: string;
   readonly #name: string;
   readonly #subscription: Subscription;
-  /** The place in the order of the next message. */
+  /** The position of the next message in the order. */
   #expected = 1;
   #isStopped = false;
   #isCaughtUp = false;
   #heardAt: number;
   #timer: TimerHandle;
 
-  /** Listens; the server sends nothing before {@link PushConsumer.open}. */
+  /** Subscribes to the messages. The server sends none before {@link PushConsumer.open}. */
   constructor(link: NatsLink, options: ConsumerOptions) {
     this.#link = link;
     this.#options = options;
@@ -88,7 +88,7 @@ class PushConsumer implements OrderedConsumer {
     this.#isStopped = true;
     this.#link.clock.cancel(this.#timer);
     if (!this.#subscription.isClosed()) this.#subscription.unsubscribe();
-    // Gone by itself after its inactive threshold, should this not arrive.
+    // The server removes the consumer after its inactive threshold if this request is lost.
     void this.#link.api.ask(`CONSUMER.DELETE.${this.#options.stream}.${this.#name}`).catch(() => undefined);
   }
 
@@ -116,7 +116,7 @@ class PushConsumer implements OrderedConsumer {
     }
   }
 
-  /** Flow control asks for an answer; a heartbeat that has stalled carries the subject to answer in a header. */
+  /** Answers flow control. A stalled heartbeat carries the subject of the answer in a header. */
   #takeControl(message: NatsMessage): void {
     const stalled = message.reply ?? message.header("Nats-Consumer-Stalled");
     if (stalled !== undefined) this.#link.connection.publish(stalled);
@@ -133,7 +133,7 @@ class PushConsumer implements OrderedConsumer {
     this.#options.onCaughtUp();
   }
 
-  /** A consumer that is gone says nothing, and one whose rest was removed sends nothing. */
+  /** Asks the server about a pause. A lost consumer sends nothing, and neither does one whose remaining messages were removed. */
   #watchOver(): void {
     const { clock, api } = this.#link;
     this.#timer = clock.after(this.#isCaughtUp ? SILENCE_MS : PAUSE_MS, () => {
@@ -174,7 +174,7 @@ function consumerConfig(name: string, inbox: string, options: ConsumerOptions): 
   };
 }
 
-/** Out of `$JS.ACK.[domain.account.]stream.consumer.delivered.revision.order.time.pending[.token]`. */
+/** Reads the numbers of `$JS.ACK.[domain.account.]stream.consumer.delivered.revision.order.time.pending[.token]`. */
 function readPosition(reply: string | undefined): {
   readonly revision: number;
   readonly order: number;

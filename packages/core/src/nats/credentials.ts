@@ -15,7 +15,10 @@ import type { ServerAddress } from "./servers.ts";
 
 type Credentials = Pick<NatsOptions, "credsFile" | "nkeySeed" | "token" | "user" | "password">;
 
-/** How we say who we are; `server` is the address that names a user. Throws `InvalidError` naming the option that cannot be used, and no secret. */
+/**
+ * Returns the credentials of a connection. `server` is the address that names a user. Throws `InvalidError`, which names the unusable option and
+ * holds no secret.
+ */
 export async function readAuthenticator(
   options: Credentials,
   server: ServerAddress | undefined,
@@ -32,12 +35,12 @@ export async function readAuthenticator(
   const user = options.user ?? server?.user;
   const password = options.password ?? server?.password;
   if (user === undefined) return undefined;
-  // A URL with a name and no password carries a token.
+  // The user of a URL without a password is a token.
   if (password === undefined && options.user === undefined) return tokenAuthenticator(user);
   return usernamePasswordAuthenticator(user, password);
 }
 
-/** Throws `InvalidError` naming the file of `tls` that cannot be used. They are read again at each connection, so that they may be renewed. */
+/** Reads the files of `tls`. They are read again at each connection, so that they may be renewed. Throws `InvalidError`, which names the unusable file. */
 export async function checkTls({ caFile, certFile, keyFile }: NonNullable<NatsOptions["tls"]>): Promise<void> {
   if (certFile !== undefined && keyFile === undefined) throw fault("tls.keyFile", "must be given with tls.certFile");
   if (keyFile !== undefined && certFile === undefined) throw fault("tls.certFile", "must be given with tls.keyFile");
@@ -55,7 +58,7 @@ export async function checkTls({ caFile, certFile, keyFile }: NonNullable<NatsOp
   await check("tls.keyFile", keyFile, (data) => createPrivateKey(data));
 }
 
-/** Signs once: what cannot would fail at each connection, and look like a server that is away. The cause may quote the secret. */
+/** Checks a key with one signature. A wrong key would otherwise fail at each connection, like an absent server. The cause may quote the secret. */
 function tried(option: string, what: string, authenticator: Authenticator): Authenticator {
   try {
     authenticator("nonce");

@@ -3,9 +3,9 @@ import { errors as natsErrors } from "@nats-io/nats-core";
 import { ErgonError, UnavailableError, messageOf } from "../base/errors.ts";
 import type { CommitResult } from "../ports/store.ts";
 
-// The only file that knows an error of NATS by its number, class or text.
+// Only this file knows the errors of NATS by number, class or text.
 
-/** The server's answer instead of a result. */
+/** The server's answer when it has no result. */
 export interface ApiError {
   readonly code: number;
   readonly err_code?: number;
@@ -13,21 +13,21 @@ export interface ApiError {
 }
 
 const FENCED = 10071;
-/** Another check of the same subject is in process (replicated streams only): nothing was stored, try again. */
+/** Another check of the same subject is in progress (replicated streams only). The server stored nothing, and a repetition may succeed. */
 const UNDECIDED: ReadonlySet<number> = new Set([10163, 10164]);
-/** Account, memory, storage and stream limits. */
+/** The limits of accounts, memory, storage and streams. */
 const FULL: ReadonlySet<number> = new Set([10002, 10023, 10028, 10047, 10122]);
 const TOO_LARGE: ReadonlySet<number> = new Set([10054, 10097]);
-/** The store said no, for a reason that only its text tells. */
+/** The store refused a write for a reason that only its text gives. */
 const STORE_FAILED = 10077;
 const FULL_TEXT = /maximum (bytes|messages)|no space|insufficient|limit/i;
 const STREAM_NOT_FOUND = 10059;
 const NO_MESSAGE = 10037;
 const NAME_IN_USE = 10058;
-/** Too few servers for so many replicas, or no cluster at all. */
+/** The cluster has too few servers for the replicas, or there is no cluster. */
 const NO_PEERS: ReadonlySet<number> = new Set([10005, 10074]);
 const NOT_ENABLED: ReadonlySet<number> = new Set([10039, 10076]);
-/** No meta leader yet, or the wrong one asked: gone in a moment. */
+/** The meta leader is missing, or another server is the leader. Both pass in a moment. */
 const PASSING: ReadonlySet<number> = new Set([10008, 10009, 10118, 10194]);
 
 export const isFenced = (error: ApiError): boolean => error.err_code === FENCED;
@@ -37,7 +37,7 @@ export const isMessageMissing = (error: ApiError): boolean => error.err_code ===
 export const isNameInUse = (error: ApiError): boolean => error.err_code === NAME_IN_USE;
 export const isPassing = (error: ApiError): boolean => PASSING.has(error.err_code ?? 0);
 
-/** Any refusal of a write that is neither `fenced` nor undecided. */
+/** Any refusal of a write except `fenced` and undecided. */
 export function refusalOf(error: ApiError): CommitResult & { readonly kind: "refused" } {
   const number = error.err_code ?? 0;
   const text = error.description ?? `error ${number}`;
@@ -47,7 +47,7 @@ export function refusalOf(error: ApiError): CommitResult & { readonly kind: "ref
   return { kind: "refused", code: isFull ? "STORE_FULL" : "STORE_UNAVAILABLE", message };
 }
 
-/** An answer of the JetStream API that is an error, for a caller who cannot go on with it. */
+/** Converts an error of the JetStream API for a caller that cannot go on. */
 export function apiFailure(what: string, error: ApiError): ErgonError {
   const number = error.err_code ?? 0;
   const text = error.description ?? `error ${error.code}`;
@@ -83,7 +83,7 @@ export function unreachable(): UnavailableError {
   return new UnavailableError("NATS_UNREACHABLE", "the connection to NATS is lost; the client reconnects by itself");
 }
 
-/** The subject that the user may not publish or subscribe to, when that is what the error says. */
+/** Returns the subject that the user may not publish or subscribe to, if the error names one. */
 export function deniedSubject(
   error: Error,
 ): { readonly operation: "publish" | "subscription"; readonly subject: string } | undefined {
@@ -91,7 +91,7 @@ export function deniedSubject(
   return { operation: error.operation, subject: error.subject };
 }
 
-/** Why no connection came about. `where` names the servers without a user's name or password. */
+/** Returns the error for a failed connection. `where` names the servers without a user's name or password. */
 export function connectFailure(error: unknown, where: string): ErgonError {
   if (error instanceof natsErrors.AuthorizationError || error instanceof natsErrors.UserAuthenticationExpiredError) {
     return new ErgonError(
@@ -109,7 +109,7 @@ export function isWorthRetrying(error: ErgonError): boolean {
   return error.code === "NATS_UNREACHABLE";
 }
 
-/** The reason in words that hold no secret: known classes and system codes speak, everything else is named by class only. */
+/** Returns the reason in words that hold no secret. Known classes and system codes have a text; all other errors give only their class. */
 function whyNot(error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";

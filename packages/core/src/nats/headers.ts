@@ -8,13 +8,13 @@ const SPACE = 0x20;
 const TAB = 0x09;
 
 /**
- * Headers as their whole block. nats.js asks nothing of the headers of a message that it publishes but `encode()`; its own
- * `MsgHdrs` canonicalises each name and keeps maps of arrays, which costs more than the whole rest of a publish.
+ * Headers as one encoded block. nats.js only calls `encode()` on the headers of a published message. Its own `MsgHdrs` canonicalises each name and
+ * keeps maps of arrays, which costs more than the rest of a publish.
  */
 export class EncodedHeaders {
-  /** From `NATS/1.0` to the empty line. */
+  /** The text from `NATS/1.0` to the empty line. */
   readonly text: string;
-  /** Bytes of the text in UTF-8. */
+  /** The size of the text in UTF-8, in bytes. */
   readonly size: number;
 
   constructor(text: string) {
@@ -26,13 +26,13 @@ export class EncodedHeaders {
     return Buffer.from(this.text);
   }
 
-  /** As the type that nats.js asks for. */
+  /** Converts headers to the type that nats.js expects. */
   get forNats(): MsgHdrs {
     return this as unknown as MsgHdrs;
   }
 }
 
-/** Encodes headers. Throws `InvalidError` when a name or value would end its line early. */
+/** Encodes headers. Throws `InvalidError` when a name or a value would end its line early. */
 export function encodeHeaders(headers: Headers): EncodedHeaders {
   let text = START;
   for (const name in headers) {
@@ -52,7 +52,7 @@ function isSafe(name: string, value: string): boolean {
   return !value.includes("\n") && !value.includes("\r") && name !== "" && !/[\r\n:]/.test(name);
 }
 
-/** A value without the spaces and tabs at its ends. Anything else that `trim` would take (a byte order mark, a no-break space) belongs to the value. */
+/** Removes spaces and tabs at the ends of a value. All other characters that `trim` would remove (a byte order mark, a no-break space) belong to the value. */
 function trimmed(value: string): string {
   let start = 0;
   let end = value.length;
@@ -65,7 +65,7 @@ function isBlank(code: number): boolean {
   return code === SPACE || code === TAB;
 }
 
-/** The value of the first header `name` in a message's header block, which is text. */
+/** Returns the value of the first header `name` in a message's header block, which is text. */
 export function findHeader(block: string, name: string): string | undefined {
   // Values hold no line breaks, so a line that starts with the name is the header.
   const at = block.indexOf(`\r\n${name}:`);
@@ -74,7 +74,7 @@ export function findHeader(block: string, name: string): string | undefined {
   return trimmed(block.slice(start, block.indexOf("\r\n", start)));
 }
 
-/** All headers of a header block; of a repeated one the first. */
+/** Returns all headers of a header block. A repeated header has its first value. */
 export function parseHeaders(block: string): Headers {
   const headers: Record<string, string> = {};
   for (const line of block.split("\r\n").slice(1)) {

@@ -30,8 +30,8 @@ export interface NatsPorts extends Ports {
 }
 
 /**
- * Opens a namespace on a connection, creating it when it is new: shards, buckets and replicas are then as asked, and stay so for ever.
- * `close` drains the connection.
+ * Opens a namespace on a connection, and creates it if it is new. The options then set its shards, buckets and replicas permanently. `close` drains
+ * the connection.
  */
 export async function openNats(link: NatsLink, options: NamespaceOptions): Promise<NatsPorts> {
   const names = createNames(options.namespace, options.prefix);

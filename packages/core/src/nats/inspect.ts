@@ -6,7 +6,7 @@ import { isMessageMissing, isStreamMissing } from "./errors.ts";
 import type { NatsLink } from "./link.ts";
 import { probeBucket } from "./probe.ts";
 
-/** The subjects to which a user may publish or subscribe. Without `allow`, everything is allowed except `deny`. */
+/** The subjects to which a user may publish or subscribe. A user without `allow` may use all subjects except those of `deny`. */
 export interface Permission {
   readonly allow?: readonly string[];
   readonly deny?: readonly string[];
@@ -16,11 +16,11 @@ export interface BucketFacts {
   readonly name: string;
   readonly replicas: number;
   readonly leader: string | undefined;
-  /** Copies that are up to date, the leader's included. */
+  /** The number of up-to-date copies, including the leader's. */
   readonly current: number;
   readonly records: number;
   readonly bytes: number;
-  /** Why it does not take a small write; absent: it does. */
+  /** The reason why the bucket refuses a small write. It is absent if the bucket takes one. */
   readonly refusesWrites?: string | undefined;
 }
 
@@ -29,16 +29,16 @@ export interface NatsFacts {
   readonly server: { readonly name: string; readonly version: string; readonly cluster: string | undefined };
   readonly maxPayload: number;
   readonly roundTripMs: number;
-  /** How far this machine's clock is ahead of the server's; `undefined` when the server does not tell. */
+  /** The milliseconds by which this machine's clock is ahead of the server's, or `undefined` if the server does not give its time. */
   readonly clockAheadMs: number | undefined;
   readonly user: { readonly name: string; readonly account: string } | undefined;
-  /** `undefined`: the user may not ask for its own. */
+  /** The permissions of the user, or `undefined` if the user may not ask for them. */
   readonly permissions: { readonly publish: Permission; readonly subscribe: Permission } | undefined;
   /** The limits of the account. -1 means no limit. */
   readonly storage: { readonly used: number; readonly limit: number };
-  /** `undefined`: the namespace has not been created. */
+  /** The namespace's settings, or `undefined` if the namespace does not exist. */
   readonly shape: NamespaceShape | undefined;
-  /** Those that exist. */
+  /** The existing buckets. */
   readonly buckets: readonly BucketFacts[];
 }
 
@@ -63,7 +63,7 @@ interface StreamInfo {
 const TIMEOUT_MS = 2_000;
 const STREAM_TIMEOUT_MS = 4_000;
 
-/** The answer of JetStream, or the fact that it does not answer. */
+/** The answer of JetStream, or the fact that it gave none. */
 async function answered<T>(asked: Promise<T>): Promise<T | "silent"> {
   try {
     return await asked;
@@ -73,7 +73,7 @@ async function answered<T>(asked: Promise<T>): Promise<T | "silent"> {
   }
 }
 
-/** Asks the server about itself, the user, and the namespace's buckets; creates nothing. Throws as the JetStream API does. */
+/** Asks the server about itself, the user, and the namespace's buckets. It creates nothing. Throws like the JetStream API. */
 export async function inspectNats(link: NatsLink, names: Names): Promise<NatsFacts> {
   const { api, clock, connection } = link;
   const info = connection.info;
@@ -111,7 +111,7 @@ async function readUser(link: NatsLink): Promise<UserInfo | undefined> {
     });
     return JSON.parse(Buffer.from(data).toString("utf8")) as UserInfo;
   } catch {
-    // A user need not be allowed to ask; then less is known.
+    // A user may lack the permission to ask. The result then has fewer facts.
     return undefined;
   }
 }
@@ -133,7 +133,7 @@ async function readShape({ api }: NatsLink, names: Names): Promise<NamespaceShap
   return undefined;
 }
 
-/** A bucket, and whether it takes a write: a full disk and a lost quorum show in no other way. */
+/** Inspects a bucket and writes to it, because only a write shows a full disk or a lost quorum. */
 async function readBucket(link: NatsLink, bucket: string): Promise<BucketFacts | undefined> {
   const facts = await readStream(link, bucket);
   if (facts === undefined || facts.current === 0) return facts;
@@ -144,7 +144,7 @@ async function readBucket(link: NatsLink, bucket: string): Promise<BucketFacts |
 
 async function readStream({ api }: NatsLink, name: string): Promise<BucketFacts | undefined> {
   const answer = await answered(api.ask<StreamInfo>(`STREAM.INFO.KV_${name}`, undefined, STREAM_TIMEOUT_MS));
-  // A stream without a quorum says nothing at all.
+  // A stream without a quorum gives no answer.
   if (answer === "silent") return { name, replicas: 1, leader: undefined, current: 0, records: 0, bytes: 0 };
   if (!answer.ok) return undefined;
   const { config, state, cluster } = answer.value;

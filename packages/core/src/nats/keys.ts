@@ -11,7 +11,7 @@ import type { Silence } from "./replies.ts";
 /** A key's last message. */
 interface Entry {
   readonly data: Uint8Array;
-  /** It only says that the key was deleted or has expired. */
+  /** True if the message only marks that the key was deleted or has expired. */
   readonly gone: boolean;
   readonly revision: number;
 }
@@ -20,22 +20,22 @@ export type PutResult =
   | { readonly ok: true; readonly revision: number }
   | { readonly ok: false; readonly error: ApiError };
 
-/** Reads and writes of single keys of one bucket, off the hot path. */
+/** Reads and writes single keys of one bucket, off the hot path. */
 export interface Keys {
   readonly stream: string;
   readonly replicas: number;
   subject(key: string): string;
-  /** The present value, as the stream's leader knows it. */
+  /** Returns the present value, as the stream's leader knows it. */
   read(key: string): Promise<Entry | undefined>;
-  /** Writes, whatever stands; throws when that fails. */
+  /** Writes over any present value. Throws when the write fails. */
   put(
     key: string,
     data: Uint8Array,
     options?: { readonly ttlMs?: number; readonly deleted?: boolean },
   ): Promise<number>;
-  /** Writes if the key's last revision is `expected` (0: never written). */
+  /** Writes if the key's last revision is `expected` (0 for a key that was never written). */
   swap(key: string, data: Uint8Array, expected: number, ttlMs?: number): Promise<PutResult>;
-  /** Writes unless the key has a value; answers the value that stands. */
+  /** Writes unless the key has a value, and returns the value that the key then has. */
   create(key: string, data: Uint8Array, ttlMs?: number): Promise<Entry>;
 }
 
@@ -46,7 +46,7 @@ const GONE = ["KV-Operation", "Nats-Marker-Reason"] as const;
 /** Returns true if a message says that its key is deleted or has expired. */
 export const isGoneHeader = (message: NatsMessage): boolean => GONE.some((name) => message.header(name) !== undefined);
 
-/** A time to live as the header says it: whole seconds, at least one, rounded up. */
+/** Formats a time to live for its header, in whole seconds, rounded up, and at least one. */
 export const ttlHeader = (ttlMs: number): string => String(Math.max(1, Math.ceil(ttlMs / 1_000)));
 
 export function createKeys(link: NatsLink, bucket: string, replicas: number): Keys {
@@ -62,7 +62,7 @@ export function createKeys(link: NatsLink, bucket: string, replicas: number): Ke
     const end = link.clock.monotonic() + TIMEOUT_MS;
     for (;;) {
       const result = await publish(key, data, headers);
-      // Another check of this key is in process; the next answer is a round trip away, so this does not spin.
+      // Another check of this key is in progress. The next answer takes a round trip, so this loop does not spin.
       if (result.ok || !isUndecided(result.error) || link.clock.monotonic() > end) return result;
     }
   };
@@ -103,7 +103,7 @@ export function createKeys(link: NatsLink, bucket: string, replicas: number): Ke
       for (;;) {
         const standing = await read(key);
         if (standing !== undefined && !standing.gone) return standing;
-        // A deleted or expired key may have left a marker: the write must then replace the marker's revision.
+        // A deleted or expired key may have left a marker. The write must then replace the marker's revision.
         const result = await swap(key, data, standing?.revision ?? 0, ttlMs);
         if (result.ok) return { data, revision: result.revision, gone: false };
         if (!isFenced(result.error)) throw apiFailure(`write of ${bucket}/${key}`, result.error);
@@ -112,7 +112,7 @@ export function createKeys(link: NatsLink, bucket: string, replicas: number): Ke
   };
 }
 
-/** Publishes to a stream and answers what it says; `what` names it in errors. Throws when it says nothing. */
+/** Publishes to a stream and returns its answer. Errors name `what`. Throws when no answer comes. */
 export function publishStored(
   link: NatsLink,
   what: string,
@@ -135,7 +135,7 @@ export function publishStored(
   });
 }
 
-/** A stream's answer to a message that it took or refused. */
+/** A stream's answer to a message that it stored or refused. */
 export function readAcknowledgement(message: NatsMessage): PutResult {
   const answer = JSON.parse(asBuffer(message.data).toString("utf8")) as {
     readonly seq: number;

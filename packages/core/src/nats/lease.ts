@@ -4,12 +4,12 @@ import type { Keys } from "./keys.ts";
 import type { NatsLink } from "./link.ts";
 import { watchKeys } from "./watch.ts";
 
-/** How long the word that a session was ended is kept, for watchers that were away. */
+/** The time for which the end of a session is kept, for watchers that were disconnected. */
 const GOODBYE_MS = 60_000;
 const NOTHING = new Uint8Array(0);
 const TOKEN = /^[A-Za-z0-9_=-]{1,200}$/;
 
-/** The leases of a namespace: one bucket, whose server counts each key's time to live and leaves a marker when it is over. */
+/** The leases of a namespace in one bucket. The server counts each key's time to live, and leaves a marker when it is over. */
 export function createNatsLeases(link: NatsLink, keys: Keys): LeaseStore {
   return {
     renew: async (id, data, ttlMs) => {

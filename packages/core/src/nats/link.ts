@@ -7,24 +7,27 @@ import type { Api } from "./api.ts";
 import type { Placement } from "./placement.ts";
 import type { Replies } from "./replies.ts";
 
-/** A connection and what all adapters on it share. */
+/** A connection, and the parts that all adapters on it share. */
 export interface NatsLink {
   readonly connection: NatsConnection;
   readonly clock: Clock;
   readonly logger: Logger;
   /** The inbox for JetStream's answers. */
   readonly replies: Replies;
-  /** The inbox for all other answers. Other processes see it, and must not be able to guess from it the inbox for acknowledgements: they could forge one. */
+  /**
+   * The inbox for all other answers. Other processes see it, and must not be able to guess the inbox for acknowledgements from it, because they could
+   * forge an acknowledgement.
+   */
   readonly requests: Replies;
   readonly api: Api;
   readonly status: BusStatus;
   readonly placement: Placement;
   onStatus(handler: (status: BusStatus) => void): void;
-  /** Calls `handler` with the subject of each message that the server refuses to take. */
+  /** Calls `handler` with the subject of each message that the server refuses. */
   onRefused(handler: (subject: string) => void): void;
-  /** A subject of our own that nobody else listens to. */
+  /** Returns a subject that only this process uses. */
   newInbox(): string;
-  /** Sends what is waiting, lets handlers finish what has come in, then closes. Idempotent. */
+  /** Sends the waiting messages, lets handlers finish the received ones, and then closes. Idempotent. */
   drain(): Promise<void>;
   /** Closes at once. Idempotent. */
   close(): Promise<void>;

@@ -11,37 +11,37 @@ import type { NatsMessage } from "./message.ts";
 import type { Silence } from "./replies.ts";
 
 /**
- * How a load is complete although its consumer may sit on a replica that lags: each shard's owner key is read along with its records. A
- * claim wrote it after every write under an older fence, and replicas apply the stream in order, so whoever shows us the owner key at our
- * fence, or a later one, has shown all that came before. Named records are read from the leader.
+ * A loader reads each shard's owner key together with its records, so that a load is complete even if its consumer is on a replica that lags. A claim
+ * writes the owner key after every write under an older fence, and replicas apply the stream in order. A replica that shows the owner key at our
+ * fence, or at a later one, has therefore shown all earlier writes. Named records are read from the leader.
  */
 export interface Loader {
   readonly link: NatsLink;
   readonly keys: Keys;
-  /** One record, as the leader knows it. */
+  /** Reads one record, as the leader knows it. */
   read(shard: number, id: string): Promise<StoredRecord | undefined>;
-  /** The fence that this process knows of a shard, 0 when none. */
+  /** Returns the fence that this process knows of a shard, or 0 if it knows none. */
   fenceOf(shard: number): number;
-  /** Shards in this bucket. */
+  /** The number of shards in this bucket. */
   readonly shards: number;
 }
 
 type Visit = (shard: number, record: StoredRecord) => void;
 
 /**
- * One by one, 32 at once, measures 14 thousand/s from the leader and 23 thousand/s as direct gets; a direct get of 900 subjects in one
- * call measures 2.7 thousand/s on a bucket of half a million, and any replica may answer it.
+ * The number of concurrent reads by name. With 32 at once, the leader serves 14 thousand/s, and direct gets 23 thousand/s. A direct get of 900
+ * subjects in one call reaches 2.7 thousand/s on a bucket of half a million, and any replica may answer it.
  */
 const READS_AT_ONCE = 32;
-/** A stream read in order brings 85 to 150 thousand/s: that many times what reads by name do. */
+/** The speed of a stream read in order, in multiples of the speed of reads by name. It reaches 85 to 150 thousand/s. */
 const SCAN_SPEED = 5;
-/** Fewer names are read before it is known how much the bucket holds. */
+/** The number of names below which the loader reads by name without asking for the size of the bucket. */
 const MANY_NAMES = 500;
 const TIMEOUT_MS = 10_000;
 const TRIES = 3;
 const OWNER = "owner";
 
-/** Reads ranges of one bucket; answers the last revision that is covered. */
+/** Reads ranges of one bucket. Returns the last revision that the read covers. */
 export async function loadRanges(loader: Loader, ranges: readonly LoadRange[], visit: Visit): Promise<number> {
   if (await isScanCheaper(loader, ranges)) return loadAll(loader, ranges, visit);
   const named = await loadNamed(loader, ranges);
@@ -65,7 +65,7 @@ async function isScanCheaper({ link, keys }: Loader, ranges: readonly LoadRange[
   return state.messages <= SCAN_SPEED * names;
 }
 
-/** Reads the bucket from its beginning, and keeps what the ranges ask for: the named as well as the younger. */
+/** Reads the bucket from its beginning, and keeps the named records and the younger ones of the ranges. */
 function loadAll(loader: Loader, ranges: readonly LoadRange[], visit: Visit): Promise<number> {
   const asked = new Map(ranges.map(({ shard, after, ids }) => [shard, { after, ids: new Set(ids) }]));
   const fromBeginning = ranges.map((range) => ({ ...range, after: 0 }));
@@ -75,7 +75,7 @@ function loadAll(loader: Loader, ranges: readonly LoadRange[], visit: Visit): Pr
   });
 }
 
-/** Everything written after each range's `after`, in order, by one consumer; of this what is `wanted`. */
+/** Reads all records after each range's `after` in order with one consumer, and keeps those that are `wanted`. */
 async function loadAfter(
   loader: Loader,
   ranges: readonly LoadRange[],
@@ -100,13 +100,13 @@ async function loadAfter(
 async function readStream(loader: Loader, ranges: readonly LoadRange[], take: Visit): Promise<number> {
   const { link, keys } = loader;
   const after = new Map(ranges.map((range) => [range.shard, range.after]));
-  /** Shards whose owner key is still to come. */
+  /** The shards whose owner key has not arrived yet. */
   const awaited = new Map<number, number>();
   let from = Number.POSITIVE_INFINITY;
   for (const { shard, after: mark } of ranges) {
     const fence = loader.fenceOf(shard);
     if (fence > 0) awaited.set(shard, fence);
-    // The owner key has to be in what is read, or nothing would show how far the replica has come.
+    // The read must include the owner key, because only the key shows the progress of the replica.
     from = Math.min(from, (fence > 0 ? Math.min(mark, fence - 1) : mark) + 1);
   }
   const filters = isManyOf(loader, ranges)
@@ -140,7 +140,7 @@ async function readStream(loader: Loader, ranges: readonly LoadRange[], take: Vi
         if (first === OWNER) {
           if (revision >= (awaited.get(Number(rest)) ?? 0)) awaited.delete(Number(rest));
         } else if (revision > (after.get(Number(first)) ?? Number.POSITIVE_INFINITY)) {
-          // A copy: a view would hold on to the whole block that came from the socket.
+          // A copy frees the block that came from the socket; a view would keep the whole block in memory.
           const data = isGoneHeader(message) ? new Uint8Array(0) : message.data.slice();
           take(Number(first), { id: rest, data, revision });
         }
@@ -166,7 +166,7 @@ function isManyOf({ shards }: Loader, ranges: readonly LoadRange[]): boolean {
   return ranges.length ** 2 > shards;
 }
 
-/** The named records, wherever in the stream they are: each read from the leader, many at once. */
+/** Reads the named records at any place in the stream. Each comes from the leader, and many reads run at once. */
 async function loadNamed(loader: Loader, ranges: readonly LoadRange[]): Promise<Map<string, StoredRecord>> {
   const found = new Map<string, StoredRecord>();
   const names = ranges.flatMap(({ shard, ids }) => [...new Set(ids)].map((id) => ({ shard, id })));
@@ -183,7 +183,7 @@ async function loadNamed(loader: Loader, ranges: readonly LoadRange[]): Promise<
 
 const NOT_FOUND = 404;
 
-/** One record from a bucket with a single replica, where the one that answers is the leader; cheaper than asking the API. */
+/** Reads one record from a bucket with a single replica. The replica that answers is the leader, and this read is cheaper than the API. */
 export function readDirect(link: NatsLink, keys: Keys, shard: number, id: string): Promise<StoredRecord | undefined> {
   return new Promise((resolve, reject) => {
     const what = `DIRECT.GET.${keys.stream}`;

@@ -15,10 +15,10 @@ interface RawMsg {
 const EMPTY = new Uint8Array(0);
 const NO_HEADERS: Headers = Object.freeze({});
 const [FIVE, ZERO, THREE] = [53, 48, 51];
-/** Where the status stands in `NATS/1.0 503`. */
+/** The position of the status in `NATS/1.0 503`. */
 const STATUS_AT = 9;
 
-/** Throws `INTERNAL` when nats.js has changed its insides, so that this shows at start and not as garbage later. */
+/** Throws `INTERNAL` when the internals of nats.js have changed, so that the change shows at start and not as wrong data later. */
 export function checkInsides(): void {
   let known = false;
   const parser = new Parser({
@@ -38,7 +38,7 @@ export function checkInsides(): void {
   );
 }
 
-/** A message of nats.js, read from its raw bytes and no more of them than asked for. */
+/** A message of nats.js. It decodes only the requested parts of the raw bytes. */
 export class NatsMessage implements Message {
   readonly #raw: RawMsg;
   #block: string | undefined;
@@ -51,7 +51,7 @@ export class NatsMessage implements Message {
     return ascii(this.#raw._msg.subject);
   }
 
-  /** The last `count` bytes of the subject onwards from `start`, for who has put a token there. */
+  /** The last `count` bytes of the subject, from `start` on, for a process that has put a token there. */
   get subjectBytes(): Uint8Array {
     return this.#raw._msg.subject;
   }
@@ -78,7 +78,7 @@ export class NatsMessage implements Message {
     );
   }
 
-  /** The status that the server puts in the first header line; 0 when there is none. */
+  /** The status in the first header line, or 0 if the server has put none there. */
   get status(): number {
     const { _msg, _rdata } = this.#raw;
     if (_msg.hdr <= STATUS_AT + 2) return 0;
@@ -106,7 +106,7 @@ export class NatsMessage implements Message {
   }
 }
 
-/** A view as a Buffer, whose decoders beat `TextDecoder` on short texts. */
+/** Returns a view as a Buffer, whose decoders are faster than `TextDecoder` on short texts. */
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

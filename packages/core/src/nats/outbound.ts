@@ -2,23 +2,23 @@ import type { NatsConnection, PublishOptions } from "@nats-io/nats-core";
 
 import { EncodedHeaders } from "./headers.ts";
 
-/** The messages of a turn are joined into pieces of this size. */
+/** The size of the pieces into which the messages of a turn are joined, in bytes. */
 const SLAB_BYTES = 262_144;
-/** A character is at most so many bytes in UTF-8. */
+/** The most bytes of a character in UTF-8. */
 const CHARACTER_BYTES = 3;
 const [CR, LF] = [13, 10];
 
-/** The part of nats.js that takes commands as they go on the wire. */
+/** The part of nats.js that accepts commands in the form of the wire. */
 interface Protocol {
   sendCommand(bytes: Uint8Array): void;
   flushPending(): void;
 }
 
 /**
- * Puts what one turn of the event loop publishes together, and sends it in one write. nats.js makes four buffers of each message, copies them once
- * more, and writes at the end of each promise job, of which one chunk from the server causes several: a fourth of a busy node's time went
- * into that. Everything else that the connection does keeps its place behind what was published before. Where nats.js's insides are
- * not as known, nothing changes.
+ * Joins the messages that one turn of the event loop publishes, and sends them in one write. nats.js makes four buffers of each message, copies them
+ * once more, and writes at the end of each promise job, several of which follow one chunk from the server. This took a quarter of a busy node's time.
+ * All other commands of the connection keep their place behind the earlier messages. If the internals of nats.js differ from the known ones, nothing
+ * changes.
  */
 export function coalesceWrites(connection: NatsConnection): void {
   const { protocol } = connection as NatsConnection & { readonly protocol?: Partial<Protocol> };
@@ -62,7 +62,7 @@ function isSubject(text: string): boolean {
   return text !== "" && !/\s/.test(text);
 }
 
-/** The commands of one turn, as they go on the wire. */
+/** The commands of one turn, in the form of the wire. */
 class Turn {
   readonly #protocol: Protocol;
   #slab: Buffer = Buffer.alloc(0);
@@ -96,7 +96,7 @@ class Turn {
     });
   }
 
-  /** Sends what there is. */
+  /** Sends the joined commands. */
   end(): void {
     if (this.#to === this.#from) return;
     const bytes = this.#slab.subarray(this.#from, this.#to);
@@ -105,7 +105,7 @@ class Turn {
     this.#protocol.flushPending();
   }
 
-  /** A slab is never written to twice: the socket may still hold its beginning. */
+  /** Reserves bytes that were never written to, because the socket may still hold the beginning of the slab. */
   #reserve(bytes: number): void {
     if (this.#to + bytes <= this.#slab.length) return;
     this.end();

@@ -1,21 +1,21 @@
 import type { NatsConnection, ReconnectToServerHandler, Server } from "@nats-io/nats-core";
 
-/** Which of the servers a connection is at. */
+/** The server of a connection, among the servers of the cluster. */
 export interface Placement {
-  /** The server's name; `undefined` while there is no connection. */
+  /** The server's name, or `undefined` while there is no connection. */
   readonly server: string | undefined;
-  /** How many servers of the cluster are up and take clients. 1 where the servers do not advertise each other. */
+  /** The number of servers of the cluster that are up and accept clients. It is 1 if the servers do not advertise each other. */
   readonly servers: number;
-  /** Leaves the server for another one. Requests in flight fail as at any loss of the connection. */
+  /** Moves the connection to another server. Requests in flight fail as with any lost connection. */
   move(): void;
-  /** Calls `handler` when the connection is at another server, or when servers have come or gone. */
+  /** Calls `handler` when the connection is at another server, or when the list of servers has changed. */
   onChange(handler: () => void): void;
 }
 
 /**
- * Which server to dial next: the one that was dialled the longest ago, so the one that has just been lost comes last, and of several that were never
- * dialled any, since nats.js shuffles them. Processes that lose one server so spread over the others. nats.js would dial the lost one first, and
- * a server that stands still takes the whole connect timeout.
+ * Chooses the next server to dial, which is the one that was dialled the longest ago. The server that was just lost therefore comes last. nats.js
+ * shuffles servers that were never dialled, so processes that lose one server spread over the others. By itself, nats.js would dial the lost server
+ * first, and a hung server takes the whole connect timeout.
  */
 export const chooseServer: ReconnectToServerHandler = (pool) => {
   const [first, ...others] = pool;
@@ -29,8 +29,8 @@ interface Insides {
 }
 
 /**
- * Closes the socket of a connection whose server is silent. nats.js first waits until everything written has left, which never happens once the
- * buffers on the way to the silent server are full.
+ * Closes the socket of a connection whose server is silent. nats.js would first wait until all writes have left, which never happens after the
+ * buffers on the way to the server are full.
  */
 export function dropSocket(connection: NatsConnection): void {
   (connection as Insides).protocol?.transport?.socket?.destroy?.();

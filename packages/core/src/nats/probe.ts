@@ -6,7 +6,7 @@ import type { NatsLink } from "./link.ts";
 
 const DATA = Buffer.from("ergon");
 
-/** Writes a scratch key: whether its bucket takes writes. Never throws. */
+/** Writes a scratch key to find out if its bucket takes writes. Never throws. */
 export async function probeBucket(link: NatsLink, subject: string): Promise<CommitResult> {
   try {
     const result = await publishStored(link, `write of ${subject}`, subject, DATA, {});

@@ -4,12 +4,12 @@ import type { Clock, TimerHandle } from "../base/clock.ts";
 import type { EncodedHeaders } from "./headers.ts";
 import { NatsMessage } from "./message.ts";
 
-/** Why a waiter gets no answer. */
+/** The reason why a waiter gets no answer. */
 export type Silence = "timeout" | "disconnected" | "closed" | "not-permitted";
 
 /** The callbacks that wait for answers to one message. */
 export interface Waiter {
-  /** Takes an answer; `true` when it was the last one. */
+  /** Handles an answer. Returns `true` if it was the last one. */
   answer(message: NatsMessage): boolean;
   fail(why: Silence): void;
 }
@@ -20,19 +20,19 @@ interface Entry {
   readonly deadline: number;
 }
 
-/** Timeouts are late by up to this, so that one timer serves them all. */
+/** The most milliseconds by which a timeout is late, so that one timer can serve all. */
 const SLACK_MS = 20;
 const ZERO = 48;
 
 /**
- * Answers to everything that this process asks, under ONE wildcard subscription, told apart by a number in the last token. It costs a
- * third of what nats.js's own requests do, and an eighth of its JetStream publish.
+ * Receives the answers to all requests of this process under one wildcard subscription. A number in the last token distinguishes them. A request
+ * costs a third of one of nats.js, and an eighth of a JetStream publish of nats.js.
  */
 export class Replies {
   readonly #connection: NatsConnection;
   readonly #clock: Clock;
   readonly #entries: Map<number, Entry> = new Map();
-  /** `_INBOX.<unique>.`; ASCII. */
+  /** The prefix `_INBOX.<unique>.` in ASCII. */
   readonly #prefix: string;
   #next = 0;
   #timer: TimerHandle;
@@ -49,12 +49,12 @@ export class Replies {
     });
   }
 
-  /** Messages that wait for an answer. */
+  /** The number of messages that wait for an answer. */
   get size(): number {
     return this.#entries.size;
   }
 
-  /** Expects answers, and returns the reply-to for them. */
+  /** Registers a waiter for answers, and returns the reply-to for them. */
   expect(subject: string, timeoutMs: number, waiter: Waiter): string {
     const token = ++this.#next;
     const deadline = this.#clock.monotonic() + timeoutMs;
@@ -63,7 +63,7 @@ export class Replies {
     return this.#prefix + token;
   }
 
-  /** Publishes with a reply-to of ours. Throws what the connection throws, and then expects nothing. */
+  /** Publishes with a reply-to of this inbox. Throws the connection's error, and expects no answer then. */
   ask(subject: string, data: Uint8Array, headers: EncodedHeaders | undefined, timeoutMs: number, waiter: Waiter): void {
     const reply = this.expect(subject, timeoutMs, waiter);
     try {
@@ -74,7 +74,7 @@ export class Replies {
     }
   }
 
-  /** Gives up on all that wait, or on those that asked on a subject. */
+  /** Fails all waiters, or those whose request went to `subject`. */
   failAll(why: Silence, subject?: string): void {
     for (const [token, entry] of this.#entries) {
       if (subject !== undefined && entry.subject !== subject) continue;
@@ -95,7 +95,7 @@ export class Replies {
     if (entry.waiter.answer(message)) this.#entries.delete(token);
   }
 
-  /** With nothing to wait for, a process that has closed its connection is free to end. */
+  /** Removes the timer when nothing waits, so that a process that has closed its connection can end. */
   #disarm(): void {
     this.#clock.cancel(this.#timer);
     this.#timer = undefined;
@@ -109,8 +109,8 @@ export class Replies {
   }
 
   /**
-   * One timer for all: a timer each would cost more than the message. It fires at what was the earliest deadline, mostly long after that
-   * entry was answered, and is armed for the next earliest; with nothing waiting there is no timer.
+   * Fails the waiters whose time is over. One timer serves all of them, because one timer each would cost more than the message. It fires at the
+   * former earliest deadline, mostly long after that answer has come, and is then set to the next one. Without a waiter there is no timer.
    */
   #sweep(): void {
     const now = this.#clock.monotonic();

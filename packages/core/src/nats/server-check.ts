@@ -3,12 +3,12 @@ import { ErgonError, isErgonError } from "../base/errors.ts";
 import { apiFailure } from "./errors.ts";
 import type { NatsLink } from "./link.ts";
 
-/** Atomic batches, per-key time to live and schedules with time zones: all of them are there from here on. */
+/** The first version with atomic batches, per-key time to live, and schedules with time zones. */
 const REQUIRED = [2, 14] as const;
 
 const TRY_MS = 1_000;
 const PAUSE_MS = 50;
-/** A cluster that has just started elects its leader in this time. */
+/** The time in which a cluster that has just started elects its leader. */
 const LEADER_MS = 5_000;
 
 /** Throws `SERVER_UNSUITABLE` for a server that is too old. */
@@ -24,8 +24,8 @@ export function requireVersion(version = "unknown"): void {
 }
 
 /**
- * Throws `SERVER_UNSUITABLE` or `NOT_PERMITTED`, saying what to do, where JetStream is not there for us. Servers of a cluster say nothing before
- * they have elected a leader, which takes them a second or more after their start: that is waited for.
+ * Throws `SERVER_UNSUITABLE` or `NOT_PERMITTED`, with advice, when JetStream is not available to the user. The servers of a cluster do not answer
+ * before they have elected a leader, which takes a second or more after their start. This function waits for that.
  */
 export async function requireJetStream({ api, clock }: Pick<NatsLink, "api" | "clock">): Promise<void> {
   const end = clock.monotonic() + LEADER_MS;

@@ -3,7 +3,7 @@ import { InvalidError } from "../base/errors.ts";
 /** One server of the option `servers`. */
 export interface ServerAddress {
   readonly url: string;
-  /** For texts: host and port, without a user. */
+  /** The host and port without a user, for texts. */
   readonly where: string;
   readonly user: string | undefined;
   readonly password: string | undefined;
@@ -14,8 +14,8 @@ const EXAMPLE = 'write it like "nats://host:4222" or "nats://user:password@host:
 const ESCAPES = "in a user's name and password a comma is written %2C, @ %40, : %3A, / %2F and % %25";
 
 /**
- * Reads the addresses of servers: a list, or a text with commas between them. Throws `InvalidError` that says which address is wrong and how,
- * and never quotes one: whatever is wrong with an address, a part of it may be a password.
+ * Reads the addresses of servers from a list, or from a text with commas. Throws `InvalidError`, which says which address is wrong and how. It never
+ * quotes an address, because any part of a wrong one may be a password.
  */
 export function readServers(servers: string | readonly string[]): readonly ServerAddress[] {
   const list = typeof servers === "string" ? servers.split(",") : servers;
@@ -34,7 +34,7 @@ export function readServers(servers: string | readonly string[]): readonly Serve
       throw fault(index, `has a user but does not begin with nats:// or tls://; ${ESCAPES}`);
     const withScheme = hasScheme ? trimmed : `nats://${trimmed}`;
     const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
-    // Behind the host nothing is meant; a password with a / in it would be there, and its beginning taken for a port.
+    // Nothing may follow the host. A password with a / would continue there, and its beginning would be taken for a port.
     const rest = url === undefined ? "" : url.pathname.slice(1) + url.search + url.hash;
     if (url === undefined || url.hostname === "" || rest !== "")
       throw fault(index, `is not that of a server: ${EXAMPLE}; ${ESCAPES}`);
@@ -48,7 +48,7 @@ export function readServers(servers: string | readonly string[]): readonly Serve
         password: url.password === "" ? undefined : decodeURIComponent(url.password),
       };
     } catch {
-      // The cause quotes the text.
+      // The cause quotes the text, so the error omits it.
       throw fault(index, `has a "%" in its user or password that begins no escape; ${ESCAPES}`);
     }
   });

@@ -10,7 +10,7 @@ import { loadRanges, readDirect } from "./load.ts";
 import { probeBucket } from "./probe.ts";
 import { watchKeys } from "./watch.ts";
 
-/** Single writes that a server which syncs each of them stores in the time of one batch (2 to 4 ms). */
+/** The number of single writes that a server with a sync per write stores in the time of one batch (2 to 4 ms). */
 const FEW_SINGLES = 8;
 const NOTHING = new Uint8Array(0);
 
@@ -96,7 +96,7 @@ export async function createNatsRecords(
       const byBucket = Map.groupBy(ranges, (range) => bucketOf(range.shard));
       const covered: number[] = [];
       for (const [bucket, part] of byBucket) {
-        // Replicas may lag, and the newest fence is what shows how far one has come.
+        // Replicas may lag, and only the newest fence shows the progress of a replica.
         const unknown = replicas > 1 ? part.filter(({ shard }) => !fences.has(shard)) : [];
         await Promise.all(unknown.map(({ shard }) => owner(shard)));
         const loader = {

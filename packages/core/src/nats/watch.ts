@@ -7,11 +7,11 @@ import { isGoneHeader } from "./keys.ts";
 import type { NatsLink } from "./link.ts";
 import type { NatsMessage } from "./message.ts";
 
-/** A key's state. */
+/** The state of a key. */
 export interface KeyState {
   readonly key: string;
   readonly data: Uint8Array;
-  /** Deleted or expired. */
+  /** True if the key was deleted or has expired. */
   readonly gone: boolean;
   readonly revision: number;
 }
@@ -27,8 +27,8 @@ const RETRY_MS = 250;
 const NOTHING = new Uint8Array(0);
 
 /**
- * Tells every key under a filter as it is, then each change; resolves when the present ones have been told. After a lost connection, or
- * when the server has lost the consumer, it starts over: what has changed is told, and of a key that is gone without a trace that it is.
+ * Reports the present state of every key under a filter, and then each change. Resolves after the present states. After a lost connection, or after
+ * the server has lost the consumer, it starts over. It then reports all changes, and the end of each key that has disappeared without a trace.
  */
 export async function watchKeys(link: NatsLink, source: KeySource, tell: (state: KeyState) => void): Promise<Watch> {
   const watch = new KeyWatch(link, source, tell);
@@ -36,10 +36,10 @@ export async function watchKeys(link: NatsLink, source: KeySource, tell: (state:
   return watch;
 }
 
-/** From one start of the watch to the next: what an older consumer still says counts for nothing. */
+/** The period from one start of the watch to the next. Messages of an older consumer have no effect. */
 interface Round {
   readonly present: Set<string>;
-  /** Every present key has been told. */
+  /** True after every present key has been reported. */
   isComplete: boolean;
 }
 
@@ -48,7 +48,7 @@ class KeyWatch implements Watch {
   readonly #source: KeySource;
   readonly #tell: (state: KeyState) => void;
   readonly #ready = Promise.withResolvers<void>();
-  /** Last told revision of each key that has a value. */
+  /** The last reported revision of each key that has a value. */
   readonly #known = new Map<string, number>();
   #consumer: OrderedConsumer | undefined;
   #round: Round | undefined;
@@ -62,7 +62,7 @@ class KeyWatch implements Watch {
     this.#tell = tell;
   }
 
-  /** Resolves when the present keys have been told. */
+  /** Resolves after the present keys have been reported. */
   async start(): Promise<void> {
     this.#link.onStatus((status) => {
       if (status === "connected" && !this.#isStopped) this.#restart("the connection is back");
@@ -113,7 +113,7 @@ class KeyWatch implements Watch {
     if (isNews) this.#tellOn({ key, data: message.data, gone, revision });
   }
 
-  /** The present keys have been told: a known one that is not among them is gone. */
+  /** Ends the report of the present keys. A known key that is not among them is gone. */
   #complete(round: Round): void {
     if (round.isComplete) return;
     round.isComplete = true;
@@ -125,7 +125,7 @@ class KeyWatch implements Watch {
     this.#ready.resolve();
   }
 
-  /** A change that cannot be taken in would not be if it were told again: the others are. */
+  /** Reports a change. A change that the listener cannot process would fail again, so the watch goes on with the next one. */
   #tellOn(state: KeyState): void {
     try {
       this.#tell(state);
@@ -153,17 +153,17 @@ class KeyWatch implements Watch {
     });
   }
 
-  /** At once, unless it has just started: what breaks it may still be there. */
+  /** Restarts at once, unless the watch has just started, because the cause of the break may still be there. */
   #restartWhenDue(reason: string): void {
     const { clock } = this.#link;
     const round = this.#round;
     clock.after(Math.max(0, this.#startedAt + RETRY_MS - clock.monotonic()), () => {
-      // Without a connection its return is what starts the watch over.
+      // A lost connection starts the watch over when it returns.
       if (this.#isCurrent(round) && this.#link.status === "connected") this.#restart(reason);
     });
   }
 
-  /** A missing bucket is no passing fault, so it must be reported. To create it again would hide the loss of all its data. */
+  /** Reports a missing bucket, which does not pass by itself. A new bucket would hide the loss of all its data. */
   async #reportLoss(): Promise<void> {
     const { stream } = this.#source;
     const info = await this.#link.api.ask(`STREAM.INFO.${stream}`);
