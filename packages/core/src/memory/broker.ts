@@ -7,38 +7,38 @@ import type { Headers } from "../ports/bus.ts";
 import type { Interest, Letter, Party } from "./letter.ts";
 import { SubjectTree } from "./subject-tree.ts";
 
-/** The shares of messages that go wrong on the way, from 0 to 1. @defaultValue 0 for all */
+/** The probabilities of faults in transit, from 0 to 1. @defaultValue 0 for all */
 export interface Faults {
   /** A message is lost between the broker and a subscriber. */
   drop: number;
-  /** A message is delivered twice. NATS itself does not; senders that repeat themselves do. */
+  /** A message is delivered twice. NATS itself never does this, but a sender that repeats itself has the same effect. */
   duplicate: number;
-  /** A commit is stored and its acknowledgement is lost: `unknown`. */
+  /** A commit is stored and its acknowledgement is lost. The result is `unknown`. */
   loseAcknowledgement: number;
-  /** A commit is lost before it is stored: `unknown` as well. */
+  /** A commit is lost before it is stored. The result is `unknown` as well. */
   loseCommit: number;
 }
 
 export interface BrokerOptions {
-  /** The broker's clock: it counts leases and retention, and delivers. */
+  /** The broker's clock, which counts leases and retention and delays deliveries. */
   readonly clock: Clock;
   /** @defaultValue a source seeded with 1 */
   readonly random?: Random;
-  /** How long a message is on its way in one direction. @defaultValue between 0.1 and 1 */
+  /** The milliseconds that a message takes in one direction. @defaultValue between 0.1 and 1 */
   readonly latencyMs?: { readonly min: number; readonly max: number };
   readonly faults?: Partial<Faults>;
-  /** @defaultValue 1 MiB */
+  /** The most bytes of one message. @defaultValue 1 MiB */
   readonly maxMessageBytes?: number;
-  /** How long a host that vanished without a word keeps its subscriptions. @defaultValue 120,000 */
+  /** The milliseconds for which a host that vanished silently keeps its subscriptions. @defaultValue 120,000 */
   readonly staleAfterMs?: number;
-  /** How long a commit waits for its acknowledgement, any other call for its answer. @defaultValue 5,000 */
+  /** The milliseconds that a commit waits for its acknowledgement, and any other call for its answer. @defaultValue 5,000 */
   readonly answerTimeoutMs?: number;
 }
 
 /** The broker's reaction to every commit except a deletion. `ok` stores it. With `silent`, it answers no write of a record bucket, as without a quorum. */
 export type Storage = "ok" | "full" | "unavailable" | "silent";
 
-/** The server in the middle: who listens to what, what goes wrong, how long things take. */
+/** The server of the network. It keeps the subscriptions, and it decides about faults and delays. */
 export class Broker {
   readonly clock: Clock;
   readonly random: Random;
@@ -63,17 +63,17 @@ export class Broker {
     this.answerTimeoutMs = options.answerTimeoutMs ?? 5_000;
   }
 
-  /** The server's wall clock, in epoch milliseconds. */
+  /** Returns the server's wall clock, in epoch milliseconds. */
   now(): number {
     return this.clock.now() + this.#steppedMs;
   }
 
-  /** Sets the server's wall clock forward, or back. The clock of durations goes on as before. */
+  /** Moves the server's wall clock forward or back. The clock of durations does not change. */
   stepClock(ms: number): void {
     this.#steppedMs += ms;
   }
 
-  /** One chance in favour of a fault; a share of 0 uses up no randomness. */
+  /** Decides if a fault happens. A probability of 0 consumes no random number. */
   strikes(fault: keyof Faults): boolean {
     const share = this.faults[fault];
     return share > 0 && this.random() < share;
@@ -105,7 +105,7 @@ export class Broker {
     if (!reached && letter.reply !== undefined) this.#sayNobody(sender, letter.reply);
   }
 
-  /** The server's 503: to the sender's own subscriptions of the reply-to, to nobody else's. */
+  /** Sends the server's 503 only to the sender's own subscriptions of the reply-to. */
   #sayNobody(sender: Party, subject: string): void {
     const letter: Letter = {
       subject,
@@ -126,7 +126,7 @@ export class Broker {
   }
 }
 
-/** Refuses what NATS would refuse or, worse, take for the end of a header. */
+/** Refuses headers that NATS would refuse, or would take for the end of a header. */
 export function requireHeaders(headers: Headers | undefined): void {
   for (const name in headers) {
     if (/[\r\n:]/.test(name) || /[\r\n]/.test(headers[name] as string)) {

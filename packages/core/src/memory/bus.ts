@@ -131,7 +131,7 @@ export function createMemoryBus(link: Link): Bus {
   };
 }
 
-/** Headers as they arrive: spaces and tabs at the ends of a value are lost. */
+/** Returns headers as they arrive, without the spaces and tabs at the ends of values. */
 function asSent(headers: Headers | undefined): Headers | undefined {
   if (headers === undefined) return undefined;
   const entries = Object.entries(headers).map(([name, value]) => [name, value.replaceAll(/^[ \t]+|[ \t]+$/g, "")]);

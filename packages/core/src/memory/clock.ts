@@ -1,31 +1,31 @@
 import type { Clock, SystemClock, TimerHandle } from "../base/clock.ts";
 
-/** Time that stands still until it is moved. The same timers run in the same order every time. */
+/** A clock that stands still until a test moves it. The same timers run in the same order every time. */
 export interface ManualClock extends Clock {
-  /** Moves time by `ms`, running what falls due in order; after each timer every promise job that is ready runs. */
+  /** Moves time by `ms` and runs the due timers in order. After each timer, all ready promise jobs run. */
   advance(ms: number): Promise<void>;
   /**
-   * Runs timer after timer until `condition` holds. Throws when it does not hold within `limitMs` (an hour unless told), or
-   * when no timer is left that could change anything.
+   * Runs one timer after another until `condition` holds. Throws when it does not hold within `limitMs` (default one hour), or when no timer is left
+   * that could change anything.
    */
   runUntil(condition: () => boolean, limitMs?: number): Promise<void>;
-  /** Runs the promise jobs that are ready; time stands still. */
+  /** Runs the ready promise jobs without moving time. */
   settle(): Promise<void>;
-  /** The clock of one process: its wall clock is off by `offsetMs`. */
+  /** Returns the clock of one process. Its wall clock differs by `offsetMs`. */
   view(offsetMs?: number): ProcessClock;
-  /** A piece of work takes `ms`, in which nothing else happens: a slow guard, say. */
+  /** Lets `ms` pass in which nothing else happens, for example during a slow guard. */
   burn(ms: number): void;
-  /** Timers that have neither run nor been cancelled. */
+  /** The number of timers that have neither run nor been cancelled. */
   readonly pending: number;
 }
 
-/** One process's view of a {@link ManualClock}. */
+/** A process's view of a {@link ManualClock}. */
 export interface ProcessClock extends SystemClock {
-  /** The process stands still (SIGSTOP): timers that fall due run when it resumes. */
+  /** Stops the process (SIGSTOP). Timers that become due run when it resumes. */
   pause(): void;
-  /** `done` is called when all timers that fell due have run: what has come in meanwhile is read after them. */
+  /** Resumes the process. `done` runs after all timers that became due, so that the process reads received messages after them. */
   resume(done?: () => void): void;
-  /** The process is gone: none of its timers ever runs. */
+  /** Ends the process. None of its timers ever runs. */
   stop(): void;
 }
 
@@ -37,7 +37,7 @@ interface Timer {
 
 const HOUR_MS = 3_600_000;
 
-/** Starts at `startMs`, by default an arbitrary moment in 2026. */
+/** Makes a clock that starts at `startMs`, by default at an arbitrary moment in 2026. */
 export function createManualClock(startMs = 1_767_225_600_000): ManualClock {
   const timers = new TimerHeap();
   let elapsed = 0;
@@ -101,7 +101,7 @@ export function createManualClock(startMs = 1_767_225_600_000): ManualClock {
   };
 }
 
-/** `setImmediate` runs after every promise job that is ready, and after those that they make. */
+/** `setImmediate` runs after all ready promise jobs, and after the jobs that these make. */
 function promiseJobs(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
@@ -118,7 +118,7 @@ interface ViewSource {
 function createView(source: ViewSource): ProcessClock {
   let offset = source.startMs;
   let state: "running" | "paused" | "stopped" = "running";
-  /** The timers that became due in a pause. A timer that runs first may still cancel a later one. */
+  /** The timers that became due during a pause. A timer that runs first may still cancel a later one. */
   const held = new Map<Timer, () => void>();
 
   const runHeld = (done: (() => void) | undefined): void => {
@@ -162,7 +162,7 @@ function createView(source: ViewSource): ProcessClock {
   };
 }
 
-/** A binary heap by due time, then by order of creation. Cancelled timers stay until they surface or are half of it. */
+/** A binary heap by due time and order of creation. Cancelled timers stay until they reach the top or make up half of it. */
 class TimerHeap {
   #heap: Timer[] = [];
   #cancelled = 0;
@@ -186,7 +186,7 @@ class TimerHeap {
     if (this.#cancelled > 1_000 && this.#cancelled * 2 > this.#heap.length) this.#compact();
   }
 
-  /** Takes the next live timer that is due at `end` or before. */
+  /** Removes and returns the next live timer that is due at `end` or before. */
   takeUntil(end: number): Timer | undefined {
     for (let top = this.#heap[0]; top !== undefined; top = this.#heap[0]) {
       if (top.run !== undefined && top.due > end) return undefined;

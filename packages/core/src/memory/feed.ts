@@ -6,7 +6,7 @@ interface Watcher<V> {
   readonly tell: (key: string, value: V) => void;
 }
 
-/** Keys with values at the broker, and processes that watch them. */
+/** The keys with values at the broker, and the processes that watch them. */
 export class Feed<V> {
   readonly values: Map<string, V> = new Map();
   readonly #watchers: Set<Watcher<V>> = new Set();
@@ -16,14 +16,14 @@ export class Feed<V> {
     this.#tell(key, value);
   }
 
-  /** Forgets the key; watchers hear `last`. */
+  /** Removes the key. Watchers receive `last`. */
   delete(key: string, last: V): void {
     if (this.values.delete(key)) this.#tell(key, last);
   }
 
   /**
-   * Tells `handler` every value, then each change; resolves after the present ones. After a lost connection it starts
-   * over, and says `ended(key)` of every key that is gone by then.
+   * Reports every value to `handler`, and then each change. Resolves after the present values. After a lost connection it starts over, and reports
+   * `ended(key)` for every key that has gone.
    */
   async watch(link: Link, handler: (value: V) => void, ended: (key: string) => V): Promise<Watch> {
     const known = new Set<string>();

@@ -1,20 +1,20 @@
 import type { Clock, TimerHandle } from "../base/clock.ts";
 
-/** The parts of the network that a {@link Hop} uses. */
+/** The parts of the network that a {@link Hop} needs. */
 export interface Road {
   readonly clock: Clock;
-  /** How long the next message is on its way. */
+  /** Returns the time that the next message takes. */
   latency(): number;
 }
 
-/** One direction of a connection: everything arrives later, in order. */
+/** One direction of a connection. Messages arrive later, and in order. */
 export class Hop {
   readonly #road: Road;
   #queue: { readonly at: number; readonly run: () => void }[] = [];
   #head = 0;
   #lastArrival = 0;
   #timer: TimerHandle;
-  /** Why nothing arrives at present. */
+  /** The reasons for which nothing arrives at present. */
   readonly #holds: Set<string> = new Set();
   #cut = false;
 
@@ -29,7 +29,7 @@ export class Hop {
     this.#arm();
   }
 
-  /** Loses what is on its way, and takes nothing more until {@link Hop.open}. */
+  /** Drops the messages in transit, and all further ones until {@link Hop.open}. */
   cut(): void {
     this.#cut = true;
     this.#queue = [];
@@ -40,7 +40,7 @@ export class Hop {
     this.#cut = false;
   }
 
-  /** Lets nothing arrive until every reason is taken back by {@link Hop.resume}. */
+  /** Holds all messages until {@link Hop.resume} has removed every reason. */
   pause(reason: string): void {
     this.#holds.add(reason);
   }
@@ -60,7 +60,7 @@ export class Hop {
     this.#timer = undefined;
     if (this.#holds.size > 0) return;
     const now = this.#road.clock.monotonic();
-    // A timer of the real clock may be a little early; it is armed again then. Late messages arrive together, as from a socket.
+    // A timer of the real clock may fire slightly early, and is then set again. Late messages arrive together, as from a socket.
     if ((this.#queue[this.#head]?.at ?? Infinity) <= now) this.#take();
     while (this.#holds.size === 0 && (this.#queue[this.#head]?.at ?? Infinity) < now) this.#take();
     this.#arm();

@@ -40,7 +40,7 @@ export class LeaseState {
   }
 }
 
-/** The leases of a memory network, as one process reaches them. */
+/** The leases of a memory network, as one process reads and writes them. */
 export function createMemoryLeases(link: Link, state: LeaseState): LeaseStore {
   return {
     renew: (id, data, ttlMs) => {

@@ -1,7 +1,7 @@
 import type { Headers } from "../ports/bus.ts";
 import type { Hop } from "./hop.ts";
 
-/** A message on its way. */
+/** A message in transit. */
 export interface Letter {
   readonly subject: string;
   readonly data: Uint8Array;
@@ -12,7 +12,7 @@ export interface Letter {
 
 /** The connection of a process as the broker knows it. */
 export interface Party {
-  /** To the process. */
+  /** The direction from the broker to the process. */
   readonly inbound: Hop;
   /** Subjects to which the process may not publish. */
   readonly denied: ReadonlySet<string>;

@@ -11,17 +11,17 @@ interface Call {
   fail(error: UnavailableError): void;
 }
 
-/** A process's connection: two directions, each in order. */
+/** A process's connection. It has two directions, and each keeps its order. */
 export class Link implements Party {
   readonly broker: Broker;
   readonly name: string;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** To the broker. */
+  /** The direction to the broker. */
   readonly outbound: Hop;
-  /** To the process. */
+  /** The direction to the process. */
   readonly inbound: Hop;
-  /** How far the process is from the broker, each way, beyond the latency of the network. */
+  /** The milliseconds between process and broker in each direction, in addition to the latency of the network. */
   distanceMs = 0;
   /** Subjects to which the process may not publish. */
   readonly denied: Set<string> = new Set();
@@ -46,7 +46,7 @@ export class Link implements Party {
     this.#statusHandlers.push(handler);
   }
 
-  /** The server stands still: nothing passes in either direction. */
+  /** Stops the server. Nothing passes in either direction. */
   hold(reason: string): void {
     this.outbound.pause(reason);
     this.inbound.pause(reason);
@@ -61,14 +61,14 @@ export class Link implements Party {
     this.#refusalHandlers.push(handler);
   }
 
-  /** The server takes no message to the subject from this process. */
+  /** Reports that the server refuses messages of this process to the subject. */
   refuse(subject: string): void {
     this.inbound.send(() => {
       for (const handler of this.#refusalHandlers) handler(subject);
     });
   }
 
-  /** Sends towards the broker; nothing happens when the connection is gone. */
+  /** Sends towards the broker. Nothing happens when the connection is gone. */
   send(run: () => void): void {
     if (this.status === "connected" && !this.#dead) this.outbound.send(run);
   }
@@ -83,7 +83,7 @@ export class Link implements Party {
     this.send(() => this.broker.interests.remove(interest.subject, interest));
   }
 
-  /** Runs `run` at the broker and answers its result, over the network both ways. `asks`: a commit may be lost; a write needs a quorum. */
+  /** Runs `run` at the broker and returns its result over the network. With `asks`, a commit may be lost, and a write needs a quorum. */
   call<T>(run: () => T, asks: "read" | "write" | "commit" = "read"): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.status !== "connected") {
@@ -150,7 +150,7 @@ export class Link implements Party {
     this.broker.clock.after(this.broker.staleAfterMs, () => this.#forget([...this.#interests]));
   }
 
-  /** Loses the messages on their way to the process. The messages that the process has sent arrive, and then the broker forgets it. */
+  /** Drops the messages in transit to the process. The messages that the process has sent arrive, and then the broker forgets the process. */
   #lose(): void {
     this.inbound.cut();
     const gone = [...this.#interests];

@@ -19,46 +19,46 @@ export interface MemoryNetworkOptions extends BrokerOptions {
 }
 
 export interface ProcessOptions {
-  /** The process's own view of time. @defaultValue the broker's clock */
+  /** The process's own clock. @defaultValue the broker's clock */
   readonly clock?: ProcessClock;
   readonly logger?: Logger;
   /** @defaultValue 0 */
   readonly distanceMs?: number;
 }
 
-/** One process's connection, and what may happen to it. */
+/** A process's connection, and the faults that a test can cause in it. */
 export interface MemoryProcess extends Ports {
   readonly name: string;
-  /** `kill -9`: what was sent arrives, its subscriptions are gone at once, its timers never run. */
+  /** Kills the process (`kill -9`). Sent messages arrive, its subscriptions end at once, and its timers never run. */
   kill(): void;
-  /** The host is gone without a word: the broker does not notice until `staleAfterMs`. */
+  /** Removes the host silently. The broker does not notice before `staleAfterMs`. */
   vanish(): void;
-  /** The connection breaks; what was on its way to the process is lost. The process lives. */
+  /** Breaks the connection. Messages in transit to the process are lost, and the process lives on. */
   disconnect(): void;
-  /** The connection is back, and the subscriptions with it. */
+  /** Restores the connection and its subscriptions. */
   reconnect(): void;
-  /** How far it is from the broker, each way, beyond the latency of the network. */
+  /** Sets the milliseconds between process and broker in each direction, in addition to the latency of the network. */
   distanceMs: number;
-  /** Subjects to which it may not publish. */
+  /** Sets the subjects to which the process may not publish. */
   readonly denied: Set<string>;
-  /** SIGSTOP: nothing runs and nothing is taken in, until {@link MemoryProcess.resume}. */
+  /** Pauses the process (SIGSTOP). It runs and receives nothing until {@link MemoryProcess.resume}. */
   pause(): void;
   resume(): void;
 }
 
-/** A NATS server with JetStream, as far as the ports can tell, for many processes in one. */
+/** A NATS server with JetStream inside one process, as far as the ports can tell. It serves many simulated processes. */
 export interface MemoryNetwork {
   readonly faults: Faults;
   storage: Storage;
-  /** SIGSTOP of the server: it takes nothing and sends nothing, and every connection stays. */
+  /** Pauses the server (SIGSTOP). It receives and sends nothing, and every connection stays open. */
   freeze(): void;
   thaw(): void;
-  /** Sets the server's wall clock forward by `ms`, or back. */
+  /** Moves the server's wall clock forward by `ms`, or back. */
   stepClock(ms: number): void;
   connect(name?: string, options?: ProcessOptions): MemoryProcess;
 }
 
-/** Same clock, same random source, same calls: the same run. */
+/** Makes a network. The same clock, random source and calls always give the same run. */
 export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwork {
   const broker = new Broker(options);
   const records = new RecordState(broker, {

@@ -74,7 +74,7 @@ export class RecordState {
     return this.#shard(shard).get(id);
   }
 
-  /** The records of the ranges in order of revision, and the last revision of the bucket (the smallest of several). */
+  /** Returns the records of the ranges in order of revision, and the last revision of the bucket (the smallest if there are several). */
   load(ranges: readonly LoadRange[]): {
     readonly found: readonly (readonly [number, StoredRecord])[];
     readonly covered: number;
@@ -132,7 +132,7 @@ export class RecordState {
   }
 }
 
-/** The records of a memory network, as one process reaches them. */
+/** The records of a memory network, as one process reads and writes them. */
 export function createMemoryRecords(link: Link, state: RecordState): RecordStore {
   const { shards, buckets, oneInFlight } = state.shape;
   const bucketOf = (shard: number): number => shard % buckets;

@@ -16,19 +16,19 @@ export interface RequestOptions {
 interface SubscribeOptions {
   readonly queue?: string | undefined;
   /**
-   * Called with `NOT_PERMITTED`, which names the subject, when the server refuses the subscription: nothing will come. It is called before a
-   * `flush` that was begun after the subscription resolves, or later when
-   * permissions have changed, and once at most. An adapter without permissions never calls it.
+   * Called once at most, with `NOT_PERMITTED` and the name of the subject, when the server refuses the subscription. No message follows. A `flush`
+   * that began after the subscription resolves only after the call. A later change of permissions may cause the call as well. An adapter without
+   * permissions never makes it.
    */
   readonly onRefused?: ((error: ErgonError) => void) | undefined;
 }
 
 export interface Subscription {
-  /** Takes no more messages, and drops those that the server has sent already. Idempotent. */
+  /** Ends the subscription, and drops the messages that the server has already sent. Idempotent. */
   unsubscribe(): void;
   /**
-   * Asks the server for no more messages, and handles those that it has sent by then. Resolves when it has sent the last of them, or the connection
-   * is gone; never rejects. Idempotent.
+   * Asks the server to send no more messages, and handles those that it sends before it stops. Resolves after the last of them, or when the
+   * connection is gone; never rejects. Idempotent.
    */
   drain(): Promise<void>;
 }
@@ -50,18 +50,18 @@ export interface Bus {
   publish(subject: string, data: Uint8Array, options?: PublishOptions): void;
   subscribe(subject: string, handler: (message: Message) => void, options?: SubscribeOptions): Subscription;
   /**
-   * Sends and waits for one answer. Throws `UnavailableError`: `NO_NODE` when nobody serves the subject, `REQUEST_TIMEOUT` when no
-   * answer came within `timeoutMs`, `NATS_UNREACHABLE` when the connection is gone.
+   * Sends a request and waits for one answer. Throws `UnavailableError`, with `NO_NODE` when nobody serves the subject, `REQUEST_TIMEOUT` when no
+   * answer came within `timeoutMs`, and `NATS_UNREACHABLE` when the connection is gone.
    */
   request(subject: string, data: Uint8Array, options: RequestOptions): Promise<Message>;
   flush(): Promise<void>;
   /** Called at each change of the connection's status. */
   onStatus(handler: (status: BusStatus) => void): void;
   /**
-   * Called with the subject of a message that the server refused to take, since this user may not publish there: before a `flush` that was begun
-   * after the message resolves. An adapter without permissions never calls it.
+   * Calls `handler` with the subject of a message that the server refused because this user may not publish there. A `flush` that began after the
+   * message resolves only after the call. An adapter without permissions never makes it.
    */
   onRefused(handler: (subject: string) => void): void;
-  /** Largest message, headers included, that the server takes, in bytes. */
+  /** The largest message that the server accepts, in bytes, including headers. */
   readonly maxMessageBytes: number;
 }

@@ -1,31 +1,31 @@
-/** The revision of a shard's owner key: what makes a former owner's writes fail. */
+/** The revision of a shard's owner key. Writes of a former owner fail because of it. */
 export type Fence = number;
 
-/** One record to be written. */
+/** One record to write. */
 export interface Write {
   readonly shard: number;
   readonly id: string;
-  /** The record; empty deletes it. */
+  /** The record. An empty one deletes the key. */
   readonly data: Uint8Array;
   readonly fence: Fence;
-  /** How long the server keeps the record, at least 1,000; absent keeps it until it is written again. */
+  /** The milliseconds for which the server keeps the record, at least 1,000. Without it, the server keeps the record until the next write. */
   readonly ttlMs?: number | undefined;
 }
 
 export type CommitResult =
-  /** Stored: all of it. `revision` is that of the last write. */
+  /** All writes are stored. `revision` is that of the last one. */
   | { readonly kind: "committed"; readonly revision: number }
-  /** Refused, all of it: at least one of the fences is no longer its shard's. */
+  /** All writes are refused, because at least one fence is no longer its shard's. */
   | { readonly kind: "fenced" }
-  /** Refused, all of it, by the server for a reason of its own (storage full, too large, not permitted). */
+  /** The server refused all writes for a reason of its own (storage full, too large, not permitted). */
   | {
       readonly kind: "refused";
       readonly code: "STORE_FULL" | "STORE_UNAVAILABLE" | "PAYLOAD_TOO_LARGE" | "NOT_PERMITTED";
       readonly message: string;
-      /** There is no connection, which says nothing about the store. */
+      /** The connection is missing, which says nothing about the store. */
       readonly disconnected?: boolean;
     }
-  /** No answer came: it may be stored or not. `disconnected`: the connection broke, which says nothing about the store. */
+  /** No answer came, so the writes may or may not be stored. `disconnected` means that the connection broke, which says nothing about the store. */
   | { readonly kind: "unknown"; readonly message: string; readonly disconnected?: boolean };
 
 export interface StoredRecord {
@@ -39,16 +39,16 @@ export interface Ownership {
   readonly shard: number;
   /** The owner's session, or `undefined` when the shard is free. */
   readonly session: string | undefined;
-  /** 0 when it was never owned. */
+  /** The revision of the owner key, or 0 if the shard was never owned. */
   readonly fence: Fence;
 }
 
 export type ClaimResult =
   | { readonly kind: "claimed"; readonly fence: Fence }
-  /** Somebody else changed the owner key first. */
+  /** Another process changed the owner key first. */
   | { readonly kind: "lost" };
 
-/** The records of a shard to read: everything written after `after`, and the older records of `ids`. */
+/** The records of a shard to read. They are all records written after `after`, and the older records of `ids`. */
 export interface LoadRange {
   readonly shard: number;
   readonly after: number;
@@ -75,31 +75,31 @@ export interface RecordStore {
   /** True if the commits of one bucket must go one at a time (replicated or always synced), otherwise they may be pipelined. */
   readonly oneInFlight: boolean;
   /**
-   * Where commits of one bucket go one at a time: how many writes may go singly and at once instead, as long as no more are waiting. 1 where the
-   * server takes no second one (replicated); a few where it syncs every write, since a batch costs more than these.
+   * The number of writes that may go singly and at once instead of in a batch, as long as no more are waiting, if commits of one bucket go one at a
+   * time. It is 1 if the server accepts no second commit (replicated), and a few if it syncs every write, because a batch costs more than these.
    */
   readonly fewSingles: number;
-  /** Most writes that one commit takes. */
+  /** The most writes of one commit. */
   readonly maxWrites: number;
   bucketOf(shard: number): number;
   /**
-   * Makes `session` (or nobody) the owner if the owner key still has revision `expected` (0: never written). When it throws, the claim may
-   * have been stored all the same: ask for the owner.
+   * Makes `session` (or nobody) the owner if the owner key still has revision `expected` (0 for a key that was never written). The claim may be
+   * stored even if this throws; read the owner then.
    */
   claim(shard: number, session: string | undefined, expected: Fence): Promise<ClaimResult>;
   owner(shard: number): Promise<Ownership>;
-  /** Reports every owner key as it is, then each change, of changes in quick succession at least the last; resolves when the present ones have been reported. */
+  /** Reports every owner key, and then each change. After changes in quick succession it may report only the last. Resolves after the present keys. */
   watchOwners(handler: (ownership: Ownership) => void): Promise<Watch>;
-  /** Stores all writes, which belong to one bucket, or none. Never throws. */
+  /** Stores all writes, which must belong to one bucket, or none. Never throws. */
   commit(writes: readonly Write[]): Promise<CommitResult>;
   read(shard: number, id: string): Promise<StoredRecord | undefined>;
-  /** Writes a scratch key of a bucket: whether that takes writes. Never throws. */
+  /** Writes a scratch key of a bucket to find out if the bucket takes writes. Never throws. */
   probe(bucket: number): Promise<CommitResult>;
   /**
-   * Visits the records in the ranges, each once, in its newest state; answers the last revision that the read covers (of ranges in several
-   * buckets the smallest). Complete for a shard that this process has claimed, or whose owner it has asked for.
+   * Visits each record in the ranges once, in its newest state. Returns the last revision that the read covers (the smallest for ranges in several
+   * buckets). The read is complete for a shard that this process has claimed, or whose owner it has read.
    */
   load(ranges: readonly LoadRange[], visit: (shard: number, record: StoredRecord) => void): Promise<number>;
-  /** The time of the server's clock at a moment between the call and its answer, in whole epoch milliseconds. */
+  /** Returns the server's time at a moment between the call and its answer, in whole epoch milliseconds. */
   time(): Promise<number>;
 }

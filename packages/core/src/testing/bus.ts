@@ -18,7 +18,7 @@ const noteOf = (message: Message): Note => ({
   noResponders: message.noResponders,
 });
 
-/** The laws of {@link Bus}. */
+/** The laws of {@link Bus} as tests. */
 export function describeBus({ describe, test }: TestApi, suite: Suite): void {
   describe("bus", () => {
     test("messages of one publisher arrive in order, each once", () =>

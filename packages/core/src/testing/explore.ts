@@ -9,11 +9,11 @@ import { Crash, World, startOf, type WorldOptions } from "./world.ts";
 
 export interface ExploreOptions {
   readonly input?: unknown;
-  /** Machines that it starts as durable children: they run beside it. */
+  /** The machines that it starts as durable children. They run beside it. */
   readonly machines?: readonly GivenMachine[];
-  /** Events that clients may send. Each is sent in every state that takes it. */
+  /** The events that clients may send. The exploration sends each in every state that takes it. */
   readonly events?: readonly StoredEvent[];
-  /** By driver: the possible answers of its agents, or a function that makes them from a payload. Each of them is tried. */
+  /** The possible answers of agents by driver, or a function that makes them from a payload. The exploration tries each of them. */
   readonly agents?: Readonly<Record<string, Answers>>;
   /** True if a client may cancel the instance in any state. @defaultValue false */
   readonly cancel?: boolean;
@@ -25,7 +25,7 @@ export interface ExploreOptions {
 
 const DEPTH = 20;
 
-/** The machine in question, and those that run beside it. */
+/** The explored machine, and the machines that run beside it. */
 interface Cast {
   readonly machine: Machine;
   readonly beside: readonly Machine[];
@@ -35,17 +35,17 @@ interface Cast {
 export interface Exploration {
   /** The number of different states of the instance and its children. */
   readonly states: number;
-  /** The number of paths: the shortest one to each state, and each move from there. */
+  /** The number of paths, which are the shortest path to each state and each move from there. */
   readonly paths: number;
-  /** The number of runs, with all crashes and repetitions. */
+  /** The number of runs, including all crashes and repetitions. */
   readonly runs: number;
-  /** The ends that the machine can reach. At least one. */
+  /** The ends that the machine can reach. There is at least one. */
   readonly ends: readonly Outcome[];
   /** The paths that stopped after `depth` moves, although they could continue. The states behind them were not explored. */
   readonly cut: readonly string[];
 }
 
-/** The disturbance of a path: a fault at one point of it, or the repetition of everything. */
+/** The disturbance of a path, which is a fault at one point of it, or the repetition of everything. */
 type Disturbance =
   | { readonly kind: "none" }
   | { readonly kind: "crash"; readonly commit: number; readonly when: "before" | "after" }
@@ -54,22 +54,22 @@ type Disturbance =
   | { readonly kind: "late answers" };
 
 interface Run {
-  /** Absent: the path could not continue. */
+  /** The end of the path. It is absent if the path could not continue. */
   readonly outcome?: Outcome;
   readonly error?: string;
   readonly commits: number;
-  /** The move in which the node died, from 0 for the start. */
+  /** The number of the move in which the node died. The start is 0. */
   readonly diedIn?: number;
 }
 
 interface Way {
   readonly moves: readonly Move[];
   readonly clean: Run;
-  /** The path has the greatest length, and led to a new state that is no end. */
+  /** True if the path has the greatest length and led to a new state that is no end. */
   readonly cut: boolean;
 }
 
-/** With a crash, or with a repeated or late message, the machine ended otherwise than without; or it reached no end at all. */
+/** The error of a machine that ended differently after a crash, or after a repeated or late message, or that reached no end at all. */
 export class ExplorationError extends Error {
   readonly violations: readonly string[];
 
@@ -116,7 +116,7 @@ export async function explore(machine: GivenMachine, options: ExploreOptions = {
   return { states, paths: ways.length, runs, ends: [...ends.values()], cut };
 }
 
-/** The error for a machine without a reached end: its exploration proves nothing. */
+/** The error for a machine that reached no end. Its exploration proves nothing. */
 function noEnd(paths: number, cut: readonly string[], { depth = DEPTH }: ExploreOptions): string {
   const [first] = cut;
   return first === undefined
@@ -164,7 +164,7 @@ function disturbancesOf(commits: number): Disturbance[] {
   return [...crashes, { kind: "crash at each step" }, { kind: "repeated" }, { kind: "late answers" }];
 }
 
-/** Runs one path. `look` sees the state at its end. */
+/** Runs one path. `look` receives the state at its end. */
 async function go(
   cast: Cast,
   options: ExploreOptions,
@@ -181,7 +181,7 @@ async function go(
     } catch (error) {
       if (!(error instanceof Crash)) throw error;
       diedIn = index;
-      // A client without an answer repeats the move. The sender to another kind of machine knows whether the move was stored.
+      // A client without an answer repeats the move. Other kinds of senders know if the move was stored.
       if (machine.engine === machineEngine || error.when === "before") await move();
     }
   };
@@ -221,7 +221,7 @@ function worldOptions({ machine, beside }: Cast, disturbance: Disturbance): Worl
   }
 }
 
-/** One violation as text: the path, the disturbance, the expected end and the actual end. */
+/** Formats one violation with its path, disturbance, expected end and actual end. */
 function report(moves: readonly Move[], disturbance: Disturbance, run: Run, expected: Outcome | undefined): string {
   const steps = ["start", ...moves.map(describeMove)].map((text, index) => {
     const died = disturbance.kind === "crash" && run.diedIn === index;
@@ -240,7 +240,7 @@ function titleOf({ kind }: Disturbance): string {
   return kind === "none" ? "nothing going wrong" : kind === "repeated" ? "everything delivered twice" : kind;
 }
 
-/** Only the instances that differ in the two. */
+/** Returns only the instances that differ between two outcomes. */
 function differing(a: Outcome = {}, b: Outcome = {}): [Outcome, Outcome] {
   const ids = [...new Set([...Object.keys(a), ...Object.keys(b)])].filter((id) => textOf(a[id]) !== textOf(b[id]));
   const only = (all: Outcome): Outcome => Object.fromEntries(Object.entries(all).filter(([id]) => ids.includes(id)));

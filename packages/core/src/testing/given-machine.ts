@@ -2,10 +2,10 @@ import type { Machine } from "../actor/machine.ts";
 import { InvalidError } from "../base/errors.ts";
 import { defineMachine, type MachineLogic } from "../machines/define.ts";
 
-/** A machine as a test gives it: straight from XState, or from `defineMachine`. */
+/** A machine that a test passes, either from XState or from `defineMachine`. */
 export type GivenMachine = Machine | MachineLogic;
 
-/** The machine that is meant. Throws `InvalidError` (`INVALID_CONFIGURATION`), which names `field`, for what is none. */
+/** Returns the machine of a test. Throws `InvalidError` (`INVALID_CONFIGURATION`), which names `field`, for any other value. */
 export function machineOf(given: GivenMachine, field: string): Machine {
   if (isMachine(given)) return given;
   if (isLogic(given)) return defineMachine(given);
@@ -15,7 +15,7 @@ export function machineOf(given: GivenMachine, field: string): Machine {
   });
 }
 
-/** The same for those that run beside it. */
+/** Returns the machines that run beside it. Throws like {@link machineOf}. */
 export function machinesOf(given: readonly GivenMachine[] = []): readonly Machine[] {
   return given.map((machine, index) => machineOf(machine, `machines[${index}]`));
 }
@@ -25,7 +25,7 @@ function isMachine(given: unknown): given is Machine {
   return isLogic(logic) && typeof engine === "object";
 }
 
-/** By its looks, not its class: XState may be there twice. */
+/** Recognises a machine by its properties, because XState's class may exist twice in a process. */
 function isLogic(given: unknown): given is MachineLogic {
   return fieldsOf(given)["__xstatenode"] === true;
 }

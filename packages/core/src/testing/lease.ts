@@ -4,7 +4,7 @@ import type { Session } from "../ports/lease.ts";
 import { Heard, assertInOrder, bytes, text, within } from "./suite.ts";
 import type { Suite, TestApi } from "./suite.ts";
 
-/** The laws of {@link LeaseStore}. */
+/** The laws of {@link LeaseStore} as tests. */
 export function describeLeaseStore({ describe, test }: TestApi, suite: Suite): void {
   describe("lease store", () => {
     test("a watcher hears who is there, then who comes", () =>
@@ -95,7 +95,7 @@ export function describeLeaseStore({ describe, test }: TestApi, suite: Suite): v
         const heard = new Heard<Session>();
         const watch = await leases.watch(heard.hear);
 
-        // A watcher may hear only the last of several renewals in quick succession.
+        // A watcher may receive only the last of several renewals in quick succession.
         for (const data of ["1", "2", "3"]) {
           await leases.renew("growing", bytes(data), 60_000);
           await heard.until((all) => all.some((session) => text(session.data) === data));
@@ -148,7 +148,7 @@ export function describeLeaseStore({ describe, test }: TestApi, suite: Suite): v
         const watch = await leases.watch(heard.hear);
         await leases.decide("question", "first", 1_000);
 
-        // A lease of two seconds is the clock here.
+        // A lease of two seconds serves as the clock here.
         await leases.renew("stopwatch", bytes(""), 2_000);
         await heard.until((all) => all.some((session) => session.data === undefined));
 

@@ -8,7 +8,7 @@ import type { Failure } from "../task/task-context.ts";
 import { asked, failureFrom, payloadOf } from "./test-instance.ts";
 import type { World } from "./world.ts";
 
-/** A possible answer of an agent: a response, or a failure with the retries used up. */
+/** A possible answer of an agent, which is a response, or a failure after all retries. */
 export type Answer = { readonly output: unknown } | { readonly error: Partial<Failure> };
 
 /** The possible answers of a driver's agents, or a function that makes them from a payload. */
@@ -35,7 +35,7 @@ export interface Possibilities {
 
 export const ROOT = "test";
 
-/** Everything that can happen next. Throws when a driver has no answers. */
+/** Returns all moves that can happen next. Throws when a driver has no answers. */
 export function movesFrom(world: World, possible: Possibilities, step: number): Move[] {
   const root = world.residents.get(ROOT);
   const running = root !== undefined && !root.ended;
@@ -103,7 +103,7 @@ function takes(world: World, event: StoredEvent): boolean {
     return machine.engine.step(machine, state, timed).state !== state;
   } catch (error) {
     if (!isErgonError(error)) throw error;
-    // If a guard throws, the client is refused.
+    // A guard that throws makes the engine refuse the client.
     return false;
   }
 }

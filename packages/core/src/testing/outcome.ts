@@ -6,22 +6,22 @@ import type { Resident } from "./resident.ts";
 import { payloadOf } from "./test-instance.ts";
 import type { World } from "./world.ts";
 
-/** How an actor stands, as far as its machine has a say in it. */
+/** The state of an actor, as far as its machine determines it. */
 export interface Standing {
-  /** `running`, or how it has ended. */
+  /** `running`, or the status of its end. */
   readonly status: string;
   readonly value: unknown;
   readonly context: unknown;
   readonly output?: unknown;
   readonly failure?: unknown;
-  /** Tasks that it waits for. */
+  /** The tasks for which it waits. */
   readonly tasks: readonly unknown[];
   readonly children: readonly string[];
-  /** Its timers, each with the milliseconds until it is due. */
+  /** The timers, each with the milliseconds until it is due. */
   readonly timers: readonly (readonly [event: unknown, inMs: number])[];
 }
 
-/** How an instance and its durable children stand, by id. */
+/** The states of an instance and its durable children, by id. */
 export type Outcome = Readonly<Record<string, Standing>>;
 
 export function outcomeOf(world: World): Outcome {
@@ -30,13 +30,13 @@ export function outcomeOf(world: World): Outcome {
     ids.flatMap((id) => {
       const resident = world.residents.get(id);
       if (resident === undefined) return [];
-      // As a record holds it: a field that is undefined is none.
+      // A record omits fields that are undefined.
       return [[id, msgpack.unpack(msgpack.pack(standingOf(resident, world.clock.now()))) as Standing]];
     }),
   );
 }
 
-/** A text that is the same for outcomes that are, and shows them to people. */
+/** Formats an outcome for people. Equal outcomes have equal texts. */
 export function textOf(value: unknown): string {
   return inspect(value, { depth: null, sorted: true, breakLength: 120, maxArrayLength: null, maxStringLength: null });
 }

@@ -7,13 +7,13 @@ import type { AskHost } from "../machines/asks/asks.ts";
 import type { StoredEvent } from "../machines/command.ts";
 import type { TaskSpec } from "../task/spec.ts";
 
-/** A task that an instance has asked for and that has not ended. */
+/** A task of an instance that has not ended. */
 export interface AskedTask {
   readonly key: number;
   readonly spec: Omit<TaskSpec, "id">;
 }
 
-/** One actor of a {@link World}: what its node has in memory, what is stored of it, and what its node does for its asks. */
+/** An actor of a {@link World}, with its state in memory, its stored record, and its tasks. */
 export class Resident implements AskHost {
   readonly id: string;
   readonly machine: Machine;
@@ -21,17 +21,17 @@ export class Resident implements AskHost {
   state: ActorState | undefined;
   stored: Uint8Array | undefined;
   tasks: Map<number, AskedTask> = new Map();
-  /** Tasks in its record that it has asked to cancel. */
+  /** The numbers of embedded tasks that the instance wants to cancel. */
   toCancel: number[] = [];
 
-  /** `publish` takes what its machine emits. */
+  /** `publish` receives the events that the machine emits. */
   constructor(id: string, machine: Machine, publish: (event: StoredEvent) => void) {
     this.id = id;
     this.machine = machine;
     this.publish = publish;
   }
 
-  /** Its state in memory. Throws when it is not there. */
+  /** Returns the state in memory. Throws when there is none. */
   get present(): ActorState {
     if (this.state === undefined) throw new Error(`${this.id} is not in memory`);
     return this.state;
@@ -53,13 +53,13 @@ export class Resident implements AskHost {
     this.toCancel.push(key);
   }
 
-  /** Its record as it would be written now. */
+  /** Returns the record that a write would store now. */
   encode(): Uint8Array {
     const tasks = Object.fromEntries([...this.tasks].map(([key, { spec }]) => [key, spec]));
     return encodeRecord(this.machine, this.present, undefined, { tasks });
   }
 
-  /** Brings it back from its record, as a node that took its shard does. Throws when that does not fit its machine. */
+  /** Restores the state from the record, like a node that has taken over the shard. Throws when the record does not fit the machine. */
   reload(machines: MachineRegistry, surroundings: Surroundings): void {
     if (this.stored === undefined) throw new Error(`${this.id} was never stored`);
     const record = decodeRecord(this.stored, machines, surroundings);
@@ -72,7 +72,7 @@ export class Resident implements AskHost {
     );
   }
 
-  /** Lets go of what is in memory. */
+  /** Drops the state in memory. */
   forget(): void {
     if (this.state !== undefined) this.machine.engine.close(this.state);
     this.state = undefined;

@@ -9,7 +9,7 @@ const fenceOf = (result: ClaimResult): Fence => {
   return result.kind === "claimed" ? result.fence : 0;
 };
 
-/** Claims a shard for `session`, whoever had it. */
+/** Claims a shard for `session` from any owner. */
 async function take(records: RecordStore, shard: number, session: string): Promise<Fence> {
   const { fence } = await records.owner(shard);
   return fenceOf(await records.claim(shard, session, fence));
@@ -38,7 +38,7 @@ async function loadAll(
   return found;
 }
 
-/** The laws of {@link RecordStore}. */
+/** The laws of {@link RecordStore} as tests. */
 export function describeRecordStore({ describe, test }: TestApi, suite: Suite): void {
   describe("record store", () => {
     test("what is committed is read by everyone", () =>
@@ -169,7 +169,7 @@ export function describeRecordStore({ describe, test }: TestApi, suite: Suite): 
         const commit = (): Promise<CommitResult> =>
           records.commit(Array.from({ length: records.maxWrites }, (_, index) => write(0, `t${index}`, "x", fence)));
         let result = await commit();
-        // A busy server may not say in time whether it has them: then the shard is taken again, as its owner would.
+        // A busy server may not confirm the writes in time. The test then claims the shard again, as its owner would.
         while (result.kind === "unknown") {
           fence = fenceOf(await records.claim(0, "a", fence));
           result = await commit();
@@ -254,7 +254,7 @@ export function describeRecordStore({ describe, test }: TestApi, suite: Suite): 
         ]);
         await records.commit([write(8, "alone", "x", fence, 1_000)]);
         assert.deepEqual(await loadAll(records, 8), { short: "x", long: "y", ever: "z", alone: "x" });
-        // A lease of two seconds is the clock here: when it has ended, a second has passed for sure.
+        // A lease of two seconds serves as the clock here. When it has ended, at least one second has passed.
         await leases.renew("stopwatch", bytes(""), 2_000);
         await heard.until((ended) => ended.includes("stopwatch"));
 

@@ -3,23 +3,23 @@ import { isDeepStrictEqual } from "node:util";
 
 import type { Ports } from "../ports/ports.ts";
 
-/** The part of a test runner that the suites need; Vitest's and Node's own both fit. */
+/** The part of a test runner that the suites need. Vitest and Node's own runner both provide it. */
 export interface TestApi {
   readonly describe: (title: string, body: () => void) => void;
   readonly test: (title: string, body: () => Promise<void>) => void;
 }
 
-/** Where a suite's tests get their processes from. Each test has a namespace to itself. */
+/** The source of processes for a suite's tests. Each test has its own namespace. */
 export interface Suite {
-  /** A network, or a namespace on a server, that nobody else uses. */
+  /** Opens a network, or a namespace on a server, that no other test uses. */
   open(): Promise<{
-    /** One more process in it. */
+    /** Opens one more process in it. */
     connect(): Promise<Ports>;
     close(): Promise<void>;
   }>;
 }
 
-/** Runs `body` with a fresh namespace, and closes it and every process in it. */
+/** Runs `body` with a fresh namespace, and then closes the namespace and every process in it. */
 export async function within(suite: Suite, body: (connect: () => Promise<Ports>) => Promise<void>): Promise<void> {
   const space = await suite.open();
   const processes: Ports[] = [];
@@ -35,7 +35,7 @@ export async function within(suite: Suite, body: (connect: () => Promise<Ports>)
   }
 }
 
-/** Collects what a callback hears, and waits for what it has not heard yet. No polling: it looks when something comes. */
+/** Collects the items that a callback receives, and waits for further ones. It checks when an item arrives, and never polls. */
 export class Heard<T> {
   readonly items: T[] = [];
   readonly #waiting: (() => void)[] = [];
@@ -45,7 +45,7 @@ export class Heard<T> {
     for (const check of this.#waiting) check();
   };
 
-  /** Resolves with the items once `enough` holds of them. */
+  /** Resolves with the items after `enough` has returned true for them. */
   until(enough: (items: readonly T[]) => boolean): Promise<readonly T[]> {
     return new Promise((resolve) => {
       const check = (): void => {
@@ -61,7 +61,7 @@ export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text
 export const text = (data: Uint8Array | undefined): string | undefined =>
   data === undefined ? undefined : new TextDecoder().decode(data);
 
-/** The changes that a watch may hear of several at once: the last one, and any of those before it, in their order. */
+/** The reports that a watch may give of several quick changes. They end with the last change, and may include earlier ones in their order. */
 export function assertInOrder(heard: readonly unknown[], changes: readonly unknown[]): void {
   assert.deepEqual(heard.at(-1), changes.at(-1));
   const places = heard.map((one) => changes.findIndex((change) => isDeepStrictEqual(one, change)));

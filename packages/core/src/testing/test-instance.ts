@@ -22,7 +22,7 @@ export interface TestInstanceOptions {
   readonly input?: unknown;
   /** @defaultValue "test" */
   readonly id?: string;
-  /** Machines that the instance starts as durable children: they run beside it. */
+  /** The machines that the instance starts as durable children. They run beside it. */
   readonly machines?: readonly GivenMachine[];
   /** Fake agents by driver, which answer at once. Tasks of other drivers wait in {@link TestInstance.tasks}. */
   readonly agents?: Readonly<Record<string, FakeAgent>>;
@@ -31,16 +31,16 @@ export interface TestInstanceOptions {
   readonly logger?: Logger;
 }
 
-/** A task that the instance, or a durable child of it, waits for. */
+/** A task for which the instance, or one of its durable children, waits. */
 export interface TestTask {
-  /** The instance that waits for it. */
+  /** The id of the waiting instance. */
   readonly instance: string;
   readonly driver: string;
-  /** The payload as a handler would read it: JSON and MessagePack as values, text as a string, everything else as bytes. */
+  /** The payload as a handler would read it. JSON and MessagePack are values, a text is a string, and everything else is bytes. */
   readonly payload: unknown;
-  /** Ends the task with a response. If the task has ended, or nobody waits for it any more, an answer changes nothing. */
+  /** Ends the task with a response. The call changes nothing if the task has ended, or if nobody waits for it any more. */
   succeed(response?: unknown): Promise<void>;
-  /** Ends the task as failed, with its retries used up. */
+  /** Ends the task as failed, after all retries. */
   fail(failure: Partial<Failure>): Promise<void>;
 }
 
@@ -53,11 +53,11 @@ export interface TestInstance {
   readonly clock: ManualClock;
   /** The tasks that wait for an answer, in the order of their starts. */
   readonly tasks: readonly TestTask[];
-  /** Durable children that have not ended. */
+  /** The durable children that have not ended. */
   readonly children: readonly ChildView[];
-  /** Messages to other instances that nobody has taken. */
+  /** The messages to other instances that nobody has received. */
   readonly outbox: readonly Tell[];
-  /** The size of the record. A record must fit into a NATS message: `max_payload` of the server, by default 1 MiB. */
+  /** The size of the record in bytes. A record must fit into a NATS message, whose limit is the server's `max_payload` (1 MiB by default). */
   readonly recordBytes: number;
   /** The events that the instance and its children have emitted. */
   readonly emitted: readonly StoredEvent[];
@@ -68,13 +68,13 @@ export interface TestInstance {
   advance(ms: number): Promise<void>;
   /** Moves the time to the next timer, and fires it. Returns whether there was one. */
   advanceToNextTimer(): Promise<boolean>;
-  /** Cancels like a client: a machine that takes the event `cancel` gets it; any other machine is stopped. */
+  /** Cancels like a client. A machine that takes the event `cancel` receives it, and any other machine stops. */
   cancel(reason?: string): Promise<void>;
-  /** Kills the node, and another node continues from the records: everything that was only in memory is lost. */
+  /** Kills the node. Another node continues from the records, so everything that was only in memory is lost. */
   crash(): Promise<void>;
-  /** The instance as readers see it. With `id`: a durable child instead. */
+  /** Returns the instance, or its durable child `id`, as readers see it. */
   view(id?: string): MachineView;
-  /** XState's snapshot of the instance. With `id`: of a durable child instead. */
+  /** Returns XState's snapshot of the instance, or of its durable child `id`. */
   snapshot(id?: string): AnyMachineSnapshot;
   /** Stops the actors that run in this process. */
   close(): void;
@@ -184,7 +184,7 @@ function tasksOf(world: World, then: (happened: Promise<void>) => Promise<void>)
   }));
 }
 
-/** Every task that waits for an answer. */
+/** Returns every task that waits for an answer. */
 export function asked(world: World): { readonly resident: Resident; readonly task: AskedTask }[] {
   return world.live.flatMap((resident) => [...resident.tasks.values()].map((task) => ({ resident, task })));
 }

@@ -22,11 +22,11 @@ export interface WorldOptions {
   readonly reloadEachStep?: boolean;
   /** True delivers each message between actors twice. @defaultValue false */
   readonly duplicateTells?: boolean;
-  /** Asked at each commit, by its number from 1: whether the node dies just before it, or just after. */
+  /** Called at each commit with its number, from 1. The result says if the node dies just before or just after it. */
   readonly crashAt?: ((commit: number) => "before" | "after" | undefined) | undefined;
 }
 
-/** The node has died in the middle of a move; whoever made it repeats it. */
+/** The node has died during a move. The author of the move repeats it. */
 export class Crash extends Error {
   readonly when: "before" | "after";
 
@@ -36,22 +36,22 @@ export class Crash extends Error {
   }
 }
 
-/** An event of the engine without the time, which the world adds. */
+/** An event of the engine without its time, which the world adds. */
 export interface Happening {
   readonly type: string;
   readonly [field: string]: unknown;
 }
 
 /**
- * A node for tests, without NATS and without a network: steps actors on their own engine, stores their records as bytes, does what they ask for
- * after the commit, and brings their messages to each other in order.
+ * A node for tests, without NATS and without a network. It steps actors on their own engine, stores their records as bytes, performs their requests
+ * after the commit, and delivers their messages in order.
  */
 export class World {
   readonly clock: ManualClock = createManualClock();
   readonly residents: Map<string, Resident> = new Map();
-  /** Events that instances have emitted, oldest first. At most once, as all of them: those of a step that crashed are missing. */
+  /** The events that instances have emitted, oldest first. Emitted events arrive at most once, so those of a step that crashed are missing. */
   readonly emitted: StoredEvent[] = [];
-  /** The effects of actors of engines without messages (`task`): dispatches and aborts, oldest first. */
+  /** The dispatches and aborts of actors whose engine has no messages (`task`), oldest first. */
   readonly effects: Effect[] = [];
   commits = 0;
   readonly #options: WorldOptions;
@@ -68,24 +68,24 @@ export class World {
     return [...this.residents.values()].filter((resident) => !resident.ended);
   }
 
-  /** Starts an actor; an id that is there already is the same one. Throws what its engine throws. */
+  /** Starts an actor. An id that exists already stays as it is. Throws the engine's error. */
   begin(id: string, machine: Machine, input: unknown): Promise<void> {
     return this.#move(() => {
       if (!this.residents.has(id)) this.#begin(id, machine, input);
     });
   }
 
-  /** Lets something happen to an actor, and everything that follows from it. Throws what cannot be stored; then it has not happened. */
+  /** Delivers an event to an actor, with everything that follows. Throws when the result cannot be stored; the event then has no effect. */
   happen(id: string, happening: Happening): Promise<void> {
     return this.#move(() => this.#step(this.#resident(id), happening));
   }
 
-  /** The same for something that nobody can be told about: an actor that cannot go on from it fails. */
+  /** Delivers an event that has no caller. An actor that cannot go on from it fails. */
   advanceActor(id: string, happening: Happening): Promise<void> {
     return this.#move(() => this.#advance(this.#resident(id), happening));
   }
 
-  /** Ends a task that an instance has asked for; one that it does not want any more, or that has ended, changes nothing. */
+  /** Ends a task of an instance. The call changes nothing if the instance no longer needs the task, or has ended. */
   endTask(id: string, key: number, ending: Ending): Promise<void> {
     return this.#move(() => {
       const resident = this.#resident(id);
@@ -94,13 +94,13 @@ export class World {
     });
   }
 
-  /** When the next timer is due, epoch milliseconds. */
+  /** The due time of the next timer, in epoch milliseconds. */
   get nextDue(): number | undefined {
     const due = this.live.flatMap(({ present }) => present.timers.map((timer) => timer.due));
     return due.length === 0 ? undefined : Math.min(...due);
   }
 
-  /** Moves time on by `ms`; what falls due happens in order. */
+  /** Moves time on by `ms`, and fires the due timers in order. */
   async pass(ms: number): Promise<void> {
     const end = this.clock.now() + ms;
     for (let due = this.nextDue; due !== undefined && due <= end; due = this.nextDue) {
@@ -111,19 +111,19 @@ export class World {
     await this.#move(() => undefined);
   }
 
-  /** Drops everything from memory, as `kill -9` does, and brings it back from the records. */
+  /** Drops all state from memory, like `kill -9`, and restores it from the records. */
   async reload(): Promise<void> {
     this.#reload();
     await this.#move(() => undefined);
   }
 
-  /** Lets go of everything. */
+  /** Stops all actors and removes them. */
   close(): void {
     for (const resident of this.residents.values()) resident.forget();
     this.residents.clear();
   }
 
-  /** Does one thing, and all that follows from it until nothing is left to do at this time. A crash within it is survived, and thrown. */
+  /** Makes one move, and all that follows from it at this time. After a crash, it restores the actors and throws the crash. */
   async #move(run: () => void): Promise<void> {
     try {
       this.#exclusively(run);
@@ -165,7 +165,7 @@ export class World {
       if (resident.stored === undefined) this.residents.delete(resident.id);
       else resident.reload(this.#machines, this.#surroundings(resident));
     }
-    // Code that ran in the node runs again.
+    // Code that ran in the node starts again.
     this.#exclusively(() => {
       for (const resident of this.residents.values()) this.#startLocal(resident);
     });
@@ -220,7 +220,7 @@ export class World {
       if (turn.state === resident.present) return;
       effects = this.#take(resident, turn);
     } catch (error) {
-      // A step that cannot be stored has not happened.
+      // A step that cannot be stored has no effect.
       resident.forget();
       resident.reload(this.#machines, this.#surroundings(resident));
       this.#startLocal(resident);
@@ -230,8 +230,8 @@ export class World {
   }
 
   /**
-   * Takes a turn into the write that is to follow, and with it the turns that its asks begin at once: a task that no agent has ends as soon as it is
-   * cancelled. Returns the effects that wait for the write.
+   * Adds a turn to the next write, and the turns that its asks begin at once. A cancelled task ends at once, because no agent has it. Returns the
+   * effects that wait for the write.
    */
   #take(resident: Resident, { state, effects: asked }: Turn): Effect[] {
     resident.state = state;
@@ -247,7 +247,7 @@ export class World {
     return effects;
   }
 
-  /** Stores the present state of an actor, then acts. */
+  /** Stores the present state of an actor, and then performs its effects. */
   #commit(resident: Resident, effects: readonly Effect[]): void {
     this.commits++;
     const crash = this.#options.crashAt?.(this.commits);
@@ -257,7 +257,7 @@ export class World {
     for (const effect of effects) if (!performAsk(resident, effect)) this.effects.push(effect);
   }
 
-  /** A durable task that the test answers for, and that no agent has, ends as soon as it is cancelled. */
+  /** Ends a cancelled standalone task of the test at once, because no agent has it. */
   #cancelTask(resident: Resident, key: number): void {
     if (resident.tasks.delete(key) && !resident.ended) this.#advance(resident, cancelled(key));
   }
@@ -269,12 +269,12 @@ export class World {
     resumeAsks(resident, tree.takeCommands());
   }
 
-  /** Brings messages to whom they are for, until all have been taken. */
+  /** Delivers messages until none is left. */
   #pump(): void {
     for (let next = this.#nextTell(); next !== undefined; next = this.#nextTell()) {
       const { sender, tell } = next;
       for (let times = this.#options.duplicateTells === true ? 2 : 1; times > 0; times--) this.#deliver(sender, tell);
-      // A crash on the way has it sent again.
+      // A crash before this line sends the message again.
       const { state } = sender;
       if (state !== undefined && isMachineState(state)) sender.state = withoutTell(state, tell.seq);
     }
@@ -295,7 +295,7 @@ export class World {
     const target = this.residents.get(to);
     if (target !== undefined && !target.ended)
       return this.#advance(target, { type: "ergon.told", from: sender.id, tell });
-    // A child that the test answers for. One that is only cancelled is still heard of.
+    // The target is a child that the test answers for. The parent still receives the end of a child that it has only cancelled.
     if (what.kind !== "stop") return;
     const { state } = sender;
     const isAwaited = state !== undefined && isMachineState(state) && state.meta.children[key] !== undefined;
@@ -337,7 +337,7 @@ export class World {
     return { id: resident.id, logger, onLocal: (run) => this.#local(resident, run) };
   }
 
-  /** Something that an instance runs in the node has said something. */
+  /** Handles the result of an actor that runs in the node. */
   #local(resident: Resident, run: () => void): void {
     const take = (): void => {
       if (this.residents.get(resident.id) !== resident || resident.state?.snapshot.status !== "active") return;
