@@ -20,7 +20,7 @@ export function toPlain(value: unknown, path: string, replace: Replace = keep): 
   return plain(value, path, [], replace);
 }
 
-/** The replacement in a record for an object that is not plain data; `undefined`: the object itself. */
+/** Returns the replacement in a record for an object that is not plain data, or `undefined` to keep the object. */
 export type Replace = (value: object, path: string) => unknown;
 
 const keep: Replace = () => undefined;
@@ -28,7 +28,7 @@ const keep: Replace = () => undefined;
 /** A reference to an actor, as records hold it. */
 export interface StoredReference {
   readonly id: string;
-  /** Where the actor is, by ids from below the root; absent: it is a child of the machine that refers to it. */
+  /** The path of the actor, as ids from below the root. It is absent for a child of the machine that refers to it. */
   readonly path?: readonly string[];
 }
 

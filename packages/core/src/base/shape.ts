@@ -14,11 +14,11 @@ interface Misshape {
  */
 export interface Shape {
   (value: unknown): Misshape | undefined;
-  /** It passes `undefined`: a field of this shape may be absent. */
+  /** True if the shape passes `undefined`, so that a field of this shape may be absent. */
   readonly mayLack?: true;
 }
 
-/** The fault of a value as one text, such as `context.history[2][0]: must be a time`; `undefined`: none. */
+/** Returns the fault of a value as one text, such as `context.history[2][0]: must be a time`, or `undefined` if there is none. */
 export function misshapen(shape: Shape, value: unknown, path: string): string | undefined {
   const wrong = shape(value);
   return wrong === undefined ? undefined : `${path}${wrong.path}: must be ${wrong.must}`;

@@ -7,7 +7,7 @@ const DEBOUNCE_MS = 50;
 
 /** Notifies calls that wait for a shard's answer when its owner has changed: the new owner has never received their requests. */
 export interface Moves {
-  /** Calls `run` after each change that may concern `shard` (`undefined`: any shard). Returns a function that stops it. */
+  /** Calls `run` after each change that may concern `shard`, or any shard if it is `undefined`. Returns a function that stops the calls. */
   listen(shard: number | undefined, run: () => void): () => void;
   /** How often the connection has come back. Each return notifies every waiting call. */
   readonly connections: number;

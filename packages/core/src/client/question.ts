@@ -14,7 +14,7 @@ export interface Question<T> {
    * @defaultValue false
    */
   readonly forgettable?: boolean | undefined;
-  /** Only a change of this shard's owner repeats the request at once; `undefined`: a change of any shard. */
+  /** The shard whose change of owner repeats the request at once. Without it, a change of any shard does so. */
   readonly shard?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** The length of the first tries, if the answer is slow. */

@@ -44,7 +44,7 @@ export type BusStatus = "connected" | "disconnected" | "closed";
  *   `noResponders`.
  * - A message reaches a subscription that is drained, or the server gives it to another, or tells its sender that there is nobody.
  * - After `flush`, everything published before has reached the server, and every subscription made before is known to it.
- * - A handler that throws is the adapter's caller's bug: it is reported to the log, the subscription goes on.
+ * - A handler that throws has a bug. The adapter logs the error, and the subscription goes on.
  */
 export interface Bus {
   publish(subject: string, data: Uint8Array, options?: PublishOptions): void;
