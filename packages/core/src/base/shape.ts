@@ -9,8 +9,8 @@ interface Misshape {
 }
 
 /**
- * Checks a stored value; `undefined`: nothing is wrong. Shapes are plain functions, since a node that takes shards over checks a hundred thousand
- * records a second: nothing is made unless something is wrong.
+ * Checks a stored value. Returns its fault, or `undefined` if there is none. Shapes are plain functions that allocate nothing for a correct value,
+ * because a node that takes over shards checks a hundred thousand records a second.
  */
 export interface Shape {
   (value: unknown): Misshape | undefined;
