@@ -44,7 +44,7 @@ test("check says before a deploy which instances would break, and a node that kn
   const moved = await ergon(["migrate", "order", "--from", "1", "--to", "2"]);
   expect(moved.code).toBe(1);
   expect(moved.out).toContain('p1 MIGRATION_FAILED: from order@1 to 2: no way from "paid"\n');
-  expect(moved.out).toContain("2 of 3 instances of order@1 moved, 1 stay\n");
+  expect(moved.out).toContain("2 of 3 instances of order@1 moved, 1 stayed\n");
   expect((await ergon(["ls", "--machine", "order", "--state", "open"])).out.split("\n")).toHaveLength(3);
   expect((await ergon(["nodes"])).out).toContain("order@1, order@2");
   expect(await ergon(["send", "p1", "ship"])).toMatchObject({ code: 0, out: "closed\n" });

@@ -47,9 +47,9 @@ describe("dev", () => {
     dev.kill("SIGINT");
     const { err } = await dev.ended;
 
-    const [, store = "none"] = /^ {2}store {5}(\S+) \(temporary, gone at the end/m.exec(err) ?? [];
+    const [, store = "none"] = /^ {2}store {5}(\S+) \(temporary, removed at the end/m.exec(err) ?? [];
     expect(err).toMatch(/^ {2}machines {2}order@1$/m);
-    expect(err).toContain(`\nthe temporary store ${store} is gone\n`);
+    expect(err).toContain(`\nthe temporary store ${store} was removed\n`);
     expect(existsSync(store)).toBe(false);
     expect(err).not.toContain("sync");
   });

@@ -79,7 +79,7 @@ describe("schedules by the command line", () => {
     expect(await ergon(["schedule", "rm", "nightly"])).toMatchObject({
       code: 0,
       out: "removed\n",
-      err: expect.stringContaining("its id is free again in 10 s"),
+      err: expect.stringContaining("the id can be used again in 10 s"),
     });
     const again = ["schedule", "add", "nightly", "--every", "1h", "--driver", "echo"];
     expect(await ergon(again)).toMatchObject({
@@ -107,7 +107,7 @@ describe("schedules by the command line", () => {
       out: expect.any(String),
     });
     expect((await add("d", "--driver", "nobody")).err).toMatch(
-      /^ergon: no agent has announced driver nobody: runs wait/,
+      /^ergon: no agent has announced driver nobody: its runs wait for an agent/,
     );
     expect((await add("p", "--plan", plan)).err).toMatch(/machine nolight: .*\n.*driver nobody: .*\n$/);
     expect((await add("e", "--driver", "echo")).err).toBe("");
@@ -134,7 +134,7 @@ describe("schedules by the command line", () => {
     expect(JSON.parse((await add("--file", file, "--every", "2h")).err)).toEqual({
       error: "ID_CONFLICT",
       kind: "conflict",
-      message: "filed is there already, with another spec: --replace gives it this one",
+      message: "filed exists with another spec: --replace gives it this one",
     });
     expect(await add("--file", file, "--every", "2h", "--replace")).toMatchObject({ view: { when: "every 2h" } });
     await rm(folder, { recursive: true });
