@@ -1,4 +1,5 @@
-import { globSync } from "node:fs";
+import { globSync, readdirSync } from "node:fs";
+import path from "node:path";
 
 import { expect, test } from "vitest";
 
@@ -17,6 +18,17 @@ test.for(["core", "node"])(
     expect(Object.fromEntries(told)).toEqual(layersOf(name));
   },
 );
+
+test.for(["core", "node"])("the linter has a layer for every folder of %s", (name) => {
+  const folders = readdirSync(path.join(root, "packages", name, "src"), { withFileTypes: true });
+
+  expect(Object.keys(layersOf(name)).toSorted()).toEqual(
+    folders
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name)
+      .toSorted(),
+  );
+});
 
 test("docs/architecture.md states every law that the code cites, by its number", () => {
   const [, laws = ""] = /^## Laws$(.*?)^## /ms.exec(page) ?? [];
