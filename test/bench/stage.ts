@@ -55,15 +55,16 @@ export interface Stage {
 
 const TICK_US = 10_000;
 
-export async function startStage(setting: Setting): Promise<Stage> {
+/** With `profiled`, the servers can write profiles. */
+export async function startStage(setting: Setting, profiled = false): Promise<Stage> {
   const profiling = Promise.withResolvers<number>();
   const options: TestServerOptions = {
     ...(setting.sync === undefined ? {} : { sync: setting.sync }),
-    configuration: { prof_port: -1 },
-    onLog: (line) => {
-      const port = /profiling port: (\d+)/.exec(line)?.[1];
-      if (port !== undefined) profiling.resolve(Number(port));
-    },
+    ...(profiled ? { configuration: { prof_port: -1 }, onLog: (line: string) => heard(line) } : {}),
+  };
+  const heard = (line: string): void => {
+    const port = /profiling port: (\d+)/.exec(line)?.[1];
+    if (port !== undefined) profiling.resolve(Number(port));
   };
   const cluster = setting.replicas === 3 ? await startTestCluster(options) : undefined;
   const single = cluster === undefined ? await startTestServer(options) : undefined;

@@ -35,7 +35,7 @@ const MOST_FUNCTIONS = 30;
 /** Writes a profile of one process under a load of single tasks, and prints where the time or the memory of a task goes. */
 export async function profile(setting: Setting, options: ProfileOptions): Promise<void> {
   const { who, allocations } = options;
-  const stage = await startStage(setting);
+  const stage = await startStage(setting, true);
   const workers = { node: await stage.node(), agent: await stage.agent() };
   const load = await Load.connect(stage.urls);
   progress(`${setting.name}: warming up`);
