@@ -3,8 +3,11 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
+import { connectNats, createNatsBus } from "@ergon/core/nats";
 import { startNatsServer } from "@ergon/node/nats-server";
 import type { NatsServer, NatsServerOptions } from "@ergon/node/nats-server";
+
+import { eventually } from "./eventually.ts";
 
 export type TestServerOptions = Omit<NatsServerOptions, "storeDir">;
 
@@ -78,6 +81,7 @@ export async function startTestCluster(options: TestServerOptions = {}): Promise
       }),
     ),
   );
+  await placed(servers);
   return {
     servers,
     urls: servers.map((server) => server.url),
@@ -85,6 +89,23 @@ export async function startTestCluster(options: TestServerOptions = {}): Promise
       await Promise.all(servers.map((server) => server.stop()));
     },
   };
+}
+
+/** Resolves when the servers know each other: before that, they refuse a stream with three replicas. */
+async function placed(servers: readonly TestServer[]): Promise<void> {
+  const link = await connectNats({ servers: servers.map(({ url }) => url).join(",") });
+  const bus = createNatsBus(link);
+  const ask = async (verb: string, body: object): Promise<boolean> => {
+    const reply = await bus.request(`$JS.API.STREAM.${verb}.placed`, Buffer.from(JSON.stringify(body)), {
+      timeoutMs: 5_000,
+    });
+    return (JSON.parse(Buffer.from(reply.data).toString()) as { error?: object }).error === undefined;
+  };
+  const create = (): Promise<boolean> =>
+    ask("CREATE", { name: "placed", subjects: ["placed"], num_replicas: servers.length }).catch(() => false);
+  await eventually("the servers take a stream with three replicas", create);
+  await ask("DELETE", {});
+  await link.close();
 }
 
 /** Ports for the routes, which must be known before any server starts. All are held until all are found. */
