@@ -2,7 +2,7 @@ import { describeBus, describeLeaseStore, describeRecordStore } from "@ergon/cor
 import { afterAll, beforeAll, describe, test } from "vitest";
 
 import { natsSuite } from "../support/nats-fixtures.ts";
-import { startTestCluster, startTestServer } from "../support/nats-server.ts";
+import { startTestCluster, startTestServer, whenPlaced } from "../support/nats-server.ts";
 
 /** What a block's tests run against, started once. */
 function startedOnce<T extends { stop(): Promise<void> }>(start: () => Promise<T>): () => T {
@@ -34,7 +34,11 @@ describe("over NATS with sync always, two buckets, grouped commits", () => {
 });
 
 describe("over three NATS servers, three replicas", () => {
-  const cluster = startedOnce(() => startTestCluster());
+  const cluster = startedOnce(async () => {
+    const servers = await startTestCluster();
+    await whenPlaced(servers);
+    return servers;
+  });
   const suite = natsSuite(() => cluster().urls, { replicas: 3 });
   describeRecordStore({ describe, test }, suite);
   describeLeaseStore({ describe, test }, suite);

@@ -81,7 +81,6 @@ export async function startTestCluster(options: TestServerOptions = {}): Promise
       }),
     ),
   );
-  await placed(servers);
   return {
     servers,
     urls: servers.map((server) => server.url),
@@ -92,8 +91,8 @@ export async function startTestCluster(options: TestServerOptions = {}): Promise
 }
 
 /** Resolves when the servers know each other: before that, they refuse a stream with three replicas. */
-async function placed(servers: readonly TestServer[]): Promise<void> {
-  const link = await connectNats({ servers: servers.map(({ url }) => url).join(",") });
+export async function whenPlaced({ urls }: TestCluster): Promise<void> {
+  const link = await connectNats({ servers: urls.join(",") });
   const bus = createNatsBus(link);
   const ask = async (verb: string, body: object): Promise<boolean> => {
     const reply = await bus.request(`$JS.API.STREAM.${verb}.placed`, Buffer.from(JSON.stringify(body)), {
@@ -102,7 +101,7 @@ async function placed(servers: readonly TestServer[]): Promise<void> {
     return (JSON.parse(Buffer.from(reply.data).toString()) as { error?: object }).error === undefined;
   };
   const create = (): Promise<boolean> =>
-    ask("CREATE", { name: "placed", subjects: ["placed"], num_replicas: servers.length }).catch(() => false);
+    ask("CREATE", { name: "placed", subjects: ["placed"], num_replicas: urls.length }).catch(() => false);
   await eventually("the servers take a stream with three replicas", create);
   await ask("DELETE", {});
   await link.close();
