@@ -1,6 +1,6 @@
 import { InvalidError } from "@ergon/core";
 import type { Message } from "@ergon/core";
-import { H, isId, isTaskId } from "@ergon/core/engine";
+import { H, attemptKey, isId, isTaskId } from "@ergon/core/engine";
 
 /** An attempt as a node handed it over. */
 export interface Dispatch {
@@ -29,10 +29,6 @@ export interface Dispatch {
 
 const EMPTY = new Uint8Array();
 const NO_ARGUMENTS: Readonly<Record<string, string>> = Object.freeze({});
-
-export function attemptKey(task: string, attempt: number): string {
-  return `${task}.${attempt}`;
-}
 
 /** Reads a dispatch. Throws `InvalidError` (`INVALID_BODY`), which names the faulty header. */
 export function parseDispatch(driver: string, message: Message): Dispatch {

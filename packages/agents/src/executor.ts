@@ -1,13 +1,13 @@
 import { messageOf } from "@ergon/core";
 import type { Bus, Clock, Logger, Message } from "@ergon/core";
-import { H, encodeError } from "@ergon/core/engine";
+import { H, attemptKey, encodeError } from "@ergon/core/engine";
 
 import type { AbortReason } from "./abort.ts";
 import type { Answers } from "./answers.ts";
 import { Run } from "./attempt.ts";
 import type { RunHost } from "./attempt.ts";
 import type { CreditChange } from "./capacity.ts";
-import { attemptKey, parseDispatch } from "./dispatch.ts";
+import { parseDispatch } from "./dispatch.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Lane } from "./driver.ts";
 import { failed, returned, stopped, succeeded } from "./outcome.ts";

@@ -79,6 +79,7 @@ export { Faults, unknownName } from "./wire/option-checks.ts";
 export {
   QUEUE,
   actorVerbs,
+  attemptKey,
   clusterVerbs,
   createNames,
   isName,

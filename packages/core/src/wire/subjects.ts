@@ -9,6 +9,11 @@ export type ActorVerb = (typeof actorVerbs)[number];
 export const clusterVerbs = ["list", "nodes", "agents", "shards"] as const;
 export type ClusterVerb = (typeof clusterVerbs)[number];
 
+/** The name of one attempt of a task, as subjects contain it. */
+export function attemptKey(task: string, attempt: number): string {
+  return `${task}.${attempt}`;
+}
+
 export interface ShardSubject {
   readonly verb: string;
   readonly id: string;
@@ -124,7 +129,7 @@ export function createNames(namespace: string, prefix = "ergon"): Names {
     node: (node) => `${root}.node.${node}`,
     nodeVerb: (node, verb) => `${root}.node.${node}.${verb}`,
 
-    reply: (shard, id, attempt) => `${shardRoot}${shard}.reply.${id}.${attempt}`,
+    reply: (shard, id, attempt) => `${shardRoot}${shard}.reply.${attemptKey(id, attempt)}`,
     plainAgent: (driver) => `${root}.agent.${driver}`,
     agent: (driver, agent) => `${root}.agent.${driver}.${agent}`,
     control: (agent) => `${root}.control.${agent}`,

@@ -1,5 +1,5 @@
 import { isErgonError } from "@ergon/core";
-import { H, type AbortParams } from "@ergon/core/engine";
+import { H, attemptKey, type AbortParams } from "@ergon/core/engine";
 
 import { NO_BYTES, type NodeContext } from "../node-context.ts";
 import type { AgentsTable } from "./agents-table.ts";
@@ -38,7 +38,7 @@ export class Aborts {
 
   /** Tells an agent that the node ignores an attempt from now on, or, if `reason` is `cancelled`, that the task waits for the attempt's end. */
   tell(agent: string, task: string, attempt: number, reason: AbortParams["reason"]): void {
-    const key = keyOf(task, attempt);
+    const key = attemptKey(task, attempt);
     const now = this.#context.clock.monotonic();
     // The attempt still runs, so the agent has not heard the first abort. The first abort has the true reason.
     const abort = this.#open.get(key) ?? { agent, task, attempt, reason, since: now, dueAt: 0, tries: 0 };
@@ -56,7 +56,7 @@ export class Aborts {
 
   /** The agent has answered the attempt, which no longer runs. */
   answered(task: string, attempt: number): void {
-    if (this.#open.size > 0) this.#open.delete(keyOf(task, attempt));
+    if (this.#open.size > 0) this.#open.delete(attemptKey(task, attempt));
   }
 
   /** The agent is gone, and its attempts with it. */
@@ -106,8 +106,4 @@ export class Aborts {
     const { node } = this.#context;
     return { [H.event]: "abort", [H.task]: task, [H.attempt]: String(attempt), [H.reason]: reason, [H.node]: node };
   }
-}
-
-function keyOf(task: string, attempt: number): string {
-  return `${task}.${attempt}`;
 }

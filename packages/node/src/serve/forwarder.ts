@@ -1,5 +1,5 @@
 import { UnavailableError, type Message } from "@ergon/core";
-import { delay } from "@ergon/core/engine";
+import { attemptKey, delay } from "@ergon/core/engine";
 
 import type { Cluster } from "../membership/cluster.ts";
 import type { NodeContext } from "../node-context.ts";
@@ -68,7 +68,7 @@ export class Forwarder {
       this.waiting.leave(message);
       const { verb, id, attempt } = this.#context.names.parseShard(message.subject);
       if (message.noResponders) continue;
-      const whole = verb === "reply" ? `${id}.${attempt}` : id;
+      const whole = verb === "reply" ? attemptKey(id, attempt) : id;
       if (!serve(verb, whole, message)) this.forward(shard.number, verb, whole, message);
     }
   }

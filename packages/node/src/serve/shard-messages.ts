@@ -2,6 +2,7 @@ import { InvalidError, UnavailableError, type Message } from "@ergon/core";
 import {
   H,
   actorVerbs,
+  attemptKey,
   parseAsking,
   requireActorId,
   requireHeaders,
@@ -121,7 +122,7 @@ export class ShardMessages {
     return this.#turns.run(instance.id, message, (kept) =>
       shard.phase === "serving"
         ? answers.receive(shard, id, attempt, kept)
-        : forwarder.forward(shard.number, "reply", `${id}.${attempt}`, kept),
+        : forwarder.forward(shard.number, "reply", attemptKey(id, attempt), kept),
     );
   }
 

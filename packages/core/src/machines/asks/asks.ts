@@ -56,13 +56,9 @@ const messages: { readonly [M in Message as M["kind"]]: MessageKind<M> } = {
 };
 
 /** The shape of each kind of message in a record. */
-export const messageShapes: Readonly<Record<Message["kind"], Shape>> = {
-  start: start.shape,
-  stop: stopped.shape,
-  event: sent.shape,
-  news: news.shape,
-  ended: ended.shape,
-};
+export const messageShapes: Readonly<Record<string, Shape>> = Object.fromEntries(
+  Object.entries(messages).map(([kind, { shape }]) => [kind, shape]),
+);
 
 const askOf = (type: string): Ask<Command, AskHost> | undefined => {
   const byType: Readonly<Record<string, Ask<Command, AskHost>>> = asks;
