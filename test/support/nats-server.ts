@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-import { connectNats, createNatsBus } from "@ergon/core/nats";
+import { connectNats } from "@ergon/core/nats";
 import { startNatsServer } from "@ergon/node/nats-server";
 import type { NatsServer, NatsServerOptions } from "@ergon/node/nats-server";
 
@@ -93,17 +93,11 @@ export async function startTestCluster(options: TestServerOptions = {}): Promise
 /** Resolves when the servers know each other: before that, they refuse a stream with three replicas. */
 export async function whenPlaced({ urls }: TestCluster): Promise<void> {
   const link = await connectNats({ servers: urls.join(",") });
-  const bus = createNatsBus(link);
-  const ask = async (verb: string, body: object): Promise<boolean> => {
-    const reply = await bus.request(`$JS.API.STREAM.${verb}.placed`, Buffer.from(JSON.stringify(body)), {
-      timeoutMs: 5_000,
-    });
-    return (JSON.parse(Buffer.from(reply.data).toString()) as { error?: object }).error === undefined;
-  };
-  const create = (): Promise<boolean> =>
-    ask("CREATE", { name: "placed", subjects: ["placed"], num_replicas: urls.length }).catch(() => false);
-  await eventually("the servers take a stream with three replicas", create);
-  await ask("DELETE", {});
+  const config = { name: "placed", subjects: ["placed"], num_replicas: urls.length };
+  await eventually("the servers take a stream with three replicas", () =>
+    link.api.demand("STREAM.CREATE.placed", config),
+  );
+  await link.api.demand("STREAM.DELETE.placed");
   await link.close();
 }
 
