@@ -4,6 +4,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 
 import { root } from "../support/documents.ts";
+import { median } from "./percentiles.ts";
 import { settings, startStage } from "./stage.ts";
 
 const run = promisify(execFile);
@@ -40,7 +41,7 @@ export async function measureCommands(): Promise<readonly CommandTime[]> {
       times[at]?.push(performance.now() - start);
     }
   await stage.stop();
-  const medians = times.map((list) => list.toSorted((one, other) => one - other)[ROUNDS >> 1] ?? 0);
+  const medians = times.map(median);
   return commands.map(([program, ...args], at) => ({
     command: [path.basename(program), args[0]].join(" "),
     ms: medians[at] ?? 0,

@@ -5,6 +5,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 
 import { root } from "../support/documents.ts";
+import { median } from "./percentiles.ts";
 import { progress } from "./progress.ts";
 
 const run = promisify(execFile);
@@ -103,10 +104,4 @@ function print(ref: string, all: readonly Figure[]): void {
 
 function figure(value: number): string {
   return value.toLocaleString("en", { maximumSignificantDigits: 4 });
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return ((sorted[Math.ceil(middle) - 1] ?? 0) + (sorted[Math.floor(middle)] ?? 0)) / 2;
 }
